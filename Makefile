@@ -1,0 +1,40 @@
+# pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
+# `make demo`, `make check` and `make bench` set up all they need by themselves.
+
+EXTENSION    = pg_cq
+EXTVERSION   = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pg_cq.control)
+MODULE_big   = pg_cq
+OBJS         = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c)) $(patsubst %.cc,%.o,$(wildcard src/*/*.cc))
+DATA         = $(wildcard $(EXTENSION)--*--*.sql)
+DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
+DOCS         = README.md
+
+# The install script is these topics, in this order.
+SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql view.sql status.sql grants.sql)
+
+REGRESS      = $(basename $(notdir $(sort $(wildcard sql/*.sql))))
+ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))
+# A private server, since the module wants shared_preload_libraries.
+REGRESS_OPTS   = --load-extension=pg_cq
+ISOLATION_OPTS = --load-extension=pg_cq
+
+PG_CPPFLAGS  = -Isrc
+PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
+PG_CXXFLAGS  = -std=c++17 -Wall -Wextra -fno-rtti
+SHLIB_LINK   = -lrdkafka -lsimdjson -lstdc++
+EXTRA_CLEAN  = $(DATA_built) results output_iso tmp_check regression.diffs regression.out
+
+PG_CONFIG   ?= pg_config
+PGXS        := $(shell $(PG_CONFIG) --pgxs)
+# No bitcode: the hot path is C already, and clang is not needed to build.
+override with_llvm := no
+include $(PGXS)
+
+$(EXTENSION)--$(EXTVERSION).sql: $(SCHEMA)
+	cat $^ > $@
+
+%.o: %.cc
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -fPIC -c -o $@ $<
+
+# Every object depends on every header: the tree is small, a stale object costs more than a rebuild.
+$(OBJS): $(wildcard src/*/*.h)

@@ -1,0 +1,89 @@
+-- The catalog. Rows name relations by regclass, so that pg_dump and restore keep them; people read the views in status.sql.
+
+CREATE TABLE _cq.view (
+    view            regclass PRIMARY KEY,           -- what people read
+    definition      regclass NOT NULL,              -- the query as written, over the streams
+    state           regclass NOT NULL,              -- keys and partial states, or kept rows
+    stream          regclass NOT NULL,              -- the one stream that feeds it
+    status          text NOT NULL DEFAULT 'running'
+                    CHECK (status IN ('running', 'paused', 'failed', 'restored')),
+    status_detail   text,                           -- why it failed, or what it waits for
+    on_error        text NOT NULL DEFAULT 'skip' CHECK (on_error IN ('skip', 'pause')),
+    start           text NOT NULL DEFAULT 'earliest', -- earliest, latest, a timestamp, or JSON of offsets for each partition
+    retention       interval,
+    settings        text[] NOT NULL,                -- name=value: pinned at CREATE, set by the worker
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    is_started      boolean NOT NULL DEFAULT false  -- its first positions are settled; partitions seen later begin at their beginning
+);
+COMMENT ON TABLE _cq.view IS 'continuous views';
+
+-- A place in a partition of a stream. Views that stand at the same place share a cursor, so that a batch is read once for all.
+CREATE SEQUENCE _cq.cursor_id_seq;
+CREATE TABLE _cq.cursor (
+    cursor_id       bigint PRIMARY KEY DEFAULT nextval('_cq.cursor_id_seq'),
+    stream          regclass NOT NULL,
+    topic           text COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    next_offset     bigint NOT NULL                 -- of the next message to be read
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+ALTER SEQUENCE _cq.cursor_id_seq OWNED BY _cq.cursor.cursor_id;
+COMMENT ON TABLE _cq.cursor IS 'how far streams have been read, for each partition';
+
+-- Which cursor a view follows in each partition.
+CREATE TABLE _cq.follow (
+    view            regclass NOT NULL,
+    topic           text COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    cursor_id       bigint NOT NULL,
+    PRIMARY KEY (view, topic, partition)
+);
+CREATE INDEX follow_cursor ON _cq.follow (cursor_id);
+COMMENT ON TABLE _cq.follow IS 'the cursor that a continuous view follows in each partition';
+
+-- Dead letters: rows that could not be decoded or processed.
+CREATE TABLE _cq.error (
+    error_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    view            regclass NOT NULL,
+    stream          regclass NOT NULL,
+    topic           text COLLATE "C",
+    partition       integer,
+    "offset"        bigint,
+    key             bytea,
+    payload         bytea,
+    payload_length  bigint,                         -- the payload may have been cut to cq.error_payload_limit
+    sqlstate        text,
+    message         text NOT NULL
+);
+COMMENT ON TABLE _cq.error IS 'messages that a continuous view could not process';
+
+-- Messages that had gone from the topic before they were read.
+CREATE TABLE _cq.gap (
+    gap_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    stream          regclass NOT NULL,
+    topic           text COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    from_offset     bigint NOT NULL,
+    to_offset       bigint NOT NULL
+);
+COMMENT ON TABLE _cq.gap IS 'ranges of offsets that were gone before they could be read';
+
+-- Which table holds the rows of a stream of server cq_log.
+CREATE TABLE _cq.log (
+    stream          regclass PRIMARY KEY,
+    log             regclass NOT NULL
+);
+COMMENT ON TABLE _cq.log IS 'tables behind the streams kept in this database';
+
+-- Who this database is: a copy or a restore differs, and does not run until told to.
+CREATE TABLE _cq.identity (
+    system_identifier bigint NOT NULL,
+    database_id     oid NOT NULL
+);
+COMMENT ON TABLE _cq.identity IS 'the cluster and database that the positions belong to';
+
+SELECT pg_catalog.pg_extension_config_dump(c, '')
+FROM unnest(ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.error', '_cq.gap', '_cq.log',
+                  '_cq.identity']::regclass[]) AS c;
+

@@ -1,0 +1,79 @@
+/*
+ * stream.h
+ *		A stream, that is a foreign table of cq_kafka or cq_log, as its catalog options describe it.
+ */
+#ifndef CQ_CATALOG_STREAM_H
+#define CQ_CATALOG_STREAM_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+
+typedef enum CqStreamKind
+{
+	CQ_STREAM_KAFKA,
+	CQ_STREAM_LOG
+} CqStreamKind;
+
+/* Where a column's value comes from. */
+typedef enum CqColumnOrigin
+{
+	CQ_COLUMN_VALUE,			/* a field of the message's value */
+	CQ_COLUMN_TOPIC,
+	CQ_COLUMN_PARTITION,
+	CQ_COLUMN_OFFSET,
+	CQ_COLUMN_TIMESTAMP,
+	CQ_COLUMN_KEY,
+	CQ_COLUMN_HEADERS
+} CqColumnOrigin;
+
+typedef enum CqTombstone
+{
+	CQ_TOMBSTONE_ERROR,			/* a message without a value is a dead letter (default) */
+	CQ_TOMBSTONE_ROW,			/* a row whose value columns are all null */
+	CQ_TOMBSTONE_SKIP
+} CqTombstone;
+
+typedef enum CqOnGap
+{
+	CQ_ON_GAP_PAUSE,
+	CQ_ON_GAP_SKIP
+} CqOnGap;
+
+typedef struct CqStreamColumn
+{
+	AttrNumber	attno;
+	char	   *name;			/* of the column */
+	CqColumnOrigin origin;
+	List	   *path;			/* of char *, for CQ_COLUMN_VALUE */
+} CqStreamColumn;
+
+typedef struct CqStream
+{
+	Oid			relid;
+	CqStreamKind kind;
+	char	   *name;			/* schema-qualified and quoted, for messages */
+	List	   *topics;			/* of char * */
+	char	   *format;
+	CqTombstone tombstone;
+	CqOnGap		on_gap;
+	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
+	int64		watermark_delay;	/* microseconds */
+	int64		idle_timeout;	/* microseconds, 0: never idle */
+	bool		skip_bad_rows;	/* a bounded SELECT leaves bad rows out instead of failing */
+	CqStreamColumn *columns;	/* one for each live attribute */
+	int			ncolumns;
+	List	   *properties;		/* of DefElem: server's, then table's, then user mapping's librdkafka properties */
+} CqStream;
+
+/* True for a foreign table of one of the two wrappers. */
+extern bool cq_stream_is(Oid relid);
+
+/*
+ * Reads the options of relid's server and table, and the user mapping of userid (the table's owner in a worker). In
+ * CurrentMemoryContext; within a transaction; raises ERROR for a relation that is no stream.
+ */
+extern CqStream *cq_stream_get(Oid relid, Oid userid);
+
+#endif							/* CQ_CATALOG_STREAM_H */

@@ -1,0 +1,57 @@
+/*
+ * guc.c
+ *		The settings cq.….
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "common/guc.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+bool		cq_extended_grammar = true;
+bool		cq_enabled = true;
+int			cq_workers = 1;
+int			cq_batch_rows = 250000;
+int			cq_batch_bytes = 65536;
+int			cq_linger = 3;
+bool		cq_synchronous_commit = false;
+int			cq_group_cache_size = 65536;
+int			cq_error_payload_limit = 1024;
+
+void
+cq_guc_init(void)
+{
+	DefineCustomBoolVariable("cq.extended_grammar",
+							 "Accepts CREATE, ALTER and DROP CONTINUOUS VIEW as statements.",
+							 "The WITH (continuous) form works either way.",
+							 &cq_extended_grammar, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("cq.enabled",
+							 "Runs the workers that keep continuous views up to date.",
+							 NULL, &cq_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.workers",
+							"Number of ingest workers for each database; partitions are shared out among them.",
+							NULL, &cq_workers, 1, 1, 64, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.batch_rows",
+							"Largest number of messages in one batch, which is one transaction.",
+							NULL, &cq_batch_rows, 250000, 1, 10000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.batch_size",
+							"Largest total size of the messages in one batch.",
+							NULL, &cq_batch_bytes, 65536, 64, INT_MAX / 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.linger",
+							"How long a worker waits for more messages before it commits the few it has.",
+							"Bounds the number of transactions under light load.",
+							&cq_linger, 3, 0, 10000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("cq.synchronous_commit",
+							 "Makes the workers' own commits wait until they are flushed.",
+							 "A commit lost in a crash is done again from the same positions, so off is exactly once as well.",
+							 &cq_synchronous_commit, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.group_cache_size",
+							"Memory in which a worker remembers where the groups of one view are stored.",
+							NULL, &cq_group_cache_size, 65536, 64, INT_MAX / 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.error_payload_limit",
+							"How much of a rejected message's payload is kept in cq.errors.",
+							NULL, &cq_error_payload_limit, 1024, 0, INT_MAX / 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("cq");
+}

@@ -1,0 +1,22 @@
+/*
+ * guc.h
+ *		The settings cq.…: one variable each, documented in guc.c and in the README.
+ */
+#ifndef CQ_GUC_H
+#define CQ_GUC_H
+
+#include "postgres.h"
+
+extern bool cq_extended_grammar;	/* cq.extended_grammar */
+extern bool cq_enabled;			/* cq.enabled */
+extern int	cq_workers;			/* cq.workers: ingest workers per database */
+extern int	cq_batch_rows;		/* cq.batch_rows */
+extern int	cq_batch_bytes;		/* cq.batch_size, in kB */
+extern int	cq_linger;			/* cq.linger, in ms */
+extern bool cq_synchronous_commit;	/* cq.synchronous_commit, for the workers' own transactions */
+extern int	cq_group_cache_size;	/* cq.group_cache_size, in kB, for each view and worker */
+extern int	cq_error_payload_limit; /* cq.error_payload_limit, in kB */
+
+extern void cq_guc_init(void);
+
+#endif							/* CQ_GUC_H */

@@ -1,0 +1,82 @@
+/*
+ * format.h
+ *		From bytes to columns and back: one routine struct for each format.
+ *
+ * A format knows messages and types; it knows nothing of topics' servers, of streams as relations, or of views. It never
+ * raises an error for what a message holds: a bad message or field becomes a CqBadCell, and the row it stands in
+ * is left out by those who need that field.
+ */
+#ifndef CQ_FORMAT_H
+#define CQ_FORMAT_H
+
+#include "postgres.h"
+
+#include "common/reject.h"
+#include "lib/stringinfo.h"
+#include "source/source.h"
+
+/* A column of a stream that comes from the message's value (metadata columns are not the format's). */
+typedef struct CqColumn
+{
+	AttrNumber	attno;			/* in the foreign table */
+	const char *name;			/* the field's name in the message */
+	List	   *path;			/* of char *: names from the top to a nested field; a one-element list for a plain one */
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	bool		is_not_null;	/* a null or missing field is then a bad cell */
+} CqColumn;
+
+/* A field of a row that could not be decoded; attno 0: the whole message. */
+typedef struct CqBadCell
+{
+	int			row;
+	AttrNumber	attno;
+	CqReject   *reject;
+} CqBadCell;
+
+typedef struct CqBadCells
+{
+	CqBadCell  *cells;			/* ordered by row */
+	int			ncells;
+	int			capacity;
+} CqBadCells;
+
+extern void cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqReject *reject);
+
+typedef struct CqDecoder CqDecoder;
+typedef struct CqEncoder CqEncoder;
+
+typedef struct CqFormat
+{
+	const char *name;			/* as in the table option format */
+
+	/*
+	 * Prepares to decode just these columns (there may be none). Lives in CurrentMemoryContext; what is not palloc'd is
+	 * freed by its reset callback.
+	 */
+	CqDecoder  *(*decoder_open) (const CqColumn *columns, int ncolumns);
+
+	/*
+	 * Decodes nmessages into rows first_row…: values[attno - 1][row], nulls[attno - 1][row] for each of the decoder's
+	 * columns. By-reference Datums are palloc'd in CurrentMemoryContext (the batch's). Bad ones are added to bad, in row
+	 * order, and their cells set to null. Within a transaction, since types may look at catalogs.
+	 */
+	void		(*decode) (CqDecoder *decoder, const CqMessage *messages, int nmessages, int first_row,
+						   Datum **values, bool **nulls, CqBadCells *bad);
+
+	/* NULL where the format cannot write. encode appends one row's value to out. */
+	CqEncoder  *(*encoder_open) (const CqColumn *columns, int ncolumns);
+	void		(*encode) (CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out);	/* indexed by attno - 1 */
+
+	/* NULL where columns cannot be inferred. Returns CqColumn * with name, type and path, from a sample of messages. */
+	List	   *(*infer) (const CqMessage *messages, int nmessages);
+} CqFormat;
+
+extern const CqFormat cq_json_format;
+extern const CqFormat cq_row_format;	/* the log's own: composite Datums */
+
+/* By name, or NULL. */
+extern const CqFormat *cq_format_find(const char *name);
+
+#endif							/* CQ_FORMAT_H */

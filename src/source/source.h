@@ -1,0 +1,165 @@
+/*
+ * source.h
+ *		Where messages come from and go to: one small interface, two implementations (Kafka, the log in the database).
+ *
+ * A source knows topics, partitions, offsets and bytes. It knows nothing of columns, views or workers.
+ *
+ * Promises to callers:
+ * - fetch gives the messages of each partition in offset order, none twice, none left out between the position
+ *   opened at and the position reported.
+ * - Everything that a fetch returned stays valid until release.
+ * - Whatever is not palloc'd hangs on one struct, freed by close and, on error, by a reset callback of the memory
+ *   context that was current at open.
+ */
+#ifndef CQ_SOURCE_H
+#define CQ_SOURCE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+/* One message, borrowed from the source until release. */
+typedef struct CqMessage
+{
+	const char *value;			/* NULL: a tombstone. For the log: a HeapTupleHeader (a composite Datum) */
+	const char *key;			/* NULL: none */
+	uint32		value_length;	/* bytes */
+	uint32		key_length;		/* bytes */
+	int64		offset;
+	TimestampTz timestamp;		/* DT_NOBEGIN where the message has none */
+	int32		slice;			/* index into the fetch's slices: topic and partition */
+	void	   *origin;			/* the source's own handle, e.g. for headers */
+} CqMessage;
+
+/* A topic's partition, and a place in it. */
+typedef struct CqPosition
+{
+	const char *topic;
+	int32		partition;
+	int64		offset;			/* of the next message to read */
+} CqPosition;
+
+/* What one fetch took from one partition: [from, next). Control records and aborted messages make gaps. */
+typedef struct CqSlice
+{
+	const char *topic;
+	int32		partition;
+	int64		from;			/* the position before the fetch */
+	int64		next;			/* the position after it */
+	int64		end;			/* the partition's end as last seen (high watermark), -1 unknown: for lag */
+	int64		nmessages;
+	int64		nbytes;			/* keys and values */
+} CqSlice;
+
+typedef struct CqFetch
+{
+	CqMessage  *messages;
+	int			nmessages;
+	CqSlice    *slices;			/* only partitions whose position moved */
+	int			nslices;
+	bool		has_backlog;	/* more was waiting than was taken */
+	void	   *owned;			/* the source's own bookkeeping */
+} CqFetch;
+
+/* How far a partition reaches, as the broker tells it now. */
+typedef struct CqExtent
+{
+	const char *topic;
+	int32		partition;
+	int64		begin;			/* the oldest offset still there */
+	int64		end;			/* the next offset to be written; with read_committed the last stable offset */
+} CqExtent;
+
+typedef enum CqSourceEventKind
+{
+	CQ_SOURCE_DOWN,				/* no broker can be reached; text says why */
+	CQ_SOURCE_UP,				/* it is back */
+	CQ_SOURCE_GAP,				/* offset [from, to) of a partition is no longer (or not) there */
+	CQ_SOURCE_PARTITIONS,		/* the topics' partitions may have changed */
+	CQ_SOURCE_FAILED			/* cannot go on: authorization, unknown topic, bad configuration */
+} CqSourceEventKind;
+
+/* What a source has to say besides messages; taken by poll_event on the main thread. */
+typedef struct CqSourceEvent
+{
+	CqSourceEventKind kind;
+	const char *topic;			/* NULL: concerns the whole source */
+	int32		partition;
+	int64		from;
+	int64		to;
+	char	   *text;			/* for people; never holds a secret */
+} CqSourceEvent;
+
+/* What a source is opened with. Strings live as long as the caller keeps them; the source copies what it needs. */
+typedef struct CqSourceConfig
+{
+	Oid			stream;			/* the foreign table */
+	const char *stream_name;	/* for messages */
+	List	   *topics;			/* of char *; empty for the log */
+	List	   *properties;		/* of DefElem: librdkafka properties by their own names, user mapping included */
+	bool		bounded;		/* for one statement, in a backend: small buffers, errors are raised */
+} CqSourceConfig;
+
+typedef struct CqSource CqSource;	/* each implementation begins its own struct with this */
+typedef struct CqSink CqSink;
+
+typedef struct CqSourceRoutine
+{
+	const char *name;			/* of the foreign-data wrapper: cq_kafka, cq_log */
+
+	/*
+	 * True where fetch reads the database and so wants a transaction with a snapshot; false where it waits for a
+	 * network and must not have one open (workers; a bounded SELECT cannot help it).
+	 */
+	bool		fetch_in_transaction;
+
+	/* Which partitions there are, and how far they reach. Waits at most timeout_ms; raises ERROR. */
+	List	   *(*extents) (const CqSourceConfig *config, int timeout_ms);	/* of CqExtent * */
+
+	/* For each position: the first offset whose timestamp is >= time, or the end. Sets ->offset. Raises ERROR. */
+	void		(*seek_time) (const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+							  int timeout_ms);
+
+	/* Opens for reading from these positions. Does not wait for the network. */
+	CqSource   *(*open) (const CqSourceConfig *config, const CqPosition *positions, int npositions);
+
+	/*
+	 * Takes what is there, up to max_messages or max_bytes (whichever comes first, at least one message), and
+	 * waits at most timeout_ms for the first one (0: not at all). Returns false where nothing moved. A signal ends the wait.
+	 */
+	bool		(*fetch) (CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
+	void		(*release) (CqSource *source, CqFetch *fetch);
+
+	/* Next event, or false. The text is palloc'd. */
+	bool		(*poll_event) (CqSource *source, CqSourceEvent *event);
+
+	/* A file descriptor that becomes readable when there is something to fetch, or -1 (the latch is set instead). */
+	int			(*wakeup_fd) (CqSource *source);
+	void		(*wakeup_clear) (CqSource *source);
+
+	/* Headers of a message as a jsonb Datum (an array of {"key","value"}), or false for none. */
+	bool		(*headers) (CqSource *source, const CqMessage *message, Datum *headers);
+
+	void		(*close) (CqSource *source);
+
+	/* Writing: the statement's rows, sent and acknowledged at pre-commit (Kafka) or appended at once (log). */
+	CqSink	   *(*sink_open) (const CqSourceConfig *config);
+	void		(*sink_append) (CqSink *sink, const CqMessage *message, const char *topic, int32 partition, Datum headers, bool has_headers);
+	void		(*sink_close) (CqSink *sink);	/* end of statement: hands over to the transaction */
+} CqSourceRoutine;
+
+struct CqSource
+{
+	const CqSourceRoutine *routine;
+};
+
+struct CqSink
+{
+	const CqSourceRoutine *routine;
+};
+
+extern const CqSourceRoutine cq_kafka_source;
+extern const CqSourceRoutine cq_log_source;
+
+#endif							/* CQ_SOURCE_H */

@@ -1,0 +1,59 @@
+/*
+ * batch.h
+ *		A batch: what one fetch of one stream brought, as columns; and its binding to foreign scans.
+ *
+ * Life: the reader fetches it outside a transaction, exec decodes it inside one, for the union of the columns that
+ * its views need, binds it, runs each view's plan, whose foreign scan of the stream then reads the bound rows
+ * instead of the broker, unbinds it, commits; the reader releases it.
+ */
+#ifndef CQ_BATCH_H
+#define CQ_BATCH_H
+
+#include "postgres.h"
+
+#include "format/format.h"
+#include "nodes/bitmapset.h"
+#include "source/source.h"
+
+typedef struct CqReader CqReader;
+
+typedef struct CqBatch
+{
+	CqReader   *reader;
+	MemoryContext context;		/* holds all that decoding makes; reset by the reader's next fetch */
+	CqFetch		fetch;			/* the messages, and the positions before and after */
+	int			nrows;			/* = fetch.nmessages: row i is message i */
+	int			natts;			/* of the foreign table */
+	Bitmapset  *decoded;		/* attribute numbers */
+	Datum	  **values;			/* [attno - 1][row]; NULL for a column not decoded */
+	bool	  **nulls;
+	CqBadCells	bad;			/* ordered by row */
+} CqBatch;
+
+/* Fills the columns in needed (attribute numbers). Within a transaction. May be called once for each fetch. */
+extern void cq_batch_decode(CqBatch *batch, const Bitmapset *needed);
+
+/*
+ * A part of a batch for one run of one plan: rows [first, end), leaving out those in skip (row numbers, or NULL).
+ * While bound, a foreign scan of the stream in this backend reads it. One binding a stream at a time.
+ */
+typedef struct CqBinding
+{
+	Oid			stream;
+	CqBatch    *batch;
+	int			first;
+	int			end;
+	const Bitmapset *skip;
+} CqBinding;
+
+extern void cq_batch_bind(const CqBinding *binding);
+extern void cq_batch_unbind(void);	/* also safe when nothing is bound, as on the error path */
+
+/*
+ * The attribute numbers that the foreign scans of stream in a planned statement need decoded. The scan finds them in its
+ * own plan node; this is for exec, which decodes once for several plans.
+ */
+struct PlannedStmt;
+extern Bitmapset *cq_batch_needed_columns(struct PlannedStmt *plan, Oid stream);
+
+#endif							/* CQ_BATCH_H */

@@ -1,0 +1,33 @@
+/*
+ * reader.h
+ *		Reads a stream on from given positions, for a worker: source, format and batch put together.
+ */
+#ifndef CQ_READER_H
+#define CQ_READER_H
+
+#include "catalog/stream.h"
+#include "stream/batch.h"
+
+/*
+ * Opens stream (options as of now, user mapping of the table's owner). Within a transaction; does not wait for the
+ * network. Lives in a child of CurrentMemoryContext, closed with it at the latest.
+ */
+extern CqReader *cq_reader_open(Oid stream, const CqPosition *positions, int npositions);
+extern void cq_reader_close(CqReader *reader);
+
+/* See CqSourceRoutine.fetch. NULL where nothing moved. The batch before is released. */
+extern CqBatch *cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_ms);
+extern void cq_reader_release(CqReader *reader);	/* done with the batch: frees its messages and columns */
+
+extern bool cq_reader_fetches_in_transaction(const CqReader *reader);
+extern bool cq_reader_poll_event(CqReader *reader, CqSourceEvent *event);
+extern int	cq_reader_wakeup_fd(CqReader *reader);
+extern void cq_reader_wakeup_clear(CqReader *reader);
+extern const CqStream *cq_reader_stream(const CqReader *reader);
+
+/* Partitions and extents of a stream now (of CqExtent *). Waits for the broker; raises ERROR. Within a transaction. */
+extern List *cq_stream_extents(Oid stream, Oid userid, int timeout_ms);
+/* Sets each position's offset to the first message at or after time. */
+extern void cq_stream_seek_time(Oid stream, Oid userid, TimestampTz time, CqPosition *positions, int npositions, int timeout_ms);
+
+#endif							/* CQ_READER_H */
