@@ -14,7 +14,6 @@ SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sq
 
 REGRESS      = $(basename $(notdir $(sort $(wildcard sql/*.sql))))
 ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))
-# A private server, since the module wants shared_preload_libraries.
 REGRESS_OPTS   = --load-extension=pg_cq
 ISOLATION_OPTS = --load-extension=pg_cq
 

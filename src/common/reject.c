@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "common/reject.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
 static char *
