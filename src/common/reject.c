@@ -8,6 +8,8 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
+static char *format_text(const char *format, va_list args) pg_attribute_printf(1, 0);
+
 static char *
 format_text(const char *format, va_list args)
 {
