@@ -83,7 +83,14 @@ CREATE TABLE _cq.identity (
 );
 COMMENT ON TABLE _cq.identity IS 'the cluster and database that the positions belong to';
 
-SELECT pg_catalog.pg_extension_config_dump(c, '')
-FROM unnest(ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.error', '_cq.gap', '_cq.log',
-                  '_cq.identity']::regclass[]) AS c;
-
+DO $$
+DECLARE
+    relation regclass;
+BEGIN
+    -- One at a time: each call changes the extension's own row.
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.error', '_cq.gap', '_cq.log',
+                                    '_cq.identity']::regclass[] LOOP
+        PERFORM pg_catalog.pg_extension_config_dump(relation, '');
+    END LOOP;
+END
+$$;
