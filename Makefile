@@ -1,5 +1,16 @@
 # pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
-# `make demo`, `make check` and `make bench` set up all they need by themselves.
+# `make demo`, `make check` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
+
+SELF_MADE = demo check bench
+ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
+
+.PHONY: $(SELF_MADE)
+demo check:
+	@tools/$@
+bench:
+	@bench/run
+
+else
 
 EXTENSION    = pg_cq
 EXTVERSION   = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pg_cq.control)
@@ -17,9 +28,11 @@ ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))
 REGRESS_OPTS   = --load-extension=pg_cq
 ISOLATION_OPTS = --load-extension=pg_cq
 
-PG_CPPFLAGS  = -Isrc
-PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
-PG_CXXFLAGS  = -std=c++17 -Wall -Wextra -fno-rtti
+# The server's headers count as the system's, so that all warnings are about our own code. Callbacks have their signature from
+# the server, and need not use every argument.
+PG_CPPFLAGS  = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter
+PG_CXXFLAGS  = -std=c++17 -Wall -Wextra -fno-rtti -fvisibility=hidden
 SHLIB_LINK   = -lrdkafka -lsimdjson -lstdc++
 EXTRA_CLEAN  = $(DATA_built) results output_iso tmp_check regression.diffs regression.out
 
@@ -33,7 +46,9 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SCHEMA)
 	cat $^ > $@
 
 %.o: %.cc
-	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -fPIC -c -o $@ $<
+	$(CXX) $(CXXFLAGS) $(COPT) $(CPPFLAGS) -fPIC -c -o $@ $<
 
 # Every object depends on every header: the tree is small, a stale object costs more than a rebuild.
 $(OBJS): $(wildcard src/*/*.h)
+
+endif
