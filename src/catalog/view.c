@@ -1,0 +1,211 @@
+/*
+ * view.c
+ *		Rows of _cq.view.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "catalog/view.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+/* Columns of _cq.view, as in schema/catalog.sql. */
+enum
+{
+	VIEW_VIEW = 1,
+	VIEW_DEFINITION,
+	VIEW_STATE,
+	VIEW_STREAM,
+	VIEW_STATUS,
+	VIEW_STATUS_DETAIL,
+	VIEW_ON_ERROR,
+	VIEW_START,
+	VIEW_RETENTION,
+	VIEW_SETTINGS,
+	VIEW_CREATED_AT,
+	VIEW_IS_STARTED,
+	VIEW_NATTS = VIEW_IS_STARTED
+};
+
+static Oid
+catalog_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid("_cq", true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+/* Calls for the row of relid; the tuple is valid until end_row. */
+typedef struct RowScan
+{
+	Relation	relation;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+} RowScan;
+
+static bool
+begin_row(RowScan *row, Oid relid, LOCKMODE lockmode)
+{
+	Oid			catalog = catalog_relation("view");
+	ScanKeyData key;
+
+	row->tuple = NULL;
+	row->relation = NULL;
+	if (!OidIsValid(catalog))
+		return false;
+	row->relation = table_open(catalog, lockmode);
+	ScanKeyInit(&key, VIEW_VIEW, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	row->scan = systable_beginscan(row->relation, catalog_relation("view_pkey"), true, NULL, 1, &key);
+	row->tuple = systable_getnext(row->scan);
+	return HeapTupleIsValid(row->tuple);
+}
+
+static void
+end_row(RowScan *row)
+{
+	if (row->relation == NULL)
+		return;
+	systable_endscan(row->scan);
+	table_close(row->relation, NoLock);
+}
+
+bool
+cq_view_is(Oid relid)
+{
+	RowScan		row;
+	bool		found = begin_row(&row, relid, AccessShareLock);
+
+	end_row(&row);
+	return found;
+}
+
+static List *
+strings_of_array(Datum array)
+{
+	Datum	   *elements;
+	int			nelements;
+	List	   *strings = NIL;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &nelements);
+	for (int i = 0; i < nelements; i++)
+		strings = lappend(strings, TextDatumGetCString(elements[i]));
+	return strings;
+}
+
+static Datum
+array_of_strings(const List *strings)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(strings), 1));
+	ListCell   *cell;
+
+	foreach(cell, strings)
+		elements[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
+	return PointerGetDatum(construct_array(elements, list_length(strings), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+CqView *
+cq_view_get(Oid relid)
+{
+	RowScan		row;
+	CqView	   *view = NULL;
+
+	if (begin_row(&row, relid, AccessShareLock))
+	{
+		Datum		values[VIEW_NATTS];
+		bool		nulls[VIEW_NATTS];
+
+		heap_deform_tuple(row.tuple, RelationGetDescr(row.relation), values, nulls);
+		view = palloc0(sizeof(CqView));
+		view->view = relid;
+		view->definition = DatumGetObjectId(values[VIEW_DEFINITION - 1]);
+		view->state = DatumGetObjectId(values[VIEW_STATE - 1]);
+		view->stream = DatumGetObjectId(values[VIEW_STREAM - 1]);
+		view->status = TextDatumGetCString(values[VIEW_STATUS - 1]);
+		if (!nulls[VIEW_STATUS_DETAIL - 1])
+			view->status_detail = TextDatumGetCString(values[VIEW_STATUS_DETAIL - 1]);
+		view->pause_on_error = strcmp(TextDatumGetCString(values[VIEW_ON_ERROR - 1]), "pause") == 0;
+		view->start = TextDatumGetCString(values[VIEW_START - 1]);
+		if (!nulls[VIEW_RETENTION - 1])
+		{
+			view->retention = palloc(sizeof(Interval));
+			*view->retention = *DatumGetIntervalP(values[VIEW_RETENTION - 1]);
+		}
+		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
+		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
+	}
+	end_row(&row);
+	return view;
+}
+
+static void
+view_values(const CqView *view, Datum *values, bool *nulls)
+{
+	memset(nulls, 0, sizeof(bool) * VIEW_NATTS);
+	values[VIEW_VIEW - 1] = ObjectIdGetDatum(view->view);
+	values[VIEW_DEFINITION - 1] = ObjectIdGetDatum(view->definition);
+	values[VIEW_STATE - 1] = ObjectIdGetDatum(view->state);
+	values[VIEW_STREAM - 1] = ObjectIdGetDatum(view->stream);
+	values[VIEW_STATUS - 1] = CStringGetTextDatum(view->status);
+	nulls[VIEW_STATUS_DETAIL - 1] = view->status_detail == NULL;
+	values[VIEW_STATUS_DETAIL - 1] = view->status_detail ? CStringGetTextDatum(view->status_detail) : (Datum) 0;
+	values[VIEW_ON_ERROR - 1] = CStringGetTextDatum(view->pause_on_error ? "pause" : "skip");
+	values[VIEW_START - 1] = CStringGetTextDatum(view->start);
+	nulls[VIEW_RETENTION - 1] = view->retention == NULL;
+	values[VIEW_RETENTION - 1] = IntervalPGetDatum(view->retention);
+	values[VIEW_SETTINGS - 1] = array_of_strings(view->settings);
+	values[VIEW_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[VIEW_IS_STARTED - 1] = BoolGetDatum(view->is_started);
+}
+
+void
+cq_view_insert(const CqView *view)
+{
+	Relation	relation = table_open(catalog_relation("view"), RowExclusiveLock);
+	Datum		values[VIEW_NATTS];
+	bool		nulls[VIEW_NATTS];
+
+	view_values(view, values, nulls);
+	CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+	table_close(relation, NoLock);
+}
+
+void
+cq_view_update(const CqView *view)
+{
+	RowScan		row;
+
+	if (begin_row(&row, view->view, RowExclusiveLock))
+	{
+		Datum		values[VIEW_NATTS];
+		bool		nulls[VIEW_NATTS];
+		bool		replace[VIEW_NATTS];
+
+		view_values(view, values, nulls);
+		memset(replace, true, sizeof(replace));
+		replace[VIEW_CREATED_AT - 1] = false;
+		CatalogTupleUpdate(row.relation, &row.tuple->t_self,
+						   heap_modify_tuple(row.tuple, RelationGetDescr(row.relation), values, nulls, replace));
+	}
+	end_row(&row);
+}
+
+void
+cq_view_set_status(Oid relid, const char *status, const char *detail)
+{
+	CqView	   *view = cq_view_get(relid);
+
+	if (view == NULL)
+		return;
+	view->status = pstrdup(status);
+	view->status_detail = detail ? pstrdup(detail) : NULL;
+	cq_view_update(view);
+}
