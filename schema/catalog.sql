@@ -79,7 +79,8 @@ COMMENT ON TABLE _cq.log IS 'tables behind the streams kept in this database';
 -- Who this database is: a copy or a restore differs, and does not run until told to.
 CREATE TABLE _cq.identity (
     system_identifier bigint NOT NULL,
-    database_id     oid NOT NULL
+    database_id     oid NOT NULL,
+    prefix          text NOT NULL                   -- of consumer groups and transactional ids
 );
 COMMENT ON TABLE _cq.identity IS 'the cluster and database that the positions belong to';
 

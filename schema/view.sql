@@ -1,1 +1,18 @@
--- view
+-- Continuous views: commands.
+
+CREATE FUNCTION _cq.on_sql_drop() RETURNS event_trigger
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_on_sql_drop';
+COMMENT ON FUNCTION _cq.on_sql_drop() IS 'removes what belonged to dropped continuous views and streams';
+REVOKE ALL ON FUNCTION _cq.on_sql_drop() FROM PUBLIC;
+
+CREATE EVENT TRIGGER cq_drop ON sql_drop EXECUTE FUNCTION _cq.on_sql_drop();
+ALTER EVENT TRIGGER cq_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER cq_drop IS 'removes what belonged to dropped continuous views and streams';
+
+CREATE FUNCTION cq.resume_all(keep_ids boolean DEFAULT false) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_resume_all';
+COMMENT ON FUNCTION cq.resume_all(boolean) IS
+    'lets the continuous views of a restored or copied database run here, under new consumer group and transactional ids unless told to keep them';
+REVOKE ALL ON FUNCTION cq.resume_all(boolean) FROM PUBLIC;

@@ -7,6 +7,7 @@
 #include "fmgr.h"
 
 #include "common/guc.h"
+#include "ddl/ddl.h"
 
 PG_MODULE_MAGIC;
 
@@ -16,4 +17,6 @@ void
 _PG_init(void)
 {
 	cq_guc_init();
+	cq_grammar_init();
+	cq_utility_init();
 }

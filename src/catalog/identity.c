@@ -1,0 +1,150 @@
+/*
+ * identity.c
+ *		The one row of _cq.identity: see identity.h.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/identity.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* Columns of _cq.identity, as in schema/catalog.sql. */
+enum
+{
+	IDENTITY_SYSTEM_IDENTIFIER = 1,
+	IDENTITY_DATABASE_ID,
+	IDENTITY_PREFIX,
+	IDENTITY_NATTS = IDENTITY_PREFIX
+};
+
+/* The row, open for reading or writing. */
+typedef struct Identity
+{
+	Relation	relation;		/* NULL: no such table */
+	SysScanDesc scan;
+	HeapTuple	tuple;			/* NULL: the catalog is nobody's */
+	Datum		values[IDENTITY_NATTS];
+} Identity;
+
+static bool
+open_identity(Identity *identity, LOCKMODE lockmode)
+{
+	Oid			schema = get_namespace_oid("_cq", true);
+	Oid			relid = OidIsValid(schema) ? get_relname_relid("identity", schema) : InvalidOid;
+	bool		nulls[IDENTITY_NATTS];
+
+	memset(identity, 0, sizeof(Identity));
+	if (!OidIsValid(relid))
+		return false;
+	identity->relation = table_open(relid, lockmode);
+	identity->scan = systable_beginscan(identity->relation, InvalidOid, false, NULL, 0, NULL);
+	identity->tuple = systable_getnext(identity->scan);
+	if (HeapTupleIsValid(identity->tuple))
+		heap_deform_tuple(identity->tuple, RelationGetDescr(identity->relation), identity->values, nulls);
+	return true;
+}
+
+/* Keeps the lock to the end of the transaction. */
+static void
+close_identity(Identity *identity)
+{
+	systable_endscan(identity->scan);
+	table_close(identity->relation, NoLock);
+}
+
+static bool
+is_own(const Identity *identity)
+{
+	return DatumGetInt64(identity->values[IDENTITY_SYSTEM_IDENTIFIER - 1]) == (int64) GetSystemIdentifier() &&
+		DatumGetObjectId(identity->values[IDENTITY_DATABASE_ID - 1]) == MyDatabaseId;
+}
+
+static char *
+own_prefix(void)
+{
+	return psprintf("pg_cq-" UINT64_FORMAT "-%u", GetSystemIdentifier(), MyDatabaseId);
+}
+
+static HeapTuple
+own_row(const Identity *identity, const char *prefix)
+{
+	Datum		values[IDENTITY_NATTS];
+	bool		nulls[IDENTITY_NATTS] = {false};
+
+	values[IDENTITY_SYSTEM_IDENTIFIER - 1] = Int64GetDatum((int64) GetSystemIdentifier());
+	values[IDENTITY_DATABASE_ID - 1] = ObjectIdGetDatum(MyDatabaseId);
+	values[IDENTITY_PREFIX - 1] = CStringGetTextDatum(prefix);
+	return heap_form_tuple(RelationGetDescr(identity->relation), values, nulls);
+}
+
+bool
+cq_identity_matches(void)
+{
+	Identity	identity;
+	bool		matches = true;
+
+	if (open_identity(&identity, AccessShareLock))
+	{
+		matches = identity.tuple == NULL || is_own(&identity);
+		close_identity(&identity);
+	}
+	return matches;
+}
+
+void
+cq_identity_claim(void)
+{
+	Identity	identity;
+
+	if (!open_identity(&identity, ShareRowExclusiveLock))
+		return;
+	if (identity.tuple == NULL)
+		CatalogTupleInsert(identity.relation, own_row(&identity, own_prefix()));
+	else if (!is_own(&identity))
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous views do not run in this database"),
+				 errdetail("It is a copy of another one, or was restored from a dump."),
+				 errhint("Call cq.resume_all() if they shall go on here.")));
+	close_identity(&identity);
+}
+
+void
+cq_identity_take(bool keep_prefix)
+{
+	Identity	identity;
+
+	if (!open_identity(&identity, ShareRowExclusiveLock))
+		return;
+	if (identity.tuple != NULL && !is_own(&identity))
+	{
+		char	   *prefix = keep_prefix ? TextDatumGetCString(identity.values[IDENTITY_PREFIX - 1]) : own_prefix();
+		HeapTuple	row = own_row(&identity, prefix);
+
+		CatalogTupleUpdate(identity.relation, &identity.tuple->t_self, row);
+	}
+	close_identity(&identity);
+}
+
+char *
+cq_identity_prefix(void)
+{
+	Identity	identity;
+	char	   *prefix = NULL;
+
+	if (open_identity(&identity, AccessShareLock))
+	{
+		if (identity.tuple != NULL)
+			prefix = TextDatumGetCString(identity.values[IDENTITY_PREFIX - 1]);
+		close_identity(&identity);
+	}
+	return prefix ? prefix : own_prefix();
+}

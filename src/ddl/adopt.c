@@ -1,0 +1,141 @@
+/*
+ * adopt.c
+ *		What belongs to a view or a stream, and making a restored database's views its own.
+ *
+ * A view's definition and state, and the table behind a stream of cq_log, are parts: internal dependencies make them go with
+ * the whole, and not before. A dump carries the relations and the catalog's rows, but not these dependencies, nor
+ * should what it carries run at once: cq.resume_all() records them again, says that the catalog is this database's, and
+ * lets the views run.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/identity.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "ddl/ddl.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(cq_resume_all);
+
+bool
+cq_adopt_has_catalog(void)
+{
+	Oid			schema = get_namespace_oid("_cq", true);
+
+	return OidIsValid(schema) && OidIsValid(get_relname_relid("view", schema));
+}
+
+void
+cq_adopt_part(Oid part, Oid whole)
+{
+	ObjectAddress part_address;
+	ObjectAddress whole_address;
+
+	ObjectAddressSet(part_address, RelationRelationId, part);
+	ObjectAddressSet(whole_address, RelationRelationId, whole);
+	deleteDependencyRecordsForSpecific(RelationRelationId, part, DEPENDENCY_INTERNAL, RelationRelationId, whole);
+	recordDependencyOn(&part_address, &whole_address, DEPENDENCY_INTERNAL);
+}
+
+/* A dependency of a relation in _cq, as a whole, upon a relation as a whole. */
+static bool
+is_part_dependency(Form_pg_depend dependency, Oid schema)
+{
+	return dependency->deptype == DEPENDENCY_INTERNAL &&
+		dependency->classid == RelationRelationId && dependency->objsubid == 0 &&
+		dependency->refclassid == RelationRelationId && dependency->refobjsubid == 0 &&
+		get_rel_namespace(dependency->objid) == schema;
+}
+
+/* The other ends of relid's part dependencies: its parts, or where is_part is set the whole. */
+static List *
+find_ends(Oid relid, bool is_part)
+{
+	Oid			schema = get_namespace_oid("_cq", true);
+	Relation	depend;
+	SysScanDesc scan;
+	ScanKeyData keys[2];
+	HeapTuple	tuple;
+	List	   *ends = NIL;
+
+	if (!OidIsValid(schema))
+		return NIL;
+	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], is_part ? Anum_pg_depend_classid : Anum_pg_depend_refclassid,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], is_part ? Anum_pg_depend_objid : Anum_pg_depend_refobjid,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(depend, is_part ? DependDependerIndexId : DependReferenceIndexId, true, NULL,
+							  lengthof(keys), keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend dependency = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (is_part_dependency(dependency, schema))
+			ends = lappend_oid(ends, is_part ? dependency->refobjid : dependency->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return ends;
+}
+
+List *
+cq_adopt_parts(Oid whole)
+{
+	return find_ends(whole, false);
+}
+
+Oid
+cq_adopt_whole(Oid part)
+{
+	List	   *wholes = find_ends(part, true);
+
+	return wholes != NIL ? linitial_oid(wholes) : InvalidOid;
+}
+
+/* Adopts the pairs (part, whole) that a query finds; those of which one is gone are left to the sql_drop trigger's rules. */
+static void
+adopt_pairs(const char *query)
+{
+	SPI_execute(query, true, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		is_null;
+		Oid			part = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_null));
+		Oid			whole = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null));
+
+		cq_adopt_part(part, whole);
+	}
+}
+
+/*
+ * cq.resume_all(keep_ids boolean): SECURITY DEFINER. Can be called again, and then changes nothing.
+ */
+Datum
+cq_resume_all(PG_FUNCTION_ARGS)
+{
+	bool		keep_prefix = PG_GETARG_BOOL(0);
+
+	SPI_connect();
+	adopt_pairs("SELECT part.oid, whole.oid"
+				" FROM (SELECT definition AS part, view AS whole FROM _cq.view"
+				"       UNION ALL SELECT state, view FROM _cq.view"
+				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
+				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
+				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole");
+	cq_identity_take(keep_prefix);
+	SPI_execute("UPDATE _cq.view SET status = 'running', status_detail = NULL WHERE status = 'restored'", false, 0);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

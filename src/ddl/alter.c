@@ -1,0 +1,162 @@
+/*
+ * alter.c
+ *		ALTER of a continuous view: its options, and the owner of its parts.
+ *
+ * ALTER VIEW v SET and RESET may name our options and the server's together. Ours go to the catalog, the server's to the
+ * server. Whatever changes the owner of a view, or of a stream kept in the database, changes the owner of its parts in
+ * the same command: workers run as that owner, and the view reads its state with the owner's privileges. (REASSIGN OWNED
+ * finds the parts by itself, since they have the same owner.)
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
+#include "ddl/ddl.h"
+#include "miscadmin.h"
+#include "utils/syscache.h"
+
+/* The options that ordinary views have; all others are ours to judge. */
+static bool
+is_server_option(const DefElem *option)
+{
+	static const char *const names[] = {"security_barrier", "security_invoker", "check_option"};
+
+	if (option->defnamespace != NULL)
+		return true;
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(option->defname, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+sets_options(const AlterTableCmd *cmd)
+{
+	return cmd->subtype == AT_SetRelOptions || cmd->subtype == AT_ResetRelOptions;
+}
+
+static bool
+has_command(const AlterTableStmt *stmt, bool (*is_it) (const AlterTableCmd *cmd))
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		if (is_it(lfirst_node(AlterTableCmd, cell)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+changes_owner(const AlterTableCmd *cmd)
+{
+	return cmd->subtype == AT_ChangeOwner;
+}
+
+/* Splits an option list in two. */
+static List *
+take_own_options(List *options, List **own)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	*own = NIL;
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (is_server_option(option))
+			others = lappend(others, option);
+		else
+			*own = lappend(*own, option);
+	}
+	return others;
+}
+
+/* Carries out what concerns our options; leaves in stmt what the server has to do. */
+static void
+alter_options(AlterTableStmt *stmt)
+{
+	Oid			view = RangeVarGetRelidExtended(stmt->relation, ShareUpdateExclusiveLock, 0,
+												RangeVarCallbackOwnsRelation, NULL);
+	List	   *remaining = NIL;
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+
+		if (sets_options(cmd))
+		{
+			List	   *own;
+			List	   *others = take_own_options(castNode(List, cmd->def), &own);
+
+			if (own != NIL)
+				cq_view_alter_options(view, own, cmd->subtype == AT_ResetRelOptions);
+			if (own != NIL && others == NIL)
+				continue;
+			cmd->def = (Node *) others;
+		}
+		remaining = lappend(remaining, cmd);
+	}
+	stmt->cmds = remaining;
+}
+
+static Oid
+owner_of(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static void
+follow_owner(Oid whole)
+{
+	Oid			owner = owner_of(whole);
+	ListCell   *cell;
+
+	if (!OidIsValid(owner))
+		return;
+	foreach(cell, cq_adopt_parts(whole))
+	{
+		Oid			part = lfirst_oid(cell);
+
+		/* As part of another object's change: without asking for privileges of its own. */
+		if (owner_of(part) != owner)
+			ATExecChangeOwner(part, owner, true, AccessExclusiveLock);
+	}
+}
+
+void
+cq_alter_table(CqCommand *command)
+{
+	AlterTableStmt *stmt = (AlterTableStmt *) command->pstmt->utilityStmt;
+	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	bool		is_owner_changed = has_command(stmt, changes_owner);
+
+	if (has_command(stmt, sets_options) && OidIsValid(cq_utility_view_named(stmt->relation)))
+	{
+		PreventCommandIfReadOnly("ALTER VIEW");
+		stmt = (AlterTableStmt *) cq_utility_own_statement(command);
+		alter_options(stmt);
+		if (stmt->cmds == NIL)
+			return;
+	}
+	cq_utility_pass_on(command);
+	if (is_owner_changed && OidIsValid(relid))
+	{
+		CommandCounterIncrement();
+		follow_owner(relid);
+	}
+}

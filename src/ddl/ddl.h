@@ -1,0 +1,104 @@
+/*
+ * ddl.h
+ *		The commands: how CREATE, ALTER and DROP of continuous views, and of what stands around them, are carried out.
+ */
+#ifndef CQ_DDL_H
+#define CQ_DDL_H
+
+#include "postgres.h"
+
+#include "catalog/objectaddress.h"
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "tcop/utility.h"
+
+/* A command on its way through the utility hook: the hook's arguments. */
+typedef struct CqCommand
+{
+	PlannedStmt *pstmt;
+	const char *query_string;
+	bool		read_only_tree;
+	ProcessUtilityContext context;
+	ParamListInfo params;
+	QueryEnvironment *query_env;
+	DestReceiver *dest;
+	QueryCompletion *completion;
+} CqCommand;
+
+/* ---- grammar.c: the word CONTINUOUS ---- */
+
+extern void cq_grammar_init(void);
+
+/* Did this statement say CONTINUOUS? Takes location and length as of its PlannedStmt. */
+extern bool cq_grammar_statement_is_continuous(const char *query_string, int stmt_location, int stmt_len);
+
+/* Did it say CREATE CONTINUOUS VIEW IF NOT EXISTS? */
+extern bool cq_grammar_statement_if_not_exists(const char *query_string, int stmt_location, int stmt_len);
+
+/* ---- utility.c: which command is ours ---- */
+
+extern void cq_utility_init(void);
+
+/* Hands the command on to whoever comes next: another extension's hook, or the server. */
+extern void cq_utility_pass_on(CqCommand *command);
+
+/* The relation that a command names, if that is a continuous view, else InvalidOid; takes no lock. */
+extern Oid	cq_utility_view_named(const RangeVar *name);
+
+/* The command's statement, to be scribbled on: a copy where the tree belongs to somebody else. */
+extern Node *cq_utility_own_statement(CqCommand *command);
+
+/*
+ * Runs a command of ours with the event triggers around it that the server fires around each of its own. Commands that it
+ * runs through ProcessUtility in its turn, with PROCESS_UTILITY_SUBCOMMAND, pass the utility hook untouched.
+ */
+extern void cq_utility_run(CqCommand *command, ObjectAddress (*run) (CqCommand *command, void *arg), void *arg);
+
+/* ---- create.c ---- */
+
+/*
+ * Creates, or with stmt->replace replaces, a continuous view. stmt is the caller's own copy, to be scribbled on; its
+ * options are all but continuous. Runs under cq_utility_run, which collects the view for event triggers.
+ */
+extern ObjectAddress cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
+									ParamListInfo params, QueryEnvironment *query_env);
+
+/* SET (list of DefElem) or RESET (their names) of a view's options; the caller has checked ownership and holds a lock. */
+extern void cq_view_alter_options(Oid view, List *options, bool reset);
+
+/* The column of the state table that holds this column of the view, one to one, or NULL; palloc'd. */
+extern char *cq_view_state_column(Oid view, const char *column);
+
+/* ---- alter.c ---- */
+
+/* ALTER VIEW and ALTER TABLE: our options, and the owner of what belongs to a view or a stream. Passes on the rest. */
+extern void cq_alter_table(CqCommand *command);
+
+/* ---- index.c ---- */
+
+/* CREATE INDEX: on a continuous view it is made on the table of its state; else passed on. */
+extern void cq_index_create(CqCommand *command);
+
+/* DROP INDEX: gives names of indexes on continuous views the schema that they live in. */
+extern void cq_index_find_dropped(CqCommand *command);
+
+/* ---- database.c ---- */
+
+/* Stops the workers of a database that the statement needs to itself, or whose extension goes. */
+extern void cq_database_release(const Node *stmt);
+
+/* ---- adopt.c ---- */
+
+/* True where this database has the extension's catalog. */
+extern bool cq_adopt_has_catalog(void);
+
+/* Makes part go when whole goes, and not before. */
+extern void cq_adopt_part(Oid part, Oid whole);
+
+/* The relations that are part of whole: of OIDs. */
+extern List *cq_adopt_parts(Oid whole);
+
+/* The relation that part is part of, or InvalidOid. */
+extern Oid	cq_adopt_whole(Oid part);
+
+#endif							/* CQ_DDL_H */

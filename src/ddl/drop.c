@@ -1,0 +1,128 @@
+/*
+ * drop.c
+ *		What goes with a dropped view or stream: the sql_drop event trigger.
+ *
+ * However a relation goes (DROP VIEW, DROP SCHEMA CASCADE, DROP OWNED, of a stream, a type, a function …), its rows in the
+ * catalog go in the same transaction: the view's own, the cursors that nobody follows any more, dead letters. Parts go
+ * by dependency; where a restored database has not yet recorded these, they are dropped here.
+ *
+ * A cursor may be about to be followed by a view that another transaction brings to it. Whoever does that locks the
+ * cursor's row; so that here the rows are locked first, and asked for followers again afterwards.
+ */
+#include "postgres.h"
+
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "ddl/ddl.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(cq_on_sql_drop);
+
+/* The first column of what a statement returned, as an array of oid. */
+static Datum
+collect_oids(void)
+{
+	Datum	   *oids = palloc(sizeof(Datum) * Max(SPI_processed, 1));
+	bool		is_null;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		oids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null);
+	return PointerGetDatum(construct_array(oids, SPI_processed, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+/* Runs a statement over an array of oid; what it returns is in SPI's variables. */
+static void
+run_over(const char *statement, Datum oids)
+{
+	Oid			types[] = {OIDARRAYOID};
+
+	SPI_execute_with_args(statement, 1, types, &oids, NULL, false, 0);
+}
+
+/* Drops those relations of an array that are still there. */
+static void
+drop_remaining(Datum relations)
+{
+	ObjectAddresses *remaining = new_object_addresses();
+	Datum	   *oids;
+	int			noids;
+
+	deconstruct_array(DatumGetArrayTypeP(relations), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &oids, NULL, &noids);
+	for (int i = 0; i < noids; i++)
+	{
+		ObjectAddress address;
+
+		ObjectAddressSet(address, RelationRelationId, DatumGetObjectId(oids[i]));
+		if (SearchSysCacheExists1(RELOID, oids[i]))
+			add_exact_object_address(&address, remaining);
+	}
+	performMultipleDeletions(remaining, DROP_CASCADE, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(remaining);
+}
+
+/* Rows of views among the dropped relations, and cursors that only they followed. */
+static void
+forget_views(Datum dropped)
+{
+	Datum		parts;
+	Datum		streams;
+
+	run_over("WITH gone AS (DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING definition, state)"
+			 " SELECT definition::oid FROM gone UNION ALL SELECT state FROM gone", dropped);
+	if (SPI_processed == 0)
+		return;
+	parts = collect_oids();
+	run_over("DELETE FROM _cq.error WHERE view = ANY ($1)", dropped);
+	run_over("WITH gone AS (DELETE FROM _cq.follow WHERE view = ANY ($1) RETURNING cursor_id)"
+			 " SELECT DISTINCT stream::oid FROM _cq.cursor JOIN gone USING (cursor_id)", dropped);
+	streams = collect_oids();
+	run_over("SELECT FROM _cq.cursor c WHERE stream = ANY ($1)"
+			 " AND NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id)"
+			 " ORDER BY cursor_id FOR UPDATE", streams);
+	run_over("DELETE FROM _cq.cursor c WHERE stream = ANY ($1)"
+			 " AND NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id)", streams);
+	drop_remaining(parts);
+}
+
+/* Rows of streams among the dropped relations. The views on them have gone with them, or before. */
+static void
+forget_streams(Datum dropped)
+{
+	run_over("DELETE FROM _cq.cursor WHERE stream = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.gap WHERE stream = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.log WHERE stream = ANY ($1) RETURNING log::oid", dropped);
+	if (SPI_processed > 0)
+		drop_remaining(collect_oids());
+}
+
+/*
+ * _cq.on_sql_drop(): SECURITY DEFINER. Does nothing where the catalog itself is on its way out.
+ */
+Datum
+cq_on_sql_drop(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("not called by the event trigger manager")));
+	if (!cq_adopt_has_catalog())
+		PG_RETURN_NULL();
+
+	SPI_connect();
+	SPI_execute("SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects()"
+				" WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0", false, 0);
+	if (SPI_processed > 0)
+	{
+		Datum		dropped = collect_oids();
+
+		forget_views(dropped);
+		forget_streams(dropped);
+	}
+	SPI_finish();
+	PG_RETURN_NULL();
+}

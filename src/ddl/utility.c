@@ -1,0 +1,338 @@
+/*
+ * utility.c
+ *		Which command is ours: the dispatcher in the utility hook.
+ *
+ * Each case takes from a command what concerns continuous views, and passes on to the server what remains. What the
+ * server does with views as such (rename, schema, privileges, comments, dependencies, DROP) is left to it. In a database
+ * without the extension every command passes untouched, except that CREATE CONTINUOUS VIEW says what is missing.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/identity.h"
+#include "catalog/namespace.h"
+#include "catalog/view.h"
+#include "commands/defrem.h"
+#include "commands/event_trigger.h"
+#include "commands/extension.h"
+#include "common/compat.h"
+#include "ddl/ddl.h"
+#include "miscadmin.h"
+#include "parser/parse_node.h"
+#include "utils/lsyscache.h"
+
+static ProcessUtility_hook_type previous_utility = NULL;
+
+/* Set while commands that are part of one of ours run: they pass. */
+static bool is_inside = false;
+
+void
+cq_utility_pass_on(CqCommand *command)
+{
+	(previous_utility ? previous_utility : standard_ProcessUtility)
+		(command->pstmt, command->query_string, command->read_only_tree, command->context,
+		 command->params, command->query_env, command->dest, command->completion);
+}
+
+Oid
+cq_utility_view_named(const RangeVar *name)
+{
+	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+
+	return OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW && cq_view_is(relid) ? relid : InvalidOid;
+}
+
+Node *
+cq_utility_own_statement(CqCommand *command)
+{
+	if (command->read_only_tree)
+	{
+		command->pstmt = copyObject(command->pstmt);
+		command->read_only_tree = false;
+	}
+	return command->pstmt->utilityStmt;
+}
+
+static bool
+said_continuous(const CqCommand *command)
+{
+	return cq_grammar_statement_is_continuous(command->query_string, command->pstmt->stmt_location,
+											  command->pstmt->stmt_len);
+}
+
+/* ---- CREATE ---- */
+
+/* Takes the option continuous from a list; says whether it was there, and its value. */
+static List *
+take_continuous(List *options, const char *query_string, bool *is_given, bool *value)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	*is_given = *value = false;
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (option->defnamespace != NULL || strcmp(option->defname, "continuous") != 0)
+		{
+			others = lappend(others, option);
+			continue;
+		}
+		if (*is_given)
+		{
+			ParseState *pstate = make_parsestate(NULL);
+
+			pstate->p_sourcetext = query_string;
+			errorConflictingDefElem(option, pstate);
+		}
+		*is_given = true;
+		*value = defGetBoolean(option);
+	}
+	return others;
+}
+
+/*
+ * A dump replaces views that it had to break out of a circle; where it is being restored, the catalog's rows may be there
+ * already, but are not this database's yet.
+ */
+static void
+refuse_replacing(const RangeVar *name)
+{
+	if (OidIsValid(cq_utility_view_named(name)) && cq_identity_matches())
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a continuous view", name->relname),
+				 errhint("Use CREATE OR REPLACE CONTINUOUS VIEW, or drop it first.")));
+}
+
+/* IF NOT EXISTS: says so where a relation of that name is there. */
+static bool
+exists_already(RangeVar *name)
+{
+	Oid			schema = RangeVarGetAndCheckCreationNamespace(name, NoLock, NULL);
+
+	if (!OidIsValid(get_relname_relid(name->relname, schema)))
+		return false;
+	ereport(NOTICE,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("relation \"%s\" already exists, skipping", name->relname)));
+	return true;
+}
+
+static void
+require_extension(void)
+{
+	if (!OidIsValid(get_extension_oid("pg_cq", true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"pg_cq\" is not installed in this database"),
+				 errhint("Run CREATE EXTENSION pg_cq.")));
+}
+
+void
+cq_utility_run(CqCommand *command, ObjectAddress (*run) (CqCommand *command, void *arg), void *arg)
+{
+	Node	   *parse_tree = command->pstmt->utilityStmt;
+	bool		is_complete = command->context != PROCESS_UTILITY_SUBCOMMAND;
+	bool		has_triggers = is_complete && EventTriggerBeginCompleteQuery();
+
+	PG_TRY();
+	{
+		ObjectAddress address;
+
+		if (is_complete)
+			EventTriggerDDLCommandStart(parse_tree);
+		is_inside = true;
+		address = run(command, arg);
+		is_inside = false;
+		EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, parse_tree);
+		if (is_complete)
+		{
+			EventTriggerSQLDrop(parse_tree);
+			EventTriggerDDLCommandEnd(parse_tree);
+		}
+	}
+	PG_FINALLY();
+	{
+		is_inside = false;
+		if (has_triggers)
+			EventTriggerEndCompleteQuery();
+	}
+	PG_END_TRY();
+}
+
+static ObjectAddress
+run_create(CqCommand *command, void *stmt)
+{
+	ObjectAddress address = cq_view_create(stmt, command->query_string, command->pstmt->stmt_location,
+										   command->pstmt->stmt_len, command->params, command->query_env);
+
+	cq_identity_claim();
+	return address;
+}
+
+static void
+create_view(CqCommand *command)
+{
+	ViewStmt   *stmt = (ViewStmt *) command->pstmt->utilityStmt;
+	bool		is_continuous = said_continuous(command);
+	bool		is_given;
+	bool		value;
+	List	   *options = take_continuous(stmt->options, command->query_string, &is_given, &value);
+
+	if (is_continuous && is_given && !value)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("conflicting options: CONTINUOUS and continuous = false")));
+	if (!is_continuous && !value)
+	{
+		if (stmt->replace)
+			refuse_replacing(stmt->view);
+		if (is_given)
+			((ViewStmt *) cq_utility_own_statement(command))->options = options;
+		cq_utility_pass_on(command);
+		return;
+	}
+
+	PreventCommandIfReadOnly("CREATE CONTINUOUS VIEW");
+	PreventCommandIfParallelMode("CREATE CONTINUOUS VIEW");
+	PreventCommandDuringRecovery("CREATE CONTINUOUS VIEW");
+	require_extension();
+	stmt = copyObject(stmt);
+	stmt->options = options;
+	if (is_continuous && cq_grammar_statement_if_not_exists(command->query_string, command->pstmt->stmt_location,
+															command->pstmt->stmt_len) &&
+		exists_already(stmt->view))
+		return;
+	cq_utility_run(command, run_create, stmt);
+}
+
+/* ---- what must be a continuous view where the statement says so ---- */
+
+static void
+require_continuous(const RangeVar *name)
+{
+	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+
+	if (OidIsValid(relid) && !cq_view_is(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a continuous view", name->relname),
+				 get_rel_relkind(relid) == RELKIND_VIEW ? errhint("Leave out the word CONTINUOUS.") : 0));
+}
+
+/* The one relation that the server would find by the names of an ALTER, COMMENT or DROP. */
+static void
+require_continuous_if_said(CqCommand *command, const RangeVar *name)
+{
+	if (name != NULL && said_continuous(command))
+		require_continuous(name);
+}
+
+static void
+drop_objects(CqCommand *command)
+{
+	DropStmt   *stmt = (DropStmt *) command->pstmt->utilityStmt;
+	ListCell   *cell;
+
+	if (stmt->removeType == OBJECT_VIEW && said_continuous(command))
+	{
+		foreach(cell, stmt->objects)
+			require_continuous(makeRangeVarFromNameList(lfirst_node(List, cell)));
+	}
+	if (stmt->removeType == OBJECT_INDEX)
+		cq_index_find_dropped(command);
+	cq_database_release((Node *) stmt);
+	cq_utility_pass_on(command);
+}
+
+static void
+truncate_tables(CqCommand *command)
+{
+	TruncateStmt *stmt = (TruncateStmt *) command->pstmt->utilityStmt;
+	ListCell   *cell;
+
+	foreach(cell, stmt->relations)
+	{
+		RangeVar   *name = lfirst_node(RangeVar, cell);
+
+		if (OidIsValid(cq_utility_view_named(name)))
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("cannot truncate continuous view \"%s\"", name->relname),
+					 errhint("Use cq.reset to empty it and to read the stream again.")));
+	}
+	cq_utility_pass_on(command);
+}
+
+/* ---- the hook ---- */
+
+static void
+dispatch(CqCommand *command)
+{
+	Node	   *stmt = command->pstmt->utilityStmt;
+
+	switch (nodeTag(stmt))
+	{
+		case T_ViewStmt:
+			create_view(command);
+			return;
+		case T_IndexStmt:
+			cq_index_create(command);
+			return;
+		case T_AlterTableStmt:
+			require_continuous_if_said(command, ((AlterTableStmt *) stmt)->relation);
+			cq_alter_table(command);
+			return;
+		case T_DropStmt:
+			drop_objects(command);
+			return;
+		case T_TruncateStmt:
+			truncate_tables(command);
+			return;
+		case T_AlterObjectSchemaStmt:
+			require_continuous_if_said(command, ((AlterObjectSchemaStmt *) stmt)->relation);
+			break;
+		case T_RenameStmt:
+			require_continuous_if_said(command, ((RenameStmt *) stmt)->relation);
+			break;
+		case T_CommentStmt:
+			if (((CommentStmt *) stmt)->objtype == OBJECT_VIEW)
+				require_continuous_if_said(command,
+										   makeRangeVarFromNameList(castNode(List, ((CommentStmt *) stmt)->object)));
+			break;
+		default:
+			break;
+	}
+	cq_database_release(stmt);
+	cq_utility_pass_on(command);
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *completion)
+{
+	CqCommand	command = {
+		.pstmt = pstmt,
+		.query_string = query_string,
+		.read_only_tree = read_only_tree,
+		.context = context,
+		.params = params,
+		.query_env = query_env,
+		.dest = dest,
+		.completion = completion
+	};
+
+	if (is_inside)
+		cq_utility_pass_on(&command);
+	else
+		dispatch(&command);
+}
+
+void
+cq_utility_init(void)
+{
+	previous_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
