@@ -21,7 +21,7 @@ DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
 DOCS         = README.md
 
 # The install script is these topics, in this order.
-SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql view.sql status.sql grants.sql)
+SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql finish.sql view.sql status.sql grants.sql)
 
 REGRESS      = $(basename $(notdir $(sort $(wildcard sql/*.sql))))
 ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))

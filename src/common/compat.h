@@ -2,19 +2,26 @@
  * compat.h
  *		What differs between PostgreSQL 15 and 18, in one place.
  *
- * This is the only file that tests PG_VERSION_NUM. It offers the newest server's name and arguments, and maps
- * them to what older servers have.
+ * This is the only file that tests PG_VERSION_NUM.
  */
 #ifndef CQ_COMPAT_H
 #define CQ_COMPAT_H
 
 #include "postgres.h"
 
+#include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/defrem.h"
+#include "executor/executor.h"
+#include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "utils/acl.h"
+#include "utils/rel.h"
 
 #if PG_VERSION_NUM < 150000
 #error "pg_cq needs PostgreSQL 15 or newer"
@@ -55,6 +62,117 @@ cq_compat_define_index(Oid table, IndexStmt *stmt)
 	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, -1, false, false, true, false, false);
 #else
 	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, false, false, true, false, false);
+
+/*
+ * From 18 on, GROUP BY has a range table entry of its own, through which the target list refers to grouped expressions. Puts the
+ * expressions back in their places, as they are before 18, and takes the entry away. Changes query and returns it.
+ */
+static inline Query *
+cq_compat_flatten_group_entry(Query *query)
+{
+#if PG_VERSION_NUM >= 180000
+	if (query->hasGroupRTE)
+	{
+		query->targetList = (List *) flatten_group_exprs(NULL, query, (Node *) query->targetList);
+		query->havingQual = flatten_group_exprs(NULL, query, query->havingQual);
+		Assert(((RangeTblEntry *) llast(query->rtable))->rtekind == RTE_GROUP);
+		query->rtable = list_truncate(query->rtable, list_length(query->rtable) - 1);
+		query->hasGroupRTE = false;
+	}
+#endif
+	return query;
+}
+
+/* Gives query the range table of pstate, and asks for SELECT on columns 1 to ncolumns of its entry rtindex. */
+static inline void
+cq_compat_require_select(ParseState *pstate, Query *query, Index rtindex, int ncolumns)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 1; i <= ncolumns; i++)
+		columns = bms_add_member(columns, i - FirstLowInvalidHeapAttributeNumber);
+	query->rtable = pstate->p_rtable;
+#if PG_VERSION_NUM >= 160000
+	query->rteperminfos = pstate->p_rteperminfos;
+	{
+		RTEPermissionInfo *permission = getRTEPermissionInfo(query->rteperminfos, rt_fetch(rtindex, query->rtable));
+
+		permission->requiredPerms = ACL_SELECT;
+		permission->selectedCols = columns;
+	}
+#else
+	rt_fetch(rtindex, query->rtable)->requiredPerms = ACL_SELECT;
+	rt_fetch(rtindex, query->rtable)->selectedCols = columns;
+#endif
+}
+
+/*
+ * table_tuple_update with the current command, not waiting for a snapshot crosscheck. *is_hot tells that the new version is reached
+ * through the old one's place, so that no index needs a new entry.
+ */
+static inline TM_Result
+cq_compat_tuple_update(Relation relation, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+					   TM_FailureData *failure, bool *is_hot)
+{
+	LockTupleMode lockmode;
+	TM_Result	result;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes update_indexes;
+
+	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, true, failure, &lockmode,
+								&update_indexes);
+	*is_hot = update_indexes != TU_All;
+#else
+	bool		update_indexes;
+
+	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, true, failure, &lockmode,
+								&update_indexes);
+	*is_hot = !update_indexes;
+#endif
+	return result;
+}
+
+/* Index entries for a new row version; constraints raise their errors. */
+static inline void
+cq_compat_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false);
+#else
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL);
+#endif
+}
+
+/* Runs a started query to its end. */
+static inline void
+cq_compat_executor_run(QueryDesc *query)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(query, ForwardScanDirection, 0);
+#else
+	ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
+/* The number of the file that a table stands in now. */
+static inline Oid
+cq_compat_relation_file(Relation relation)
+{
+#if PG_VERSION_NUM >= 160000
+	return relation->rd_locator.relNumber;
+#else
+	return relation->rd_node.relNode;
+#endif
+}
+
+/* Raises an error where the current user may not do what a query wants to do with its relations. */
+static inline void
+cq_compat_check_permissions(Query *query)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecCheckPermissions(query->rtable, query->rteperminfos, true);
+#else
+	ExecCheckRTPerms(query->rtable, true);
 #endif
 }
 

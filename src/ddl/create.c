@@ -1,31 +1,412 @@
 /*
  * create.c
- *		CREATE CONTINUOUS VIEW.
+ *		CREATE [OR REPLACE] CONTINUOUS VIEW.
+ *
+ * Makes, all owned by the view's owner:
+ *		the view itself, in its schema: reads the state table (plan/read.c);
+ *		the definition, a view in _cq: the query as it was written;
+ *		the state, a table in _cq: keys and partial states, or rows.
+ * The latter two depend on the view INTERNALly, so that the server drops them with it, refuses to drop them alone, and says "view v depends on …"
+ * when somebody drops what the definition reads.
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/follow.h"
+#include "catalog/namespace.h"
+#include "catalog/owner.h"
+#include "catalog/pg_class.h"
+#include "catalog/toasting.h"
+#include "catalog/view.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "commands/view.h"
+#include "common/compat.h"
 #include "ddl/ddl.h"
+#include "ddl/view_options.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/analyze.h"
+#include "parser/parse_relation.h"
+#include "plan/plan.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "worker/slots.h"
+
+/* What stable functions in the query may depend on: kept as it is now, and set whenever the view is maintained. */
+static const char *const pinned_settings[] = {
+	"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output", "xmloption",
+	"lc_monetary", "lc_numeric", "lc_time", "default_text_search_config", "search_path",
+};
+
+static List *
+current_settings(void)
+{
+	List	   *settings = NIL;
+
+	for (int i = 0; i < (int) lengthof(pinned_settings); i++)
+		settings = lappend(settings, psprintf("%s=%s", pinned_settings[i],
+											  GetConfigOption(pinned_settings[i], false, false)));
+	return settings;
+}
+
+static void
+check_statement(const ViewStmt *stmt)
+{
+	if (stmt->view->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a continuous view cannot be temporary"),
+				 errdetail("Its workers are other sessions, which do not see temporary relations.")));
+	if (stmt->withCheckOption != NO_CHECK_OPTION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("WITH CHECK OPTION is not supported on continuous views"),
+				 errdetail("A continuous view is not updatable.")));
+}
+
+/* Renames the columns of query after CREATE VIEW v (a, b, …). */
+static void
+apply_aliases(Query *query, List *aliases)
+{
+	ListCell   *alias = list_head(aliases);
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (alias == NULL)
+			return;
+		if (entry->resjunk)
+			continue;
+		entry->resname = pstrdup(strVal(lfirst(alias)));
+		alias = lnext(aliases, alias);
+	}
+	if (alias != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("CREATE VIEW specifies more column names than columns")));
+}
+
+static Query *
+analyze_query(const ViewStmt *stmt, const char *query_string, int location, int length)
+{
+	RawStmt    *raw = makeNode(RawStmt);
+	Query	   *query;
+
+	raw->stmt = copyObject(stmt->query);
+	raw->stmt_location = location;
+	raw->stmt_len = length;
+	query = parse_analyze_fixedparams(raw, query_string, NULL, 0, NULL);
+	if (query->utilityStmt != NULL && IsA(query->utilityStmt, CreateTableAsStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("views must not contain SELECT INTO")));
+	apply_aliases(query, stmt->aliases);
+	return query;
+}
+
+static CreateStmt *
+create_statement(RangeVar *name, List *columns, List *options)
+{
+	CreateStmt *create = makeNode(CreateStmt);
+
+	create->relation = name;
+	create->tableElts = copyObject(columns);
+	create->options = options;
+	create->oncommit = ONCOMMIT_NOOP;
+	return create;
+}
+
+/* The columns of a view that shows this query. */
+static List *
+view_columns(const Query *query)
+{
+	List	   *columns = NIL;
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		Node	   *expr = (Node *) entry->expr;
+
+		if (entry->resjunk)
+			continue;
+		if (type_is_collatable(exprType(expr)) && !OidIsValid(exprCollation(expr)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INDETERMINATE_COLLATION),
+					 errmsg("could not determine which collation to use for view column \"%s\"", entry->resname),
+					 errhint("Use the COLLATE clause to set the collation explicitly.")));
+		columns = lappend(columns, makeColumnDef(entry->resname, exprType(expr), exprTypmod(expr),
+												 exprCollation(expr)));
+	}
+	return columns;
+}
+
+/*
+ * Creates a relation in _cq, owned by owner, which needs no privileges there: for the moment we are whoever owns that schema.
+ */
+static Oid
+create_internal(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
+				const char *query_string)
+{
+	Oid			schema = get_namespace_oid("_cq", false);
+	char	   *name = ChooseRelationName(base, NULL, label, schema, false);
+	CreateStmt *create = create_statement(makeRangeVar("_cq", name, -1), columns, options);
+	Oid			user;
+	int			context;
+	Oid			relid;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(cq_owner_of_schema(schema), context | SECURITY_LOCAL_USERID_CHANGE);
+	relid = DefineRelation(create, relkind, owner, NULL, query_string).objectId;
+	SetUserIdAndSecContext(user, context);
+	CommandCounterIncrement();
+	return relid;
+}
+
+/*
+ * Rows of groups are updated in place, batch after batch: room for new versions on the page, and early vacuum. Kept rows never
+ * change.
+ */
+static Oid
+create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_string)
+{
+	List	   *options = NIL;
+	Oid			state;
+
+	if (plan->shape == CQ_SHAPE_AGGREGATE)
+	{
+		options = lappend(options, makeDefElem("fillfactor", (Node *) makeInteger(70), -1));
+		options = lappend(options, makeDefElem("autovacuum_vacuum_scale_factor", (Node *) makeFloat("0.1"), -1));
+	}
+	state = create_internal(RELKIND_RELATION, base, "state", plan->columns, options, owner, query_string);
+	NewRelationCreateToastTable(state, (Datum) 0);
+	return state;
+}
+
+static Oid
+create_definition(Query *query, char *base, Oid owner, const char *query_string)
+{
+	Oid			definition = create_internal(RELKIND_VIEW, base, "definition", view_columns(query), NIL, owner,
+											 query_string);
+
+	StoreViewQuery(definition, query, false);
+	CommandCounterIncrement();
+	return definition;
+}
+
+static ObjectAddress
+relation_address(Oid relid)
+{
+	ObjectAddress address;
+
+	ObjectAddressSet(address, RelationRelationId, relid);
+	return address;
+}
+
+static void
+own_part(Oid view, Oid part)
+{
+	ObjectAddress owner = relation_address(view);
+	ObjectAddress owned = relation_address(part);
+
+	recordDependencyOn(&owned, &owner, DEPENDENCY_INTERNAL);
+}
+
+/* Gives an existing view the columns of the new query, which may only add some at the end. */
+static void
+replace_columns(Oid relid, List *columns)
+{
+	Relation	view = relation_open(relid, AccessExclusiveLock);
+	TupleDesc	tupdesc = RelationGetDescr(view);
+	List	   *commands = NIL;
+	ListCell   *cell;
+
+	if (list_length(columns) < tupdesc->natts)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("cannot drop columns from view")));
+	foreach(cell, columns)
+	{
+		ColumnDef  *column = lfirst_node(ColumnDef, cell);
+		int			i = foreach_current_index(cell);
+
+		if (i < tupdesc->natts)
+		{
+			Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+			if (strcmp(NameStr(att->attname), column->colname) != 0 || att->atttypid != column->typeName->typeOid ||
+				att->atttypmod != column->typeName->typemod || att->attcollation != column->collOid)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+						 errmsg("cannot change name or type of view column \"%s\"", NameStr(att->attname)),
+						 errhint("Drop the continuous view and create it again.")));
+		}
+		else
+		{
+			AlterTableCmd *command = makeNode(AlterTableCmd);
+
+			command->subtype = AT_AddColumnToView;
+			command->def = (Node *) column;
+			commands = lappend(commands, command);
+		}
+	}
+	relation_close(view, NoLock);
+	if (commands != NIL)
+		AlterTableInternal(relid, commands, true);
+	CommandCounterIncrement();
+}
+
+static void
+drop_part(Oid relid)
+{
+	ObjectAddress address = relation_address(relid);
+
+	deleteDependencyRecordsForClass(RelationRelationId, relid, RelationRelationId, DEPENDENCY_INTERNAL);
+	CommandCounterIncrement();
+	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+}
+
+/* The view that OR REPLACE replaces, or InvalidOid. */
+static Oid
+find_replaced(ViewStmt *stmt)
+{
+	Oid			existing;
+
+	RangeVarGetAndCheckCreationNamespace(stmt->view, NoLock, &existing);
+	if (!OidIsValid(existing) || !stmt->replace)
+		return InvalidOid;
+	if (!cq_view_is(existing))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a continuous view", stmt->view->relname),
+				 errhint("Drop it first, or choose another name.")));
+	cq_owner_require(existing);
+	return existing;
+}
+
+static Oid
+create_view(ViewStmt *stmt, Query *read, List *options, const char *query_string)
+{
+	CreateStmt *create = create_statement(copyObject(stmt->view), view_columns(read), options);
+	Oid			view = DefineRelation(create, RELKIND_VIEW, InvalidOid, NULL, query_string).objectId;
+
+	CommandCounterIncrement();
+	StoreViewQuery(view, read, false);
+	CommandCounterIncrement();
+	return view;
+}
+
+static void
+replace_view(Oid view, Query *read)
+{
+	replace_columns(view, view_columns(read));
+	StoreViewQuery(view, read, true);
+	CommandCounterIncrement();
+}
+
+static void
+check_plans(const CqViewPlan *plan)
+{
+	cq_compat_check_permissions(plan->maintain);
+	(void) cq_partial_plan(plan);
+}
 
 ObjectAddress
 cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
 			   ParamListInfo params, QueryEnvironment *query_env)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("continuous view \"%s\" cannot be created yet", stmt->view->relname)));
-	return InvalidObjectAddress;
+	CqViewOptions options;
+	CqViewPlan *plan;
+	CqView	   *row;
+	CqView	   *before = NULL;
+	Query	   *query;
+	Query	   *read;
+	Oid			replaced;
+	Oid			owner;
+
+	check_statement(stmt);
+	cq_view_options_parse(&options, stmt->options);
+	replaced = find_replaced(stmt);
+	if (OidIsValid(replaced))
+		before = cq_view_get(replaced);
+	owner = before ? cq_owner_of_relation(replaced) : GetUserId();
+
+	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
+	cq_reject_raise(cq_plan_view(query, &plan), query_string);
+	check_plans(plan);
+
+	row = palloc0(sizeof(CqView));
+	row->state = create_state(plan, stmt->view->relname, owner, query_string);
+	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
+	if (before)
+		replace_view(replaced, read);
+	row->view = before ? replaced : create_view(stmt, read, options.server_options, query_string);
+	row->definition = create_definition(query, stmt->view->relname, owner, query_string);
+	own_part(row->view, row->definition);
+	own_part(row->view, row->state);
+
+	row->stream = plan->stream;
+	row->status = "running";
+	row->pause_on_error = options.pause_on_error;
+	row->start = options.start;
+	row->retention = options.retention;
+	row->settings = current_settings();
+	if (before)
+	{
+		drop_part(before->definition);
+		drop_part(before->state);
+		cq_follow_forget(row->view);
+		cq_view_update(row);
+	}
+	else
+		cq_view_insert(row);
+	CommandCounterIncrement();
+	cq_catalog_changed();
+	return relation_address(row->view);
 }
 
 void
-cq_view_alter_options(Oid view, List *options, bool reset)
+cq_view_alter_options(Oid view, List *changes, bool reset)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("options of a continuous view cannot be changed yet")));
+	CqView	   *row = cq_view_get(view);
+	CqViewOptions options;
+
+	if (row == NULL)
+		elog(ERROR, "relation %u is not a continuous view", view);
+	options.pause_on_error = row->pause_on_error;
+	options.start = row->start;
+	options.retention = row->retention;
+	cq_view_options_change(&options, changes, reset);
+	row->pause_on_error = options.pause_on_error;
+	row->retention = options.retention;
+	cq_view_update(row);
+	cq_catalog_changed();
 }
 
 char *
 cq_view_state_column(Oid view, const char *column)
 {
-	return NULL;
+	Relation	relation = table_open(view, AccessShareLock);
+	CqView	   *row = cq_view_get(view);
+	char	   *name = NULL;
+	ListCell   *cell;
+
+	foreach(cell, get_view_query(relation)->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk && entry->resname != NULL && strcmp(entry->resname, column) == 0 && IsA(entry->expr, Var))
+			name = get_attname(row->state, ((Var *) entry->expr)->varattno, false);
+	}
+	table_close(relation, NoLock);
+	return name;
 }

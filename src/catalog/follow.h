@@ -1,0 +1,13 @@
+/*
+ * follow.h
+ *		Which cursors a view follows.
+ */
+#ifndef CQ_FOLLOW_H
+#define CQ_FOLLOW_H
+
+#include "postgres.h"
+
+/* Forgets where the view stands; cursors that nobody follows any more go as well. */
+extern void cq_follow_forget(Oid view);
+
+#endif							/* CQ_FOLLOW_H */

@@ -1,0 +1,185 @@
+/*
+ * view_options.c
+ *		The options of a continuous view, as a table of names and setters.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "ddl/view_options.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+static void set_emit(CqViewOptions *result, const char *value);
+static void set_on_error(CqViewOptions *result, const char *value);
+static void set_start(CqViewOptions *result, const char *value);
+static void set_retention(CqViewOptions *result, const char *value);
+static void set_later(CqViewOptions *result, const char *value);
+
+typedef struct OptionRule
+{
+	const char *name;
+	const char *initial;		/* NULL: unset */
+	bool		can_change;
+	void		(*set) (CqViewOptions *result, const char *value);	/* value is NULL where there is none */
+} OptionRule;
+
+static const OptionRule rules[] = {
+	{"emit", "change", false, set_emit},
+	{"on_error", "skip", true, set_on_error},
+	{"start", "earliest", false, set_start},
+	{"retention", NULL, true, set_retention},
+	{"allowed_lateness", NULL, false, set_later},
+	{"late", NULL, false, set_later},
+	{"sink", NULL, false, set_later},
+};
+
+static void
+bad_value(const char *name, const char *value, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+			 errhint("%s", hint)));
+}
+
+static void
+set_emit(CqViewOptions *result, const char *value)
+{
+	if (strcmp(value, "close") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("emit = close is not supported yet")));
+	if (strcmp(value, "change") != 0)
+		bad_value("emit", value, "Valid value: change.");
+}
+
+static void
+set_on_error(CqViewOptions *result, const char *value)
+{
+	if (strcmp(value, "skip") != 0 && strcmp(value, "pause") != 0)
+		bad_value("on_error", value, "Valid values: skip, pause.");
+	result->pause_on_error = strcmp(value, "pause") == 0;
+}
+
+/* earliest, latest, offsets as a JSON object, or a timestamp, which is kept in full so that it means the same later. */
+static void
+set_start(CqViewOptions *result, const char *value)
+{
+	if (strcmp(value, "earliest") == 0 || strcmp(value, "latest") == 0)
+		result->start = pstrdup(value);
+	else if (value[0] == '{')
+	{
+		Datum		offsets = DirectFunctionCall1(jsonb_in, CStringGetDatum(value));
+
+		if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(offsets)))
+			bad_value("start", value, "Offsets are given as {\"0\": 100, \"1\": 200}, by partition.");
+		result->start = JsonbToCString(NULL, &DatumGetJsonbP(offsets)->root, VARSIZE(DatumGetPointer(offsets)));
+	}
+	else
+	{
+		Datum		time = DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+
+		result->start = pstrdup(timestamptz_to_str(DatumGetTimestampTz(time)));
+	}
+}
+
+static void
+set_retention(CqViewOptions *result, const char *value)
+{
+	static const Interval zero = {0};
+
+	result->retention = NULL;
+	if (value == NULL)
+		return;
+	result->retention = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
+															  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	if (!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(result->retention),
+										  IntervalPGetDatum(&zero))))
+		bad_value("retention", value, "It must be an interval greater than zero.");
+}
+
+/* Known names whose time has not come. */
+static void
+set_later(CqViewOptions *result, const char *value)
+{
+	if (value != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the options allowed_lateness, late and sink are not supported yet")));
+}
+
+static const OptionRule *
+find_rule(const DefElem *option)
+{
+	StringInfoData names;
+
+	for (int i = 0; i < (int) lengthof(rules); i++)
+	{
+		if (option->defnamespace == NULL && strcmp(option->defname, rules[i].name) == 0)
+			return &rules[i];
+	}
+	initStringInfo(&names);
+	for (int i = 0; i < (int) lengthof(rules); i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", rules[i].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("unrecognized option \"%s\" of a continuous view", option->defname),
+			 errhint("Valid options: %s.", names.data)));
+}
+
+/* Is it an option that CREATE VIEW itself understands and that does no harm here? */
+static bool
+is_server_option(const DefElem *option)
+{
+	if (option->defnamespace == NULL && strcmp(option->defname, "security_invoker") == 0 &&
+		defGetBoolean(unconstify(DefElem *, option)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("security_invoker is not supported on continuous views"),
+				 errdetail("A continuous view is maintained once for all readers, with the rights of its owner.")));
+	return option->defnamespace == NULL &&
+		(strcmp(option->defname, "security_barrier") == 0 || strcmp(option->defname, "security_invoker") == 0);
+}
+
+void
+cq_view_options_parse(CqViewOptions *result, List *options)
+{
+	ListCell   *cell;
+
+	memset(result, 0, sizeof(CqViewOptions));
+	for (int i = 0; i < (int) lengthof(rules); i++)
+		rules[i].set(result, rules[i].initial);
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (is_server_option(option))
+			result->server_options = lappend(result->server_options, option);
+		else
+			find_rule(option)->set(result, defGetString(option));
+	}
+}
+
+void
+cq_view_options_change(CqViewOptions *result, List *options, bool reset)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+		const OptionRule *rule = find_rule(option);
+
+		if (!rule->can_change)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("the option \"%s\" of a continuous view cannot be changed", rule->name),
+					 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
+		rule->set(result, reset ? rule->initial : defGetString(option));
+	}
+}

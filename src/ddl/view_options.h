@@ -1,0 +1,27 @@
+/*
+ * view_options.h
+ *		The options of a continuous view: WITH (…) at CREATE, SET and RESET later.
+ */
+#ifndef CQ_VIEW_OPTIONS_H
+#define CQ_VIEW_OPTIONS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+typedef struct CqViewOptions
+{
+	bool		pause_on_error;
+	char	   *start;
+	Interval   *retention;		/* NULL: rows are kept for ever */
+	List	   *server_options; /* of DefElem: what the server knows, such as security_barrier */
+} CqViewOptions;
+
+/* Defaults, then options (of DefElem). Raises ERROR for an unknown or bad one, or one that is not supported. */
+extern void cq_view_options_parse(CqViewOptions *result, List *options);
+
+/* Changes or, with reset, sets back the named ones; refuses those that cannot change. */
+extern void cq_view_options_change(CqViewOptions *result, List *options, bool reset);
+
+#endif							/* CQ_VIEW_OPTIONS_H */

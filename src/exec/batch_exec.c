@@ -1,0 +1,389 @@
+/*
+ * batch_exec.c
+ *		One batch, one transaction: cq_exec_lane.
+ *
+ *		fetch  ─►  begin  ─►  move cursors  ─►  decode  ─►  each view in a subtransaction  ─►  commit
+ *
+ * What a crash leaves: before the commit nothing of the batch, and the cursors where they stood, so that it is fetched
+ * again; after it everything. Nothing outside of the database moves, so there is nothing to agree on.
+ *
+ * When a view fails on a batch, its part is rolled back and done again in halves, until the rows are found that it
+ * fails on. Those are dead letters, or, if the view says so, it stops just before the first of them: it leaves the lane with
+ * cursors of its own. Either way the other views do not notice.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/owner.h"
+#include "catalog/view.h"
+#include "common/guc.h"
+#include "exec/cursor.h"
+#include "exec/dead_letter.h"
+#include "exec/exec.h"
+#include "exec/view_exec.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "stats/stats.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+/* One view's way through one batch. */
+typedef struct ViewRun
+{
+	CqLane	   *lane;
+	CqBatch    *batch;
+	CqViewExec *exec;
+	Bitmapset  *skip;			/* rows it leaves out: they could not be decoded */
+	CqMergeCounts counts;
+	int64		nbad;
+	int			stop;			/* the first row it has not seen, nrows if none */
+	char	   *stop_reason;
+} ViewRun;
+
+/* Is it the row's fault? Else the view as a whole cannot go on. */
+static bool
+is_about_data(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case MAKE_SQLSTATE('2', '1', '0', '0', '0'):	/* cardinality: a sub-select gave two rows for this one */
+		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):	/* data exception */
+		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):	/* integrity constraint */
+		case MAKE_SQLSTATE('3', '8', '0', '0', '0'):	/* external routine */
+		case MAKE_SQLSTATE('3', '9', '0', '0', '0'):
+		case MAKE_SQLSTATE('5', '4', '0', '0', '0'):	/* program limit: row too big, stack depth */
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* raised in PL/pgSQL */
+			return true;
+		default:
+			return sqlerrcode == ERRCODE_INTERNAL_ERROR || sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+	}
+}
+
+/* Does it pass by itself, so that the whole batch is better tried again? */
+static bool
+is_transient(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* serialization, deadlock */
+		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* memory, disk */
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* canceled, shutting down */
+		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system */
+			return true;
+		default:
+			return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	}
+}
+
+/* Runs rows [first, end) in a subtransaction. NULL, or the error after which nothing of it is left. */
+static ErrorData *
+attempt(ViewRun *run, int first, int end)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	CqMergeCounts counts = run->counts;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		cq_batch_unbind();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		run->counts = counts;
+		if (is_transient(error->sqlerrcode))
+			ReThrowError(error);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+static void
+stop_before(ViewRun *run, int row, const char *reason)
+{
+	run->stop = row;
+	run->stop_reason = pstrdup(reason);
+}
+
+static void
+reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
+{
+	const CqMessage *source = &run->batch->fetch.messages[row];
+	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
+
+	if (run->exec->row->pause_on_error)
+	{
+		stop_before(run, row, psprintf("topic \"%s\" partition %d offset " INT64_FORMAT ": %s",
+									   slice->topic, slice->partition, source->offset, message));
+		return;
+	}
+	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, sqlerrcode, message);
+	run->nbad++;
+}
+
+/* Rows [first, end), in order, until the view stops. */
+static void
+run_range(ViewRun *run, int first, int end)
+{
+	ErrorData  *error;
+
+	CHECK_FOR_INTERRUPTS();
+	error = attempt(run, first, end);
+	if (error == NULL)
+		return;
+	if (!is_about_data(error->sqlerrcode))
+		stop_before(run, first, error->message);
+	else if (end - first == 1)
+		reject_row(run, first, error->sqlerrcode, error->message);
+	else
+	{
+		int			middle = first + (end - first) / 2;
+
+		run_range(run, first, middle);
+		if (run->stop == run->batch->nrows)
+			run_range(run, middle, end);
+	}
+}
+
+/* Rows that could not be decoded in a column that the view needs are its dead letters. */
+static void
+skip_undecoded(ViewRun *run)
+{
+	const CqBadCells *bad = &run->batch->bad;
+
+	for (int i = 0; i < bad->ncells && run->stop == run->batch->nrows; i++)
+	{
+		const CqBadCell *cell = &bad->cells[i];
+
+		if ((cell->attno != 0 && !bms_is_member(cell->attno, run->exec->needed)) ||
+			bms_is_member(cell->row, run->skip))
+			continue;
+		reject_row(run, cell->row, cell->reject->sqlerrcode, cell->reject->message);
+		run->skip = bms_add_member(run->skip, cell->row);
+	}
+}
+
+static void
+report(const ViewRun *run, instr_time start)
+{
+	CqBatchStats stats = {
+		.rows = run->stop,
+		.bad_rows = run->nbad,
+		.groups_inserted = run->counts.inserted,
+		.groups_updated = run->counts.updated,
+	};
+	instr_time	duration;
+
+	for (int i = 0; i < run->batch->fetch.nslices; i++)
+		stats.bytes += run->batch->fetch.slices[i].nbytes;
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	stats.duration_us = INSTR_TIME_GET_MICROSEC(duration);
+	cq_stats_view_batch(run->exec->view, &stats);
+}
+
+/* True where the view has seen the whole batch; else it has left the lane. */
+static bool
+run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
+{
+	ViewRun		run = {.lane = lane, .batch = batch, .exec = exec, .stop = batch->nrows};
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	skip_undecoded(&run);
+	if (run.stop > 0)
+		run_range(&run, 0, run.stop);
+	report(&run, start);
+	if (run.stop == batch->nrows)
+		return true;
+	cq_cursor_leave(lane, exec->view, &batch->fetch, run.stop);
+	cq_view_set_status(exec->view, "failed", run.stop_reason);
+	cq_stats_view_error(exec->view, run.stop_reason);
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("continuous view \"%s\" has stopped", get_rel_name(exec->view)),
+			 errdetail("%s", run.stop_reason),
+			 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
+	return false;
+}
+
+/* Types' input functions, domains' checks: with the rights of the stream's owner. */
+static void
+decode_as_owner(CqLane *lane, CqBatch *batch, const Bitmapset *needed)
+{
+	Oid			user;
+	int			context;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(cq_owner_of_relation(lane->stream), context | SECURITY_RESTRICTED_OPERATION);
+	cq_batch_decode(batch, needed);
+	SetUserIdAndSecContext(user, context);
+}
+
+/* A view whose query no longer works (a column dropped, say) must not take the others down: it stops where it is. */
+static CqViewExec *
+get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	CqViewExec *volatile exec = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		exec = cq_view_exec_get(view);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		if (is_transient(error->sqlerrcode))
+			ReThrowError(error);
+		cq_cursor_leave(lane, view, fetch, 0);
+		cq_view_set_status(view, "failed", error->message);
+		cq_stats_view_error(view, error->message);
+		*left = true;
+	}
+	PG_END_TRY();
+	return exec;
+}
+
+/* All of a batch but begin and commit. */
+static CqBatchResult
+apply(CqLane *lane, CqBatch *batch)
+{
+	List	   *execs = NIL;
+	Bitmapset  *needed = NULL;
+	bool		left = false;
+	ListCell   *cell;
+
+	if (!cq_cursor_advance(lane, &batch->fetch))
+		return CQ_BATCH_RETRY;
+	if (batch->nrows == 0)
+		return CQ_BATCH_APPLIED;
+	foreach(cell, lane->views)
+	{
+		CqViewExec *exec = get_view(lane, lfirst_oid(cell), &batch->fetch, &left);
+
+		if (exec == NULL)
+		{
+			left = true;
+			continue;
+		}
+		execs = lappend(execs, exec);
+		needed = bms_add_members(needed, exec->needed);
+	}
+	decode_as_owner(lane, batch, needed);
+	foreach(cell, execs)
+	{
+		if (!run_view(lane, batch, lfirst(cell)))
+			left = true;
+	}
+	return left ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_APPLIED;
+}
+
+static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static CqBatchResult
+apply_and_commit(CqLane *lane, CqBatch *batch)
+{
+	CqBatchResult result = apply(lane, batch);
+
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	if (result == CQ_BATCH_RETRY)
+	{
+		AbortCurrentTransaction();
+		return CQ_BATCH_LANES_CHANGED;
+	}
+	CommitTransactionCommand();
+	cq_cursor_believe(lane, &batch->fetch);
+	return result;
+}
+
+CqBatchResult
+cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool		in_transaction = cq_reader_fetches_in_transaction(lane->reader);
+	CqBatchResult volatile result = CQ_BATCH_APPLIED;
+	CqBatch    *batch;
+
+	*nrows = 0;
+	if (in_transaction)
+		begin();
+	batch = cq_reader_fetch(lane->reader, cq_batch_rows, (Size) cq_batch_bytes * 1024, timeout_ms);
+	if (batch == NULL)
+	{
+		if (in_transaction)
+		{
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+		}
+		return CQ_BATCH_APPLIED;
+	}
+	if (!in_transaction)
+		begin();
+	PG_TRY();
+	{
+		result = apply_and_commit(lane, batch);
+		*nrows = batch->nrows;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (!is_transient(error->sqlerrcode) || ProcDiePending)
+			PG_RE_THROW();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		FreeErrorData(error);
+		result = CQ_BATCH_RETRY;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	cq_reader_release(lane->reader);
+	return result;
+}
+
+void
+cq_lane_close(CqLane *lane)
+{
+	if (lane->reader != NULL)
+		cq_reader_close(lane->reader);
+	lane->reader = NULL;
+}

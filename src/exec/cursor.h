@@ -1,0 +1,26 @@
+/*
+ * cursor.h
+ *		Moves the cursors of a lane in the batch's transaction, and lets a view leave the lane.
+ */
+#ifndef CQ_CURSOR_H
+#define CQ_CURSOR_H
+
+#include "exec/exec.h"
+
+/*
+ * Moves the lane's cursors over what was fetched, and checks that they stood where the lane believes and that just the lane's views follow
+ * them. False: somebody else has moved something; the transaction must be rolled back. Locks the cursors' rows until the transaction's
+ * end, so that cq.pause and its like wait for the batch.
+ */
+extern bool cq_cursor_advance(CqLane *lane, const CqFetch *fetch);
+
+/* After the commit: the lane believes what was committed. */
+extern void cq_cursor_believe(CqLane *lane, const CqFetch *fetch);
+
+/*
+ * Gives view cursors of its own, that stand before row (an index into fetch) in each partition: it has seen all rows before that one, and
+ * none from there on.
+ */
+extern void cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row);
+
+#endif							/* CQ_CURSOR_H */

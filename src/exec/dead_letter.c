@@ -1,0 +1,56 @@
+/*
+ * dead_letter.c
+ *		Messages that a view could not process: see dead_letter.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/guc.h"
+#include "exec/dead_letter.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+static Datum
+bytes_datum(const char *bytes, uint32 length, uint32 limit, char *is_null)
+{
+	bytea	   *value;
+
+	*is_null = bytes == NULL ? 'n' : ' ';
+	if (bytes == NULL)
+		return (Datum) 0;
+	length = Min(length, limit);
+	value = palloc(VARHDRSZ + length);
+	SET_VARSIZE(value, VARHDRSZ + length);
+	memcpy(VARDATA(value), bytes, length);
+	return PointerGetDatum(value);
+}
+
+void
+cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int sqlerrcode, const char *message)
+{
+	static const char insert[] =
+		"INSERT INTO _cq.error (view, stream, topic, partition, \"offset\", key, payload, payload_length, sqlstate, message) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+	Oid			types[] = {OIDOID, OIDOID, TEXTOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, INT8OID, TEXTOID, TEXTOID};
+	const CqMessage *source = &batch->fetch.messages[row];
+	const CqSlice *slice = &batch->fetch.slices[source->slice];
+	char		nulls[lengthof(types) + 1] = "          ";
+	uint32		limit = (uint32) cq_error_payload_limit * 1024;
+	Datum		args[lengthof(types)];
+
+	args[0] = ObjectIdGetDatum(view);
+	args[1] = ObjectIdGetDatum(stream);
+	args[2] = CStringGetTextDatum(slice->topic);
+	args[3] = Int32GetDatum(slice->partition);
+	args[4] = Int64GetDatum(source->offset);
+	args[5] = bytes_datum(source->key, source->key_length, limit, &nulls[5]);
+	args[6] = bytes_datum(source->value, source->value_length, limit, &nulls[6]);
+	args[7] = Int64GetDatum(source->value_length);
+	args[8] = CStringGetTextDatum(unpack_sql_state(sqlerrcode));
+	args[9] = CStringGetTextDatum(message);
+
+	SPI_connect();
+	if (SPI_execute_with_args(insert, lengthof(types), types, args, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not record a dead letter: %s", SPI_result_code_string(SPI_result));
+	SPI_finish();
+}

@@ -1,0 +1,300 @@
+/*
+ * view_exec.c
+ *		What a worker keeps ready to maintain one view: see view_exec.h.
+ *
+ * Plans are made from the definition view's query and kept until something that they depend on changes, as the server's plan cache
+ * does; the server's own cannot be used, since it plans from text.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "common/compat.h"
+#include "common/guc.h"
+#include "exec/view_exec.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+static HTAB *views = NULL;		/* Oid → CqViewExec */
+
+static void
+invalidate_all(void)
+{
+	HASH_SEQ_STATUS scan;
+	CqViewExec *exec;
+
+	hash_seq_init(&scan, views);
+	while ((exec = hash_seq_search(&scan)) != NULL)
+		exec->is_valid = false;
+}
+
+static bool
+depends_on_relation(const CqViewExec *exec, Oid relid)
+{
+	return exec->planned == NULL || exec->view == relid || exec->row->definition == relid ||
+		exec->row->state == relid || list_member_oid(exec->planned->relationOids, relid);
+}
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	CqViewExec *exec;
+
+	if (!OidIsValid(relid))
+	{
+		invalidate_all();
+		return;
+	}
+	hash_seq_init(&scan, views);
+	while ((exec = hash_seq_search(&scan)) != NULL)
+	{
+		if (exec->is_valid && depends_on_relation(exec, relid))
+			exec->is_valid = false;
+	}
+}
+
+/* Functions and types: only those that the plan names. */
+static void
+object_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS scan;
+	CqViewExec *exec;
+
+	hash_seq_init(&scan, views);
+	while ((exec = hash_seq_search(&scan)) != NULL)
+	{
+		ListCell   *cell;
+
+		if (!exec->is_valid)
+			continue;
+		foreach(cell, exec->planned->invalItems)
+		{
+			PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
+
+			if (item->cacheId == cacheid && (hashvalue == 0 || item->hashValue == hashvalue))
+				exec->is_valid = false;
+		}
+	}
+}
+
+/* Operators, servers, roles: rarely changed, so all plans go. */
+static void
+anything_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	invalidate_all();
+}
+
+static void
+create_views(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(CqViewExec), .hcxt = TopMemoryContext};
+	static const int watched[] = {NAMESPACEOID, OPEROID, AMOPOPID, FOREIGNSERVEROID, FOREIGNDATAWRAPPEROID, AUTHOID};
+
+	views = hash_create("pg_cq views", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, object_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, object_changed, (Datum) 0);
+	for (int i = 0; i < (int) lengthof(watched); i++)
+		CacheRegisterSyscacheCallback(watched[i], anything_changed, (Datum) 0);
+}
+
+static CqViewExec *
+find_entry(Oid view)
+{
+	CqViewExec *exec;
+	bool		found;
+
+	if (views == NULL)
+		create_views();
+	exec = hash_search(views, &view, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset((char *) exec + sizeof(Oid), 0, sizeof(CqViewExec) - sizeof(Oid));
+		exec->context = AllocSetContextCreate(TopMemoryContext, "pg_cq view", ALLOCSET_DEFAULT_SIZES);
+	}
+	return exec;
+}
+
+static void
+forget_entry(CqViewExec *exec)
+{
+	MemoryContextDelete(exec->context);
+	if (exec->cache != NULL)
+		cq_group_cache_destroy(exec->cache);
+	hash_search(views, &exec->view, HASH_REMOVE, NULL);
+}
+
+/* Switches to the view's owner and its pinned settings; ended by leave_identity or by the subtransaction's abort. */
+typedef struct Identity
+{
+	Oid			user;
+	int			context;
+	int			nest;
+} Identity;
+
+static void
+enter_identity(Identity *identity, const CqViewExec *exec)
+{
+	ListCell   *cell;
+
+	GetUserIdAndSecContext(&identity->user, &identity->context);
+	SetUserIdAndSecContext(exec->owner, identity->context | SECURITY_RESTRICTED_OPERATION);
+	identity->nest = NewGUCNestLevel();
+	foreach(cell, exec->row->settings)
+	{
+		char	   *setting = lfirst(cell);
+		char	   *separator = strchr(setting, '=');
+		char	   *name = pnstrdup(setting, separator - setting);
+		const char *current = GetConfigOption(name, true, false);
+
+		if (current == NULL || strcmp(current, separator + 1) != 0)
+			(void) set_config_option(name, separator + 1, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		pfree(name);
+	}
+}
+
+static void
+leave_identity(const Identity *identity)
+{
+	AtEOXact_GUC(true, identity->nest);
+	SetUserIdAndSecContext(identity->user, identity->context);
+}
+
+static Query *
+definition_query(Oid definition, Oid *owner)
+{
+	Relation	relation = table_open(definition, AccessShareLock);
+	Query	   *query = copyObject(get_view_query(relation));
+
+	*owner = relation->rd_rel->relowner;
+	table_close(relation, NoLock);
+	return query;
+}
+
+/* A cache speaks of places in one file: gone after TRUNCATE, VACUUM FULL or cq.reset. */
+static void
+prepare_cache(CqViewExec *exec)
+{
+	Relation	state = table_open(exec->row->state, AccessShareLock);
+	Oid			file = cq_compat_relation_file(state);
+
+	table_close(state, NoLock);
+	if (exec->cache == NULL)
+		exec->cache = cq_group_cache_create(TopMemoryContext, (Size) cq_group_cache_size * 1024);
+	else if (exec->state_file != file)
+		cq_group_cache_clear(exec->cache);
+	exec->state_file = file;
+}
+
+static void
+prepare_plan(CqViewExec *exec)
+{
+	Identity	identity;
+	Query	   *query = definition_query(exec->row->definition, &exec->owner);
+
+	enter_identity(&identity, exec);
+	cq_reject_raise(cq_plan_view(query, &exec->plan), NULL);
+	exec->planned = cq_partial_plan(exec->plan);
+	leave_identity(&identity);
+	exec->needed = cq_batch_needed_columns(exec->planned, exec->plan->stream);
+	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
+	{
+		exec->layout = cq_merge_layout(exec->plan);
+		prepare_cache(exec);
+	}
+}
+
+static bool
+prepare(CqViewExec *exec)
+{
+	MemoryContext caller;
+
+	MemoryContextReset(exec->context);
+	exec->planned = NULL;
+	caller = MemoryContextSwitchTo(exec->context);
+	exec->row = cq_view_get(exec->view);
+	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)
+	{
+		LockRelationOid(exec->row->state, RowExclusiveLock);
+		exec->is_valid = true;	/* an invalidation on the way makes it false again */
+		prepare_plan(exec);
+	}
+	MemoryContextSwitchTo(caller);
+	return exec->planned != NULL;
+}
+
+/* As the plan cache does: once all are locked, nothing that the plan depends on can change any more. */
+static void
+lock_relations(CqViewExec *exec)
+{
+	ListCell   *cell;
+
+	LockRelationOid(exec->row->state, RowExclusiveLock);
+	foreach(cell, exec->planned->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if (entry->rtekind == RTE_RELATION || (entry->rtekind == RTE_SUBQUERY && OidIsValid(entry->relid)))
+			LockRelationOid(entry->relid, entry->rellockmode);
+	}
+}
+
+CqViewExec *
+cq_view_exec_get(Oid view)
+{
+	CqViewExec *exec = find_entry(view);
+
+	for (;;)
+	{
+		if (!exec->is_valid && !prepare(exec))
+		{
+			forget_entry(exec);
+			return NULL;
+		}
+		lock_relations(exec);
+		if (exec->is_valid)
+			return exec;
+	}
+}
+
+static DestReceiver *
+make_receiver(CqViewExec *exec, CqMergeCounts *counts)
+{
+	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
+		return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
+	return cq_merge_rows_receiver(exec->row->state, GetCurrentTransactionStartTimestamp(), counts);
+}
+
+void
+cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip, CqMergeCounts *counts)
+{
+	CqBinding	binding = {exec->plan->stream, batch, first, end, skip};
+	DestReceiver *receiver = make_receiver(exec, counts);
+	QueryDesc  *query;
+	Identity	identity;
+
+	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	enter_identity(&identity, exec);
+	cq_batch_bind(&binding);
+	query = CreateQueryDesc(exec->planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
+	ExecutorStart(query, 0);
+	cq_compat_executor_run(query);
+	ExecutorFinish(query);
+	ExecutorEnd(query);
+	FreeQueryDesc(query);
+	cq_batch_unbind();
+	leave_identity(&identity);
+	PopActiveSnapshot();
+	receiver->rDestroy(receiver);
+}

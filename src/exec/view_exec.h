@@ -1,0 +1,43 @@
+/*
+ * view_exec.h
+ *		What a worker keeps ready to maintain one view: its plan, its group layout and cache.
+ */
+#ifndef CQ_VIEW_EXEC_H
+#define CQ_VIEW_EXEC_H
+
+#include "postgres.h"
+
+#include "catalog/view.h"
+#include "plan/plan.h"
+#include "state/merge.h"
+#include "stream/batch.h"
+
+typedef struct CqViewExec
+{
+	Oid			view;			/* hash key */
+	bool		is_valid;		/* false: prepare again before use */
+	MemoryContext context;		/* of all below but the cache; reset when prepared again */
+	CqView	   *row;			/* as in the catalog */
+	Oid			owner;
+	CqViewPlan *plan;
+	PlannedStmt *planned;
+	Bitmapset  *needed;			/* the stream's columns that the plan reads */
+	CqGroupLayout *layout;		/* for groups */
+	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
+	Oid			state_file;		/* relfilenode that the cache speaks of */
+} CqViewExec;
+
+/*
+ * The view, ready to run with its relations locked, or NULL where it is gone or not to be run. Within a transaction, with a
+ * snapshot. Stays valid until the end of the transaction. Raises ERROR where its query no longer works.
+ */
+extern CqViewExec *cq_view_exec_get(Oid view);
+
+/*
+ * Runs the plan over rows [first, end) of the batch except those in skip, and merges what comes out into the state table. As the view's
+ * owner, under its pinned settings. The caller has a subtransaction around it.
+ */
+extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip,
+							 CqMergeCounts *counts);
+
+#endif							/* CQ_VIEW_EXEC_H */

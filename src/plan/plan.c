@@ -1,0 +1,179 @@
+/*
+ * plan.c
+ *		Cuts a view's query at its aggregation: see plan.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/compat.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "plan/plan.h"
+
+static bool
+has_aggregation(const Query *query)
+{
+	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL || query->havingQual != NULL;
+}
+
+static void
+add_column(CqViewPlan *plan, const char *name, Oid type, int32 typmod, Oid collation)
+{
+	plan->columns = lappend(plan->columns, makeColumnDef(name, type, typmod, collation));
+}
+
+static void
+add_target(Query *query, Expr *expr, const char *name, Index sortgroupref)
+{
+	TargetEntry *entry = makeTargetEntry(expr, list_length(query->targetList) + 1, pstrdup(name), false);
+
+	entry->ressortgroupref = sortgroupref;
+	query->targetList = lappend(query->targetList, entry);
+}
+
+/* Takes off what is evaluated when the view is read. */
+static Query *
+strip_upper(const Query *query)
+{
+	Query	   *maintain = copyObject(unconstify(Query *, query));
+
+	maintain->havingQual = NULL;
+	maintain->distinctClause = NIL;
+	maintain->hasDistinctOn = false;
+	maintain->sortClause = NIL;
+	maintain->limitOffset = NULL;
+	maintain->limitCount = NULL;
+	maintain->windowClause = NIL;
+	maintain->hasWindowFuncs = false;
+	maintain->constraintDeps = NIL;
+	return maintain;
+}
+
+/* GROUPING() over all keys: tells the rows of one grouping set from those of another. */
+static Expr *
+grouping_id(const CqViewPlan *plan)
+{
+	GroupingFunc *grouping = makeNode(GroupingFunc);
+	ListCell   *cell;
+
+	foreach(cell, plan->keys)
+	{
+		CqKey	   *key = lfirst(cell);
+
+		grouping->args = lappend(grouping->args, copyObject(key->expr));
+		grouping->refs = lappend_int(grouping->refs, key->clause->tleSortGroupRef);
+	}
+	grouping->location = -1;
+	return (Expr *) grouping;
+}
+
+static void
+plan_aggregate(CqViewPlan *plan)
+{
+	Query	   *maintain = strip_upper(plan->query);
+	ListCell   *cell;
+
+	maintain->targetList = NIL;
+	maintain->hasTargetSRFs = false;
+	foreach(cell, plan->keys)
+	{
+		CqKey	   *key = lfirst(cell);
+		char	   *name = psprintf("k%d", foreach_current_index(cell) + 1);
+
+		add_target(maintain, copyObject(key->expr), name, key->clause->tleSortGroupRef);
+		add_column(plan, name, exprType((Node *) key->expr), exprTypmod((Node *) key->expr),
+				   exprCollation((Node *) key->expr));
+	}
+	if (plan->has_grouping_id)
+	{
+		add_target(maintain, grouping_id(plan), CQ_GROUPING_ID_COLUMN, 0);
+		add_column(plan, CQ_GROUPING_ID_COLUMN, INT4OID, -1, InvalidOid);
+	}
+	foreach(cell, plan->partials)
+	{
+		CqPartial  *partial = lfirst(cell);
+		char	   *name = psprintf("s%d", foreach_current_index(cell) + 1);
+
+		add_target(maintain, copyObject((Expr *) partial->aggref), name, 0);
+		add_column(plan, name, partial->storedtype, -1, partial->collation);
+	}
+	maintain->hasAggs = plan->partials != NIL;
+	plan->maintain = maintain;
+}
+
+static void
+plan_rows(CqViewPlan *plan)
+{
+	Query	   *maintain = strip_upper(plan->query);
+	List	   *targets = maintain->targetList;
+	ListCell   *cell;
+
+	maintain->targetList = NIL;
+	foreach(cell, targets)
+	{
+		TargetEntry *entry = lfirst(cell);
+
+		if (entry->resjunk)
+			continue;
+		add_target(maintain, entry->expr, entry->resname, 0);
+		add_column(plan, entry->resname, exprType((Node *) entry->expr), exprTypmod((Node *) entry->expr),
+				   exprCollation((Node *) entry->expr));
+	}
+	add_column(plan, CQ_ROW_TIME_COLUMN, TIMESTAMPTZOID, -1, InvalidOid);
+	plan->maintain = maintain;
+}
+
+static CqReject *
+check_rows(const Query *query)
+{
+	if (query->hasWindowFuncs)
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+										"window functions over a stream are not supported yet"),
+							  "Over the result of GROUP BY they are.");
+	if (query->distinctClause != NIL)
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+										"DISTINCT over a stream is not supported yet"),
+							  "GROUP BY the same columns instead.");
+	if (query->limitCount != NULL || query->limitOffset != NULL)
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+										"LIMIT over a stream is not supported yet"),
+							  "Put the LIMIT into the query that reads the view.");
+	return NULL;
+}
+
+CqReject *
+cq_plan_view(const Query *definition, CqViewPlan **result)
+{
+	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
+	CqReject   *reject;
+
+	plan->query = cq_compat_flatten_group_entry(copyObject(unconstify(Query *, definition)));
+	reject = cq_analyze_query(plan->query, &plan->stream);
+	if (reject != NULL)
+		return reject;
+	if (has_aggregation(plan->query))
+	{
+		plan->shape = CQ_SHAPE_AGGREGATE;
+		reject = cq_aggregate_collect(plan);
+		if (reject != NULL)
+			return reject;
+		plan_aggregate(plan);
+	}
+	else
+	{
+		plan->shape = CQ_SHAPE_ROWS;
+		reject = check_rows(plan->query);
+		if (reject != NULL)
+			return reject;
+		plan_rows(plan);
+	}
+	*result = plan;
+	return NULL;
+}
+
+int
+cq_plan_nkeys(const CqViewPlan *plan)
+{
+	return list_length(plan->keys) + (plan->has_grouping_id ? 1 : 0);
+}

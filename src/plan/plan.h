@@ -1,0 +1,98 @@
+/*
+ * plan.h
+ *		From a view's query to what is maintained for it, and how that is read. Touches no data.
+ *
+ * A query over one stream is cut in two at its aggregation:
+ *
+ *		what lies below (FROM, WHERE, GROUP BY, the aggregates' inputs) is `maintain`, which runs over each batch
+ *		and yields, for each group, its keys and partial states;
+ *		what lies above (expressions over aggregates, HAVING, DISTINCT, ORDER BY, OVER, LIMIT) is `read`, which runs
+ *		over the state table whenever somebody looks.
+ *
+ * The state of a group is the combination of all its rows in the state table, however many there are: so writers may
+ * update a row in place or append another, side by side, and readers need not know which.
+ *
+ * A query without aggregation keeps the rows that `maintain` yields.
+ */
+#ifndef CQ_PLAN_H
+#define CQ_PLAN_H
+
+#include "postgres.h"
+
+#include "common/reject.h"
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+
+typedef enum CqShape
+{
+	CQ_SHAPE_ROWS,				/* rows are kept as they come */
+	CQ_SHAPE_AGGREGATE			/* groups with partial states */
+} CqShape;
+
+/* A key of the groups: a column k1, k2, … of the state table. */
+typedef struct CqKey
+{
+	Expr	   *expr;			/* as in the query */
+	SortGroupClause *clause;	/* how it is grouped: equality operator, and the reference to its target entry */
+} CqKey;
+
+/* A partial state: a column s1, s2, … of the state table. */
+typedef struct CqPartial
+{
+	Aggref	   *aggref;			/* one of the aggregates that share it */
+	Oid			transtype;		/* resolved, possibly internal */
+	Oid			storedtype;		/* transtype, or bytea where that is internal */
+	Oid			collation;		/* of the column */
+} CqPartial;
+
+/* An aggregate of the query, and the partial state from which it is finished. */
+typedef struct CqAggregate
+{
+	Aggref	   *aggref;
+	int			partial;		/* index */
+} CqAggregate;
+
+typedef struct CqViewPlan
+{
+	CqShape		shape;
+	Oid			stream;
+	Query	   *query;			/* the definition, group references flattened */
+	List	   *keys;			/* of CqKey * */
+	bool		has_grouping_id;	/* grouping sets: one more key, an integer, between keys and partial states */
+	List	   *partials;		/* of CqPartial * */
+	List	   *aggregates;		/* of CqAggregate * */
+	Query	   *maintain;		/* yields the columns of the state table, in their order */
+	List	   *columns;		/* of ColumnDef *: the state table's */
+} CqViewPlan;
+
+/*
+ * Analyzes a definition (a SELECT after parse analysis, not rewritten; not changed). Everything is palloc'd in
+ * CurrentMemoryContext. Returns the reason why it cannot be maintained, with its location, or NULL.
+ */
+extern CqReject *cq_plan_view(const Query *definition, CqViewPlan **plan);
+
+/* Finds the one stream and checks that the rest can be evaluated row by row (analyze.c). */
+extern CqReject *cq_analyze_query(Query *query, Oid *stream);
+
+/* Does a query, with its sub-selects and views, read any stream? (analyze.c) */
+extern bool cq_analyze_reads_stream(Node *query);
+
+/* Collects keys, aggregates and partial states (aggregate.c). */
+extern CqReject *cq_aggregate_collect(CqViewPlan *plan);
+
+/* The query over the state table that gives the view's rows (read.c). */
+extern CqReject *cq_read_query(const CqViewPlan *plan, Oid state, Query **read);
+
+/* Number of columns of the state table that make up the group, grouping id included. */
+extern int	cq_plan_nkeys(const CqViewPlan *plan);
+
+/*
+ * Plans `maintain` with the server's planner; its aggregates then yield partial states instead of results (partial.c).
+ * Within a transaction, with a snapshot; as the user whose rights count for functions.
+ */
+extern PlannedStmt *cq_partial_plan(const CqViewPlan *plan);
+
+#define CQ_GROUPING_ID_COLUMN "grouping_id"
+#define CQ_ROW_TIME_COLUMN "_cq_time"	/* of kept rows: when they were processed */
+
+#endif							/* CQ_PLAN_H */

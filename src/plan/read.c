@@ -1,0 +1,341 @@
+/*
+ * read.c
+ *		The query over the state table that gives a view's rows.
+ *
+ * It is the definition with its FROM replaced by the state table: each grouping expression becomes the key's column,
+ * each aggregate becomes cq.finish(partial state, …), GROUPING() is computed from the grouping id; all else above the
+ * aggregation (HAVING, DISTINCT, ORDER BY, OVER, LIMIT) stays as it was written.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/compat.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_func.h"
+#include "parser/parse_oper.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+#include "plan/plan.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+typedef struct ReadContext
+{
+	const CqViewPlan *plan;
+	Index		level;			/* of sub-selects below the query */
+	CqReject   *reject;
+} ReadContext;
+
+/* The n-th column (from 0) of the state table, seen from level. */
+static Var *
+state_var(const CqViewPlan *plan, int n, Index level)
+{
+	ColumnDef  *column = list_nth_node(ColumnDef, plan->columns, n);
+
+	return makeVar(1, n + 1, column->typeName->typeOid, column->typeName->typemod, column->collOid, level);
+}
+
+static int
+partial_column(const CqViewPlan *plan, int partial)
+{
+	return cq_plan_nkeys(plan) + partial;
+}
+
+static Oid
+finish_aggregate(void)
+{
+	Oid			argtypes[] = {ANYOID, REGPROCEDUREOID, REGTYPEARRAYOID, ANYELEMENTOID};
+	List	   *name = list_make2(makeString("cq"), makeString("finish"));
+
+	return LookupFuncName(name, lengthof(argtypes), argtypes, false);
+}
+
+static Const *
+input_types(const Aggref *aggref)
+{
+	int			ntypes = list_length(aggref->aggargtypes);
+	Datum	   *types = palloc(sizeof(Datum) * Max(ntypes, 1));
+	ListCell   *cell;
+
+	foreach(cell, aggref->aggargtypes)
+		types[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	return makeConst(REGTYPEARRAYOID, -1, InvalidOid, -1,
+					 PointerGetDatum(construct_array(types, ntypes, REGTYPEOID, sizeof(Oid), true, TYPALIGN_INT)),
+					 false, false);
+}
+
+/* cq.finish(state, 'avg(bigint)'::regprocedure, '{bigint}'::regtype[], NULL::numeric) */
+static Aggref *
+finish_call(const CqViewPlan *plan, const CqAggregate *aggregate, Index level)
+{
+	Aggref	   *original = aggregate->aggref;
+	Aggref	   *finish = makeNode(Aggref);
+	Var		   *state = state_var(plan, partial_column(plan, aggregate->partial), level);
+	Const	   *function = makeConst(REGPROCEDUREOID, -1, InvalidOid, sizeof(Oid),
+									 ObjectIdGetDatum(original->aggfnoid), false, true);
+	Const	   *result = makeNullConst(original->aggtype, -1, original->aggcollid);
+	Expr	   *args[] = {(Expr *) state, (Expr *) function, (Expr *) input_types(original), (Expr *) result};
+
+	finish->aggfnoid = finish_aggregate();
+	finish->aggtype = original->aggtype;
+	finish->aggcollid = original->aggcollid;
+	finish->inputcollid = OidIsValid(original->inputcollid) ? original->inputcollid : original->aggcollid;
+	for (int i = 0; i < (int) lengthof(args); i++)
+	{
+		finish->aggargtypes = lappend_oid(finish->aggargtypes, exprType((Node *) args[i]));
+		finish->args = lappend(finish->args, makeTargetEntry(args[i], i + 1, NULL, false));
+	}
+	finish->aggkind = AGGKIND_NORMAL;
+	finish->agglevelsup = level;
+	finish->aggsplit = AGGSPLIT_SIMPLE;
+	finish->aggno = -1;
+	finish->aggtransno = -1;
+	finish->location = -1;
+	return finish;
+}
+
+static Expr *
+int4_call(Oid function, Expr *a, Expr *b)
+{
+	return (Expr *) makeFuncExpr(function, INT4OID, list_make2(a, b), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+static Expr *
+int4_const(int32 value)
+{
+	return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true);
+}
+
+static int
+key_of_reference(const CqViewPlan *plan, Index reference)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->keys)
+	{
+		if (((CqKey *) lfirst(cell))->clause->tleSortGroupRef == reference)
+			return foreach_current_index(cell);
+	}
+	elog(ERROR, "grouping reference %u not found", reference);
+}
+
+/* GROUPING(…): its bits picked out of the grouping id, whose highest bit is the first key's. */
+static Expr *
+grouping_bits(const CqViewPlan *plan, const GroupingFunc *grouping, Index level)
+{
+	int			nkeys = list_length(plan->keys);
+	int			narguments = list_length(grouping->refs);
+	Expr	   *bits = NULL;
+	ListCell   *cell;
+
+	if (!plan->has_grouping_id)
+		return int4_const(0);
+	foreach(cell, grouping->refs)
+	{
+		int			from = nkeys - 1 - key_of_reference(plan, lfirst_int(cell));
+		int			to = narguments - 1 - foreach_current_index(cell);
+		Expr	   *bit = int4_call(F_INT4AND,
+									int4_call(F_INT4SHR, (Expr *) state_var(plan, nkeys, level), int4_const(from)),
+									int4_const(1));
+
+		bit = int4_call(F_INT4SHL, bit, int4_const(to));
+		bits = bits ? int4_call(F_INT4OR, bits, bit) : bit;
+	}
+	return bits;
+}
+
+static Node *
+find_key(ReadContext *context, Node *node)
+{
+	ListCell   *cell;
+
+	foreach(cell, context->plan->keys)
+	{
+		Node	   *expr = (Node *) ((CqKey *) lfirst(cell))->expr;
+
+		if (context->level > 0)
+		{
+			expr = copyObject(expr);
+			IncrementVarSublevelsUp(expr, context->level, 0);
+		}
+		if (equal(expr, node))
+			return (Node *) state_var(context->plan, foreach_current_index(cell), context->level);
+	}
+	return NULL;
+}
+
+static Node *
+find_aggregate(ReadContext *context, Aggref *aggref)
+{
+	ListCell   *cell;
+
+	foreach(cell, context->plan->aggregates)
+	{
+		CqAggregate *aggregate = lfirst(cell);
+
+		if (equal(aggregate->aggref, aggref))
+			return (Node *) finish_call(context->plan, aggregate, context->level);
+	}
+	elog(ERROR, "aggregate %u was not collected", aggref->aggfnoid);
+}
+
+static Node *
+over_state(Node *node, ReadContext *context)
+{
+	Node	   *key;
+
+	if (node == NULL || context->reject != NULL)
+		return node;
+	if (IsA(node, Aggref) && ((Aggref *) node)->agglevelsup == context->level)
+		return find_aggregate(context, (Aggref *) node);
+	if (IsA(node, GroupingFunc) && ((GroupingFunc *) node)->agglevelsup == context->level)
+		return (Node *) grouping_bits(context->plan, (GroupingFunc *) node, context->level);
+	if ((key = find_key(context, node)) != NULL)
+		return key;
+	if (IsA(node, Var) && ((Var *) node)->varlevelsup == context->level)
+	{
+		context->reject = cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+																"a column that is neither grouped nor aggregated is not supported in a continuous view"),
+													  ((Var *) node)->location),
+										 "Add it to GROUP BY.");
+		return node;
+	}
+	if (IsA(node, Query))
+	{
+		Query	   *query;
+
+		context->level++;
+		query = query_tree_mutator((Query *) node, over_state, context, 0);
+		context->level--;
+		return (Node *) query;
+	}
+	return expression_tree_mutator(node, over_state, context);
+}
+
+/* An empty SELECT over the state table. */
+static Query *
+query_over(Oid state)
+{
+	Query	   *query = makeNode(Query);
+	ParseState *pstate = make_parsestate(NULL);
+	Relation	relation = table_open(state, AccessShareLock);
+	ParseNamespaceItem *item = addRangeTableEntryForRelation(pstate, relation, AccessShareLock, NULL, false, true);
+	RangeTblRef *reference = makeNode(RangeTblRef);
+
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	reference->rtindex = item->p_rtindex;
+	query->jointree = makeFromExpr(list_make1(reference), NULL);
+	cq_compat_require_select(pstate, query, item->p_rtindex, RelationGetNumberOfAttributes(relation));
+	table_close(relation, NoLock);
+	free_parsestate(pstate);
+	return query;
+}
+
+/* Adds the grouping id to GROUP BY, as a column that is not shown. */
+static void
+group_by_id(const CqViewPlan *plan, Query *read)
+{
+	TargetEntry *entry = makeTargetEntry((Expr *) state_var(plan, list_length(plan->keys), 0),
+										 list_length(read->targetList) + 1, pstrdup(CQ_GROUPING_ID_COLUMN), true);
+	SortGroupClause *clause = makeNode(SortGroupClause);
+	Index		reference = 0;
+	ListCell   *cell;
+
+	foreach(cell, read->targetList)
+		reference = Max(reference, lfirst_node(TargetEntry, cell)->ressortgroupref);
+	entry->ressortgroupref = reference + 1;
+	clause->tleSortGroupRef = reference + 1;
+	get_sort_group_operators(INT4OID, true, true, false, &clause->sortop, &clause->eqop, NULL, &clause->hashable);
+	read->targetList = lappend(read->targetList, entry);
+	read->groupClause = lappend(read->groupClause, clause);
+}
+
+/* CTEs that read the stream are part of what is maintained; others may still be used by sub-selects above. */
+static List *
+upper_ctes(const Query *query)
+{
+	List	   *ctes = NIL;
+	ListCell   *cell;
+
+	foreach(cell, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+
+		if (!cq_analyze_reads_stream(cte->ctequery))
+			ctes = lappend(ctes, copyObject(cte));
+	}
+	return ctes;
+}
+
+static CqReject *
+read_aggregate(const CqViewPlan *plan, Oid state, Query **result)
+{
+	ReadContext context = {plan, 0, NULL};
+	Query	   *query = plan->query;
+	Query	   *read = query_over(state);
+
+	read->targetList = (List *) over_state((Node *) copyObject(query->targetList), &context);
+	read->havingQual = over_state(copyObject(query->havingQual), &context);
+	if (context.reject != NULL)
+		return context.reject;
+	read->groupClause = copyObject(query->groupClause);
+	if (plan->has_grouping_id)
+		group_by_id(plan, read);
+	read->cteList = query->hasSubLinks ? upper_ctes(query) : NIL;
+	read->windowClause = copyObject(query->windowClause);
+	read->distinctClause = copyObject(query->distinctClause);
+	read->sortClause = copyObject(query->sortClause);
+	read->limitOffset = copyObject(query->limitOffset);
+	read->limitCount = copyObject(query->limitCount);
+	read->limitOption = query->limitOption;
+	read->hasAggs = plan->aggregates != NIL;
+	read->hasWindowFuncs = query->hasWindowFuncs;
+	read->hasTargetSRFs = query->hasTargetSRFs;
+	read->hasSubLinks = query->hasSubLinks;
+	read->hasDistinctOn = query->hasDistinctOn;
+	*result = read;
+	return NULL;
+}
+
+static CqReject *
+read_rows(const CqViewPlan *plan, Oid state, Query **result)
+{
+	Query	   *read = query_over(state);
+	ListCell   *cell;
+	int			column = 0;
+
+	foreach(cell, plan->query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		TargetEntry *copy;
+
+		if (entry->resjunk)
+			return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+														 "ORDER BY in a continuous view over columns that it does not show is not supported"),
+											   exprLocation((Node *) entry->expr)),
+								  "Order by columns of the view, or in the query that reads it.");
+		copy = makeTargetEntry((Expr *) state_var(plan, column, 0), column + 1, pstrdup(entry->resname), false);
+		copy->ressortgroupref = entry->ressortgroupref;
+		read->targetList = lappend(read->targetList, copy);
+		column++;
+	}
+	read->sortClause = copyObject(plan->query->sortClause);
+	*result = read;
+	return NULL;
+}
+
+CqReject *
+cq_read_query(const CqViewPlan *plan, Oid state, Query **read)
+{
+	return plan->shape == CQ_SHAPE_AGGREGATE ? read_aggregate(plan, state, read) : read_rows(plan, state, read);
+}

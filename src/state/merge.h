@@ -1,0 +1,35 @@
+/*
+ * merge.h
+ *		Takes a plan's output into the state table: groups are merged, rows are kept.
+ */
+#ifndef CQ_MERGE_H
+#define CQ_MERGE_H
+
+#include "postgres.h"
+
+#include "plan/plan.h"
+#include "state/group_cache.h"
+#include "tcop/dest.h"
+
+/* What merging needs to know of a view's groups; made once a plan. */
+typedef struct CqGroupLayout CqGroupLayout;
+
+typedef struct CqMergeCounts
+{
+	int64		inserted;		/* rows appended */
+	int64		updated;		/* groups updated in place */
+} CqMergeCounts;
+
+/* In CurrentMemoryContext, like all that it looks up. Within a transaction. */
+extern CqGroupLayout *cq_merge_layout(const CqViewPlan *plan);
+
+/*
+ * A receiver for one run of a plan: combines each group with the row that the cache knows of, in place, or appends it. It opens the state
+ * table at startup, and flushes and closes it at shutdown. Raises ERROR (undefined table) where that is gone.
+ */
+extern DestReceiver *cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts);
+
+/* A receiver that appends rows, with the time in the last column. */
+extern DestReceiver *cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts);
+
+#endif							/* CQ_MERGE_H */

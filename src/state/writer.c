@@ -1,0 +1,156 @@
+/*
+ * writer.c
+ *		Writes rows of one state table: see writer.h.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/xact.h"
+#include "common/compat.h"
+#include "executor/executor.h"
+#include "state/writer.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#define BUFFERED_ROWS 500
+
+struct CqWriter
+{
+	Relation	relation;
+	EState	   *estate;
+	ResultRelInfo *result;		/* for the indexes that users create */
+	BulkInsertState bulk;
+	CommandId	command;
+	CqAppendedCallback callback;
+	void	   *context;
+	TupleTableSlot *buffer[BUFFERED_ROWS];
+	uint32		tags[BUFFERED_ROWS];
+	int			nbuffered;
+	IndexFetchTableData *fetch;
+	TupleTableSlot *fetched;	/* the row fetched last */
+};
+
+CqWriter *
+cq_writer_open(Oid state, CqAppendedCallback callback, void *context)
+{
+	Relation	relation = try_table_open(state, RowExclusiveLock);
+	CqWriter   *writer;
+
+	if (relation == NULL)
+		return NULL;
+	writer = palloc0(sizeof(CqWriter));
+	writer->relation = relation;
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, relation, 0, NULL, 0);
+	ExecOpenIndices(writer->result, false);
+	writer->command = GetCurrentCommandId(true);
+	writer->callback = callback;
+	writer->context = context;
+	writer->fetched = table_slot_create(relation, NULL);
+	writer->fetch = table_index_fetch_begin(relation);
+	return writer;
+}
+
+Relation
+cq_writer_relation(const CqWriter *writer)
+{
+	return writer->relation;
+}
+
+static void
+insert_index_entries(CqWriter *writer, TupleTableSlot *slot)
+{
+	if (writer->result->ri_NumIndices == 0)
+		return;
+	cq_compat_insert_index_tuples(writer->result, slot, writer->estate);
+	ResetPerTupleExprContext(writer->estate);
+}
+
+static void
+flush(CqWriter *writer)
+{
+	if (writer->nbuffered == 0)
+		return;
+	if (writer->bulk == NULL)
+		writer->bulk = GetBulkInsertState();
+	table_multi_insert(writer->relation, writer->buffer, writer->nbuffered, writer->command, 0, writer->bulk);
+	for (int i = 0; i < writer->nbuffered; i++)
+	{
+		TupleTableSlot *slot = writer->buffer[i];
+
+		insert_index_entries(writer, slot);
+		if (writer->callback != NULL)
+			writer->callback(writer->context, writer->tags[i], &slot->tts_tid);
+		ExecClearTuple(slot);
+	}
+	writer->nbuffered = 0;
+}
+
+TupleTableSlot *
+cq_writer_next_slot(CqWriter *writer)
+{
+	TupleTableSlot **slot = &writer->buffer[writer->nbuffered];
+
+	if (*slot == NULL)
+		*slot = table_slot_create(writer->relation, NULL);
+	return ExecClearTuple(*slot);
+}
+
+void
+cq_writer_append(CqWriter *writer, TupleTableSlot *slot, uint32 tag)
+{
+	ExecStoreVirtualTuple(slot);
+	ExecMaterializeSlot(slot);
+	slot->tts_tableOid = RelationGetRelid(writer->relation);
+	writer->tags[writer->nbuffered++] = tag;
+	if (writer->nbuffered == BUFFERED_ROWS)
+		flush(writer);
+}
+
+TupleTableSlot *
+cq_writer_fetch(CqWriter *writer, ItemPointer tid)
+{
+	bool		call_again = false;
+	ItemPointerData place = *tid;	/* the fetch moves it along the chain */
+
+	if (!table_index_fetch_tuple(writer->fetch, &place, GetActiveSnapshot(), writer->fetched, &call_again, NULL))
+		return NULL;
+	return writer->fetched;
+}
+
+bool
+cq_writer_replace(CqWriter *writer, TupleTableSlot *slot, ItemPointer root)
+{
+	ItemPointerData place = writer->fetched->tts_tid;
+	TM_FailureData failure;
+	bool		is_hot;
+
+	if (cq_compat_tuple_update(writer->relation, &place, slot, writer->command, GetActiveSnapshot(), &failure,
+							   &is_hot) != TM_Ok)
+		return false;
+	if (!is_hot)
+	{
+		insert_index_entries(writer, slot);
+		*root = slot->tts_tid;
+	}
+	return true;
+}
+
+void
+cq_writer_close(CqWriter *writer)
+{
+	flush(writer);
+	table_index_fetch_end(writer->fetch);
+	ExecDropSingleTupleTableSlot(writer->fetched);
+	for (int i = 0; i < BUFFERED_ROWS && writer->buffer[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(writer->buffer[i]);
+	if (writer->bulk != NULL)
+	{
+		FreeBulkInsertState(writer->bulk);
+		table_finish_bulk_insert(writer->relation, 0);
+	}
+	ExecCloseIndices(writer->result);
+	FreeExecutorState(writer->estate);
+	table_close(writer->relation, NoLock);
+}
