@@ -2,7 +2,8 @@
  * compat.h
  *		What differs between PostgreSQL 15 and 18, in one place.
  *
- * This is the only file that tests PG_VERSION_NUM.
+ * This is the only file that tests PG_VERSION_NUM. It offers the newest server's name and arguments, and maps
+ * them to what older servers have.
  */
 #ifndef CQ_COMPAT_H
 #define CQ_COMPAT_H
@@ -62,6 +63,8 @@ cq_compat_define_index(Oid table, IndexStmt *stmt)
 	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, -1, false, false, true, false, false);
 #else
 	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, false, false, true, false, false);
+#endif
+}
 
 /*
  * From 18 on, GROUP BY has a range table entry of its own, through which the target list refers to grouped expressions. Puts the

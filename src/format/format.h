@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "access/attnum.h"
 #include "common/reject.h"
 #include "lib/stringinfo.h"
 #include "source/source.h"

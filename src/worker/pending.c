@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/stream.h"
 #include "stats/stats.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
