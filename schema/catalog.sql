@@ -89,8 +89,8 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.error', '_cq.gap', '_cq.log',
-                                    '_cq.identity']::regclass[] LOOP
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.error', '_cq.error_error_id_seq',
+                                    '_cq.gap', '_cq.gap_gap_id_seq', '_cq.log', '_cq.identity']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;
 END
