@@ -101,6 +101,16 @@ typedef struct CqSourceConfig
 	bool		bounded;		/* for one statement, in a backend: small buffers, errors are raised */
 } CqSourceConfig;
 
+/* A row on its way out. */
+typedef struct CqOutgoing
+{
+	CqMessage	message;		/* timestamp DT_NOBEGIN: now. append sets offset and timestamp where they are known at once, else offset -1 */
+	const char *topic;			/* NULL: the stream's only one */
+	int32		partition;		/* -1: by key, or any */
+	Datum		headers;		/* jsonb, if has_headers */
+	bool		has_headers;
+} CqOutgoing;
+
 typedef struct CqSource CqSource;	/* each implementation begins its own struct with this */
 typedef struct CqSink CqSink;
 
@@ -145,8 +155,11 @@ typedef struct CqSourceRoutine
 
 	/* Writing: the statement's rows, sent and acknowledged at pre-commit (Kafka) or appended at once (log). */
 	CqSink	   *(*sink_open) (const CqSourceConfig *config);
-	void		(*sink_append) (CqSink *sink, const CqMessage *message, const char *topic, int32 partition, Datum headers, bool has_headers);
+	void		(*sink_append) (CqSink *sink, CqOutgoing *rows, int nrows);	/* what rows point to may go after it */
 	void		(*sink_close) (CqSink *sink);	/* end of statement: hands over to the transaction */
+
+	/* NULL where there is no such thing. Topics that can be read, without internal ones (of char *). Raises ERROR. */
+	List	   *(*list_topics) (const CqSourceConfig *config, int timeout_ms);
 } CqSourceRoutine;
 
 struct CqSource
