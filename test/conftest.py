@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from psycopg import sql
 
@@ -73,6 +73,11 @@ class Broker:
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(30)
         wait_until(lambda: name not in self.admin.list_topics(timeout=30).topics, f"topic {name} is still there")
+
+    def delete_records(self, name, partition, before):
+        """As retention does it: what lies before the offset is gone."""
+        place = TopicPartition(name, partition, before)
+        self.admin.delete_records([place])[place].result(30)
 
     def await_partitions(self, name, total):
         def ready():
@@ -144,9 +149,9 @@ class Server:
     def program(self, name, *arguments, **options):
         """Runs psql, pg_dump, … of this server's installation; what it printed."""
         bindir = subprocess.run([os.environ["PG_CONFIG"], "--bindir"], stdout=subprocess.PIPE, text=True).stdout.strip()
+        options.setdefault("input", "")
         done = subprocess.run([f"{bindir}/{name}", *arguments], env={**os.environ, **self.environment}, text=True,
-                              stdin=options.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              **options)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
         assert done.returncode == 0, f"{name} {shlex.join(arguments)}:\n{done.stderr}"
         return done.stdout
 
