@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "plan/plan.h"
 #include "state/group_cache.h"
 #include "tcop/dest.h"
