@@ -22,7 +22,9 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "utils/acl.h"
+#include "utils/datetime.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #if PG_VERSION_NUM < 150000
 #error "pg_cq needs PostgreSQL 15 or newer"
@@ -176,6 +178,17 @@ cq_compat_check_permissions(Query *query)
 	ExecCheckPermissions(query->rtable, query->rteperminfos, true);
 #else
 	ExecCheckRTPerms(query->rtable, true);
+#endif
+}
+
+/* Rounds a time to as many digits as its type modifier says. */
+static inline void
+cq_compat_round_timestamp(Timestamp *timestamp, int32 typmod)
+{
+#if PG_VERSION_NUM >= 160000
+	AdjustTimestampForTypmod(timestamp, typmod, NULL);
+#else
+	AdjustTimestampForTypmod(timestamp, typmod);
 #endif
 }
 

@@ -1,0 +1,221 @@
+/*
+ * json.c
+ *		The format json: each message is one JSON object, each column one field of it.
+ *
+ * Decides what a message means as a row:
+ * - A message is bad as a whole, whichever columns are needed, unless it is one JSON object in UTF-8 with nothing behind it, of
+ *   at most CQ_JSON_MAX_LENGTH bytes and CQ_JSON_MAX_DEPTH levels (json_walk.c).
+ * - A field belongs to the column of exactly its name, escapes resolved, or to the one whose path leads to it. Where a name comes
+ *   twice in an object, the last one counts, as in jsonb. Fields that no column wants are checked and passed over.
+ * - A field that is missing or null is null; a bad cell if the column is NOT NULL.
+ * - How values become Datums: json_value.h.
+ * A message without a value (a tombstone) is a row of nulls here, and no bad one: what it means is the stream's option.
+ *
+ * Speed comes from doing little: simdjson finds the tokens, one walk over them checks all and notes the wanted ones, and the
+ * common types are converted in place without a call of the server's.
+ */
+#include "postgres.h"
+
+#include "format/format.h"
+#include "format/json_encode.h"
+#include "format/json_infer.h"
+#include "format/json_later.h"
+#include "format/json_parser.h"
+#include "format/json_value.h"
+#include "format/json_walk.h"
+#include "mb/pg_wchar.h"
+
+/* A column while it is decoded. */
+typedef struct Target
+{
+	CqColumn	column;
+	int			token;
+	CqJsonConverter *converter;
+	bool		checks_nulls;	/* null is not simply null to it */
+	Datum	   *values;			/* of the present decode call */
+	bool	   *nulls;
+} Target;
+
+typedef struct JsonDecoder
+{
+	CqJsonParser *parser;
+	MemoryContextCallback free_parser;
+	CqJsonShape *shape;
+	CqJsonLater *later;
+	Target	   *targets;
+	int			ntargets;
+} JsonDecoder;
+
+static void
+free_parser(void *parser)
+{
+	cq_json_parser_free(parser);
+}
+
+/* The names of a path as messages write them. */
+static List *
+utf8_path(const List *path)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	foreach(cell, path)
+	{
+		char	   *name = lfirst(cell);
+
+		result = lappend(result, pg_server_to_any(name, strlen(name), PG_UTF8));
+	}
+	return result;
+}
+
+static CqDecoder *
+decoder_open(const CqColumn *columns, int ncolumns)
+{
+	JsonDecoder *decoder = palloc0(sizeof(JsonDecoder));
+
+	decoder->shape = cq_json_shape_create(false);
+	decoder->later = cq_json_later_create();
+	decoder->targets = palloc0(sizeof(Target) * ncolumns);
+	decoder->ntargets = ncolumns;
+	for (int i = 0; i < ncolumns; i++)
+	{
+		Target	   *target = &decoder->targets[i];
+
+		target->column = columns[i];
+		target->column.name = pstrdup(columns[i].name);
+		target->token = cq_json_shape_add(decoder->shape, utf8_path(columns[i].path));
+		target->converter = cq_json_converter_create(columns[i].type, columns[i].typmod);
+		target->checks_nulls = columns[i].is_not_null || cq_json_converter_checks_nulls(target->converter);
+	}
+
+	decoder->parser = cq_json_parser_create();
+	if (decoder->parser == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed to create a JSON parser.")));
+	decoder->free_parser.func = free_parser;
+	decoder->free_parser.arg = decoder->parser;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &decoder->free_parser);
+	return (CqDecoder *) decoder;
+}
+
+static CqReject *
+reject_message(const CqJsonFault *fault)
+{
+	if (fault->offset < 0)
+		return cq_reject(fault->sqlerrcode, "invalid JSON message: %s", fault->reason);
+	return cq_reject(fault->sqlerrcode, "invalid JSON message: %s at byte %lld", fault->reason, (long long) fault->offset);
+}
+
+static void
+set_row_null(JsonDecoder *decoder, int row)
+{
+	for (int i = 0; i < decoder->ntargets; i++)
+	{
+		decoder->targets[i].values[row] = (Datum) 0;
+		decoder->targets[i].nulls[row] = true;
+	}
+}
+
+/* Sets a cell that the quick way has no value for: null, or left for later. */
+static void
+set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, int row, CqBadCells *bad)
+{
+	bool		is_null = token->kind == CQ_JSON_NULL || token->kind == CQ_JSON_MISSING;
+	CqJsonCell	cell;
+
+	target->values[row] = (Datum) 0;
+	target->nulls[row] = true;
+	if (is_null && !target->checks_nulls)
+		return;
+	if (is_null && target->column.is_not_null)
+	{
+		cq_bad_cells_add(bad, row, target->column.attno,
+						 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "field \"%s\" is %s", target->column.name,
+								   token->kind == CQ_JSON_NULL ? "null" : "missing"));
+		return;
+	}
+
+	cell.token = *token;
+	cell.converter = target->converter;
+	cell.column = &target->column;
+	cell.row = row;
+	cell.value = &target->values[row];
+	cell.is_null = &target->nulls[row];
+	cq_json_later_add(decoder->later, &cell, bad);
+}
+
+static inline void
+decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
+{
+	const CqJsonToken *tokens = cq_json_shape_tokens(decoder->shape);
+
+	for (int i = 0; i < decoder->ntargets; i++)
+	{
+		Target	   *target = &decoder->targets[i];
+		const CqJsonToken *token = &tokens[target->token];
+
+		if (token->kind != CQ_JSON_MISSING && token->kind != CQ_JSON_NULL &&
+			cq_json_convert(target->converter, token, arena, &target->values[row]))
+			target->nulls[row] = false;
+		else
+			set_hard_cell(decoder, target, token, row, bad);
+	}
+}
+
+static int
+compare_bad_cells(const void *a, const void *b)
+{
+	const CqBadCell *left = a;
+	const CqBadCell *right = b;
+
+	if (left->row != right->row)
+		return left->row < right->row ? -1 : 1;
+	return left->attno < right->attno ? -1 : left->attno > right->attno;
+}
+
+static void
+decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values, bool **nulls,
+	   CqBadCells *bad)
+{
+	JsonDecoder *decoder = (JsonDecoder *) opaque;
+	CqJsonArena arena = {0};
+	int			first_bad = bad->ncells;
+
+	cq_json_later_clear(decoder->later);
+	for (int i = 0; i < decoder->ntargets; i++)
+	{
+		decoder->targets[i].values = values[decoder->targets[i].column.attno - 1];
+		decoder->targets[i].nulls = nulls[decoder->targets[i].column.attno - 1];
+	}
+
+	for (int i = 0; i < nmessages; i++)
+	{
+		int			row = first_row + i;
+		CqJsonFault fault;
+
+		if (messages[i].value == NULL)
+			set_row_null(decoder, row);
+		else if (cq_json_walk(decoder->shape, decoder->parser, messages[i].value, messages[i].value_length, &fault))
+			decode_row(decoder, row, &arena, bad);
+		else
+		{
+			set_row_null(decoder, row);
+			cq_bad_cells_add(bad, row, 0, reject_message(&fault));
+		}
+	}
+	cq_json_later_run(decoder->later, bad);
+	cq_json_parser_trim(decoder->parser);
+	if (bad->ncells > first_bad)
+		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell), compare_bad_cells);
+}
+
+const CqFormat cq_json_format = {
+	.name = "json",
+	.decoder_open = decoder_open,
+	.decode = decode,
+	.encoder_open = cq_json_encoder_open,
+	.encode = cq_json_encode,
+	.infer = cq_json_infer
+};

@@ -1,0 +1,15 @@
+/*
+ * json_infer.h
+ *		Which columns a sample of messages suggests.
+ */
+#ifndef CQ_JSON_INFER_H
+#define CQ_JSON_INFER_H
+
+#include "postgres.h"
+
+#include "format/format.h"
+
+/* Of CqColumn *, in CurrentMemoryContext. Messages that are no JSON objects say nothing. */
+extern List *cq_json_infer(const CqMessage *messages, int nmessages);
+
+#endif							/* CQ_JSON_INFER_H */

@@ -1,0 +1,310 @@
+/*
+ * json_value_slow.c
+ *		From a token of a message to a Datum of any type, the slow way, and arrays either way: see json_value.h.
+ *
+ * What is wrong with a value raises an error here, as the type's input function words it; json_later.c sees to it
+ * that it concerns no other row.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/base64.h"
+#include "format/json_value_private.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+/* An array while it is being put together. */
+typedef struct Elements
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	int			capacity;
+	int			deepest;		/* level of nesting seen */
+	int			ndims;			/* level of the elements that are no arrays; 0: not known yet */
+	int			dims[MAXDIM];	/* -1: not known yet */
+} Elements;
+
+/* json_populate_record wants to know, from its call's expression, what type its first argument has. */
+static void
+set_up_populate(CqJsonConverter *converter)
+{
+	Expr	   *row = (Expr *) makeNullConst(converter->type, converter->typmod, InvalidOid);
+	Expr	   *json = (Expr *) makeNullConst(JSONOID, -1, InvalidOid);
+
+	fmgr_info(F_JSON_POPULATE_RECORD, &converter->populate);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSON_POPULATE_RECORD, converter->type, list_make2(row, json),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &converter->populate);
+}
+
+CqJsonConverter *
+cq_json_converter_create(Oid type, int32 typmod)
+{
+	CqJsonConverter *converter = palloc0(sizeof(CqJsonConverter));
+	Oid			base = getBaseTypeAndTypmod(type, &typmod);
+	Oid			element = get_element_type(base);
+	Oid			input;
+
+	converter->type = base;
+	converter->typmod = typmod;
+	converter->context = CurrentMemoryContext;
+	converter->takes_utf8 = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
+	converter->quick = cq_json_value_quick(base, typmod, OidIsValid(element));
+	if (base != type)
+		converter->domain = type;
+
+	getTypeInputInfo(base, &input, &converter->typioparam);
+	fmgr_info(input, &converter->input);
+	converter->is_composite = get_typtype(base) == TYPTYPE_COMPOSITE;
+	if (converter->is_composite)
+		set_up_populate(converter);
+	if (OidIsValid(element))
+	{
+		converter->element = cq_json_converter_create(element, typmod);
+		converter->element_type = element;
+		get_typlenbyvalalign(element, &converter->element_length, &converter->element_byval, &converter->element_align);
+	}
+	return converter;
+}
+
+bool
+cq_json_converter_checks_nulls(const CqJsonConverter *converter)
+{
+	return OidIsValid(converter->domain);
+}
+
+/* ---- Scalars ---- */
+
+/* The text that the input function gets, in the server's encoding. */
+static char *
+server_text(const CqJsonConverter *converter, const CqJsonToken *token)
+{
+	char	   *text = palloc(token->length + 3);
+	int64		length = token->length;
+	const char *reason;
+
+	if (token->kind == CQ_JSON_STRING && (converter->type == JSONOID || converter->type == JSONBOID))
+	{
+		length += 2;
+		memcpy(text, token->text - 1, length);
+	}
+	else if (token->kind == CQ_JSON_STRING && token->is_escaped)
+	{
+		length = cq_json_unescape(token->text, token->length, text, &reason);
+		if (length < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+					 errmsg("unsupported Unicode escape sequence"),
+					 errdetail("%s", reason)));
+	}
+	else
+		memcpy(text, token->text, length);
+	text[length] = '\0';
+	return pg_any_to_server(text, length, PG_UTF8);
+}
+
+/* Only timestamps may be numbers, and this one the quick way could not make one of. */
+static void
+refuse_number_as_time(const CqJsonToken *token)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			 errmsg("number \"%s\" is not a time", pnstrdup(token->text, Min(token->length, 64))),
+			 errdetail("Only a timestamp can be a number: whole milliseconds since 1970-01-01, within its range.")));
+}
+
+/* A time that depends on when the message is read would never be the same twice. */
+static void
+refuse_relative_time(const char *text)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+
+	for (int i = 0; i < lengthof(words); i++)
+		if (strcasestr(text, words[i]) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+					 errmsg("\"%s\" is not allowed as a time in a message", words[i])));
+}
+
+static bool
+is_time(Oid type)
+{
+	return type == TIMESTAMPOID || type == TIMESTAMPTZOID || type == DATEOID || type == TIMEOID || type == TIMETZOID;
+}
+
+static Datum
+bytes(CqJsonConverter *converter, const CqJsonToken *token)
+{
+	char	   *text;
+	int			room;
+	bytea	   *result;
+	int			length;
+
+	if (token->kind != CQ_JSON_STRING)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input for type bytea"),
+				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after \\x.")));
+	text = server_text(converter, token);
+	if (text[0] == '\\' && text[1] == 'x')
+		return InputFunctionCall(&converter->input, text, converter->typioparam, converter->typmod);
+
+	room = pg_b64_dec_len(strlen(text));
+	result = palloc(VARHDRSZ + room);
+	length = pg_b64_decode(text, strlen(text), (void *) VARDATA(result), room);
+	if (length < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid base64 sequence"),
+				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after \\x.")));
+	SET_VARSIZE(result, VARHDRSZ + length);
+	return PointerGetDatum(result);
+}
+
+static Datum
+convert_base(CqJsonConverter *converter, const CqJsonToken *token)
+{
+	CqJsonArena arena = {0};
+	Datum		value;
+	char	   *text;
+
+	if (converter->quick != NULL && converter->quick(converter, token, &arena, &value))
+		return value;
+	if (converter->element != NULL && token->kind == CQ_JSON_ARRAY)
+	{
+		(void) cq_json_array_build(converter, token, &arena, true, &value);
+		return value;
+	}
+	if (converter->is_composite && token->kind == CQ_JSON_OBJECT)
+	{
+		LOCAL_FCINFO(fcinfo, 3);
+
+		InitFunctionCallInfoData(*fcinfo, &converter->populate, 3, InvalidOid, NULL, NULL);
+		fcinfo->args[0].value = (Datum) 0;
+		fcinfo->args[0].isnull = true;
+		fcinfo->args[1].value = CStringGetTextDatum(server_text(converter, token));
+		fcinfo->args[1].isnull = false;
+		fcinfo->args[2].value = BoolGetDatum(false);
+		fcinfo->args[2].isnull = false;
+		return FunctionCallInvoke(fcinfo);
+	}
+	if (converter->type == BYTEAOID)
+		return bytes(converter, token);
+	if (is_time(converter->type) && (token->kind == CQ_JSON_INTEGER || token->kind == CQ_JSON_NUMBER))
+		refuse_number_as_time(token);
+
+	text = server_text(converter, token);
+	if (is_time(converter->type))
+		refuse_relative_time(text);
+	return InputFunctionCall(&converter->input, text, converter->typioparam, converter->typmod);
+}
+
+Datum
+cq_json_convert_slowly(CqJsonConverter *converter, const CqJsonToken *token, bool *is_null)
+{
+	Datum		value = (Datum) 0;
+
+	*is_null = token->kind == CQ_JSON_NULL || token->kind == CQ_JSON_MISSING;
+	if (!*is_null)
+		value = convert_base(converter, token);
+	if (OidIsValid(converter->domain))
+		domain_check(value, *is_null, converter->domain, &converter->domain_checks, converter->context);
+	return value;
+}
+
+/* ---- Arrays ---- */
+
+static void
+add_element(Elements *elements, Datum value, bool is_null)
+{
+	if (elements->count == elements->capacity)
+	{
+		elements->capacity = Max(16, elements->capacity * 2);
+		if (elements->values == NULL)
+		{
+			elements->values = palloc(sizeof(Datum) * elements->capacity);
+			elements->nulls = palloc(sizeof(bool) * elements->capacity);
+		}
+		else
+		{
+			elements->values = repalloc_huge(elements->values, sizeof(Datum) * elements->capacity);
+			elements->nulls = repalloc_huge(elements->nulls, sizeof(bool) * elements->capacity);
+		}
+	}
+	elements->values[elements->count] = value;
+	elements->nulls[elements->count++] = is_null;
+}
+
+/* Adds what is in one JSON array, at a level of nesting counted from 1. False: not the same shape all over, or not quick. */
+static bool
+collect(CqJsonConverter *converter, const CqJsonToken *array, int level, CqJsonArena *arena, bool slowly, Elements *elements)
+{
+	CqJsonConverter *type = converter->element;
+	bool		nests = type->type != JSONOID && type->type != JSONBOID;
+	CqJsonToken token;
+	uint32		place = 1;
+	int			count = 0;
+
+	elements->deepest = Max(elements->deepest, level);
+	while (cq_json_array_next(array, &place, &token))
+	{
+		Datum		value = (Datum) 0;
+		bool		is_null = token.kind == CQ_JSON_NULL;
+
+		count++;
+		if (nests && token.kind == CQ_JSON_ARRAY)
+		{
+			if (level == MAXDIM || (elements->ndims > 0 && level >= elements->ndims) ||
+				!collect(converter, &token, level + 1, arena, slowly, elements))
+				return false;
+			continue;
+		}
+		if (elements->ndims == 0)
+			elements->ndims = level;
+		if (elements->ndims != level)
+			return false;
+		if (slowly)
+			value = cq_json_convert_slowly(type, &token, &is_null);
+		else if ((is_null && cq_json_converter_checks_nulls(type)) ||
+				 (!is_null && !cq_json_convert(type, &token, arena, &value)))
+			return false;
+		add_element(elements, value, is_null);
+	}
+	if (elements->dims[level - 1] < 0)
+		elements->dims[level - 1] = count;
+	return elements->dims[level - 1] == count;
+}
+
+bool
+cq_json_array_build(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, bool slowly, Datum *value)
+{
+	Elements	elements = {0};
+	int			lower_bounds[MAXDIM] = {1, 1, 1, 1, 1, 1};
+	bool		is_regular;
+
+	memset(elements.dims, -1, sizeof(elements.dims));
+	is_regular = collect(converter, token, 1, arena, slowly, &elements) &&
+		(elements.count == 0 || elements.ndims == elements.deepest);
+	if (!is_regular && slowly)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("malformed JSON array"),
+				 errdetail("Nested arrays must all have the same number of elements, and at most %d levels.", MAXDIM)));
+	if (is_regular)
+		*value = PointerGetDatum(elements.count == 0
+								 ? construct_empty_array(converter->element_type)
+								 : construct_md_array(elements.values, elements.nulls, elements.ndims, elements.dims,
+													  lower_bounds, converter->element_type, converter->element_length,
+													  converter->element_byval, converter->element_align));
+	if (elements.values != NULL)
+	{
+		pfree(elements.values);
+		pfree(elements.nulls);
+	}
+	return is_regular;
+}
