@@ -124,7 +124,7 @@ refuse_relative_time(const char *text)
 {
 	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
 
-	for (int i = 0; i < lengthof(words); i++)
+	for (int i = 0; i < (int) lengthof(words); i++)
 		if (strcasestr(text, words[i]) != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
