@@ -1,0 +1,1 @@
+"""The benchmark of pg_cq; see bench/README.md."""

@@ -1,0 +1,6 @@
+-- Nexmark 1, currency conversion. The rows go nowhere.
+CREATE TABLE answer (
+  auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), `dateTime` TIMESTAMP(3), extra VARCHAR
+) WITH ('connector' = 'blackhole');
+INSERT INTO answer
+SELECT auction, bidder, 0.908 * price, `dateTime`, extra FROM bid;
