@@ -150,7 +150,8 @@ class Flink:
         self.stop()
         self._query = query
         self._process = subprocess.Popen(
-            ["java", f"-Xmx{self.settings.flink_memory}", "-XX:MaxDirectMemorySize=2g", "-XX:+UseG1GC",
+            ["java", f"-Djava.io.tmpdir={self.directory}", f"-Xmx{self.settings.flink_memory}",
+             "-XX:MaxDirectMemorySize=2g", "-XX:+UseG1GC",
              *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in self.OPEN_PACKAGES),
              "-cp", self.class_path, "FlinkPeer", str(data_set.partitions), str(self.directory / "checkpoints")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.directory / "log", "a"), text=True, bufsize=1)
