@@ -1,0 +1,349 @@
+/*
+ * kafka_property.c
+ *		Decides which librdkafka properties may be set, where and by whom.
+ *
+ * Any property passes under its own name, unless a rule below says otherwise. The rules guard three things: that nobody
+ * changes what exactly-once stands on, that secrets stay in user mappings, and that whoever may create a stream
+ * cannot make the server run code, read files, or send its credentials elsewhere. A property missing from the rules
+ * where it belongs there is a security hole, so a suffix that says "file" is enough to be treated as one.
+ */
+#include "postgres.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "source/kafka.h"
+#include "source/property.h"
+#include "utils/acl.h"
+#include "utils/varlena.h"
+
+typedef enum PropertyRuleKind
+{
+	PROPERTY_OWNED,				/* the source sets it */
+	PROPERTY_SECRET,			/* only in a user mapping */
+	PROPERTY_SUPERUSER,			/* makes the server run something */
+	PROPERTY_FILE,				/* makes the server read a file */
+	PROPERTY_CONNECTION			/* says whom to talk to and how to trust it: not a table's to say */
+} PropertyRuleKind;
+
+typedef struct PropertyRule
+{
+	const char *pattern;		/* a name; one * at either end stands for anything */
+	PropertyRuleKind kind;
+	const char *reason;			/* a sentence, for PROPERTY_OWNED and PROPERTY_SUPERUSER */
+} PropertyRule;
+
+#define POSITIONS_REASON "Positions are kept in the database, in the transaction of what was made of the messages."
+#define RESET_REASON "Where a stream begins is said by the view; a position that is no longer there is reported, never reset."
+#define ACKS_REASON "INSERT waits until all in-sync replicas have each row, exactly once."
+#define SOURCE_REASON "The source needs it for itself."
+#define CALLBACK_REASON "It is not a setting but a pointer within a program."
+#define SHELL_REASON "It becomes part of a shell command that the server runs."
+#define LIBRARY_REASON "It makes the server load a library."
+
+/* The first that matches counts. */
+static const PropertyRule rules[] = {
+	{"enable.auto.commit", PROPERTY_OWNED, POSITIONS_REASON},
+	{"auto.commit.*", PROPERTY_OWNED, POSITIONS_REASON},
+	{"enable.auto.offset.store", PROPERTY_OWNED, POSITIONS_REASON},
+	{"offset.store.*", PROPERTY_OWNED, POSITIONS_REASON},
+	{"auto.offset.reset", PROPERTY_OWNED, RESET_REASON},
+	{"enable.partition.eof", PROPERTY_OWNED, "Positions move past control records by it."},
+	{"statistics.interval.ms", PROPERTY_OWNED, "New partitions and the return of brokers are seen by it."},
+	{"log.queue", PROPERTY_OWNED, SOURCE_REASON},
+	{"internal.termination.signal", PROPERTY_OWNED, "The server's processes have their own use of signals."},
+	{"enable.idempotence", PROPERTY_OWNED, ACKS_REASON},
+	{"acks", PROPERTY_OWNED, ACKS_REASON},
+	{"request.required.acks", PROPERTY_OWNED, ACKS_REASON},
+	{"delivery.report.only.error", PROPERTY_OWNED, ACKS_REASON},
+	{"dr.only.error", PROPERTY_OWNED, ACKS_REASON},
+	{"produce.offset.report", PROPERTY_OWNED, SOURCE_REASON},
+	{"transactional.id", PROPERTY_OWNED, "Rows are sent when the database's transaction commits."},
+	{"*_cb", PROPERTY_OWNED, CALLBACK_REASON},
+	{"opaque", PROPERTY_OWNED, CALLBACK_REASON},
+	{"interceptors", PROPERTY_OWNED, CALLBACK_REASON},
+	{"enabled_events", PROPERTY_OWNED, CALLBACK_REASON},
+	{"default_topic_conf", PROPERTY_OWNED, CALLBACK_REASON},
+
+	{"plugin.library.paths", PROPERTY_SUPERUSER, LIBRARY_REASON},
+	{"ssl.engine.*", PROPERTY_SUPERUSER, LIBRARY_REASON},
+	{"ssl.providers", PROPERTY_SUPERUSER, LIBRARY_REASON},
+	{"sasl.kerberos.*", PROPERTY_SUPERUSER, SHELL_REASON},
+	{"test.mock.*", PROPERTY_SUPERUSER, "It makes the server listen on ports."},
+
+	{"sasl.username", PROPERTY_SECRET, NULL},
+	{"sasl.password", PROPERTY_SECRET, NULL},
+	{"sasl.oauthbearer.config", PROPERTY_SECRET, NULL},
+	{"*.secret", PROPERTY_SECRET, NULL},
+	{"*.password", PROPERTY_SECRET, NULL},
+	{"*.passphrase", PROPERTY_SECRET, NULL},
+	{"*.key.pem", PROPERTY_SECRET, NULL},
+
+	{"*.location", PROPERTY_FILE, NULL},
+	{"*.file", PROPERTY_FILE, NULL},
+	{"*.path", PROPERTY_FILE, NULL},
+	{"*.paths", PROPERTY_FILE, NULL},
+	{"*.stores", PROPERTY_FILE, NULL},
+
+	{"bootstrap.servers", PROPERTY_CONNECTION, NULL},
+	{"metadata.broker.list", PROPERTY_CONNECTION, NULL},
+	{"security.protocol", PROPERTY_CONNECTION, NULL},
+	{"sasl.*", PROPERTY_CONNECTION, NULL},
+	{"ssl.*", PROPERTY_CONNECTION, NULL},
+	{"https.*", PROPERTY_CONNECTION, NULL},
+	{"enable.ssl.*", PROPERTY_CONNECTION, NULL},
+	{"enable.sasl.*", PROPERTY_CONNECTION, NULL},
+};
+
+/* Names longer than this are nobody's typing error. */
+#define MAX_NAME_LENGTH 100
+#define MAX_SUGGESTIONS 3
+
+static bool
+matches(const char *pattern, const char *name)
+{
+	size_t		pattern_length = strlen(pattern);
+	size_t		name_length = strlen(name);
+
+	if (pattern[0] == '*')
+		return name_length >= pattern_length - 1 &&
+			strcmp(name + name_length - (pattern_length - 1), pattern + 1) == 0;
+	if (pattern[pattern_length - 1] == '*')
+		return strncmp(name, pattern, pattern_length - 1) == 0;
+	return strcmp(name, pattern) == 0;
+}
+
+static const PropertyRule *
+find_rule(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(rules); i++)
+		if (matches(rules[i].pattern, name))
+			return &rules[i];
+	return NULL;
+}
+
+/* True for a property that the source sets itself. */
+bool
+cq_kafka_property_is_owned(const char *name)
+{
+	const PropertyRule *rule = find_rule(name);
+
+	return rule != NULL && rule->kind == PROPERTY_OWNED;
+}
+
+/* True for one whose value must not be shown. */
+bool
+cq_kafka_property_is_secret(const char *name)
+{
+	const PropertyRule *rule = find_rule(name);
+
+	return rule != NULL && rule->kind == PROPERTY_SECRET;
+}
+
+/* librdkafka's own spelling: '.' for '_', but for the few of its names that have one. palloc'd. */
+char *
+cq_kafka_property_name(const char *name)
+{
+	char	   *canonical = pstrdup(name);
+
+	if (!cq_kafka_property_is_owned(name))
+		for (char *c = canonical; *c != '\0'; c++)
+			if (*c == '_')
+				*c = '.';
+	return canonical;
+}
+
+static CqReject *
+check_owned(const PropertyRule *rule, const char *name)
+{
+	CqReject   *reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "Kafka property \"%s\" cannot be set", name);
+
+	return cq_reject_detail(reject, "%s", rule->reason);
+}
+
+static CqReject *
+check_secret(const char *name, CqPropertyPlace place)
+{
+	CqReject   *reject;
+
+	if (place == CQ_PROPERTY_USER_MAPPING)
+		return NULL;
+	reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "Kafka property \"%s\" is a secret", name);
+	cq_reject_detail(reject, "Options of servers and foreign tables can be read by everyone.");
+	return cq_reject_hint(reject, "Set it with CREATE USER MAPPING or ALTER USER MAPPING.");
+}
+
+static CqReject *
+check_superuser(const PropertyRule *rule, const char *name)
+{
+	CqReject   *reject;
+
+	if (superuser())
+		return NULL;
+	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE, "only superusers may set Kafka property \"%s\"", name);
+	return cq_reject_detail(reject, "%s", rule->reason);
+}
+
+static CqReject *
+check_connection(const char *name, CqPropertyPlace place)
+{
+	CqReject   *reject;
+
+	if (place != CQ_PROPERTY_TABLE)
+		return NULL;
+	reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME,
+					   "Kafka property \"%s\" cannot be set on a foreign table", name);
+	cq_reject_detail(reject, "It says which brokers are trusted, and with whose credentials.");
+	return cq_reject_hint(reject, "Set it on the server or in a user mapping.");
+}
+
+static CqReject *
+check_file(const char *name, CqPropertyPlace place)
+{
+	CqReject   *reject = check_connection(name, place);
+
+	if (reject != NULL || has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		return reject;
+	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to set Kafka property \"%s\"", name);
+	return cq_reject_detail(reject, "It names a file of the server, so only members of \"%s\" may set it.",
+							"pg_read_server_files");
+}
+
+static CqReject *
+check_place(const char *name, CqPropertyPlace place)
+{
+	const PropertyRule *rule = find_rule(name);
+
+	if (rule == NULL)
+		return NULL;
+	switch (rule->kind)
+	{
+		case PROPERTY_OWNED:
+			return check_owned(rule, name);
+		case PROPERTY_SECRET:
+			return check_secret(name, place);
+		case PROPERTY_SUPERUSER:
+			return check_superuser(rule, name);
+		case PROPERTY_FILE:
+			return check_file(name, place);
+		case PROPERTY_CONNECTION:
+			return check_connection(name, place);
+	}
+	return NULL;
+}
+
+/*
+ * GSSAPI makes the server run kinit, and speak to the brokers as whoever the server is. It is librdkafka's default
+ * mechanism; the source's is PLAIN, so that it must be named.
+ */
+static CqReject *
+check_mechanism(const char *name, const char *value)
+{
+	CqReject   *reject;
+
+	if (strcmp(name, "sasl.mechanisms") != 0 && strcmp(name, "sasl.mechanism") != 0)
+		return NULL;
+	if (pg_strcasecmp(value, "GSSAPI") != 0 || superuser())
+		return NULL;
+	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE, "only superusers may use the SASL mechanism GSSAPI");
+	return cq_reject_detail(reject, "It speaks to the brokers with the server's own Kerberos credentials.");
+}
+
+/* Keeps in nearest, ordered, the names most like name. */
+static void
+suggest(const char *name, const char **names, size_t nnames, const char **nearest, int *distances)
+{
+	int			worst = Max(3, (int) strlen(name) / 3);
+
+	for (size_t i = 0; i < nnames; i += 2)
+	{
+		int			place = MAX_SUGGESTIONS;
+		int			distance;
+
+		/* Names with an underscore are pointers within a program. */
+		if (strlen(names[i]) > MAX_NAME_LENGTH || strchr(names[i], '_') != NULL || cq_kafka_property_is_owned(names[i]))
+			continue;
+		distance = varstr_levenshtein_less_equal(name, strlen(name), names[i], strlen(names[i]), 1, 1, 1, worst, true);
+		if (distance > worst)
+			continue;
+		while (place > 0 && (nearest[place - 1] == NULL || distances[place - 1] > distance))
+			place--;
+		if (place == MAX_SUGGESTIONS)
+			continue;
+		memmove(&nearest[place + 1], &nearest[place], sizeof(char *) * (MAX_SUGGESTIONS - 1 - place));
+		memmove(&distances[place + 1], &distances[place], sizeof(int) * (MAX_SUGGESTIONS - 1 - place));
+		nearest[place] = names[i];
+		distances[place] = distance;
+	}
+}
+
+static CqReject *
+unknown_property(const char *name)
+{
+	CqReject   *reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "unknown Kafka property \"%s\"", name);
+	const char *nearest[MAX_SUGGESTIONS] = {NULL};
+	int			distances[MAX_SUGGESTIONS];
+	rd_kafka_conf_t *conf;
+	rd_kafka_topic_conf_t *topic_conf;
+	const char **global;
+	const char **topic;
+	size_t		nglobal;
+	size_t		ntopic;
+	char		names[MAX_SUGGESTIONS * (MAX_NAME_LENGTH + 4) + 1] = "";
+
+	if (strlen(name) <= MAX_NAME_LENGTH)
+	{
+		conf = rd_kafka_conf_new();
+		topic_conf = rd_kafka_topic_conf_new();
+		global = rd_kafka_conf_dump(conf, &nglobal);
+		topic = rd_kafka_topic_conf_dump(topic_conf, &ntopic);
+		suggest(name, global, nglobal, nearest, distances);
+		suggest(name, topic, ntopic, nearest, distances);
+		for (int i = 0; i < MAX_SUGGESTIONS && nearest[i] != NULL; i++)
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s\"%s\"", i > 0 ? ", " : "", nearest[i]);
+		rd_kafka_conf_dump_free(global, nglobal);
+		rd_kafka_conf_dump_free(topic, ntopic);
+		rd_kafka_topic_conf_destroy(topic_conf);
+		rd_kafka_conf_destroy(conf);
+	}
+	if (names[0] != '\0')
+		return cq_reject_hint(reject, "Perhaps you meant %s. librdkafka's CONFIGURATION.md lists all properties.", names);
+	return cq_reject_hint(reject, "Any property of librdkafka %s may be set; its CONFIGURATION.md lists them.",
+						  rd_kafka_version_str());
+}
+
+/* Lets librdkafka try it. */
+static CqReject *
+check_value(const char *name, const char *value)
+{
+	char		reason[512];
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, reason, sizeof(reason));
+
+	rd_kafka_conf_destroy(conf);
+	if (result == RD_KAFKA_CONF_OK)
+		return NULL;
+	if (result == RD_KAFKA_CONF_UNKNOWN)
+		return unknown_property(name);
+	if (cq_kafka_property_is_secret(name))
+		return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for Kafka property \"%s\"", name);
+	return cq_reject_detail(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+									  "invalid value for Kafka property \"%s\"", name),
+							"%s.", reason);
+}
+
+CqReject *
+cq_kafka_property_check(const char *name, const char *value, CqPropertyPlace place)
+{
+	char	   *canonical = cq_kafka_property_name(name);
+	CqReject   *reject;
+
+	/* Permission first: setting some of them acts at once, even on a configuration that is thrown away. */
+	reject = check_place(canonical, place);
+	if (reject == NULL)
+		reject = check_mechanism(canonical, value);
+	if (reject == NULL)
+		reject = check_value(canonical, value);
+	return reject;
+}
