@@ -307,6 +307,40 @@ read_aggregate(const CqViewPlan *plan, Oid state, Query **result)
 	return NULL;
 }
 
+/*
+ * SELECT all columns FROM (query): so that the server does not take the view for one that can be updated through to the
+ * state. The planner pulls it up again.
+ */
+static Query *
+select_from(Query *inner)
+{
+	Query	   *outer = makeNode(Query);
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item = addRangeTableEntryForSubquery(pstate, inner, makeAlias("kept", NIL), false, true);
+	RangeTblRef *reference = makeNode(RangeTblRef);
+	ListCell   *cell;
+
+	outer->commandType = CMD_SELECT;
+	outer->canSetTag = true;
+	outer->rtable = pstate->p_rtable;
+	reference->rtindex = item->p_rtindex;
+	outer->jointree = makeFromExpr(list_make1(reference), NULL);
+	foreach(cell, inner->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		Node	   *expr = (Node *) entry->expr;
+		Var		   *var = makeVar(item->p_rtindex, entry->resno, exprType(expr), exprTypmod(expr),
+								  exprCollation(expr), 0);
+
+		TargetEntry *copy = makeTargetEntry((Expr *) var, entry->resno, pstrdup(entry->resname), false);
+
+		copy->ressortgroupref = entry->ressortgroupref;
+		outer->targetList = lappend(outer->targetList, copy);
+	}
+	free_parsestate(pstate);
+	return outer;
+}
+
 static CqReject *
 read_rows(const CqViewPlan *plan, Oid state, Query **result)
 {
@@ -329,8 +363,8 @@ read_rows(const CqViewPlan *plan, Oid state, Query **result)
 		read->targetList = lappend(read->targetList, copy);
 		column++;
 	}
-	read->sortClause = copyObject(plan->query->sortClause);
-	*result = read;
+	*result = select_from(read);
+	(*result)->sortClause = copyObject(plan->query->sortClause);
 	return NULL;
 }
 
