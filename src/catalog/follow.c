@@ -11,15 +11,29 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 
-void
-cq_follow_forget(Oid view)
+/* Cursors of stream $1 that nobody follows. */
+#define ORPHANS \
+	"_cq.cursor c WHERE c.stream OPERATOR(pg_catalog.=) $1 AND NOT EXISTS " \
+	"(SELECT FROM _cq.follow f WHERE f.cursor_id OPERATOR(pg_catalog.=) c.cursor_id)"
+
+static void
+run(const char *statement, Oid argument)
 {
-	static const char forget[] =
-		"WITH gone AS (DELETE FROM _cq.follow WHERE view OPERATOR(pg_catalog.=) $1 RETURNING cursor_id) "
-		"DELETE FROM _cq.cursor c USING gone WHERE c.cursor_id OPERATOR(pg_catalog.=) gone.cursor_id AND NOT EXISTS "
-		"(SELECT FROM _cq.follow f WHERE f.cursor_id OPERATOR(pg_catalog.=) c.cursor_id AND f.view OPERATOR(pg_catalog.<>) $1)";
 	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
+	Datum		args[] = {ObjectIdGetDatum(argument)};
+	int			result = SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(result));
+}
+
+/*
+ * A cursor may be about to be followed by a view that another transaction brings to it. Whoever does that locks the
+ * cursor's row; so that here the rows are locked first, and asked for followers again afterwards.
+ */
+void
+cq_follow_forget(Oid view, Oid stream)
+{
 	Oid			user;
 	int			context;
 
@@ -27,8 +41,9 @@ cq_follow_forget(Oid view)
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(cq_owner_of_schema(get_namespace_oid("_cq", false)), context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
-	if (SPI_execute_with_args(forget, lengthof(types), types, args, NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not forget the positions of view %u", view);
+	run("DELETE FROM _cq.follow WHERE view OPERATOR(pg_catalog.=) $1", view);
+	run("SELECT FROM " ORPHANS " ORDER BY c.cursor_id FOR UPDATE", stream);
+	run("DELETE FROM " ORPHANS, stream);
 	SPI_finish();
 	SetUserIdAndSecContext(user, context);
 }

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-/* Forgets where the view stands; cursors that nobody follows any more go as well. */
-extern void cq_follow_forget(Oid view);
+/* Forgets where the view stands in its stream; cursors that nobody follows any more go as well. */
+extern void cq_follow_forget(Oid view, Oid stream);
 
 #endif							/* CQ_FOLLOW_H */

@@ -14,6 +14,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_tablespace.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
@@ -51,6 +52,18 @@ object_ownercheck(Oid class_id, Oid object_id, Oid role_id)
 			return pg_database_ownercheck(object_id, role_id);
 		case ExtensionRelationId:
 			return pg_extension_ownercheck(object_id, role_id);
+		default:
+			elog(ERROR, "unexpected class %u", class_id);
+	}
+}
+
+static inline AclResult
+object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
+{
+	switch (class_id)
+	{
+		case TableSpaceRelationId:
+			return pg_tablespace_aclcheck(object_id, role_id, mode);
 		default:
 			elog(ERROR, "unexpected class %u", class_id);
 	}

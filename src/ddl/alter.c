@@ -14,24 +14,9 @@
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "ddl/ddl.h"
+#include "ddl/view_options.h"
 #include "miscadmin.h"
 #include "utils/syscache.h"
-
-/* The options that ordinary views have; all others are ours to judge. */
-static bool
-is_server_option(const DefElem *option)
-{
-	static const char *const names[] = {"security_barrier", "security_invoker", "check_option"};
-
-	if (option->defnamespace != NULL)
-		return true;
-	for (size_t i = 0; i < lengthof(names); i++)
-	{
-		if (strcmp(option->defname, names[i]) == 0)
-			return true;
-	}
-	return false;
-}
 
 static bool
 sets_options(const AlterTableCmd *cmd)
@@ -60,7 +45,7 @@ changes_owner(const AlterTableCmd *cmd)
 
 /* Splits an option list in two. */
 static List *
-take_own_options(List *options, List **own)
+take_own_options(List *options, bool reset, List **own)
 {
 	List	   *others = NIL;
 	ListCell   *cell;
@@ -70,7 +55,7 @@ take_own_options(List *options, List **own)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
-		if (is_server_option(option))
+		if (cq_view_options_is_server(option, reset))
 			others = lappend(others, option);
 		else
 			*own = lappend(*own, option);
@@ -93,11 +78,12 @@ alter_options(AlterTableStmt *stmt)
 
 		if (sets_options(cmd))
 		{
+			bool		reset = cmd->subtype == AT_ResetRelOptions;
 			List	   *own;
-			List	   *others = take_own_options(castNode(List, cmd->def), &own);
+			List	   *others = take_own_options(castNode(List, cmd->def), reset, &own);
 
 			if (own != NIL)
-				cq_view_alter_options(view, own, cmd->subtype == AT_ResetRelOptions);
+				cq_view_alter_options(view, own, reset);
 			if (own != NIL && others == NIL)
 				continue;
 			cmd->def = (Node *) others;

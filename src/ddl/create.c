@@ -19,10 +19,12 @@
 #include "catalog/namespace.h"
 #include "catalog/owner.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_tablespace.h"
 #include "catalog/toasting.h"
 #include "catalog/view.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
+#include "commands/tablespace.h"
 #include "commands/view.h"
 #include "common/compat.h"
 #include "ddl/ddl.h"
@@ -32,8 +34,10 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
 #include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "plan/plan.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -150,6 +154,20 @@ view_columns(const Query *query)
 	return columns;
 }
 
+/* The table comes to lie where default_tablespace says: a right that is the user's to have, not the schema owner's. */
+static void
+check_tablespace(void)
+{
+	Oid			tablespace = GetDefaultTablespace(RELPERSISTENCE_PERMANENT, false);
+	AclResult	result;
+
+	if (!OidIsValid(tablespace) || tablespace == MyDatabaseTableSpace)
+		return;
+	result = object_aclcheck(TableSpaceRelationId, tablespace, GetUserId(), ACL_CREATE);
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_TABLESPACE, get_tablespace_name(tablespace));
+}
+
 /*
  * Creates a relation in _cq, owned by owner, which needs no privileges there: for the moment we are whoever owns that schema.
  */
@@ -187,6 +205,7 @@ create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_st
 		options = lappend(options, makeDefElem("fillfactor", (Node *) makeInteger(70), -1));
 		options = lappend(options, makeDefElem("autovacuum_vacuum_scale_factor", (Node *) makeFloat("0.1"), -1));
 	}
+	check_tablespace();
 	state = create_internal(RELKIND_RELATION, base, "state", plan->columns, options, owner, query_string);
 	NewRelationCreateToastTable(state, (Datum) 0);
 	return state;
@@ -212,18 +231,19 @@ relation_address(Oid relid)
 	return address;
 }
 
-static void
-own_part(Oid view, Oid part)
+static AlterTableCmd *
+alter_command(AlterTableType subtype, Node *definition)
 {
-	ObjectAddress owner = relation_address(view);
-	ObjectAddress owned = relation_address(part);
+	AlterTableCmd *command = makeNode(AlterTableCmd);
 
-	recordDependencyOn(&owned, &owner, DEPENDENCY_INTERNAL);
+	command->subtype = subtype;
+	command->def = definition;
+	return command;
 }
 
-/* Gives an existing view the columns of the new query, which may only add some at the end. */
+/* Gives an existing view the columns of the new query, which may only add some at the end, and the new options. */
 static void
-replace_columns(Oid relid, List *columns)
+replace_columns(Oid relid, List *columns, List *options)
 {
 	Relation	view = relation_open(relid, AccessExclusiveLock);
 	TupleDesc	tupdesc = RelationGetDescr(view);
@@ -251,17 +271,11 @@ replace_columns(Oid relid, List *columns)
 						 errhint("Drop the continuous view and create it again.")));
 		}
 		else
-		{
-			AlterTableCmd *command = makeNode(AlterTableCmd);
-
-			command->subtype = AT_AddColumnToView;
-			command->def = (Node *) column;
-			commands = lappend(commands, command);
-		}
+			commands = lappend(commands, alter_command(AT_AddColumnToView, (Node *) column));
 	}
 	relation_close(view, NoLock);
-	if (commands != NIL)
-		AlterTableInternal(relid, commands, true);
+	commands = lappend(commands, alter_command(AT_ReplaceRelOptions, (Node *) options));
+	AlterTableInternal(relid, commands, true);
 	CommandCounterIncrement();
 }
 
@@ -275,13 +289,16 @@ drop_part(Oid relid)
 	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 }
 
-/* The view that OR REPLACE replaces, or InvalidOid. */
+/*
+ * The view that OR REPLACE replaces, or InvalidOid. It is locked before anything is read of it: somebody else may be
+ * replacing it, too.
+ */
 static Oid
 find_replaced(ViewStmt *stmt)
 {
 	Oid			existing;
 
-	RangeVarGetAndCheckCreationNamespace(stmt->view, NoLock, &existing);
+	RangeVarGetAndCheckCreationNamespace(stmt->view, stmt->replace ? AccessExclusiveLock : NoLock, &existing);
 	if (!OidIsValid(existing) || !stmt->replace)
 		return InvalidOid;
 	if (!cq_view_is(existing))
@@ -306,9 +323,9 @@ create_view(ViewStmt *stmt, Query *read, List *options, const char *query_string
 }
 
 static void
-replace_view(Oid view, Query *read)
+replace_view(Oid view, Query *read, List *options)
 {
-	replace_columns(view, view_columns(read));
+	replace_columns(view, view_columns(read), options);
 	StoreViewQuery(view, read, true);
 	CommandCounterIncrement();
 }
@@ -348,11 +365,11 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
 	if (before)
-		replace_view(replaced, read);
+		replace_view(replaced, read, options.server_options);
 	row->view = before ? replaced : create_view(stmt, read, options.server_options, query_string);
 	row->definition = create_definition(query, stmt->view->relname, owner, query_string);
-	own_part(row->view, row->definition);
-	own_part(row->view, row->state);
+	cq_adopt_part(row->definition, row->view);
+	cq_adopt_part(row->state, row->view);
 
 	row->stream = plan->stream;
 	row->status = "running";
@@ -364,7 +381,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	{
 		drop_part(before->definition);
 		drop_part(before->state);
-		cq_follow_forget(row->view);
+		cq_follow_forget(row->view, before->stream);
 		cq_view_update(row);
 	}
 	else
@@ -397,16 +414,23 @@ cq_view_state_column(Oid view, const char *column)
 {
 	Relation	relation = table_open(view, AccessShareLock);
 	CqView	   *row = cq_view_get(view);
-	char	   *name = NULL;
-	ListCell   *cell;
+	Query	   *query = cq_compat_flatten_group_entry(copyObject(get_view_query(relation)));
+	AttrNumber	attno = get_attnum(view, column);
 
-	foreach(cell, get_view_query(relation)->targetList)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, cell);
-
-		if (!entry->resjunk && entry->resname != NULL && strcmp(entry->resname, column) == 0 && IsA(entry->expr, Var))
-			name = get_attname(row->state, ((Var *) entry->expr)->varattno, false);
-	}
 	table_close(relation, NoLock);
-	return name;
+	for (;;)					/* down through sub-selects */
+	{
+		TargetEntry *entry = get_tle_by_resno(query->targetList, attno);
+		RangeTblEntry *source;
+
+		if (entry == NULL || !IsA(entry->expr, Var) || ((Var *) entry->expr)->varlevelsup > 0)
+			return NULL;
+		source = rt_fetch(((Var *) entry->expr)->varno, query->rtable);
+		attno = ((Var *) entry->expr)->varattno;
+		if (source->rtekind == RTE_RELATION)
+			return source->relid == row->state ? get_attname(row->state, attno, false) : NULL;
+		if (source->rtekind != RTE_SUBQUERY)
+			return NULL;
+		query = source->subquery;
+	}
 }

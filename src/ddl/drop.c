@@ -5,13 +5,11 @@
  * However a relation goes (DROP VIEW, DROP SCHEMA CASCADE, DROP OWNED, of a stream, a type, a function …), its rows in the
  * catalog go in the same transaction: the view's own, the cursors that nobody follows any more, dead letters. Parts go
  * by dependency; where a restored database has not yet recorded these, they are dropped here.
- *
- * A cursor may be about to be followed by a view that another transaction brings to it. Whoever does that locks the
- * cursor's row; so that here the rows are locked first, and asked for followers again afterwards.
  */
 #include "postgres.h"
 
 #include "catalog/dependency.h"
+#include "catalog/follow.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
@@ -23,15 +21,15 @@
 
 PG_FUNCTION_INFO_V1(cq_on_sql_drop);
 
-/* The first column of what a statement returned, as an array of oid. */
+/* A column of what a statement returned, as an array of oid. */
 static Datum
-collect_oids(void)
+collect_oids(int column)
 {
 	Datum	   *oids = palloc(sizeof(Datum) * Max(SPI_processed, 1));
 	bool		is_null;
 
 	for (uint64 i = 0; i < SPI_processed; i++)
-		oids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null);
+		oids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, &is_null);
 	return PointerGetDatum(construct_array(oids, SPI_processed, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
@@ -65,28 +63,32 @@ drop_remaining(Datum relations)
 	free_object_addresses(remaining);
 }
 
-/* Rows of views among the dropped relations, and cursors that only they followed. */
+/* Rows of views among the dropped relations. */
 static void
 forget_views(Datum dropped)
 {
-	Datum		parts;
-	Datum		streams;
+	SPITupleTable *gone;
+	uint64		ngone;
+	Datum		definitions;
+	Datum		states;
 
-	run_over("WITH gone AS (DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING definition, state)"
-			 " SELECT definition::oid FROM gone UNION ALL SELECT state FROM gone", dropped);
+	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view, stream, definition, state", dropped);
 	if (SPI_processed == 0)
 		return;
-	parts = collect_oids();
+	gone = SPI_tuptable;
+	ngone = SPI_processed;
+	definitions = collect_oids(3);
+	states = collect_oids(4);
+	for (uint64 i = 0; i < ngone; i++)
+	{
+		bool		is_null;
+
+		cq_follow_forget(DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1, &is_null)),
+						 DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 2, &is_null)));
+	}
 	run_over("DELETE FROM _cq.error WHERE view = ANY ($1)", dropped);
-	run_over("WITH gone AS (DELETE FROM _cq.follow WHERE view = ANY ($1) RETURNING cursor_id)"
-			 " SELECT DISTINCT stream::oid FROM _cq.cursor JOIN gone USING (cursor_id)", dropped);
-	streams = collect_oids();
-	run_over("SELECT FROM _cq.cursor c WHERE stream = ANY ($1)"
-			 " AND NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id)"
-			 " ORDER BY cursor_id FOR UPDATE", streams);
-	run_over("DELETE FROM _cq.cursor c WHERE stream = ANY ($1)"
-			 " AND NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id)", streams);
-	drop_remaining(parts);
+	drop_remaining(definitions);
+	drop_remaining(states);
 }
 
 /* Rows of streams among the dropped relations. The views on them have gone with them, or before. */
@@ -97,7 +99,7 @@ forget_streams(Datum dropped)
 	run_over("DELETE FROM _cq.gap WHERE stream = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.log WHERE stream = ANY ($1) RETURNING log::oid", dropped);
 	if (SPI_processed > 0)
-		drop_remaining(collect_oids());
+		drop_remaining(collect_oids(1));
 }
 
 /*
@@ -118,7 +120,7 @@ cq_on_sql_drop(PG_FUNCTION_ARGS)
 				" WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0", false, 0);
 	if (SPI_processed > 0)
 	{
-		Datum		dropped = collect_oids();
+		Datum		dropped = collect_oids(1);
 
 		forget_views(dropped);
 		forget_streams(dropped);

@@ -46,12 +46,13 @@
 typedef void (*AuthenticationHook) (struct Port *port, int status);
 extern PGDLLIMPORT AuthenticationHook ClientAuthentication_hook;
 
-/* What stands in the place of CONTINUOUS, and is left of IF NOT EXISTS. */
+/* What stands in the place of CONTINUOUS, and of EXISTS in IF NOT EXISTS, which becomes a comment as a whole. */
 #define WORD		"continuous"
 #define WORD_MARK	"/*CONTIN*/"
 #define EXISTS_MARK "EXIS*/"
 
 StaticAssertDecl(sizeof(WORD) == sizeof(WORD_MARK), "the mark must be as long as the word");
+StaticAssertDecl(sizeof("exists") == sizeof(EXISTS_MARK), "the mark must be as long as the word");
 
 /* The server's lexer, at one token of a text. */
 typedef struct Lexer
@@ -223,7 +224,7 @@ mark_statements(char *text)
 			if (read_if_not_exists(&lexer, &start, &end))
 			{
 				mark(text, start, "/*");
-				mark(text, end - 2, "*/");
+				mark(text, end - strlen(EXISTS_MARK), EXISTS_MARK);
 			}
 		}
 		while (lexer.token != 0 && lexer.token != ';')

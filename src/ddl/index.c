@@ -45,8 +45,6 @@ map_column(const IndexedView *indexed, IndexElem *element)
 {
 	char	   *column;
 
-	if (element->name == NULL)
-		refuse(indexed, "Expressions in an index on a continuous view are not supported.");
 	if (get_attnum(indexed->view, element->name) == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -55,6 +53,22 @@ map_column(const IndexedView *indexed, IndexElem *element)
 	if (column == NULL)
 		refuse(indexed, psprintf("Column \"%s\" is computed when the view is read.", element->name));
 	element->name = column;
+}
+
+static void
+check_statement(const IndexedView *indexed)
+{
+	ListCell   *cell;
+
+	if (indexed->stmt->unique)
+		refuse(indexed, "The state of a group may be spread over several rows, so that an index cannot be unique.");
+	if (indexed->stmt->whereClause != NULL)
+		refuse(indexed, "Partial indexes on a continuous view are not supported.");
+	foreach(cell, indexed->stmt->indexParams)
+	{
+		if (lfirst_node(IndexElem, cell)->name == NULL)
+			refuse(indexed, "Expressions in an index on a continuous view are not supported.");
+	}
 }
 
 /* The name that the server would give an index on a table called like the view. */
@@ -82,10 +96,7 @@ map_statement(IndexedView *indexed)
 	IndexStmt  *stmt = indexed->stmt;
 	ListCell   *cell;
 
-	if (stmt->unique)
-		refuse(indexed, "The state of a group may be spread over several rows, so that an index cannot be unique.");
-	if (stmt->whereClause != NULL)
-		refuse(indexed, "Partial indexes on a continuous view are not supported.");
+	check_statement(indexed);
 	if (stmt->idxname == NULL)
 		stmt->idxname = choose_name(indexed);
 	foreach(cell, stmt->indexParams)

@@ -108,15 +108,19 @@ refuse_replacing(const RangeVar *name)
 
 /* IF NOT EXISTS: says so where a relation of that name is there. */
 static bool
-exists_already(RangeVar *name)
+exists_already(const ViewStmt *stmt)
 {
-	Oid			schema = RangeVarGetAndCheckCreationNamespace(name, NoLock, NULL);
+	Oid			schema = RangeVarGetAndCheckCreationNamespace(stmt->view, NoLock, NULL);
 
-	if (!OidIsValid(get_relname_relid(name->relname, schema)))
+	if (stmt->replace)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("conflicting options: OR REPLACE and IF NOT EXISTS")));
+	if (!OidIsValid(get_relname_relid(stmt->view->relname, schema)))
 		return false;
 	ereport(NOTICE,
 			(errcode(ERRCODE_DUPLICATE_TABLE),
-			 errmsg("relation \"%s\" already exists, skipping", name->relname)));
+			 errmsg("relation \"%s\" already exists, skipping", stmt->view->relname)));
 	return true;
 }
 
@@ -203,7 +207,7 @@ create_view(CqCommand *command)
 	stmt->options = options;
 	if (is_continuous && cq_grammar_statement_if_not_exists(command->query_string, command->pstmt->stmt_location,
 															command->pstmt->stmt_len) &&
-		exists_already(stmt->view))
+		exists_already(stmt))
 		return;
 	cq_utility_run(command, run_create, stmt);
 }

@@ -132,18 +132,19 @@ find_rule(const DefElem *option)
 			 errhint("Valid options: %s.", names.data)));
 }
 
-/* Is it an option that CREATE VIEW itself understands and that does no harm here? */
-static bool
-is_server_option(const DefElem *option)
+bool
+cq_view_options_is_server(const DefElem *option, bool reset)
 {
-	if (option->defnamespace == NULL && strcmp(option->defname, "security_invoker") == 0 &&
-		defGetBoolean(unconstify(DefElem *, option)))
+	bool		is_invoker = strcmp(option->defname, "security_invoker") == 0;
+
+	if (option->defnamespace != NULL)
+		return false;
+	if (is_invoker && !reset && defGetBoolean(unconstify(DefElem *, option)))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("security_invoker is not supported on continuous views"),
 				 errdetail("A continuous view is maintained once for all readers, with the rights of its owner.")));
-	return option->defnamespace == NULL &&
-		(strcmp(option->defname, "security_barrier") == 0 || strcmp(option->defname, "security_invoker") == 0);
+	return is_invoker || strcmp(option->defname, "security_barrier") == 0;
 }
 
 void
@@ -158,7 +159,7 @@ cq_view_options_parse(CqViewOptions *result, List *options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
-		if (is_server_option(option))
+		if (cq_view_options_is_server(option, false))
 			result->server_options = lappend(result->server_options, option);
 		else
 			find_rule(option)->set(result, defGetString(option));

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "nodes/pg_list.h"
+#include "nodes/parsenodes.h"
 
 typedef struct CqViewOptions
 {
@@ -20,6 +20,9 @@ typedef struct CqViewOptions
 
 /* Defaults, then options (of DefElem). Raises ERROR for an unknown or bad one, or one that is not supported. */
 extern void cq_view_options_parse(CqViewOptions *result, List *options);
+
+/* An option that CREATE VIEW itself understands? Raises ERROR where one is set (not reset) that would do harm here. */
+extern bool cq_view_options_is_server(const DefElem *option, bool reset);
 
 /* Changes or, with reset, sets back the named ones; refuses those that cannot change. */
 extern void cq_view_options_change(CqViewOptions *result, List *options, bool reset);
