@@ -161,7 +161,8 @@ cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 
 		run(&plan,
 			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset) "
-			"VALUES ($1, $4, $5, $3) RETURNING cursor_id) "
+			"SELECT $1, $4, $5, $3 FROM _cq.follow AS f "	/* none where the view has just been dropped */
+			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 RETURNING cursor_id) "
 			"UPDATE _cq.follow AS f SET cursor_id = own.cursor_id FROM own "
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6",
 			lengthof(types), types, args, SPI_OK_UPDATE);
