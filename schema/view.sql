@@ -16,3 +16,10 @@ CREATE FUNCTION cq.resume_all(keep_ids boolean DEFAULT false) RETURNS void
 COMMENT ON FUNCTION cq.resume_all(boolean) IS
     'lets the continuous views of a restored or copied database run here, under new consumer group and transactional ids unless told to keep them';
 REVOKE ALL ON FUNCTION cq.resume_all(boolean) FROM PUBLIC;
+
+CREATE FUNCTION _cq.expire_rows(max_rows bigint DEFAULT 100000) RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_expire_rows';
+COMMENT ON FUNCTION _cq.expire_rows(bigint) IS
+    'deletes rows older than the retention of their view, at most so many of each; gives how many went';
+REVOKE ALL ON FUNCTION _cq.expire_rows(bigint) FROM PUBLIC;

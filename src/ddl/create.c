@@ -337,6 +337,31 @@ check_plans(const CqViewPlan *plan)
 	(void) cq_partial_plan(plan);
 }
 
+/* The option retention needs to find old rows: see state/retention.c. */
+static void
+index_row_time(Oid state)
+{
+	IndexStmt  *index = makeNode(IndexStmt);
+	IndexElem  *element = makeNode(IndexElem);
+
+	element->name = CQ_ROW_TIME_COLUMN;
+	index->accessMethod = "brin";
+	index->indexParams = list_make1(element);
+	index->idxname = ChooseRelationName(get_rel_name(state), NULL, "time", get_rel_namespace(state), false);
+	(void) cq_compat_define_index(state, index);
+	CommandCounterIncrement();
+}
+
+static void
+check_retention(const CqViewOptions *options, bool keeps_rows)
+{
+	if (options->retention != NULL && !keeps_rows)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("retention of a continuous view with aggregation is not supported yet"),
+				 errhint("It applies to views that keep rows.")));
+}
+
 ObjectAddress
 cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
 			   ParamListInfo params, QueryEnvironment *query_env)
@@ -360,9 +385,12 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
 	cq_reject_raise(cq_plan_view(query, &plan), query_string);
 	check_plans(plan);
+	check_retention(&options, plan->shape == CQ_SHAPE_ROWS);
 
 	row = palloc0(sizeof(CqView));
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
+	if (options.retention != NULL)
+		index_row_time(row->state);
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
 	if (before)
 		replace_view(replaced, read, options.server_options);
@@ -403,6 +431,9 @@ cq_view_alter_options(Oid view, List *changes, bool reset)
 	options.start = row->start;
 	options.retention = row->retention;
 	cq_view_options_change(&options, changes, reset);
+	check_retention(&options, get_attnum(row->state, CQ_ROW_TIME_COLUMN) != InvalidAttrNumber);
+	if (options.retention != NULL && row->retention == NULL)
+		index_row_time(row->state);
 	row->pause_on_error = options.pause_on_error;
 	row->retention = options.retention;
 	cq_view_update(row);

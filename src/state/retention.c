@@ -1,0 +1,71 @@
+/*
+ * retention.c
+ *		_cq.expire_rows(): deletes rows of views without aggregation that are older than the view's option retention.
+ *
+ * A block range index on the time of processing, made together with the option, finds them: rows come in that order. At most
+ * max_rows of each view go at a time, so that no transaction grows large. Takes a bigint, returns how many rows went.
+ */
+#include "postgres.h"
+
+#include "catalog/owner.h"
+#include "catalog/pg_type.h"
+#include "catalog/view.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "plan/plan.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(cq_expire_rows);
+
+/* As the view's owner: the table is theirs, and so is whatever might fire on it. */
+static int64
+expire_rows_of(const CqView *view, int64 max_rows)
+{
+	char	   *state = quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->state)),
+												   get_rel_name(view->state));
+	char	   *statement = psprintf("DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+									 "SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2))",
+									 state, state, CQ_ROW_TIME_COLUMN);
+	Datum		horizon = DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
+											  IntervalPGetDatum(view->retention));
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
+	Datum		args[] = {horizon, Int64GetDatum(max_rows)};
+	Oid			user;
+	int			context;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(cq_owner_of_relation(view->state), context | SECURITY_RESTRICTED_OPERATION);
+	if (SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not expire rows of %s", state);
+	SetUserIdAndSecContext(user, context);
+	return (int64) SPI_processed;
+}
+
+Datum
+cq_expire_rows(PG_FUNCTION_ARGS)
+{
+	int64		max_rows = PG_GETARG_INT64(0);
+	int64		expired = 0;
+	SPITupleTable *views;
+	uint64		nviews;
+
+	SPI_connect();
+	if (SPI_execute("SELECT view FROM _cq.view WHERE retention IS NOT NULL AND status OPERATOR(pg_catalog.<>) 'restored'",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read _cq.view");
+	views = SPI_tuptable;
+	nviews = SPI_processed;
+	for (uint64 i = 0; i < nviews; i++)
+	{
+		bool		isnull;
+		CqView	   *view = cq_view_get(DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull)));
+
+		if (view != NULL && view->retention != NULL)
+			expired += expire_rows_of(view, max_rows);
+	}
+	SPI_finish();
+	PG_RETURN_INT64(expired);
+}
