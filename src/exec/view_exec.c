@@ -188,12 +188,16 @@ prepare_cache(CqViewExec *exec)
 	Relation	state = table_open(exec->row->state, AccessShareLock);
 	Oid			file = cq_compat_relation_file(state);
 
-	table_close(state, NoLock);
 	if (exec->cache == NULL)
 		exec->cache = cq_group_cache_create(TopMemoryContext, (Size) cq_group_cache_size * 1024);
-	else if (exec->state_file != file)
+	if (exec->state_file != file)
+	{
 		cq_group_cache_clear(exec->cache);
+		if (cq_workers == 1)
+			cq_merge_warm_up(state, exec->layout, exec->cache);
+	}
 	exec->state_file = file;
+	table_close(state, NoLock);
 }
 
 static void

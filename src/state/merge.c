@@ -28,6 +28,8 @@
 typedef struct KeyLayout
 {
 	bool		has_hash;
+	bool		typbyval;
+	int16		typlen;
 	Oid			collation;
 	FmgrInfo	hash;
 	FmgrInfo	equal;
@@ -42,10 +44,11 @@ struct CqGroupLayout
 };
 
 static void
-layout_key(KeyLayout *key, Oid equality, Oid collation)
+layout_key(KeyLayout *key, Oid type, Oid equality, Oid collation)
 {
 	RegProcedure hash;
 
+	get_typlenbyval(type, &key->typlen, &key->typbyval);
 	key->collation = collation;
 	fmgr_info(get_opcode(equality), &key->equal);
 	key->has_hash = get_op_hash_functions(equality, &hash, NULL);
@@ -76,10 +79,11 @@ cq_merge_layout(const CqViewPlan *plan)
 	{
 		CqKey	   *key = lfirst(cell);
 
-		layout_key(&layout->keys[foreach_current_index(cell)], key->clause->eqop, exprCollation((Node *) key->expr));
+		layout_key(&layout->keys[foreach_current_index(cell)], exprType((Node *) key->expr), key->clause->eqop,
+				   exprCollation((Node *) key->expr));
 	}
 	if (plan->has_grouping_id)
-		layout_key(&layout->keys[layout->nkeys - 1], int4_equality(), InvalidOid);
+		layout_key(&layout->keys[layout->nkeys - 1], INT4OID, int4_equality(), InvalidOid);
 	foreach(cell, plan->partials)
 	{
 		Aggref	   *aggref = ((CqPartial *) lfirst(cell))->aggref;
@@ -106,20 +110,19 @@ typedef struct GroupsReceiver
 } GroupsReceiver;
 
 static uint32
-hash_keys(const CqGroupLayout *layout, TupleTableSlot *slot)
+hash_keys(const CqGroupLayout *layout, const Datum *values, const bool *nulls)
 {
 	uint32		hash = 0;
 
 	for (int i = 0; i < layout->nkeys; i++)
 	{
-		KeyLayout  *key = &layout->keys[i];
-		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
+		const KeyLayout *key = &layout->keys[i];
 		uint32		h = 0;
 
-		if (!slot->tts_isnull[i])
+		if (!nulls[i])
 			h = key->has_hash ?
-				DatumGetUInt32(FunctionCall1Coll(&key->hash, key->collation, slot->tts_values[i])) :
-				datum_image_hash(slot->tts_values[i], att->attbyval, att->attlen);
+				DatumGetUInt32(FunctionCall1Coll(unconstify(FmgrInfo *, &key->hash), key->collation, values[i])) :
+				datum_image_hash(values[i], key->typbyval, key->typlen);
 		hash = hash_combine(hash, h);
 	}
 	return murmurhash32(hash);
@@ -223,7 +226,7 @@ receive_group(TupleTableSlot *slot, DestReceiver *self)
 	uint32		hash;
 
 	slot_getallattrs(slot);
-	hash = hash_keys(receiver->layout, slot);
+	hash = hash_keys(receiver->layout, slot->tts_values, slot->tts_isnull);
 	if (merge_in_place(receiver, slot, hash))
 		receiver->counts->updated++;
 	else
@@ -240,6 +243,35 @@ static void
 remember_group(void *context, uint32 tag, ItemPointer tid)
 {
 	cq_group_cache_add((CqGroupCache *) context, tag, tid);
+}
+
+typedef struct WarmUp
+{
+	const CqGroupLayout *layout;
+	CqGroupCache *cache;
+} WarmUp;
+
+static void
+warm_group(Relation index, ItemPointer tid, Datum *values, bool *nulls, bool is_alive, void *state)
+{
+	WarmUp	   *warm_up = state;
+
+	cq_group_cache_add(warm_up->cache, hash_keys(warm_up->layout, values, nulls), tid);
+}
+
+void
+cq_merge_warm_up(Relation state, const CqGroupLayout *layout, CqGroupCache *cache)
+{
+	WarmUp		warm_up = {layout, cache};
+	IndexInfo  *keys = makeNode(IndexInfo);
+
+	if (layout->nkeys > INDEX_MAX_KEYS)
+		return;
+	keys->ii_NumIndexAttrs = keys->ii_NumIndexKeyAttrs = layout->nkeys;
+	for (int i = 0; i < layout->nkeys; i++)
+		keys->ii_IndexAttrNumbers[i] = i + 1;
+	keys->ii_Concurrent = true; /* what a snapshot sees, and no lock */
+	table_index_build_scan(state, NULL, keys, true, false, warm_group, &warm_up, NULL);
 }
 
 static CqWriter *

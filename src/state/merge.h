@@ -11,6 +11,7 @@
 #include "plan/plan.h"
 #include "state/group_cache.h"
 #include "tcop/dest.h"
+#include "utils/relcache.h"
 
 /* What merging needs to know of a view's groups; made once a plan. */
 typedef struct CqGroupLayout CqGroupLayout;
@@ -23,6 +24,12 @@ typedef struct CqMergeCounts
 
 /* In CurrentMemoryContext, like all that it looks up. Within a transaction. */
 extern CqGroupLayout *cq_merge_layout(const CqViewPlan *plan);
+
+/*
+ * Makes the cache know the groups that are stored already, as if to build an index over them: for a worker that has the view for itself and
+ * would else append a second row for each. Needs a snapshot.
+ */
+extern void cq_merge_warm_up(Relation state, const CqGroupLayout *layout, CqGroupCache *cache);
 
 /*
  * A receiver for one run of a plan: combines each group with the row that the cache knows of, in place, or appends it. It opens the state
