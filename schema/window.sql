@@ -1,1 +1,99 @@
--- window
+-- Windows: for each time, the windows that it lies in; for a time that is null none, so that its row joins with nothing. All are SQL
+-- functions that the planner makes part of the calling query: a tumbling window becomes two expressions and a condition, hop and
+-- cumulate a join with the numbers of the windows, made anew for each row, which keeps the planner from storing the rows instead. What
+-- depends on neighbours, such as a session, cannot be a function of the time alone and belongs among the window functions.
+
+CREATE FUNCTION _cq.window_bound(ts timestamptz, step interval, origin timestamptz, block integer, "offset" integer) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'cq_window_bound_timestamptz' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _cq.window_bound(timestamptz, interval, timestamptz, integer, integer) IS 'where a step begins: offset steps after the start of the block of steps in which the time lies';
+
+CREATE FUNCTION _cq.window_bound(ts timestamp, step interval, origin timestamp, block integer, "offset" integer) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'cq_window_bound_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _cq.window_bound(timestamp, interval, timestamp, integer, integer) IS 'where a step begins: offset steps after the start of the block of steps in which the time lies';
+
+CREATE FUNCTION _cq.window_bound(ts bigint, step bigint, origin bigint, block integer, "offset" integer) RETURNS bigint
+AS 'MODULE_PATHNAME', 'cq_window_bound_bigint' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _cq.window_bound(bigint, bigint, bigint, integer, integer) IS 'where a step begins: offset steps after the start of the block of steps in which the time lies';
+
+CREATE FUNCTION _cq.window_count(step interval, size interval, argument name, calendar boolean) RETURNS integer
+AS 'MODULE_PATHNAME', 'cq_window_count_interval' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _cq.window_count(interval, interval, name, boolean) IS 'how many steps a window has; an error if not a whole number';
+
+CREATE FUNCTION _cq.window_count(step bigint, size bigint, argument name) RETURNS integer
+AS 'MODULE_PATHNAME', 'cq_window_count_bigint' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _cq.window_count(bigint, bigint, name) IS 'how many steps a window has; an error if not a whole number';
+
+CREATE FUNCTION cq.tumble(ts timestamptz, size interval, origin timestamptz DEFAULT NULL)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz) LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, size, origin, 1, 0), _cq.window_bound(ts, size, origin, 1, 1)
+    WHERE ts IS NOT NULL;
+END;
+COMMENT ON FUNCTION cq.tumble(timestamptz, interval, timestamptz) IS 'the tumbling window of a time: windows of one size, each beginning where the one before ends';
+
+CREATE FUNCTION cq.hop(ts timestamptz, slide interval, size interval, origin timestamptz DEFAULT NULL)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz) LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, slide, origin, 1, n - _cq.window_count(slide, size, 'slide', true)), _cq.window_bound(ts, slide, origin, 1, n)
+    FROM (SELECT pg_catalog.generate_series(1, _cq.window_count(slide, size, 'slide', true)) AS n WHERE ts IS NOT NULL) AS panes;
+END;
+COMMENT ON FUNCTION cq.hop(timestamptz, interval, interval, timestamptz) IS 'the hopping windows of a time: windows of one size, one beginning every slide, which the size is a multiple of';
+
+CREATE FUNCTION cq.cumulate(ts timestamptz, step interval, size interval, origin timestamptz DEFAULT NULL)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz) LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', true), 0), _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', true), n)
+    FROM (SELECT pg_catalog.generate_series(1, _cq.window_count(step, size, 'step', true)) AS n WHERE ts IS NOT NULL) AS panes
+    WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', true), n) > ts;
+END;
+COMMENT ON FUNCTION cq.cumulate(timestamptz, interval, interval, timestamptz) IS 'the cumulating windows of a time: all begin where the tumbling window of that size does, and end a step later each, up to its end';
+
+CREATE FUNCTION cq.tumble(ts timestamp, size interval, origin timestamp DEFAULT NULL)
+RETURNS TABLE (window_start timestamp, window_end timestamp) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, size, origin, 1, 0), _cq.window_bound(ts, size, origin, 1, 1)
+    WHERE ts IS NOT NULL;
+END;
+COMMENT ON FUNCTION cq.tumble(timestamp, interval, timestamp) IS 'the tumbling window of a time: windows of one size, each beginning where the one before ends';
+
+CREATE FUNCTION cq.hop(ts timestamp, slide interval, size interval, origin timestamp DEFAULT NULL)
+RETURNS TABLE (window_start timestamp, window_end timestamp) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, slide, origin, 1, n - _cq.window_count(slide, size, 'slide', false)), _cq.window_bound(ts, slide, origin, 1, n)
+    FROM (SELECT pg_catalog.generate_series(1, _cq.window_count(slide, size, 'slide', false)) AS n WHERE ts IS NOT NULL) AS panes;
+END;
+COMMENT ON FUNCTION cq.hop(timestamp, interval, interval, timestamp) IS 'the hopping windows of a time: windows of one size, one beginning every slide, which the size is a multiple of';
+
+CREATE FUNCTION cq.cumulate(ts timestamp, step interval, size interval, origin timestamp DEFAULT NULL)
+RETURNS TABLE (window_start timestamp, window_end timestamp) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', false), 0), _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', false), n)
+    FROM (SELECT pg_catalog.generate_series(1, _cq.window_count(step, size, 'step', false)) AS n WHERE ts IS NOT NULL) AS panes
+    WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', false), n) > ts;
+END;
+COMMENT ON FUNCTION cq.cumulate(timestamp, interval, interval, timestamp) IS 'the cumulating windows of a time: all begin where the tumbling window of that size does, and end a step later each, up to its end';
+
+CREATE FUNCTION cq.tumble(ts bigint, size bigint, origin bigint DEFAULT NULL)
+RETURNS TABLE (window_start bigint, window_end bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, size, origin, 1, 0), _cq.window_bound(ts, size, origin, 1, 1)
+    WHERE ts IS NOT NULL;
+END;
+COMMENT ON FUNCTION cq.tumble(bigint, bigint, bigint) IS 'the tumbling window of a time: windows of one size, each beginning where the one before ends';
+
+CREATE FUNCTION cq.hop(ts bigint, slide bigint, size bigint, origin bigint DEFAULT NULL)
+RETURNS TABLE (window_start bigint, window_end bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, slide, origin, 1, n - _cq.window_count(slide, size, 'slide')), _cq.window_bound(ts, slide, origin, 1, n)
+    FROM (SELECT pg_catalog.generate_series(1, _cq.window_count(slide, size, 'slide')) AS n WHERE ts IS NOT NULL) AS panes;
+END;
+COMMENT ON FUNCTION cq.hop(bigint, bigint, bigint, bigint) IS 'the hopping windows of a time: windows of one size, one beginning every slide, which the size is a multiple of';
+
+CREATE FUNCTION cq.cumulate(ts bigint, step bigint, size bigint, origin bigint DEFAULT NULL)
+RETURNS TABLE (window_start bigint, window_end bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), 0), _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), n)
+    FROM (SELECT pg_catalog.generate_series(1, _cq.window_count(step, size, 'step')) AS n WHERE ts IS NOT NULL) AS panes
+    WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), n) > ts;
+END;
+COMMENT ON FUNCTION cq.cumulate(bigint, bigint, bigint, bigint) IS 'the cumulating windows of a time: all begin where the tumbling window of that size does, and end a step later each, up to its end';

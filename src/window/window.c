@@ -1,0 +1,429 @@
+/*
+ * window.c
+ *		Where windows begin and end: the arithmetic under cq.tumble, cq.hop and cq.cumulate.
+ *
+ * Time is cut into panes: pane n goes from origin + n × step to origin + (n + 1) × step. All windows are made of whole panes, so
+ * that one function answers for all of them: window_bound(ts, step, origin, block, offset) finds the block (of that many panes,
+ * counted from the origin) in which ts lies, and returns where the pane begins that is offset panes after the block's first. So a
+ * tumbling window is offset 0 and 1 in blocks of one pane; the SQL functions are in schema/window.sql.
+ *
+ * Decides:
+ * - A step of hours and less is a fixed length of time. One of months goes by the calendar. One of days goes by the calendar for
+ *   timestamptz, in the session's TimeZone, as the server adds days to a timestamptz: a day may have 23 or 25 hours. For timestamp a
+ *   day has 24 hours. What mixes months with anything else, or days with hours for timestamptz, is refused.
+ * - Without an origin, panes are counted from Monday, 2001-01-01 00:00 (of the session's TimeZone), or from 0. So weeks begin on
+ *   Monday, and months, quarters and years where the calendar has them.
+ * - A time that is null lies in no window (the SQL functions return no row); one that is infinite is an error.
+ * - Where the calendar makes a bound ambiguous, or not exist, it is what the server makes of origin + n × step.
+ *
+ * A call site remembers its step in a readable form and the last block, for rows next to each other mostly lie in the same one.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "fmgr.h"
+#include "pgtime.h"
+#include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+/* 2001-01-01 00:00, as a timestamp. */
+#define DEFAULT_ORIGIN	(INT64CONST(366) * USECS_PER_DAY)
+
+/* As many windows as one row may belong to. */
+#define MAX_WINDOWS		1000000
+
+PG_FUNCTION_INFO_V1(cq_window_bound_timestamptz);
+PG_FUNCTION_INFO_V1(cq_window_bound_timestamp);
+PG_FUNCTION_INFO_V1(cq_window_bound_bigint);
+PG_FUNCTION_INFO_V1(cq_window_count_interval);
+PG_FUNCTION_INFO_V1(cq_window_count_bigint);
+
+typedef enum StepUnit
+{
+	STEP_FIXED,					/* microseconds, or whatever a bigint counts */
+	STEP_DAYS,
+	STEP_MONTHS
+} StepUnit;
+
+typedef struct Step
+{
+	StepUnit	unit;
+	int64		length;			/* in that unit, positive */
+} Step;
+
+/* The times of a type. */
+typedef enum TimeKind
+{
+	TIME_BIGINT,
+	TIME_TIMESTAMP,
+	TIME_TIMESTAMPTZ
+} TimeKind;
+
+/* What a call site remembers, in fn_extra. */
+typedef struct Panes
+{
+	TimeKind	kind;
+
+	/* The arguments and the setting it was made for. */
+	Interval	interval;
+	int64		number;			/* the step of a bigint */
+	bool		has_origin;
+	int64		given_origin;
+	int32		block;
+	pg_tz	   *zone;			/* NULL but for timestamptz */
+
+	Step		step;
+	int64		origin;
+
+	/* The last block: [start, end), and the number of its first pane, unless the step is fixed. Empty: none yet. */
+	int64		start;
+	int64		end;
+	int64		first;
+} Panes;
+
+static void
+out_of_range(TimeKind kind)
+{
+	if (kind == TIME_BIGINT)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("bigint out of range")));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			 errmsg("timestamp out of range")));
+}
+
+static void
+check_range(TimeKind kind, int64 time)
+{
+	if (kind != TIME_BIGINT && !IS_VALID_TIMESTAMP(time))
+		out_of_range(kind);
+}
+
+static int64
+add(TimeKind kind, int64 a, int64 b)
+{
+	int64		sum;
+
+	if (pg_add_s64_overflow(a, b, &sum))
+		out_of_range(kind);
+	return sum;
+}
+
+static int64
+multiply(TimeKind kind, int64 a, int64 b)
+{
+	int64		product;
+
+	if (pg_mul_s64_overflow(a, b, &product))
+		out_of_range(kind);
+	return product;
+}
+
+/* Division that rounds down, and what it leaves, which is never negative. The divisor is positive. */
+static inline int64
+floor_remainder(int64 a, int64 b)
+{
+	int64		remainder = a % b;
+
+	return remainder < 0 ? remainder + b : remainder;
+}
+
+static inline int64
+floor_quotient(int64 a, int64 b)
+{
+	return a / b - (a % b < 0);
+}
+
+/* ---- Steps ---- */
+
+/* What an interval means as a step; argument names it in errors. */
+static Step
+interval_step(const Interval *interval, bool is_calendar, const char *argument)
+{
+	Step		step;
+
+	if (interval->month != 0 && (interval->day != 0 || interval->time != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window %s must not mix months with days or hours", argument)));
+	if (is_calendar && interval->day != 0 && interval->time != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window %s must not mix days with hours", argument),
+				 errhint("A day may have 23 or 25 hours. Write 24 hours where that is meant.")));
+
+	if (interval->month != 0)
+		step = (Step) {STEP_MONTHS, interval->month};
+	else if (is_calendar && interval->day != 0)
+		step = (Step) {STEP_DAYS, interval->day};
+	else
+		step = (Step) {STEP_FIXED, add(TIME_TIMESTAMP, interval->day * USECS_PER_DAY, interval->time)};
+	if (step.length <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window %s must be greater than zero", argument)));
+	return step;
+}
+
+static Step
+number_step(int64 number, const char *argument)
+{
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window %s must be greater than zero", argument)));
+	return (Step) {STEP_FIXED, number};
+}
+
+/* How many steps a window's size is. */
+static int32
+count_steps(Step step, Step size, const char *step_argument)
+{
+	int64		count;
+
+	if (step.unit != size.unit)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window size and %s must be of the same unit", step_argument),
+				 errhint("Months, days and hours are of no fixed length in each other. Write 24 hours instead of a day where that is meant.")));
+	if (size.length % step.length != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window size must be a multiple of %s", step_argument)));
+	count = size.length / step.length;
+	if (count > MAX_WINDOWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("window size is more than %d times %s", MAX_WINDOWS, step_argument)));
+	return (int32) count;
+}
+
+static void
+refuse_null(const char *argument)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("window %s must not be null", argument)));
+}
+
+/* ---- Panes of the calendar ---- */
+
+/* Where pane n begins. */
+static int64
+calendar_bound(const Panes *panes, int64 n)
+{
+	PGFunction	plus_interval = panes->kind == TIME_TIMESTAMP ? timestamp_pl_interval : timestamptz_pl_interval;
+	int64		length = multiply(panes->kind, n, panes->step.length);
+	Interval	interval = {0};
+
+	if (length < PG_INT32_MIN || length > PG_INT32_MAX)
+		out_of_range(panes->kind);
+	if (panes->step.unit == STEP_MONTHS)
+		interval.month = (int32) length;
+	else
+		interval.day = (int32) length;
+	return DatumGetTimestamp(DirectFunctionCall2(plus_interval, TimestampGetDatum(panes->origin), IntervalPGetDatum(&interval)));
+}
+
+/* The number of a time's day or month, in the session's zone for timestamptz. */
+static int64
+calendar_number(const Panes *panes, int64 time)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			offset;
+
+	if (timestamp2tm(time, panes->zone != NULL ? &offset : NULL, &tm, &fsec, NULL, panes->zone) != 0)
+		out_of_range(panes->kind);
+	return panes->step.unit == STEP_MONTHS
+		? (int64) tm.tm_year * MONTHS_PER_YEAR + tm.tm_mon
+		: date2j(tm.tm_year, tm.tm_mon, tm.tm_mday);
+}
+
+/* Finds the block of a time. */
+static void
+find_calendar_block(Panes *panes, int64 time)
+{
+	int64		passed = calendar_number(panes, time) - calendar_number(panes, panes->origin);
+	int64		n = floor_quotient(passed, panes->step.length);
+
+	/* On the first day or month of a pane the time may be before the pane begins. */
+	while (calendar_bound(panes, n) > time)
+		n--;
+	while (calendar_bound(panes, n + 1) <= time)
+		n++;
+	panes->first = floor_quotient(n, panes->block) * panes->block;
+	panes->start = calendar_bound(panes, panes->first);
+	panes->end = calendar_bound(panes, panes->first + panes->block);
+}
+
+/* ---- Panes of fixed length ---- */
+
+static void
+find_fixed_block(Panes *panes, int64 time)
+{
+	int64		span = multiply(panes->kind, panes->step.length, panes->block);
+	int64		into = floor_remainder(time, span) - floor_remainder(panes->origin, span);
+
+	panes->start = add(panes->kind, time, -(into < 0 ? into + span : into));
+	check_range(panes->kind, panes->start);
+	/* The last block may reach beyond the type's range; who asks for its end is told. */
+	if (pg_add_s64_overflow(panes->start, span, &panes->end))
+		panes->end = PG_INT64_MAX;
+}
+
+/* ---- The functions ---- */
+
+static int64
+bound(Panes *panes, int64 time, int32 offset)
+{
+	int64		result;
+
+	if (unlikely(time < panes->start || time >= panes->end))
+	{
+		panes->start = panes->end = 0;	/* in case of an error */
+		if (panes->step.unit == STEP_FIXED)
+			find_fixed_block(panes, time);
+		else
+			find_calendar_block(panes, time);
+	}
+
+	if (offset == 0)
+		return panes->start;
+	if (panes->step.unit != STEP_FIXED)
+		return offset == panes->block ? panes->end : calendar_bound(panes, panes->first + offset);
+	result = add(panes->kind, panes->start, multiply(panes->kind, offset, panes->step.length));
+	check_range(panes->kind, result);
+	return result;
+}
+
+/* Makes the call site forget what it remembers, and remember panes of blocks of that size. */
+static Panes *
+remember(FmgrInfo *flinfo, int32 block)
+{
+	Panes	   *panes;
+
+	if (block < 1)
+		elog(ERROR, "invalid block of %d panes", block);
+	if (flinfo->fn_extra == NULL)
+		flinfo->fn_extra = MemoryContextAlloc(flinfo->fn_mcxt, sizeof(Panes));
+	panes = flinfo->fn_extra;
+	memset(panes, 0, sizeof(Panes));
+	panes->block = block;
+	return panes;
+}
+
+/* The call site's panes, for the arguments of this call. */
+static inline Panes *
+timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
+{
+	Panes	   *panes = fcinfo->flinfo->fn_extra;
+	const Interval *interval = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
+	bool		has_origin = !PG_ARGISNULL(2);
+	int64		origin = has_origin ? PG_GETARG_TIMESTAMP(2) : DEFAULT_ORIGIN;
+	int32		block = PG_GETARG_INT32(3);
+	pg_tz	   *zone = kind == TIME_TIMESTAMPTZ ? session_timezone : NULL;
+
+	if (interval == NULL)
+		refuse_null("size");
+	if (panes != NULL && memcmp(&panes->interval, interval, sizeof(Interval)) == 0 && panes->has_origin == has_origin &&
+		panes->given_origin == origin && panes->block == block && panes->zone == zone)
+		return panes;
+
+	panes = remember(fcinfo->flinfo, block);
+	panes->kind = kind;
+	panes->has_origin = has_origin;
+	panes->given_origin = origin;
+	panes->zone = zone;
+	panes->step = interval_step(interval, kind == TIME_TIMESTAMPTZ, "size");
+	if (TIMESTAMP_NOT_FINITE(origin))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window origin must be finite")));
+	if (!has_origin && kind == TIME_TIMESTAMPTZ)
+		origin = DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(origin)));
+	panes->origin = origin;
+	panes->interval = *interval;	/* last: what raised an error before matches nothing */
+	return panes;
+}
+
+/* window_bound(ts, step, origin, block, offset): see the head of this file. Null for a null ts. */
+static inline Datum
+timestamp_bound(FunctionCallInfo fcinfo, TimeKind kind)
+{
+	Timestamp	time;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	time = PG_GETARG_TIMESTAMP(0);
+	if (TIMESTAMP_NOT_FINITE(time))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("an infinite time lies in no window")));
+	PG_RETURN_TIMESTAMP(bound(timestamp_panes(fcinfo, kind), time, PG_GETARG_INT32(4)));
+}
+
+Datum
+cq_window_bound_timestamptz(PG_FUNCTION_ARGS)
+{
+	return timestamp_bound(fcinfo, TIME_TIMESTAMPTZ);
+}
+
+Datum
+cq_window_bound_timestamp(PG_FUNCTION_ARGS)
+{
+	return timestamp_bound(fcinfo, TIME_TIMESTAMP);
+}
+
+Datum
+cq_window_bound_bigint(PG_FUNCTION_ARGS)
+{
+	Panes	   *panes = fcinfo->flinfo->fn_extra;
+	int64		number;
+	int64		origin = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
+	int32		block = PG_GETARG_INT32(3);
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(1))
+		refuse_null("size");
+	number = PG_GETARG_INT64(1);
+	if (panes == NULL || panes->number != number || panes->origin != origin || panes->block != block)
+	{
+		panes = remember(fcinfo->flinfo, block);
+		panes->kind = TIME_BIGINT;
+		panes->step = number_step(number, "size");
+		panes->number = number;
+		panes->origin = origin;
+	}
+	PG_RETURN_INT64(bound(panes, PG_GETARG_INT64(0), PG_GETARG_INT32(4)));
+}
+
+/* window_count(step, size, the step's name, does a day go by the calendar?) */
+Datum
+cq_window_count_interval(PG_FUNCTION_ARGS)
+{
+	const char *argument = PG_ARGISNULL(2) ? "step" : NameStr(*PG_GETARG_NAME(2));
+	bool		is_calendar = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
+
+	if (PG_ARGISNULL(0))
+		refuse_null(argument);
+	if (PG_ARGISNULL(1))
+		refuse_null("size");
+	PG_RETURN_INT32(count_steps(interval_step(PG_GETARG_INTERVAL_P(0), is_calendar, argument),
+								interval_step(PG_GETARG_INTERVAL_P(1), is_calendar, "size"), argument));
+}
+
+Datum
+cq_window_count_bigint(PG_FUNCTION_ARGS)
+{
+	const char *argument = PG_ARGISNULL(2) ? "step" : NameStr(*PG_GETARG_NAME(2));
+
+	if (PG_ARGISNULL(0))
+		refuse_null(argument);
+	if (PG_ARGISNULL(1))
+		refuse_null("size");
+	PG_RETURN_INT32(count_steps(number_step(PG_GETARG_INT64(0), argument), number_step(PG_GETARG_INT64(1), "size"), argument));
+}
