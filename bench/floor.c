@@ -59,8 +59,18 @@ cpu_seconds(void)
 	return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+static void
+set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char		error[512];
+
+	if (rd_kafka_conf_set(conf, name, value, error, sizeof(error)) != RD_KAFKA_CONF_OK)
+		die(name, error);
+}
+
+/* `more` are NAME=VALUE. */
 static rd_kafka_t *
-open_consumer(const char *brokers)
+open_consumer(const char *brokers, char **more)
 {
 	const char *const properties[][2] = {
 		{"bootstrap.servers", brokers},
@@ -76,8 +86,16 @@ open_consumer(const char *brokers)
 	rd_kafka_t *consumer;
 
 	for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++)
-		if (rd_kafka_conf_set(conf, properties[i][0], properties[i][1], error, sizeof(error)) != RD_KAFKA_CONF_OK)
-			die(properties[i][0], error);
+		set_property(conf, properties[i][0], properties[i][1]);
+	for (; *more != NULL; more++)
+	{
+		char	   *equals = strchr(*more, '=');
+
+		if (equals == NULL)
+			die(*more, "not NAME=VALUE");
+		*equals = '\0';
+		set_property(conf, *more, equals + 1);
+	}
 	consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof(error));
 	if (consumer == NULL)
 		die("cannot make a consumer", error);
@@ -170,12 +188,12 @@ main(int argc, char **argv)
 	rd_kafka_t *consumer;
 	Floor		floor = {0};
 
-	if (argc - is_json != 3)
+	if (argc - is_json < 3)
 	{
-		fputs("floor [-j] HOST:PORT TOPIC\n", stderr);
+		fputs("floor [-j] HOST:PORT TOPIC [PROPERTY=VALUE…]\n", stderr);
 		return 2;
 	}
-	consumer = open_consumer(names[0]);
+	consumer = open_consumer(names[0], names + 2);
 	floor.expected = assign_all(consumer, names[1]);
 	consume(consumer, &floor, is_json);
 	printf("{\"messages\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"cpu_seconds\": %.3f, \"malformed\": %lld, \"checksum\": %lld}\n",
