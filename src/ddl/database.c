@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
@@ -18,6 +20,7 @@
 #include "ddl/ddl.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/syscache.h"
 
 /* From the worker room, where that is built in. */
 extern void cq_worker_stop_database(Oid database) __attribute__((weak));
@@ -39,6 +42,24 @@ release_database(const char *name)
 		stop_workers(database);
 }
 
+/* The server's own have_createdb_privilege is not there to call in earlier minor releases of 15. */
+static bool
+may_create_databases(void)
+{
+	HeapTuple	role;
+	bool		may = false;
+
+	if (superuser())
+		return true;
+	role = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(role))
+	{
+		may = ((Form_pg_authid) GETSTRUCT(role))->rolcreatedb;
+		ReleaseSysCache(role);
+	}
+	return may;
+}
+
 /* CREATE DATABASE copies template1 if not told otherwise. */
 static void
 release_template(const CreatedbStmt *stmt)
@@ -53,7 +74,7 @@ release_template(const CreatedbStmt *stmt)
 		if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
 			name = defGetString(option);
 	}
-	if (have_createdb_privilege())
+	if (may_create_databases())
 		release_database(name);
 }
 
