@@ -132,8 +132,7 @@ class Server:
     def pids(self):
         """The postmaster and all its children."""
         postmaster = int((self.directory / "data/postmaster.pid").read_text().split()[0])
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(postmaster)], stdout=subprocess.PIPE, text=True).stdout
-        return [postmaster, *map(int, children.split())]
+        return [postmaster, *children(postmaster)]
 
     def kill(self):
         """kill -9 of all of it, as when the machine goes down; returns when it is gone."""
@@ -236,6 +235,17 @@ def kill(pid, number=signal.SIGKILL):
         return True
     except ProcessLookupError:
         return False
+
+
+def children(parent):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            pass                    # gone meanwhile
+    return found
 
 
 def is_alive(pid):
