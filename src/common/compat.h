@@ -22,6 +22,7 @@
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/datetime.h"
 #include "utils/rel.h"
@@ -96,6 +97,28 @@ cq_compat_flatten_group_entry(Query *query)
 		Assert(((RangeTblEntry *) llast(query->rtable))->rtekind == RTE_GROUP);
 		query->rtable = list_truncate(query->rtable, list_length(query->rtable) - 1);
 		query->hasGroupRTE = false;
+	}
+#endif
+	return query;
+}
+
+/*
+ * A copy of a view's query. Before 16, the view itself is there twice at the beginning of the range table, where nothing refers
+ * to it: whoever walks over all entries would come round to the view again, so that these are made void.
+ */
+static inline Query *
+cq_compat_view_query(Relation view)
+{
+	Query	   *query = copyObject(get_view_query(view));
+#if PG_VERSION_NUM < 160000
+	for (int i = 1; i <= 2; i++)
+	{
+		RangeTblEntry *entry = rt_fetch(i, query->rtable);
+
+		Assert(entry->relid == RelationGetRelid(view));
+		entry->rtekind = RTE_RESULT;
+		entry->relid = InvalidOid;
+		entry->relkind = 0;
 	}
 #endif
 	return query;

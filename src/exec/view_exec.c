@@ -14,7 +14,6 @@
 #include "exec/view_exec.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -174,7 +173,7 @@ static Query *
 definition_query(Oid definition, Oid *owner)
 {
 	Relation	relation = table_open(definition, AccessShareLock);
-	Query	   *query = copyObject(get_view_query(relation));
+	Query	   *query = cq_compat_view_query(relation);
 
 	*owner = relation->rd_rel->relowner;
 	table_close(relation, NoLock);

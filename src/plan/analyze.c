@@ -13,11 +13,11 @@
 #include "catalog/pg_proc.h"
 #include "catalog/stream.h"
 #include "catalog/view.h"
+#include "common/compat.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "plan/plan.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -48,7 +48,7 @@ find_streams(Node *node, List **streams)
 		{
 			Relation	view = table_open(entry->relid, AccessShareLock);
 
-			find_streams((Node *) get_view_query(view), streams);
+			find_streams((Node *) cq_compat_view_query(view), streams);
 			table_close(view, NoLock);
 		}
 		return false;
@@ -180,6 +180,7 @@ check_relation(RangeTblEntry *entry, List **streams)
 {
 	CqReject   *reject = NULL;
 	Relation	view;
+	Query	   *query;
 
 	if (entry->relkind == RELKIND_FOREIGN_TABLE && cq_stream_is(entry->relid))
 	{
@@ -195,9 +196,10 @@ check_relation(RangeTblEntry *entry, List **streams)
 		return cq_reject_detail(unsupported(-1, "a continuous view over a continuous view is not supported yet"),
 								"\"%s\" is a continuous view.", get_rel_name(entry->relid));
 	view = table_open(entry->relid, AccessShareLock);
-	if (streams_below((Node *) get_view_query(view)) != NIL)
-		reject = check_level(copyObject(get_view_query(view)), false, streams);
+	query = cq_compat_view_query(view);
 	table_close(view, NoLock);
+	if (streams_below((Node *) query) != NIL)
+		reject = check_level(query, false, streams);
 	return reject;
 }
 
@@ -315,7 +317,7 @@ find_unrepeatable(Node *node, int *location)
 		{
 			Relation	view = table_open(entry->relid, AccessShareLock);
 
-			found = find_unrepeatable((Node *) get_view_query(view), location);
+			found = find_unrepeatable((Node *) cq_compat_view_query(view), location);
 			*location = -1;		/* a place in another text */
 			table_close(view, NoLock);
 		}
