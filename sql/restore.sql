@@ -5,9 +5,12 @@ CREATE SCHEMA restored AUTHORIZATION regress_cq_owner;
 GRANT CREATE, USAGE ON SCHEMA restored TO regress_cq_other;
 SET search_path = restored;
 
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+
 CREATE PROCEDURE restore_stream(stream text) LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('CREATE TABLE %I (a int)', stream);
+    EXECUTE format('CREATE FOREIGN TABLE %I (a int) SERVER nowhere', stream);
     EXECUTE format('ALTER TABLE %I OWNER TO regress_cq_owner', stream);
     EXECUTE format('CREATE TABLE _cq.%I (a int)', stream || '_log');
     EXECUTE format('ALTER TABLE _cq.%I OWNER TO regress_cq_owner', stream || '_log');
@@ -32,7 +35,7 @@ BEGIN
 END $$;
 CREATE VIEW relations AS
     SELECT relname, rolname AS owner FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_roles r ON r.oid = relowner
-    WHERE nspname IN ('_cq', 'restored') AND relname ~ '^(one|two|three|s|t)(_|$)' AND relkind IN ('r', 'v');
+    WHERE nspname IN ('_cq', 'restored') AND relname ~ '^(one|two|three|s|t)(_|$)' AND relkind IN ('r', 'v', 'f');
 CREATE VIEW catalog AS
     SELECT 'view' AS "table", view::text AS what FROM _cq.view
     UNION ALL SELECT 'cursor', topic || partition FROM _cq.cursor
@@ -81,7 +84,7 @@ ORDER BY 1;
 DROP TABLE _cq.two_state CASCADE;
 DROP VIEW _cq.two_definition;
 DROP TABLE _cq.s_log;
-DROP TABLE s;
+DROP FOREIGN TABLE s;
 
 -- They have its owner, however it got that.
 ALTER CONTINUOUS VIEW two OWNER TO regress_cq_other;
@@ -118,11 +121,12 @@ BEGIN;
 DROP EXTENSION pg_cq CASCADE;
 ROLLBACK;
 SET ROLE regress_cq_owner;
-DROP TABLE s CASCADE;
+DROP FOREIGN TABLE s CASCADE;
 RESET ROLE;
 SELECT * FROM catalog ORDER BY 1, 2;
 SELECT * FROM relations ORDER BY 1;
 
 DELETE FROM _cq.identity;
+DROP FOREIGN DATA WRAPPER nothing CASCADE;
 DROP SCHEMA restored CASCADE;
 DROP ROLE regress_cq_owner, regress_cq_other;

@@ -56,6 +56,8 @@ open_identity(Identity *identity, LOCKMODE lockmode)
 static void
 close_identity(Identity *identity)
 {
+	if (identity->relation == NULL)
+		return;
 	systable_endscan(identity->scan);
 	table_close(identity->relation, NoLock);
 }
@@ -99,22 +101,35 @@ cq_identity_matches(void)
 	return matches;
 }
 
+/* Two first views at a time: the one that comes second finds the other's row. */
+static void
+insert_own_row(void)
+{
+	Identity	identity;
+
+	if (open_identity(&identity, ShareRowExclusiveLock) && identity.tuple == NULL)
+		CatalogTupleInsert(identity.relation, own_row(&identity, own_prefix()));
+	close_identity(&identity);
+}
+
 void
 cq_identity_claim(void)
 {
 	Identity	identity;
+	bool		is_there;
 
-	if (!open_identity(&identity, ShareRowExclusiveLock))
+	if (!open_identity(&identity, AccessShareLock))
 		return;
-	if (identity.tuple == NULL)
-		CatalogTupleInsert(identity.relation, own_row(&identity, own_prefix()));
-	else if (!is_own(&identity))
+	is_there = identity.tuple != NULL;
+	if (is_there && !is_own(&identity))
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous views do not run in this database"),
 				 errdetail("It is a copy of another one, or was restored from a dump."),
 				 errhint("Call cq.resume_all() if they shall go on here.")));
 	close_identity(&identity);
+	if (!is_there)
+		insert_own_row();
 }
 
 void

@@ -24,6 +24,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "worker/slots.h"
 
 PG_FUNCTION_INFO_V1(cq_resume_all);
 
@@ -103,7 +104,7 @@ cq_adopt_whole(Oid part)
 	return wholes != NIL ? linitial_oid(wholes) : InvalidOid;
 }
 
-/* Adopts the pairs (part, whole) that a query finds; those of which one is gone are left to the sql_drop trigger's rules. */
+/* Adopts the pairs (part, whole) that a query finds; those of which one is gone are left to the sql_drop trigger. */
 static void
 adopt_pairs(const char *query)
 {
@@ -137,5 +138,6 @@ cq_resume_all(PG_FUNCTION_ARGS)
 	cq_identity_take(keep_prefix);
 	SPI_execute("UPDATE _cq.view SET status = 'running', status_detail = NULL WHERE status = 'restored'", false, 0);
 	SPI_finish();
+	cq_catalog_changed();
 	PG_RETURN_VOID();
 }

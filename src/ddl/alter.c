@@ -17,6 +17,7 @@
 #include "ddl/view_options.h"
 #include "miscadmin.h"
 #include "utils/syscache.h"
+#include "worker/slots.h"
 
 static bool
 sets_options(const AlterTableCmd *cmd)
@@ -118,9 +119,11 @@ follow_owner(Oid whole)
 	{
 		Oid			part = lfirst_oid(cell);
 
+		if (owner_of(part) == owner)
+			continue;
 		/* As part of another object's change: without asking for privileges of its own. */
-		if (owner_of(part) != owner)
-			ATExecChangeOwner(part, owner, true, AccessExclusiveLock);
+		ATExecChangeOwner(part, owner, true, AccessExclusiveLock);
+		cq_catalog_changed();
 	}
 }
 

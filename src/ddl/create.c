@@ -36,7 +36,6 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "plan/plan.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -60,6 +59,7 @@ current_settings(void)
 	return settings;
 }
 
+/* Once the name is found: with a schema's name, that only tells whether the view would be temporary. */
 static void
 check_statement(const ViewStmt *stmt)
 {
@@ -375,9 +375,9 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	Oid			replaced;
 	Oid			owner;
 
+	replaced = find_replaced(stmt);
 	check_statement(stmt);
 	cq_view_options_parse(&options, stmt->options);
-	replaced = find_replaced(stmt);
 	if (OidIsValid(replaced))
 		before = cq_view_get(replaced);
 	owner = before ? cq_owner_of_relation(replaced) : GetUserId();
@@ -445,7 +445,7 @@ cq_view_state_column(Oid view, const char *column)
 {
 	Relation	relation = table_open(view, AccessShareLock);
 	CqView	   *row = cq_view_get(view);
-	Query	   *query = cq_compat_flatten_group_entry(copyObject(get_view_query(relation)));
+	Query	   *query = cq_compat_flatten_group_entry(cq_compat_view_query(relation));
 	AttrNumber	attno = get_attnum(view, column);
 
 	table_close(relation, NoLock);

@@ -69,6 +69,11 @@ extern void cq_view_alter_options(Oid view, List *options, bool reset);
 /* The column of the state table that holds this column of the view, one to one, or NULL; palloc'd. */
 extern char *cq_view_state_column(Oid view, const char *column);
 
+/* ---- replace.c ---- */
+
+/* Raises ERROR where CREATE OR REPLACE VIEW of that name would change a continuous view. */
+extern void cq_replace_check(const RangeVar *name);
+
 /* ---- alter.c ---- */
 
 /* ALTER VIEW and ALTER TABLE: our options, and the owner of what belongs to a view or a stream. Passes on the rest. */

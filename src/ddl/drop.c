@@ -17,7 +17,9 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/syscache.h"
+#include "worker/slots.h"
 
 PG_FUNCTION_INFO_V1(cq_on_sql_drop);
 
@@ -89,6 +91,7 @@ forget_views(Datum dropped)
 	run_over("DELETE FROM _cq.error WHERE view = ANY ($1)", dropped);
 	drop_remaining(definitions);
 	drop_remaining(states);
+	cq_catalog_changed();
 }
 
 /* Rows of streams among the dropped relations. The views on them have gone with them, or before. */
@@ -102,12 +105,25 @@ forget_streams(Datum dropped)
 		drop_remaining(collect_oids(1));
 }
 
+static Datum
+dropped_relations(const char *type)
+{
+	Oid			types[] = {TEXTOID};
+	Datum		args[] = {CStringGetTextDatum(type)};
+
+	SPI_execute_with_args("SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects()"
+						  " WHERE object_type = $1 AND objsubid = 0", lengthof(types), types, args, NULL, false, 0);
+	return collect_oids(1);
+}
+
 /*
  * _cq.on_sql_drop(): SECURITY DEFINER. Does nothing where the catalog itself is on its way out.
  */
 Datum
 cq_on_sql_drop(PG_FUNCTION_ARGS)
 {
+	Datum		dropped;
+
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
@@ -116,15 +132,12 @@ cq_on_sql_drop(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	SPI_connect();
-	SPI_execute("SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects()"
-				" WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0", false, 0);
+	dropped = dropped_relations("view");
 	if (SPI_processed > 0)
-	{
-		Datum		dropped = collect_oids(1);
-
 		forget_views(dropped);
+	dropped = dropped_relations("foreign table");
+	if (SPI_processed > 0)
 		forget_streams(dropped);
-	}
 	SPI_finish();
 	PG_RETURN_NULL();
 }

@@ -92,20 +92,6 @@ take_continuous(List *options, const char *query_string, bool *is_given, bool *v
 	return others;
 }
 
-/*
- * A dump replaces views that it had to break out of a circle; where it is being restored, the catalog's rows may be there
- * already, but are not this database's yet.
- */
-static void
-refuse_replacing(const RangeVar *name)
-{
-	if (OidIsValid(cq_utility_view_named(name)) && cq_identity_matches())
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is a continuous view", name->relname),
-				 errhint("Use CREATE OR REPLACE CONTINUOUS VIEW, or drop it first.")));
-}
-
 /* IF NOT EXISTS: says so where a relation of that name is there. */
 static bool
 exists_already(const ViewStmt *stmt)
@@ -192,7 +178,7 @@ create_view(CqCommand *command)
 	if (!is_continuous && !value)
 	{
 		if (stmt->replace)
-			refuse_replacing(stmt->view);
+			cq_replace_check(stmt->view);
 		if (is_given)
 			((ViewStmt *) cq_utility_own_statement(command))->options = options;
 		cq_utility_pass_on(command);
