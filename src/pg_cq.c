@@ -8,6 +8,7 @@
 
 #include "common/guc.h"
 #include "ddl/ddl.h"
+#include "source/source.h"
 
 PG_MODULE_MAGIC;
 
@@ -19,4 +20,5 @@ _PG_init(void)
 	cq_guc_init();
 	cq_grammar_init();
 	cq_utility_init();
+	cq_kafka_init();
 }

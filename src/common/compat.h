@@ -23,6 +23,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/datetime.h"
 #include "utils/rel.h"
@@ -225,6 +226,17 @@ cq_compat_round_timestamp(Timestamp *timestamp, int32 typmod)
 	AdjustTimestampForTypmod(timestamp, typmod, NULL);
 #else
 	AdjustTimestampForTypmod(timestamp, typmod);
+#endif
+}
+
+/* Belongs to nobody but the caller, who frees it. Before 17 its memory is context's. */
+static inline WaitEventSet *
+cq_compat_create_wait_event_set(MemoryContext context, int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(NULL, nevents);
+#else
+	return CreateWaitEventSet(context, nevents);
 #endif
 }
 

@@ -12,9 +12,102 @@
 #include "lib/ilist.h"
 #include "source/source.h"
 
+typedef enum CqKafkaRole
+{
+	CQ_KAFKA_READER,			/* reads messages for a long time, in a worker, or for one statement, in a backend */
+	CQ_KAFKA_INQUIRER,			/* asks for offsets and goes */
+	CQ_KAFKA_WRITER
+} CqKafkaRole;
+
+#define CQ_KAFKA_TEXT_LENGTH 512
+#define CQ_KAFKA_LOG_LINES 16
+
+/*
+ * What librdkafka's callbacks leave behind. They run on the main thread, while it polls, but within librdkafka's
+ * frames: so they only write here, and neither allocate nor raise.
+ */
+typedef struct CqKafkaNotes
+{
+	bool		is_down;		/* no broker can be reached */
+	bool		has_failed;		/* and will not succeed by trying again; failure says why */
+	char		last_error[CQ_KAFKA_TEXT_LENGTH];
+	char		failure[CQ_KAFKA_TEXT_LENGTH];
+	int			npartitions;	/* of all topics, in librdkafka's cache; -1 not known yet */
+	int			nlines;			/* of log, since last written out */
+	int			nlost;			/* log lines that found no room */
+	struct
+	{
+		int			level;
+		char		text[CQ_KAFKA_TEXT_LENGTH];
+	}			lines[CQ_KAFKA_LOG_LINES];
+} CqKafkaNotes;
+
+typedef struct CqKafkaClient
+{
+	dlist_node	node;			/* among all that are open in this process */
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *queue;	/* the main queue: messages, errors, logs, statistics */
+	char	   *stream_name;	/* for messages */
+	CqKafkaNotes notes;
+	void		(*let_go) (void *owner);	/* destroys what hangs on rk, before it is destroyed; or NULL */
+	void	   *owner;
+	double		log_budget;		/* lines that may be written to the server's log now */
+	TimestampTz log_time;		/* when log_budget was last looked at */
+	int64		nsuppressed;	/* lines kept from the log since the last one written */
+} CqKafkaClient;
+
 /* kafka_property.c */
 extern char *cq_kafka_property_name(const char *name);
 extern bool cq_kafka_property_is_owned(const char *name);
 extern bool cq_kafka_property_is_secret(const char *name);
+
+/* kafka_conf.c */
+extern rd_kafka_conf_t *cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role);
+
+/* kafka_client.c */
+extern CqKafkaClient *cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryContext context,
+										   rd_kafka_conf_t *conf);
+extern void cq_kafka_client_close(CqKafkaClient *client);
+extern void cq_kafka_client_write_log(CqKafkaClient *client);
+extern int	cq_kafka_client_sqlstate(rd_kafka_resp_err_t error);
+extern void cq_kafka_client_raise_down(const CqKafkaClient *client) pg_attribute_noreturn();
+
+/* kafka_consumer.c */
+extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions);
+extern bool cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
+extern void cq_kafka_consumer_release(CqSource *source, CqFetch *fetch);
+extern bool cq_kafka_consumer_poll_event(CqSource *source, CqSourceEvent *event);
+extern int	cq_kafka_consumer_wakeup_fd(CqSource *source);
+extern void cq_kafka_consumer_wakeup_clear(CqSource *source);
+extern void cq_kafka_consumer_close(CqSource *source);
+
+/* kafka_extent.c */
+extern bool cq_kafka_extent_of_partition(rd_kafka_t *rk, const char *topic, int32 partition, int timeout_ms,
+										 int64_t *begin, int64_t *end);
+extern List *cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms);
+extern List *cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms);
+extern void cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+									  int timeout_ms);
+
+/* kafka_headers.c */
+typedef struct CqKafkaHeader
+{
+	char	   *key;
+	char	   *value;			/* NULL: null */
+	size_t		length;
+} CqKafkaHeader;
+
+extern int	cq_kafka_headers_parse(Datum headers, CqKafkaHeader **result);
+extern bool cq_kafka_headers_read(CqSource *source, const CqMessage *message, Datum *headers);
+
+/* kafka_producer.c */
+extern CqSink *cq_kafka_producer_open(const CqSourceConfig *config);
+extern void cq_kafka_producer_append(CqSink *sink, CqOutgoing *rows, int nrows);
+extern void cq_kafka_producer_close(CqSink *sink);
+extern void cq_kafka_producer_init(void);
+
+/* kafka_time.c: milliseconds since 1970, as Kafka has them */
+extern TimestampTz cq_kafka_time_from_ms(int64 ms);
+extern int64 cq_kafka_time_to_ms(TimestampTz time);
 
 #endif							/* CQ_KAFKA_H */

@@ -175,4 +175,7 @@ struct CqSink
 extern const CqSourceRoutine cq_kafka_source;
 extern const CqSourceRoutine cq_log_source;
 
+/* Registers what sends a transaction's rows to Kafka when it commits. */
+extern void cq_kafka_init(void);
+
 #endif							/* CQ_SOURCE_H */

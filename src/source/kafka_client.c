@@ -1,0 +1,276 @@
+/*
+ * kafka_client.c
+ *		A librdkafka handle: its threads, its log, its errors, and its end.
+ *
+ * Promises:
+ * - librdkafka's threads take no signal: all are blocked while a handle is made, and its threads inherit that.
+ * - Nothing of the server runs on those threads. Logs, errors and statistics come through the handle's main queue to
+ *   whoever polls it, and the callbacks only take notes.
+ * - A handle does not outlive its memory context, nor the process's orderly exit: threads that still run while exit() tears
+ *   libraries down could crash, and one crashed process makes the server restart all.
+ * - A broker that is away for long makes few lines in the server's log.
+ */
+#include "postgres.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <syslog.h>
+
+#include "source/kafka.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* So many lines may come at once, and then one each LOG_REFILL_SECONDS. */
+#define LOG_BUDGET 10
+#define LOG_REFILL_SECONDS 300
+
+static dlist_head clients = DLIST_STATIC_INIT(clients);
+static bool exit_is_watched = false;
+
+static void
+note_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	CqKafkaNotes *notes = &((CqKafkaClient *) rd_kafka_opaque(rk))->notes;
+
+	/* Which properties do not concern this kind of handle is nobody's concern: a stream has one set for all kinds. */
+	if (strcmp(facility, "CONFWARN") == 0)
+		return;
+	if (notes->nlines == CQ_KAFKA_LOG_LINES)
+	{
+		notes->nlost++;
+		return;
+	}
+	notes->lines[notes->nlines].level = level;
+	snprintf(notes->lines[notes->nlines].text, CQ_KAFKA_TEXT_LENGTH, "%s: %s", facility, text);
+	notes->nlines++;
+}
+
+static void
+note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
+{
+	CqKafkaNotes *notes = &((CqKafkaClient *) opaque)->notes;
+
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+			notes->is_down = true;
+			break;
+		case RD_KAFKA_RESP_ERR__FATAL:
+			notes->has_failed = true;
+			(void) rd_kafka_fatal_error(rk, notes->failure, sizeof(notes->failure));
+			break;
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+			notes->has_failed = true;
+			strlcpy(notes->failure, reason, sizeof(notes->failure));
+			break;
+		default:
+			strlcpy(notes->last_error, reason, sizeof(notes->last_error));
+	}
+}
+
+/*
+ * Reads two things from the statistics, which librdkafka documents as JSON: whether some broker is connected, and how
+ * many partitions its cached metadata has. They are what it knows already, so nothing waits for a broker.
+ */
+static int
+note_statistics(rd_kafka_t *rk, char *json, size_t length, void *opaque)
+{
+	static const char connected[] = "\"state\":\"UP\"";
+	static const char partition[] = "\"partition\":";
+	CqKafkaNotes *notes = &((CqKafkaClient *) opaque)->notes;
+	const char *topics = strstr(json, "\"topics\":");
+
+	/* Without a broker the cache holds no more than what is being read. */
+	if (strstr(json, connected) == NULL)
+		return 0;
+	notes->is_down = false;
+	notes->has_failed = false;
+	if (topics == NULL)
+		return 0;
+	notes->npartitions = 0;
+	for (const char *at = topics; (at = strstr(at, partition)) != NULL;)
+	{
+		at += strlen(partition);
+		/* -1 stands for messages without a partition. */
+		if (*at != '-')
+			notes->npartitions++;
+	}
+	return 0;
+}
+
+static void
+close_from_context(void *client)
+{
+	cq_kafka_client_close(client);
+}
+
+static void
+close_at_exit(int code, Datum arg)
+{
+	while (!dlist_is_empty(&clients))
+		cq_kafka_client_close(dlist_head_element(CqKafkaClient, node, &clients));
+}
+
+static rd_kafka_t *
+start_handle(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *reason, size_t size)
+{
+	sigset_t	all;
+	sigset_t	before;
+	rd_kafka_t *rk;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rk = rd_kafka_new(type, conf, reason, size);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rk;
+}
+
+/*
+ * Starts a handle with conf, which it takes. The client is allocated in context and closed with it at the latest.
+ */
+CqKafkaClient *
+cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryContext context, rd_kafka_conf_t *conf)
+{
+	CqKafkaClient *client = MemoryContextAllocZero(context, sizeof(CqKafkaClient));
+	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+	char		reason[CQ_KAFKA_TEXT_LENGTH];
+
+	client->stream_name = MemoryContextStrdup(context, config->stream_name);
+	client->notes.npartitions = -1;
+	client->log_budget = LOG_BUDGET;
+	client->log_time = GetCurrentTimestamp();
+
+	if (!exit_is_watched)
+	{
+		on_proc_exit(close_at_exit, 0);
+		exit_is_watched = true;
+	}
+
+	rd_kafka_conf_set_opaque(conf, client);
+	rd_kafka_conf_set_log_cb(conf, note_log);
+	rd_kafka_conf_set_error_cb(conf, note_error);
+	rd_kafka_conf_set_stats_cb(conf, note_statistics);
+	client->rk = start_handle(role == CQ_KAFKA_WRITER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf,
+							  reason, sizeof(reason));
+	if (client->rk == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("could not start a Kafka client for stream %s", config->stream_name),
+				 errdetail("%s.", reason)));
+	}
+	client->queue = rd_kafka_queue_get_main(client->rk);
+	(void) rd_kafka_set_log_queue(client->rk, NULL);	/* NULL: the main queue */
+
+	dlist_push_tail(&clients, &client->node);
+	callback->func = close_from_context;
+	callback->arg = client;
+	MemoryContextRegisterResetCallback(context, callback);
+	return client;
+}
+
+/* May be called again; the client's memory is its context's. */
+void
+cq_kafka_client_close(CqKafkaClient *client)
+{
+	if (client->rk == NULL)
+		return;
+	dlist_delete(&client->node);
+	/* A message or topic still held would keep destroy waiting for ever. */
+	if (client->let_go != NULL)
+		client->let_go(client->owner);
+	rd_kafka_queue_destroy(client->queue);
+	rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	client->queue = NULL;
+	client->rk = NULL;
+}
+
+static bool
+may_log(CqKafkaClient *client)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	client->log_budget += (double) (now - client->log_time) / USECS_PER_SEC / LOG_REFILL_SECONDS;
+	client->log_budget = Min(client->log_budget, LOG_BUDGET);
+	client->log_time = now;
+	if (client->log_budget < 1)
+		return false;
+	client->log_budget -= 1;
+	return true;
+}
+
+/* Writes what librdkafka had to say to the server's log, within the budget; its chatter goes by log_min_messages. */
+void
+cq_kafka_client_write_log(CqKafkaClient *client)
+{
+	CqKafkaNotes *notes = &client->notes;
+
+	for (int i = 0; i < notes->nlines; i++)
+	{
+		const char *text = notes->lines[i].text;
+
+		if (notes->lines[i].level > LOG_NOTICE)
+			ereport(DEBUG1, (errmsg_internal("Kafka client of stream %s: %s", client->stream_name, text)));
+		else if (!may_log(client))
+			client->nsuppressed++;
+		else
+		{
+			ereport(LOG,
+					(errmsg("Kafka client of stream %s: %s", client->stream_name, text),
+					 client->nsuppressed == 0 ? 0 :
+					 errdetail("%lld more were left out before this one.", (long long) client->nsuppressed)));
+			client->nsuppressed = 0;
+		}
+	}
+	client->nsuppressed += notes->nlost;
+	notes->nlost = 0;
+	notes->nlines = 0;
+}
+
+int
+cq_kafka_client_sqlstate(rd_kafka_resp_err_t error)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+		case RD_KAFKA_RESP_ERR__RESOLVE:
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__SSL:
+			return ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION;
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+			return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+			return ERRCODE_INSUFFICIENT_PRIVILEGE;
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+			return ERRCODE_FDW_TABLE_NOT_FOUND;
+		default:
+			return ERRCODE_FDW_ERROR;
+	}
+}
+
+/* For statements: no broker can be reached, or they will not let us in. */
+void
+cq_kafka_client_raise_down(const CqKafkaClient *client)
+{
+	const CqKafkaNotes *notes = &client->notes;
+
+	if (notes->has_failed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("Kafka's brokers refused the client of stream %s", client->stream_name),
+				 errdetail("%s.", notes->failure)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+			 errmsg("no Kafka broker of stream %s can be reached", client->stream_name),
+			 notes->last_error[0] == '\0' ? 0 : errdetail("%s.", notes->last_error)));
+}

@@ -1,0 +1,182 @@
+/*
+ * kafka_conf.c
+ *		Makes a librdkafka configuration of a stream's properties.
+ *
+ * Three layers, each over the one before: defaults that suit a database, the properties that were set, and what the source
+ * needs for itself. The last makes exactly-once hold even where a property got past the check at DDL.
+ */
+#include "postgres.h"
+
+#include "commands/defrem.h"
+#include "nodes/parsenodes.h"
+#include "source/kafka.h"
+
+typedef struct Setting
+{
+	const char *name;
+	const char *value;
+} Setting;
+
+static const Setting common_defaults[] = {
+	{"client.id", "pg_cq"},
+	{"log.connection.close", "false"},
+	{"reconnect.backoff.max.ms", "2000"},
+	/* librdkafka's own default, GSSAPI, runs kinit: see check_mechanism in kafka_property.c. */
+	{"sasl.mechanisms", "PLAIN"},
+	{"socket.keepalive.enable", "true"},
+	/* How soon a new partition is seen. */
+	{"topic.metadata.refresh.interval.ms", "10000"},
+};
+
+/*
+ * Reading fast within bounded memory: the queue holds some tenths of a second of the fastest stream. While one batch is
+ * worked on the next arrives; more would only be memory. The number of messages is left to the size.
+ */
+static const Setting reader_defaults[] = {
+	{"fetch.max.bytes", "16777216"},
+	{"fetch.message.max.bytes", "1048576"},
+	{"fetch.wait.max.ms", "100"},
+	{"queued.max.messages.kbytes", "24576"},
+	{"queued.min.messages", "1000000"},
+};
+
+/* For one statement, in a backend among many. */
+static const Setting bounded_defaults[] = {
+	{"queued.max.messages.kbytes", "8192"},
+};
+
+/* Keys go to the partition where Java's clients would put them. */
+static const Setting writer_defaults[] = {
+	{"message.timeout.ms", "30000"},
+	{"partitioner", "murmur2_random"},
+};
+
+static const Setting common_owned[] = {
+	{"log.queue", "true"},
+};
+
+static const Setting reader_owned[] = {
+	{"auto.offset.reset", "error"},
+	{"enable.auto.commit", "false"},
+	{"enable.auto.offset.store", "false"},
+	{"enable.partition.eof", "true"},
+};
+
+static const Setting writer_owned[] = {
+	{"enable.idempotence", "true"},
+};
+
+static void
+set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char		reason[CQ_KAFKA_TEXT_LENGTH];
+
+	if (rd_kafka_conf_set(conf, name, value, reason, sizeof(reason)) == RD_KAFKA_CONF_OK)
+		return;
+	rd_kafka_conf_destroy(conf);
+	if (cq_kafka_property_is_secret(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for Kafka property \"%s\"", name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("could not set Kafka property \"%s\"", name),
+			 errdetail("%s.", reason)));
+}
+
+static void
+set_all(rd_kafka_conf_t *conf, const Setting *settings, int nsettings)
+{
+	for (int i = 0; i < nsettings; i++)
+		set_property(conf, settings[i].name, settings[i].value);
+}
+
+/* -1 where it is not a number or not known to this librdkafka. */
+static int
+get_number(rd_kafka_conf_t *conf, const char *name)
+{
+	char		text[32];
+	size_t		size = sizeof(text);
+
+	if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
+		return -1;
+	return atoi(text);
+}
+
+/* Statistics tell of new partitions, so they come often enough for metadata not to be much older than it says. */
+static void
+set_statistics_interval(rd_kafka_conf_t *conf)
+{
+	int			refresh = get_number(conf, "topic.metadata.refresh.interval.ms");
+	char		value[16];
+
+	snprintf(value, sizeof(value), "%d", refresh > 0 ? Max(refresh / 5, 1000) : 1000);
+	set_property(conf, "statistics.interval.ms", value);
+}
+
+static bool
+has_brokers(rd_kafka_conf_t *conf)
+{
+	size_t		size = 0;
+
+	if (rd_kafka_conf_get(conf, "metadata.broker.list", NULL, &size) == RD_KAFKA_CONF_OK && size > 1)
+		return true;
+	return get_number(conf, "test.mock.num.brokers") > 0;
+}
+
+/* The caller owns it until it is given to a client. Raises ERROR for a bad property or where no broker is named. */
+rd_kafka_conf_t *
+cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role)
+{
+	int			nproperties = list_length(config->properties);
+	Setting    *properties = palloc(sizeof(Setting) * Max(nproperties, 1));
+	int			nset = 0;
+	ListCell   *cell;
+	rd_kafka_conf_t *conf;
+
+	/* All that may raise comes before there is a handle to lose. */
+	foreach(cell, config->properties)
+	{
+		DefElem    *property = lfirst(cell);
+
+		properties[nset].name = cq_kafka_property_name(property->defname);
+		properties[nset].value = defGetString(property);
+		if (!cq_kafka_property_is_owned(properties[nset].name))
+			nset++;
+	}
+
+	conf = rd_kafka_conf_new();
+	set_all(conf, common_defaults, lengthof(common_defaults));
+	if (role == CQ_KAFKA_READER)
+		set_all(conf, reader_defaults, lengthof(reader_defaults));
+	if (role == CQ_KAFKA_READER && config->bounded)
+		set_all(conf, bounded_defaults, lengthof(bounded_defaults));
+	if (role == CQ_KAFKA_WRITER)
+		set_all(conf, writer_defaults, lengthof(writer_defaults));
+
+	/* Since 2.2: how long a full queue keeps librdkafka from fetching; a second unless told. Older: see nudge(). */
+	if (role == CQ_KAFKA_READER)
+		(void) rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", NULL, 0);
+
+	set_all(conf, properties, nset);
+
+	set_all(conf, common_owned, lengthof(common_owned));
+	if (role == CQ_KAFKA_READER)
+	{
+		set_all(conf, reader_owned, lengthof(reader_owned));
+		set_statistics_interval(conf);
+	}
+	if (role == CQ_KAFKA_WRITER)
+		set_all(conf, writer_owned, lengthof(writer_owned));
+
+	if (!has_brokers(conf))
+	{
+		rd_kafka_conf_destroy(conf);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("no Kafka brokers are named for stream %s", config->stream_name),
+				 errhint("Set the option bootstrap_servers of the server.")));
+	}
+	pfree(properties);
+	return conf;
+}

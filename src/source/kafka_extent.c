@@ -1,0 +1,337 @@
+/*
+ * kafka_extent.c
+ *		Asks the brokers which partitions there are, how far they reach, and which offset a time begins at.
+ *
+ * All of it waits for the network, in steps short enough for a statement to be cancelled. A request covers all
+ * partitions of a topic or of a broker, so that the time taken does not grow with their number. Ends are those that a
+ * reader with the stream's isolation.level gets to: with read_committed the last stable offset.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "source/kafka.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* How long librdkafka waits before we look whether the statement was cancelled; doubled each time. */
+#define FIRST_STEP_MS 250
+
+/* What is asked of the brokers, with all that must be freed. */
+typedef struct Inquiry
+{
+	CqKafkaClient *client;
+	MemoryContext context;
+	TimestampTz deadline;
+	rd_kafka_topic_t *topic;
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_topic_partition_list_t *list;
+} Inquiry;
+
+static void
+drop_answers(Inquiry *inquiry)
+{
+	if (inquiry->list != NULL)
+		rd_kafka_topic_partition_list_destroy(inquiry->list);
+	if (inquiry->metadata != NULL)
+		rd_kafka_metadata_destroy(inquiry->metadata);
+	if (inquiry->topic != NULL)
+		rd_kafka_topic_destroy(inquiry->topic);
+	inquiry->list = NULL;
+	inquiry->metadata = NULL;
+	inquiry->topic = NULL;
+}
+
+static void
+let_go(void *owner)
+{
+	drop_answers(owner);
+}
+
+static Inquiry *
+open_inquiry(const CqSourceConfig *config, int timeout_ms)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cq kafka inquiry", ALLOCSET_SMALL_SIZES);
+	Inquiry    *inquiry = MemoryContextAllocZero(context, sizeof(Inquiry));
+
+	inquiry->context = context;
+	inquiry->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	inquiry->client = cq_kafka_client_open(config, CQ_KAFKA_INQUIRER, context,
+										   cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER));
+	inquiry->client->owner = inquiry;
+	inquiry->client->let_go = let_go;
+	return inquiry;
+}
+
+static void
+close_inquiry(Inquiry *inquiry)
+{
+	cq_kafka_client_close(inquiry->client);
+	MemoryContextDelete(inquiry->context);
+}
+
+/*
+ * Called after each attempt: true where to try again, with the next step's length. Serves interrupts; raises ERROR where no
+ * broker can be reached.
+ */
+static bool
+try_again(Inquiry *inquiry, rd_kafka_resp_err_t error, int *step_ms)
+{
+	rd_kafka_poll(inquiry->client->rk, 0);
+	cq_kafka_client_write_log(inquiry->client);
+	CHECK_FOR_INTERRUPTS();
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+			break;
+		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+			pg_usleep(10000L);	/* an election takes a moment */
+			break;
+		default:
+			return false;
+	}
+	if (inquiry->client->notes.is_down || inquiry->client->notes.has_failed)
+		cq_kafka_client_raise_down(inquiry->client);
+	*step_ms *= 2;
+	return GetCurrentTimestamp() < inquiry->deadline;
+}
+
+static int
+step_within_deadline(Inquiry *inquiry, int step_ms)
+{
+	long		remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), inquiry->deadline);
+
+	return (int) Max(Min(remaining, step_ms), 1);
+}
+
+static void raise_error(rd_kafka_resp_err_t error, const char *topic) pg_attribute_noreturn();
+
+static void
+raise_error(rd_kafka_resp_err_t error, const char *topic)
+{
+	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+				 errmsg("Kafka topic \"%s\" does not exist", topic),
+				 errhint("Create it with Kafka's tools, or correct the option topic of the foreign table.")));
+	if (topic == NULL)
+		ereport(ERROR,
+				(errcode(cq_kafka_client_sqlstate(error)),
+				 errmsg("could not list the Kafka topics: %s", rd_kafka_err2str(error))));
+	ereport(ERROR,
+			(errcode(cq_kafka_client_sqlstate(error)),
+			 errmsg("could not get the offsets of Kafka topic \"%s\": %s", topic, rd_kafka_err2str(error))));
+}
+
+/* Gets the metadata of one topic, or where it is NULL of all. */
+static void
+ask_metadata(Inquiry *inquiry, const char *topic)
+{
+	rd_kafka_resp_err_t error;
+	int			step_ms = FIRST_STEP_MS;
+
+	do
+	{
+		error = rd_kafka_metadata(inquiry->client->rk, inquiry->topic == NULL, inquiry->topic, &inquiry->metadata,
+								  step_within_deadline(inquiry, step_ms));
+		if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+			continue;
+		if (inquiry->topic != NULL)
+			error = inquiry->metadata->topics[0].err;
+		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return;
+		rd_kafka_metadata_destroy(inquiry->metadata);
+		inquiry->metadata = NULL;
+	} while (try_again(inquiry, error, &step_ms));
+	raise_error(error, topic);
+}
+
+/* Puts all partitions of topic into inquiry->list. */
+static void
+list_partitions(Inquiry *inquiry, const char *topic)
+{
+	const struct rd_kafka_metadata_topic *metadata;
+
+	inquiry->topic = rd_kafka_topic_new(inquiry->client->rk, topic, NULL);
+	if (inquiry->topic == NULL)
+		raise_error(rd_kafka_last_error(), topic);
+	ask_metadata(inquiry, topic);
+	metadata = &inquiry->metadata->topics[0];
+	inquiry->list = rd_kafka_topic_partition_list_new(metadata->partition_cnt);
+	for (int i = 0; i < metadata->partition_cnt; i++)
+		rd_kafka_topic_partition_list_add(inquiry->list, topic, metadata->partitions[i].id);
+	rd_kafka_topic_partition_list_sort(inquiry->list, NULL, NULL);
+}
+
+/* The first error of the list's own. */
+static rd_kafka_resp_err_t
+error_of_list(const rd_kafka_topic_partition_list_t *list, const char **topic)
+{
+	for (int i = 0; i < list->cnt; i++)
+	{
+		*topic = list->elems[i].topic;
+		if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			return list->elems[i].err;
+	}
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/*
+ * Sets the list's offsets to the first message at or after what[i] for each of them: milliseconds, or RD_KAFKA_OFFSET_BEGINNING or
+ * _END (which the protocol gives the same meaning here).
+ */
+static void
+ask_offsets(Inquiry *inquiry, const int64 *what)
+{
+	rd_kafka_topic_partition_list_t *list = inquiry->list;
+	const char *topic = "";
+	rd_kafka_resp_err_t error;
+	int			step_ms = FIRST_STEP_MS;
+
+	if (list->cnt == 0)
+		return;
+	do
+	{
+		for (int i = 0; i < list->cnt; i++)
+		{
+			list->elems[i].offset = what[i];
+			list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+		}
+		error = rd_kafka_offsets_for_times(inquiry->client->rk, list, step_within_deadline(inquiry, step_ms));
+		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+			error = error_of_list(list, &topic);
+	} while (error != RD_KAFKA_RESP_ERR_NO_ERROR && try_again(inquiry, error, &step_ms));
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		raise_error(error, topic);
+}
+
+static int64 *
+all_the_same(Inquiry *inquiry, int64 value)
+{
+	int64	   *result = MemoryContextAlloc(inquiry->context, sizeof(int64) * Max(inquiry->list->cnt, 1));
+
+	for (int i = 0; i < inquiry->list->cnt; i++)
+		result[i] = value;
+	return result;
+}
+
+static List *
+extents_of_topic(Inquiry *inquiry, const char *topic, List *extents)
+{
+	char	   *name = pstrdup(topic);
+	int			first = list_length(extents);
+
+	list_partitions(inquiry, topic);
+	ask_offsets(inquiry, all_the_same(inquiry, RD_KAFKA_OFFSET_BEGINNING));
+	for (int i = 0; i < inquiry->list->cnt; i++)
+	{
+		CqExtent   *extent = palloc(sizeof(CqExtent));
+
+		extent->topic = name;
+		extent->partition = inquiry->list->elems[i].partition;
+		extent->begin = inquiry->list->elems[i].offset;
+		extents = lappend(extents, extent);
+	}
+	ask_offsets(inquiry, all_the_same(inquiry, RD_KAFKA_OFFSET_END));
+	for (int i = 0; i < inquiry->list->cnt; i++)
+	{
+		CqExtent   *extent = list_nth(extents, first + i);
+
+		extent->end = Max(inquiry->list->elems[i].offset, extent->begin);
+	}
+	drop_answers(inquiry);
+	return extents;
+}
+
+/* See CqSourceRoutine.extents. */
+List *
+cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms)
+{
+	Inquiry    *inquiry = open_inquiry(config, timeout_ms);
+	List	   *extents = NIL;
+	ListCell   *cell;
+
+	foreach(cell, config->topics)
+		extents = extents_of_topic(inquiry, lfirst(cell), extents);
+	close_inquiry(inquiry);
+	return extents;
+}
+
+/*
+ * See CqSourceRoutine.list_topics. Kafka's own begin with two underscores; metadata would tell them by a flag, which librdkafka
+ * keeps to itself.
+ */
+List *
+cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms)
+{
+	Inquiry    *inquiry = open_inquiry(config, timeout_ms);
+	List	   *topics = NIL;
+
+	ask_metadata(inquiry, NULL);
+	for (int i = 0; i < inquiry->metadata->topic_cnt; i++)
+		if (strncmp(inquiry->metadata->topics[i].topic, "__", 2) != 0)
+			topics = lappend(topics, pstrdup(inquiry->metadata->topics[i].topic));
+	close_inquiry(inquiry);
+	return topics;
+}
+
+/* See CqSourceRoutine.seek_time. */
+void
+cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+						  int timeout_ms)
+{
+	Inquiry    *inquiry = open_inquiry(config, timeout_ms);
+	int64		what;
+	bool		some_end = false;
+
+	if (TIMESTAMP_IS_NOBEGIN(time))
+		what = RD_KAFKA_OFFSET_BEGINNING;
+	else if (TIMESTAMP_IS_NOEND(time))
+		what = RD_KAFKA_OFFSET_END;
+	else
+		what = cq_kafka_time_to_ms(time);
+
+	inquiry->list = rd_kafka_topic_partition_list_new(npositions);
+	for (int i = 0; i < npositions; i++)
+		rd_kafka_topic_partition_list_add(inquiry->list, positions[i].topic, positions[i].partition);
+	ask_offsets(inquiry, all_the_same(inquiry, what));
+	for (int i = 0; i < npositions; i++)
+	{
+		positions[i].offset = inquiry->list->elems[i].offset;
+		some_end |= positions[i].offset < 0;
+	}
+
+	/* Where no message is that late, the answer is not an offset. */
+	if (some_end)
+	{
+		ask_offsets(inquiry, all_the_same(inquiry, RD_KAFKA_OFFSET_END));
+		for (int i = 0; i < npositions; i++)
+			if (positions[i].offset < 0)
+				positions[i].offset = inquiry->list->elems[i].offset;
+	}
+	close_inquiry(inquiry);
+}
+
+/* Of one partition, with a handle that is there. False where no broker answers in time; raises nothing. */
+bool
+cq_kafka_extent_of_partition(rd_kafka_t *rk, const char *topic, int32 partition, int timeout_ms,
+							 int64_t *begin, int64_t *end)
+{
+	int64_t    *answers[] = {begin, end};
+	const int64_t what[] = {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END};
+	bool		is_known = true;
+
+	for (int i = 0; i < (int) lengthof(what) && is_known; i++)
+	{
+		rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+		rd_kafka_topic_partition_list_add(list, topic, partition)->offset = what[i];
+		is_known = rd_kafka_offsets_for_times(rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+			list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+		*answers[i] = list->elems[0].offset;
+		rd_kafka_topic_partition_list_destroy(list);
+	}
+	return is_known;
+}
