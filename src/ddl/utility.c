@@ -23,6 +23,9 @@
 
 static ProcessUtility_hook_type previous_utility = NULL;
 
+/* Else there are no workers. */
+static bool is_preloaded = false;
+
 /* Set while commands that are part of one of ours run: they pass. */
 static bool is_inside = false;
 
@@ -113,6 +116,11 @@ exists_already(const ViewStmt *stmt)
 static void
 require_extension(void)
 {
+	if (!is_preloaded)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pg_cq must be loaded when the server starts"),
+				 errhint("Add pg_cq to shared_preload_libraries and restart the server.")));
 	if (!OidIsValid(get_extension_oid("pg_cq", true)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -323,6 +331,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 void
 cq_utility_init(void)
 {
+	is_preloaded = process_shared_preload_libraries_in_progress;
 	previous_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 }
