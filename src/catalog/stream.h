@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/attnum.h"
+#include "common/reject.h"
 #include "nodes/pg_list.h"
 
 typedef enum CqStreamKind
@@ -61,11 +62,23 @@ typedef struct CqStream
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
 	int64		watermark_delay;	/* microseconds */
 	int64		idle_timeout;	/* microseconds, 0: never idle */
+	int64		retention;		/* microseconds, 0: for ever; of the log */
 	bool		skip_bad_rows;	/* a bounded SELECT leaves bad rows out instead of failing */
 	CqStreamColumn *columns;	/* one for each live attribute */
 	int			ncolumns;
 	List	   *properties;		/* of DefElem: server's, then table's, then user mapping's librdkafka properties */
 } CqStream;
+
+/*
+ * Options by place, which is the catalog that holds them (ForeignTableRelationId and so on). check says whether the name is one of
+ * ours (*is_ours; for cq_kafka others are properties) and what is wrong with its value; names lists ours for a hint.
+ */
+extern CqReject *cq_stream_option_check(CqStreamKind kind, Oid place, const char *name, const char *value, bool *is_ours);
+extern char *cq_stream_option_names(CqStreamKind kind, Oid place);
+
+/* The option's parts: topics between commas; names between dots, quoted like identifiers where they hold a dot. */
+extern CqReject *cq_stream_parse_topics(const char *value, List **topics);
+extern CqReject *cq_stream_parse_path(const char *value, List **path);
 
 /* True for a foreign table of one of the two wrappers. */
 extern bool cq_stream_is(Oid relid);

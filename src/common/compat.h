@@ -10,15 +10,19 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_tablespace.h"
 #include "commands/defrem.h"
+#include "commands/explain.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
@@ -28,6 +32,11 @@
 #include "utils/datetime.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
 
 #if PG_VERSION_NUM < 150000
 #error "pg_cq needs PostgreSQL 15 or newer"
@@ -182,6 +191,74 @@ cq_compat_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EStat
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false);
 #else
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL);
+#endif
+}
+
+/* Starts an index scan with nkeys conditions and no order of distance. */
+static inline IndexScanDesc
+cq_compat_index_beginscan(Relation table, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(table, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(table, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* The index of a table's primary key. */
+static inline Oid
+cq_compat_primary_key(Relation table)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(table, false);
+#else
+	return RelationGetPrimaryKeyIndex(table);
+#endif
+}
+
+/* A path that scans a foreign table, unordered, in the relation's own target list. */
+static inline ForeignPath *
+cq_compat_create_foreignscan_path(PlannerInfo *root, RelOptInfo *relation, double rows, Cost startup, Cost total,
+								  Relids required_outer)
+{
+#if PG_VERSION_NUM >= 180000
+	return create_foreignscan_path(root, relation, NULL, rows, 0, startup, total, NIL, required_outer, NULL, NIL, NIL);
+#elif PG_VERSION_NUM >= 170000
+	return create_foreignscan_path(root, relation, NULL, rows, startup, total, NIL, required_outer, NULL, NIL, NIL);
+#else
+	return create_foreignscan_path(root, relation, NULL, rows, startup, total, NIL, required_outer, NULL, NIL);
+#endif
+}
+
+/* With whose rights a foreign table is scanned: a view's owner, or the current user. */
+static inline Oid
+cq_compat_scan_user(ForeignScanState *node)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+#if PG_VERSION_NUM >= 160000
+	Oid			user = plan->checkAsUser;
+#else
+	Oid			user = exec_rt_fetch(plan->scan.scanrelid, node->ss.ps.state)->checkAsUser;
+#endif
+
+	return OidIsValid(user) ? user : GetUserId();
+}
+
+/* The same for a foreign table that is written to. */
+static inline Oid
+cq_compat_modify_user(ResultRelInfo *result, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecGetResultRelCheckAsUser(result, estate);
+#else
+	Index		rtindex = result->ri_RangeTableIndex;
+	Oid			user;
+
+	/* A partition that a row was routed to has no entry of its own. */
+	if (rtindex == 0 && result->ri_RootResultRelInfo != NULL)
+		rtindex = result->ri_RootResultRelInfo->ri_RangeTableIndex;
+	user = rtindex > 0 ? exec_rt_fetch(rtindex, estate)->checkAsUser : InvalidOid;
+	return OidIsValid(user) ? user : GetUserId();
 #endif
 }
 

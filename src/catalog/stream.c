@@ -1,0 +1,227 @@
+/*
+ * stream.c
+ *		A stream as its catalog options describe it: see stream.h.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_type.h"
+#include "catalog/pg_user_mapping.h"
+#include "catalog/stream.h"
+#include "catalog/stream_options.h"
+#include "commands/defrem.h"
+#include "common/options.h"
+#include "foreign/foreign.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+/* The kind of a wrapper, or false where it is not one of ours. */
+static bool
+find_kind(Oid wrapper, CqStreamKind *kind)
+{
+	const char *name = GetForeignDataWrapper(wrapper)->fdwname;
+
+	*kind = strcmp(name, "cq_log") == 0 ? CQ_STREAM_LOG : CQ_STREAM_KAFKA;
+	return strcmp(name, "cq_log") == 0 || strcmp(name, "cq_kafka") == 0;
+}
+
+/* The server of a foreign table, or InvalidOid. */
+static Oid
+find_server(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(FOREIGNTABLEREL, ObjectIdGetDatum(relid));
+	Oid			server = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		server = ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftserver;
+		ReleaseSysCache(tuple);
+	}
+	return server;
+}
+
+bool
+cq_stream_is(Oid relid)
+{
+	Oid			server = find_server(relid);
+	CqStreamKind kind;
+
+	return OidIsValid(server) && find_kind(GetForeignServer(server)->fdwid, &kind);
+}
+
+/* The options of userid's mapping, or else of the public one, or else none. */
+static List *
+user_mapping_options(Oid userid, Oid server)
+{
+	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(userid), ObjectIdGetDatum(server));
+	List	   *options = NIL;
+	Datum		value;
+	bool		is_null;
+
+	if (!HeapTupleIsValid(tuple))
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(server));
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	value = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &is_null);
+	if (!is_null)
+		options = untransformRelOptions(value);
+	ReleaseSysCache(tuple);
+	return options;
+}
+
+static AttrNumber
+find_event_time(Oid relid, const char *name)
+{
+	AttrNumber	attno = get_attnum(relid, name);
+
+	if (attno <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of stream \"%s\" does not exist", name, get_rel_name(relid)),
+				 errdetail("The option event_time names it.")));
+	return attno;
+}
+
+/* Takes an option of the table. The values were checked when they were set. */
+static void
+apply_option(CqStream *stream, DefElem *option)
+{
+	const char *name = option->defname;
+	char	   *value = defGetString(option);
+	CqReject   *reject = NULL;
+	int			choice = 0;
+
+	if (strcmp(name, "topic") == 0)
+		reject = cq_stream_parse_topics(value, &stream->topics);
+	else if (strcmp(name, "format") == 0)
+		stream->format = value;
+	else if (strcmp(name, "event_time") == 0)
+		stream->event_time = find_event_time(stream->relid, value);
+	else if (strcmp(name, "watermark") == 0)
+		reject = cq_option_interval(name, value, &stream->watermark_delay);
+	else if (strcmp(name, "idle_timeout") == 0)
+		reject = cq_option_interval(name, value, &stream->idle_timeout);
+	else if (strcmp(name, "retention") == 0)
+		reject = cq_option_interval(name, value, &stream->retention);
+	else if (strcmp(name, "tombstone") == 0)
+	{
+		reject = cq_option_choice(name, value, cq_stream_tombstones, &choice);
+		stream->tombstone = (CqTombstone) choice;
+	}
+	else if (strcmp(name, "on_gap") == 0)
+	{
+		reject = cq_option_choice(name, value, cq_stream_gap_choices, &choice);
+		stream->on_gap = (CqOnGap) choice;
+	}
+	else if (strcmp(name, "on_error") == 0)
+	{
+		reject = cq_option_choice(name, value, cq_stream_error_choices, &choice);
+		stream->skip_bad_rows = choice == 1;
+	}
+	else if (strcmp(name, "mode") != 0)
+		stream->properties = lappend(stream->properties, option);
+	cq_reject_raise(reject, NULL);
+}
+
+/* The kinds of metadata, and the types that a column of each may have. */
+static const struct
+{
+	CqColumnOrigin origin;
+	Oid			types[2];
+}			metadata_types[] = {
+	{CQ_COLUMN_TOPIC, {TEXTOID, InvalidOid}},
+	{CQ_COLUMN_PARTITION, {INT4OID, InvalidOid}},
+	{CQ_COLUMN_OFFSET, {INT8OID, InvalidOid}},
+	{CQ_COLUMN_TIMESTAMP, {TIMESTAMPTZOID, InvalidOid}},
+	{CQ_COLUMN_KEY, {TEXTOID, BYTEAOID}},
+	{CQ_COLUMN_HEADERS, {JSONBOID, InvalidOid}},
+};
+
+const char *const cq_stream_metadata[] = {"topic", "partition", "offset", "timestamp", "key", "headers", NULL};
+
+static CqColumnOrigin
+find_origin(const Form_pg_attribute attribute, const char *metadata)
+{
+	const Oid  *types;
+	int			choice = 0;
+
+	cq_reject_raise(cq_option_choice("metadata", metadata, cq_stream_metadata, &choice), NULL);
+	types = metadata_types[choice].types;
+	if (attribute->atttypid != types[0] && attribute->atttypid != types[1])
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" cannot hold metadata \"%s\"", NameStr(attribute->attname), metadata),
+				 OidIsValid(types[1]) ?
+				 errdetail("It has type %s; it must be %s or %s.", format_type_be(attribute->atttypid),
+						   format_type_be(types[0]), format_type_be(types[1])) :
+				 errdetail("It has type %s; it must be %s.", format_type_be(attribute->atttypid),
+						   format_type_be(types[0]))));
+	return metadata_types[choice].origin;
+}
+
+static void
+describe_column(CqStreamColumn *column, const Form_pg_attribute attribute)
+{
+	ListCell   *cell;
+
+	column->attno = attribute->attnum;
+	column->name = pstrdup(NameStr(attribute->attname));
+	column->origin = CQ_COLUMN_VALUE;
+	column->path = list_make1(column->name);
+	foreach(cell, GetForeignColumnOptions(attribute->attrelid, attribute->attnum))
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "path") == 0)
+			cq_reject_raise(cq_stream_parse_path(defGetString(option), &column->path), NULL);
+		else if (strcmp(option->defname, "metadata") == 0)
+			column->origin = find_origin(attribute, defGetString(option));
+	}
+}
+
+static void
+describe_columns(CqStream *stream)
+{
+	Relation	relation = table_open(stream->relid, AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+
+	stream->columns = palloc0(sizeof(CqStreamColumn) * Max(descriptor->natts, 1));
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (!attribute->attisdropped)
+			describe_column(&stream->columns[stream->ncolumns++], attribute);
+	}
+	table_close(relation, NoLock);
+}
+
+CqStream *
+cq_stream_get(Oid relid, Oid userid)
+{
+	CqStream   *stream = palloc0(sizeof(CqStream));
+	Oid			server_id = find_server(relid);
+	ForeignServer *server;
+	ListCell   *cell;
+
+	server = OidIsValid(server_id) ? GetForeignServer(server_id) : NULL;
+	if (server == NULL || !find_kind(server->fdwid, &stream->kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a stream", get_rel_name(relid)),
+				 errdetail("A stream is a foreign table of a server of cq_kafka or of the server cq_log.")));
+	stream->relid = relid;
+	stream->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	stream->format = stream->kind == CQ_STREAM_LOG ? "row" : "json";
+	stream->properties = list_copy(server->options);
+	foreach(cell, GetForeignTable(relid)->options)
+		apply_option(stream, lfirst_node(DefElem, cell));
+	stream->properties = list_concat(stream->properties, user_mapping_options(userid, server_id));
+	describe_columns(stream);
+	return stream;
+}

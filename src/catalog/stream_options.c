@@ -1,0 +1,228 @@
+/*
+ * stream_options.c
+ *		Which options streams and their columns have, and what values they take: for CREATE and ALTER.
+ *
+ * What needs more than the option itself (does the column event_time exist, has a metadata column the right type) is checked when the
+ * stream is used: see stream.c.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/stream.h"
+#include "catalog/stream_options.h"
+#include "common/options.h"
+#include "lib/stringinfo.h"
+
+const char *const cq_stream_tombstones[] = {"error", "row", "skip", NULL};
+const char *const cq_stream_gap_choices[] = {"pause", "skip", NULL};
+const char *const cq_stream_error_choices[] = {"fail", "skip", NULL};
+
+enum
+{
+	KAFKA_TABLE = 1,
+	KAFKA_COLUMN = 2,
+	LOG_TABLE = 4,
+	LOG_COLUMN = 8
+};
+
+static CqReject *
+check_topics(const char *name, const char *value)
+{
+	List	   *topics;
+
+	return cq_stream_parse_topics(value, &topics);
+}
+
+static CqReject *
+check_path(const char *name, const char *value)
+{
+	List	   *path;
+
+	return cq_stream_parse_path(value, &path);
+}
+
+static CqReject *
+check_interval(const char *name, const char *value)
+{
+	int64		microseconds;
+
+	return cq_option_interval(name, value, &microseconds);
+}
+
+static CqReject *
+check_format(const char *name, const char *value)
+{
+	static const char *const formats[] = {"json", NULL};
+	int			choice;
+
+	return cq_option_choice(name, value, formats, &choice);
+}
+
+static CqReject *
+check_tombstone(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_tombstones, &choice);
+}
+
+static CqReject *
+check_on_gap(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_gap_choices, &choice);
+}
+
+static CqReject *
+check_on_error(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_error_choices, &choice);
+}
+
+static CqReject *
+check_metadata(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_metadata, &choice);
+}
+
+static CqReject *
+check_mode(const char *name, const char *value)
+{
+	static const char *const modes[] = {"append", "upsert", "debezium", NULL};
+	int			choice;
+	CqReject   *reject = cq_option_choice(name, value, modes, &choice);
+
+	if (reject == NULL && choice != 0)
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "mode \"%s\" is not yet supported", value),
+							  "For now streams can only be read as rows that are added: mode append.");
+	return reject;
+}
+
+static const CqOptionRule rules[] = {
+	{"topic", KAFKA_TABLE, check_topics},
+	{"format", KAFKA_TABLE, check_format},
+	{"mode", KAFKA_TABLE | LOG_TABLE, check_mode},
+	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
+	{"watermark", KAFKA_TABLE | LOG_TABLE, check_interval},
+	{"idle_timeout", KAFKA_TABLE | LOG_TABLE, check_interval},
+	{"tombstone", KAFKA_TABLE | LOG_TABLE, check_tombstone},
+	{"on_gap", KAFKA_TABLE | LOG_TABLE, check_on_gap},
+	{"on_error", KAFKA_TABLE | LOG_TABLE, check_on_error},
+	{"retention", LOG_TABLE, check_interval},
+	{"path", KAFKA_COLUMN, check_path},
+	{"metadata", KAFKA_COLUMN | LOG_COLUMN, check_metadata},
+};
+
+static int
+place_bit(CqStreamKind kind, Oid place)
+{
+	if (place == ForeignTableRelationId)
+		return kind == CQ_STREAM_KAFKA ? KAFKA_TABLE : LOG_TABLE;
+	if (place == AttributeRelationId)
+		return kind == CQ_STREAM_KAFKA ? KAFKA_COLUMN : LOG_COLUMN;
+	return 0;
+}
+
+CqReject *
+cq_stream_option_check(CqStreamKind kind, Oid place, const char *name, const char *value, bool *is_ours)
+{
+	const CqOptionRule *rule = cq_option_find(rules, lengthof(rules), place_bit(kind, place), name);
+
+	*is_ours = rule != NULL;
+	return rule != NULL && rule->check != NULL ? rule->check(name, value) : NULL;
+}
+
+char *
+cq_stream_option_names(CqStreamKind kind, Oid place)
+{
+	return cq_option_names(rules, lengthof(rules), place_bit(kind, place));
+}
+
+/* Kafka's own rule for names of topics. */
+static bool
+is_topic(const char *name)
+{
+	size_t		length = strlen(name);
+
+	return length > 0 && length <= 249 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == length;
+}
+
+CqReject *
+cq_stream_parse_topics(const char *value, List **topics)
+{
+	*topics = NIL;
+	for (;;)
+	{
+		const char *start = value + strspn(value, " ");
+		const char *end = start + strcspn(start, ",");
+		const char *last = end;
+		char	   *topic;
+
+		while (last > start && last[-1] == ' ')
+			last--;
+		topic = pnstrdup(start, last - start);
+		if (!is_topic(topic))
+			return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+											"\"%s\" is not a name of a topic", topic),
+								  "Several topics are separated by commas. A name has letters, digits, dots, underscores and hyphens, at most 249.");
+		*topics = lappend(*topics, topic);
+		if (*end == '\0')
+			return NULL;
+		value = end + 1;
+	}
+}
+
+/* Reads one name of a path from *place on; false where there is none. */
+static bool
+read_name(const char **place, StringInfo name)
+{
+	const char *next = *place;
+	bool		is_quoted = *next == '"';
+
+	if (is_quoted)
+		next++;
+	for (;; next++)
+	{
+		if (*next == '\0' && is_quoted)
+			return false;
+		if (is_quoted && *next == '"')
+		{
+			if (next[1] != '"')
+				break;
+			next++;
+		}
+		else if (!is_quoted && (*next == '\0' || *next == '.' || *next == '"'))
+			break;
+		appendStringInfoChar(name, *next);
+	}
+	*place = is_quoted ? next + 1 : next;
+	return name->len > 0 || is_quoted;
+}
+
+CqReject *
+cq_stream_parse_path(const char *value, List **path)
+{
+	const char *place = value;
+
+	*path = NIL;
+	for (;;)
+	{
+		StringInfoData name;
+
+		initStringInfo(&name);
+		if (!read_name(&place, &name) || (*place != '\0' && *place != '.'))
+			return cq_reject_hint(cq_option_bad_value("path", value),
+								  "Names are separated by dots; one that holds a dot or a quote stands in double quotes.");
+		*path = lappend(*path, name.data);
+		if (*place == '\0')
+			return NULL;
+		place++;
+	}
+}

@@ -1,0 +1,94 @@
+/*
+ * options.c
+ *		Options with a name and a text for a value: see options.h.
+ */
+#include "postgres.h"
+
+#include "common/options.h"
+#include "common/int.h"
+#include "lib/stringinfo.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+const CqOptionRule *
+cq_option_find(const CqOptionRule *rules, int nrules, int place, const char *name)
+{
+	for (int i = 0; i < nrules; i++)
+	{
+		if ((rules[i].places & place) != 0 && strcmp(rules[i].name, name) == 0)
+			return &rules[i];
+	}
+	return NULL;
+}
+
+char *
+cq_option_names(const CqOptionRule *rules, int nrules, int place)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < nrules; i++)
+	{
+		if ((rules[i].places & place) != 0)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", rules[i].name);
+	}
+	return names.data;
+}
+
+CqReject *
+cq_option_bad_value(const char *name, const char *value)
+{
+	return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"%s\": \"%s\"", name, value);
+}
+
+CqReject *
+cq_option_choice(const char *name, const char *value, const char *const *choices, int *choice)
+{
+	StringInfoData names;
+
+	for (int i = 0; choices[i] != NULL; i++)
+	{
+		if (strcmp(choices[i], value) == 0)
+		{
+			*choice = i;
+			return NULL;
+		}
+	}
+	initStringInfo(&names);
+	for (int i = 0; choices[i] != NULL; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", choices[i]);
+	return cq_reject_hint(cq_option_bad_value(name, value), "Valid values: %s.", names.data);
+}
+
+/* Reads value as the server reads an interval, but says false instead of raising an error. */
+static bool
+parse_interval(const char *value, Interval *interval)
+{
+	struct pg_itm_in parts = {0};
+	char		buffer[256];
+	char	   *fields[MAXDATEFIELDS];
+	int			types[MAXDATEFIELDS];
+	int			nfields;
+	int			kind;
+
+	return ParseDateTime(value, buffer, sizeof(buffer), fields, types, MAXDATEFIELDS, &nfields) == 0 &&
+		DecodeInterval(fields, types, nfields, INTERVAL_FULL_RANGE, &kind, &parts) == 0 &&
+		kind == DTK_DELTA &&
+		itmin2interval(&parts, interval) == 0;
+}
+
+CqReject *
+cq_option_interval(const char *name, const char *value, int64 *microseconds)
+{
+	Interval	interval;
+
+	if (!parse_interval(value, &interval))
+		return cq_reject_hint(cq_option_bad_value(name, value), "It must be an interval, such as '5 s' or '1 day'.");
+	if (interval.month != 0)
+		return cq_reject_hint(cq_option_bad_value(name, value),
+							  "Months and years differ in length: say it in days or smaller units.");
+	if (pg_mul_s64_overflow(interval.day, USECS_PER_DAY, microseconds) ||
+		pg_add_s64_overflow(*microseconds, interval.time, microseconds) || *microseconds < 0)
+		return cq_reject_hint(cq_option_bad_value(name, value), "It must not be negative.");
+	return NULL;
+}
