@@ -72,7 +72,8 @@ COMMENT ON TABLE _cq.gap IS 'ranges of offsets that were gone before they could 
 -- Which table holds the rows of a stream of server cq_log.
 CREATE TABLE _cq.log (
     stream          regclass PRIMARY KEY,
-    log             regclass NOT NULL
+    log             regclass NOT NULL,
+    begin_offset    bigint NOT NULL DEFAULT 0       -- rows before it have been removed
 );
 COMMENT ON TABLE _cq.log IS 'tables behind the streams kept in this database';
 

@@ -9,7 +9,12 @@
 const CqFormat *
 cq_format_find(const char *name)
 {
-	if (strcmp(name, cq_json_format.name) == 0)
-		return &cq_json_format;
+	static const CqFormat *const formats[] = {&cq_json_format, &cq_row_format};
+
+	for (int i = 0; i < (int) lengthof(formats); i++)
+	{
+		if (strcmp(name, formats[i]->name) == 0)
+			return formats[i];
+	}
 	return NULL;
 }

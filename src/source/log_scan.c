@@ -1,0 +1,127 @@
+/*
+ * log_scan.c
+ *		Reads a log in order of offset, and never past a row that may still come: see log_table.h.
+ *
+ * A worker's position is all that it keeps of what it has read, so a row that becomes visible below the position is lost. Writers commit
+ * in any order. So the reader sees, as with SnapshotDirty, rows of transactions in progress too, and stops at the first:
+ *
+ *		offset    10         11         12         13       | end
+ *		writer    committed  aborted    running    committed
+ *		reader    takes      passes     stops here
+ *
+ * This needs every offset below the end to be in the table already, or never to come; that is what the insert lock is for.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "common/compat.h"
+#include "miscadmin.h"
+#include "source/log_table.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* The end, once no writer is between taking an offset and inserting the row. */
+static int64
+settled_end(Oid relid)
+{
+	int64		end;
+
+	cq_log_lock(relid, CQ_LOG_INSERT_LOCK, ExclusiveLock, true);
+	end = cq_log_table_end(relid);
+	cq_log_unlock(relid, CQ_LOG_INSERT_LOCK, ExclusiveLock);
+	return end;
+}
+
+void
+cq_log_scan_begin(CqLogScan *scan, Oid relid, int64 position, bool in_statement)
+{
+	ScanKeyData key;
+	Snapshot	snapshot;
+
+	scan->is_dirty = !in_statement;
+	scan->position = position;
+	scan->end = in_statement ? cq_log_table_end(relid) : settled_end(relid);
+	scan->table = table_open(relid, AccessShareLock);
+	scan->index = index_open(cq_compat_primary_key(scan->table), AccessShareLock);
+	scan->slot = table_slot_create(scan->table, NULL);
+	InitDirtySnapshot(scan->dirty);
+	snapshot = in_statement ? GetActiveSnapshot() : &scan->dirty;
+	scan->scan = cq_compat_index_beginscan(scan->table, scan->index, snapshot, 1);
+	ScanKeyInit(&key, CQ_LOG_OFFSET, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(position));
+	index_rescan(scan->scan, &key, 1, NULL, 0);
+}
+
+/* The transaction that inserted the row in the slot is running: another's, or this one. */
+static bool
+is_in_progress(const CqLogScan *scan)
+{
+	bool		is_null;
+	TransactionId inserter;
+
+	if (TransactionIdIsValid(scan->dirty.xmin))
+		return true;
+	inserter = DatumGetTransactionId(slot_getsysattr(scan->slot, MinTransactionIdAttributeNumber, &is_null));
+	return TransactionIdIsCurrentTransactionId(inserter);
+}
+
+bool
+cq_log_scan_next(CqLogScan *scan)
+{
+	int64		offset;
+	bool		is_null;
+
+	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+	{
+		scan->position = Max(scan->position, scan->end);
+		return false;
+	}
+	offset = DatumGetInt64(slot_getattr(scan->slot, CQ_LOG_OFFSET, &is_null));
+	if (offset >= scan->end)
+	{
+		scan->position = Max(scan->position, scan->end);
+		return false;
+	}
+	if (scan->is_dirty && is_in_progress(scan))
+	{
+		scan->position = offset;
+		return false;
+	}
+	scan->position = offset + 1;
+	return true;
+}
+
+void
+cq_log_scan_end(CqLogScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, AccessShareLock);
+	table_close(scan->table, AccessShareLock);
+}
+
+int64
+cq_log_stable_end(const CqLogTable *table)
+{
+	CqLogScan	scan;
+
+	/* As a rule nobody is writing, which is soon found out. */
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+		cq_log_lock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock, false))
+	{
+		int64		end = cq_log_table_end(table->relid);
+
+		cq_log_unlock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock);
+		return end;
+	}
+	cq_log_scan_begin(&scan, table->relid, table->begin, false);
+	while (cq_log_scan_next(&scan))
+		CHECK_FOR_INTERRUPTS();
+	cq_log_scan_end(&scan);
+	return scan.position;
+}
