@@ -1,1 +1,30 @@
--- stream
+-- Streams: the two foreign data wrappers, and the server for streams that are kept in this database.
+
+CREATE FUNCTION _cq.kafka_handler() RETURNS fdw_handler
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_kafka_handler';
+COMMENT ON FUNCTION _cq.kafka_handler() IS 'streams of Apache Kafka as foreign tables';
+CREATE FUNCTION _cq.kafka_validator(text[], oid) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_kafka_validator';
+COMMENT ON FUNCTION _cq.kafka_validator(text[], oid) IS 'checks options of cq_kafka';
+CREATE FUNCTION _cq.log_handler() RETURNS fdw_handler
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_log_handler';
+COMMENT ON FUNCTION _cq.log_handler() IS 'streams kept in this database as foreign tables';
+CREATE FUNCTION _cq.log_validator(text[], oid) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_log_validator';
+COMMENT ON FUNCTION _cq.log_validator(text[], oid) IS 'checks options of cq_log';
+
+CREATE FOREIGN DATA WRAPPER cq_kafka HANDLER _cq.kafka_handler VALIDATOR _cq.kafka_validator;
+COMMENT ON FOREIGN DATA WRAPPER cq_kafka IS 'topics of Apache Kafka as streams';
+CREATE FOREIGN DATA WRAPPER cq_log HANDLER _cq.log_handler VALIDATOR _cq.log_validator;
+COMMENT ON FOREIGN DATA WRAPPER cq_log IS 'streams kept in this database';
+
+CREATE SERVER cq_log FOREIGN DATA WRAPPER cq_log;
+COMMENT ON SERVER cq_log IS 'streams kept in this database';
+
+-- A table that holds a stream's rows is a part of the stream, also after a restore.
+CREATE FUNCTION _cq.log_adopt() RETURNS trigger
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_log_adopt';
+COMMENT ON FUNCTION _cq.log_adopt() IS 'makes the table behind a stream a part of it';
+REVOKE ALL ON FUNCTION _cq.log_adopt() FROM PUBLIC;
+CREATE TRIGGER log_adopt AFTER INSERT ON _cq.log FOR EACH ROW EXECUTE FUNCTION _cq.log_adopt();
+COMMENT ON TRIGGER log_adopt ON _cq.log IS 'makes the table behind a stream a part of it';

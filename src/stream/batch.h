@@ -25,6 +25,7 @@ typedef struct CqBatch
 	int			nrows;			/* = fetch.nmessages: row i is message i */
 	int			natts;			/* of the foreign table */
 	Bitmapset  *decoded;		/* attribute numbers */
+	Bitmapset  *absent;			/* rows that are none: tombstones, where the stream skips them. Scans leave them out */
 	Datum	  **values;			/* [attno - 1][row]; NULL for a column not decoded */
 	bool	  **nulls;
 	CqBadCells	bad;			/* ordered by row */

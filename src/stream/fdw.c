@@ -1,0 +1,131 @@
+/*
+ * fdw.c
+ *		The two foreign data wrappers, cq_kafka and cq_log: handlers, and validators of their options.
+ */
+#include "postgres.h"
+
+#include "access/reloptions.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "catalog/stream.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "source/property.h"
+#include "stream/modify.h"
+#include "stream/scan.h"
+
+PG_FUNCTION_INFO_V1(cq_kafka_handler);
+PG_FUNCTION_INFO_V1(cq_kafka_validator);
+PG_FUNCTION_INFO_V1(cq_log_handler);
+PG_FUNCTION_INFO_V1(cq_log_validator);
+
+static FdwRoutine *
+make_routine(void)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	cq_scan_plan_init(routine);
+	cq_scan_init(routine);
+	cq_scan_explain_init(routine);
+	cq_modify_init(routine);
+	return routine;
+}
+
+Datum
+cq_log_handler(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(make_routine());
+}
+
+Datum
+cq_kafka_handler(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(make_routine());
+}
+
+static CqReject *
+reject_unknown(CqStreamKind kind, Oid place, const char *name)
+{
+	CqReject   *reject = cq_reject(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "invalid option \"%s\"", name);
+	char	   *names = cq_stream_option_names(kind, place);
+
+	if (names[0] == '\0')
+		return cq_reject_hint(reject, "There are no valid options here.");
+	return cq_reject_hint(reject, "Valid options: %s.", names);
+}
+
+/* Options of the wrapper that are none of ours are librdkafka's, except on columns. */
+static CqReject *
+check_property(Oid place, const char *name, const char *value)
+{
+	CqReject   *reject = NULL;
+
+	if (place == ForeignServerRelationId)
+		reject = cq_kafka_property_check(name, value, CQ_PROPERTY_SERVER);
+	else if (place == UserMappingRelationId)
+		reject = cq_kafka_property_check(name, value, CQ_PROPERTY_USER_MAPPING);
+	else if (place == ForeignTableRelationId)
+		reject = cq_kafka_property_check(name, value, CQ_PROPERTY_TABLE);
+	else
+		return reject_unknown(CQ_STREAM_KAFKA, place, name);
+	if (reject != NULL && reject->hint == NULL && place == ForeignTableRelationId)
+		return cq_reject_hint(reject, "Valid options are librdkafka's properties, and: %s.",
+							  cq_stream_option_names(CQ_STREAM_KAFKA, place));
+	return reject;
+}
+
+static void
+validate(CqStreamKind kind, List *options, Oid place)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+		const char *value = defGetString(option);
+		bool		is_ours;
+		CqReject   *reject = cq_stream_option_check(kind, place, option->defname, value, &is_ours);
+
+		if (!is_ours)
+			reject = kind == CQ_STREAM_KAFKA ? check_property(place, option->defname, value) :
+				reject_unknown(kind, place, option->defname);
+		cq_reject_raise(reject, NULL);
+	}
+}
+
+static bool
+has_option(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+Datum
+cq_log_validator(PG_FUNCTION_ARGS)
+{
+	validate(CQ_STREAM_LOG, untransformRelOptions(PG_GETARG_DATUM(0)), PG_GETARG_OID(1));
+	PG_RETURN_VOID();
+}
+
+Datum
+cq_kafka_validator(PG_FUNCTION_ARGS)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid			place = PG_GETARG_OID(1);
+
+	validate(CQ_STREAM_KAFKA, options, place);
+	if (place == ForeignTableRelationId && !has_option(options, "topic"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"topic\" is required"),
+				 errhint("It names the topic of the stream, or several topics with commas between.")));
+	PG_RETURN_VOID();
+}

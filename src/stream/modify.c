@@ -1,0 +1,361 @@
+/*
+ * modify.c
+ *		INSERT and COPY into a stream, and TRUNCATE of one that is kept in this database.
+ *
+ * A row becomes a message: the value columns go through the format's encoder, those with metadata say key, headers, topic, partition
+ * and timestamp; an offset is never chosen. Rows go to the source in batches, except where each has to be known at once, for RETURNING,
+ * triggers and the like. Unlike other foreign tables, a stream's constraints are enforced here: nobody behind it would.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/compat.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "source/log.h"
+#include "stream/modify.h"
+#include "stream/reader_state.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#define BATCH_ROWS 1000
+
+typedef struct ModifyState
+{
+	CqStream   *stream;
+	const CqFormat *format;
+	CqEncoder  *encoder;
+	CqSink	   *sink;
+	StringInfoData encoded;
+	CqOutgoing	outgoing[BATCH_ROWS];
+	MemoryContext batch_context;
+	TupleTableSlot *returned;	/* a row with what the source has added, NULL where nobody asks */
+} ModifyState;
+
+static void
+open_encoder(ModifyState *modify, TupleDesc descriptor)
+{
+	const CqStream *stream = modify->stream;
+	CqColumn   *columns = cq_reader_columns(stream, descriptor);
+	int			ncolumns = 0;
+
+	modify->format = cq_format_find(stream->format);
+	if (modify->format == NULL || modify->format->encoder_open == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder", stream->name, stream->format)));
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == CQ_COLUMN_VALUE)
+			columns[ncolumns++] = columns[i];
+	}
+	modify->encoder = modify->format->encoder_open(columns, ncolumns);
+	initStringInfo(&modify->encoded);
+}
+
+/* Are rows looked at again once they are written? */
+static bool
+must_return_rows(const ResultRelInfo *result)
+{
+	const TriggerDesc *triggers = result->ri_TrigDesc;
+
+	return result->ri_projectReturning != NULL || result->ri_WithCheckOptions != NIL ||
+		(triggers != NULL && (triggers->trig_insert_before_row || triggers->trig_insert_after_row));
+}
+
+static void
+begin_insert(ResultRelInfo *result, EState *estate)
+{
+	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
+	Relation	relation = result->ri_RelationDesc;
+	ModifyState *modify = palloc0(sizeof(ModifyState));
+	CqSourceConfig config;
+
+	modify->stream = cq_stream_get(RelationGetRelid(relation), cq_compat_modify_user(result, estate));
+	config = cq_reader_config(modify->stream, true);
+	open_encoder(modify, RelationGetDescr(relation));
+	modify->batch_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq insert", ALLOCSET_DEFAULT_SIZES);
+	if (must_return_rows(result))
+		modify->returned = ExecInitExtraTupleSlot(estate, RelationGetDescr(relation), &TTSOpsVirtual);
+	modify->sink = cq_reader_routine(modify->stream)->sink_open(&config);
+	result->ri_FdwState = modify;
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+begin_foreign_modify(ModifyTableState *node, ResultRelInfo *result, List *fdw_private, int subplan, int eflags)
+{
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		begin_insert(result, node->ps.state);
+}
+
+static void
+begin_foreign_insert(ModifyTableState *node, ResultRelInfo *result)
+{
+	begin_insert(result, node->ps.state);
+}
+
+static void
+end_insert(EState *estate, ResultRelInfo *result)
+{
+	ModifyState *modify = result->ri_FdwState;
+
+	if (modify == NULL)
+		return;
+	result->ri_FdwState = NULL;
+	cq_reader_routine(modify->stream)->sink_close(modify->sink);
+	MemoryContextDelete(modify->batch_context);
+}
+
+static const char *
+choose_topic(const CqStream *stream, Datum value)
+{
+	char	   *topic = TextDatumGetCString(value);
+	ListCell   *cell;
+
+	foreach(cell, stream->topics)
+	{
+		if (strcmp(lfirst(cell), topic) == 0)
+			return lfirst(cell);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("topic \"%s\" is not one of stream %s", topic, stream->name)));
+}
+
+/* A key's bytes: of text, in UTF-8. */
+static void
+set_key(CqMessage *message, Datum value, Oid type)
+{
+	struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+
+	message->key = VARDATA_ANY(packed);
+	message->key_length = VARSIZE_ANY_EXHDR(packed);
+	if (type == TEXTOID)
+	{
+		char	   *text = pg_server_to_any(message->key, message->key_length, PG_UTF8);
+
+		if (text != message->key)
+			message->key_length = strlen(text);
+		message->key = text;
+	}
+}
+
+static void
+set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Datum value, CqOutgoing *row)
+{
+	switch (column->origin)
+	{
+		case CQ_COLUMN_VALUE:
+			break;
+		case CQ_COLUMN_TOPIC:
+			if (stream->kind == CQ_STREAM_KAFKA)
+				row->topic = choose_topic(stream, value);
+			break;
+		case CQ_COLUMN_PARTITION:
+			row->partition = DatumGetInt32(value);
+			break;
+		case CQ_COLUMN_OFFSET:
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("cannot insert a value into column \"%s\"", column->name),
+					 errdetail("The offset of a message is given by where it is written to.")));
+			break;
+		case CQ_COLUMN_TIMESTAMP:
+			row->message.timestamp = DatumGetTimestampTz(value);
+			break;
+		case CQ_COLUMN_KEY:
+			set_key(&row->message, value, type);
+			break;
+		case CQ_COLUMN_HEADERS:
+			row->headers = value;
+			row->has_headers = true;
+			break;
+	}
+}
+
+/* Does a row stand for a message without a value, as it would be read? */
+static bool
+is_tombstone(const CqStream *stream, const TupleTableSlot *slot)
+{
+	if (stream->tombstone != CQ_TOMBSTONE_ROW)
+		return false;
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !slot->tts_isnull[stream->columns[i].attno - 1])
+			return false;
+	}
+	return true;
+}
+
+static void
+set_value(ModifyState *modify, const TupleTableSlot *slot, CqMessage *message)
+{
+	StringInfo	encoded = &modify->encoded;
+	char	   *value;
+
+	if (is_tombstone(modify->stream, slot))
+		return;
+	resetStringInfo(encoded);
+	modify->format->encode(modify->encoder, slot->tts_values, slot->tts_isnull, encoded);
+	value = palloc(encoded->len + 1);
+	memcpy(value, encoded->data, encoded->len);
+	message->value = value;
+	message->value_length = encoded->len;
+}
+
+/* In the batch's context, which is current. */
+static void
+fill_outgoing(ModifyState *modify, TupleTableSlot *slot, CqOutgoing *row)
+{
+	const CqStream *stream = modify->stream;
+
+	memset(row, 0, sizeof(CqOutgoing));
+	row->partition = -1;
+	row->message.offset = -1;
+	row->message.timestamp = DT_NOBEGIN;
+	slot_getallattrs(slot);
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		int			index = stream->columns[i].attno - 1;
+
+		if (stream->columns[i].origin != CQ_COLUMN_VALUE && !slot->tts_isnull[index])
+			set_metadata(stream, &stream->columns[i], TupleDescAttr(slot->tts_tupleDescriptor, index)->atttypid,
+						 slot->tts_values[index], row);
+	}
+	if (stream->kind == CQ_STREAM_LOG && row->partition > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stream %s has no partition %d", stream->name, row->partition),
+				 errdetail("A stream that is kept in the database has partition 0 alone.")));
+	if (list_length(stream->topics) > 1 && row->topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("stream %s has several topics, and the row does not say which", stream->name),
+				 errhint("A column with the option metadata 'topic' says it.")));
+	set_value(modify, slot, &row->message);
+}
+
+/* The row with its place, so far as that is known. */
+static TupleTableSlot *
+complete_row(ModifyState *modify, TupleTableSlot *slot, const CqOutgoing *row)
+{
+	const CqStream *stream = modify->stream;
+	TupleTableSlot *returned = modify->returned;
+
+	ExecCopySlot(returned, slot);
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		int			index = stream->columns[i].attno - 1;
+
+		if (row->message.offset < 0 ||
+			(stream->columns[i].origin != CQ_COLUMN_OFFSET && stream->columns[i].origin != CQ_COLUMN_TIMESTAMP))
+			continue;
+		returned->tts_isnull[index] = false;
+		returned->tts_values[index] = stream->columns[i].origin == CQ_COLUMN_OFFSET ?
+			Int64GetDatum(row->message.offset) : TimestampTzGetDatum(row->message.timestamp);
+	}
+	return returned;
+}
+
+static void
+append_rows(ModifyState *modify, ResultRelInfo *result, EState *estate, TupleTableSlot **slots, int nslots)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	MemoryContextReset(modify->batch_context);
+	for (int i = 0; i < nslots; i++)
+	{
+		if (RelationGetDescr(result->ri_RelationDesc)->constr != NULL)
+			ExecConstraints(result, slots[i], estate);
+		MemoryContextSwitchTo(modify->batch_context);
+		fill_outgoing(modify, slots[i], &modify->outgoing[i]);
+		MemoryContextSwitchTo(caller);
+	}
+	cq_reader_routine(modify->stream)->sink_append(modify->sink, modify->outgoing, nslots);
+}
+
+static TupleTableSlot *
+insert_row(EState *estate, ResultRelInfo *result, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	ModifyState *modify = result->ri_FdwState;
+
+	append_rows(modify, result, estate, &slot, 1);
+	return modify->returned != NULL ? complete_row(modify, slot, &modify->outgoing[0]) : slot;
+}
+
+static TupleTableSlot **
+insert_rows(EState *estate, ResultRelInfo *result, TupleTableSlot **slots, TupleTableSlot **plan_slots, int *nslots)
+{
+	append_rows(result->ri_FdwState, result, estate, slots, *nslots);
+	return slots;
+}
+
+static int
+get_batch_size(ResultRelInfo *result)
+{
+	return must_return_rows(result) ? 1 : BATCH_ROWS;
+}
+
+/* What a stream cannot do is said here, with the reason; the executor would only say that it cannot. */
+static List *
+plan_modify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan)
+{
+	const char *name = get_rel_name(planner_rt_fetch(rtindex, root)->relid);
+
+	if (plan->operation != CMD_INSERT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 plan->operation == CMD_DELETE ? errmsg("cannot delete from stream \"%s\"", name) :
+				 errmsg("cannot update stream \"%s\"", name),
+				 errdetail("Messages of a stream stay as they were written.")));
+	if (plan->onConflictAction != ONCONFLICT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot use ON CONFLICT with stream \"%s\"", name),
+				 errdetail("A stream has no keys that could be in conflict.")));
+	return NIL;
+}
+
+static int
+is_updatable(Relation relation)
+{
+	return 1 << CMD_INSERT;
+}
+
+static void
+truncate_streams(List *relations, DropBehavior behavior, bool restart_seqs)
+{
+	ListCell   *cell;
+
+	foreach(cell, relations)
+	{
+		Relation	relation = lfirst(cell);
+
+		if (cq_stream_get(RelationGetRelid(relation), InvalidOid)->kind != CQ_STREAM_LOG)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot truncate stream \"%s\"", RelationGetRelationName(relation)),
+					 errdetail("The topic's own retention says what goes from it.")));
+		cq_log_truncate(RelationGetRelid(relation));
+	}
+}
+
+void
+cq_modify_init(FdwRoutine *routine)
+{
+	routine->PlanForeignModify = plan_modify;
+	routine->BeginForeignModify = begin_foreign_modify;
+	routine->ExecForeignInsert = insert_row;
+	routine->ExecForeignBatchInsert = insert_rows;
+	routine->GetForeignModifyBatchSize = get_batch_size;
+	routine->EndForeignModify = end_insert;
+	routine->BeginForeignInsert = begin_foreign_insert;
+	routine->EndForeignInsert = end_insert;
+	routine->IsForeignRelUpdatable = is_updatable;
+	routine->ExecForeignTruncate = truncate_streams;
+}

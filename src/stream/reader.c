@@ -1,0 +1,206 @@
+/*
+ * reader.c
+ *		Reads a stream on from given positions: see reader.h.
+ *
+ * A reader's memory: its own context holds what lives as long as it does, with two children, one for the decoder and one for the batch,
+ * which is reset at each release. Arrays of columns stay, and grow only when a batch has more rows than any before.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/owner.h"
+#include "stream/reader_state.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+const CqSourceRoutine *
+cq_reader_routine(const CqStream *stream)
+{
+	return stream->kind == CQ_STREAM_LOG ? &cq_log_source : &cq_kafka_source;
+}
+
+CqSourceConfig
+cq_reader_config(const CqStream *stream, bool bounded)
+{
+	return (CqSourceConfig) {
+		.stream = stream->relid,
+		.stream_name = stream->name,
+		.topics = stream->topics,
+		.properties = stream->properties,
+		.bounded = bounded,
+	};
+}
+
+CqColumn *
+cq_reader_columns(const CqStream *stream, TupleDesc descriptor)
+{
+	CqColumn   *columns = palloc0(sizeof(CqColumn) * Max(stream->ncolumns, 1));
+
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		const CqStreamColumn *described = &stream->columns[i];
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, described->attno - 1);
+
+		columns[i].attno = described->attno;
+		columns[i].name = described->name;
+		columns[i].path = described->path;
+		columns[i].type = attribute->atttypid;
+		columns[i].typmod = attribute->atttypmod;
+		columns[i].collation = attribute->attcollation;
+		columns[i].is_not_null = attribute->attnotnull;
+	}
+	return columns;
+}
+
+static const CqFormat *
+find_format(const CqStream *stream)
+{
+	const CqFormat *format = cq_format_find(stream->format);
+
+	if (format == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("stream %s has an unknown format \"%s\"", stream->name, stream->format)));
+	return format;
+}
+
+/* In the reader's context, which is current. */
+static void
+prepare_columns(CqReader *reader)
+{
+	Relation	relation = table_open(reader->stream->relid, AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	CqBatch    *batch = &reader->batch;
+
+	reader->columns = cq_reader_columns(reader->stream, descriptor);
+	batch->natts = descriptor->natts;
+	batch->values = palloc0(sizeof(Datum *) * Max(batch->natts, 1));
+	batch->nulls = palloc0(sizeof(bool *) * Max(batch->natts, 1));
+	reader->arrays = palloc0(sizeof(CqColumnArrays) * Max(batch->natts, 1));
+	table_close(relation, NoLock);
+}
+
+/* The stream's description must live as long as the reader; get makes it, in the reader's context. */
+static CqReader *
+open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions, int npositions, bool bounded)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	CqReader   *reader = palloc0(sizeof(CqReader));
+	CqSourceConfig config = cq_reader_config(stream, bounded);
+
+	reader->context = context;
+	reader->stream = stream;
+	reader->format = find_format(stream);
+	reader->routine = cq_reader_routine(stream);
+	reader->decoder_context = AllocSetContextCreate(context, "pg_cq decoder", ALLOCSET_DEFAULT_SIZES);
+	reader->batch.reader = reader;
+	reader->batch.context = AllocSetContextCreate(context, "pg_cq batch", ALLOCSET_DEFAULT_SIZES);
+	prepare_columns(reader);
+	reader->source = reader->routine->open(&config, positions, npositions);
+	MemoryContextSwitchTo(caller);
+	return reader;
+}
+
+CqReader *
+cq_reader_open(Oid stream, const CqPosition *positions, int npositions)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	CqStream   *description = cq_stream_get(stream, cq_owner_of_relation(stream));
+
+	MemoryContextSwitchTo(caller);
+	return open_reader(context, description, positions, npositions, false);
+}
+
+CqReader *
+cq_reader_open_bounded(CqStream *stream, const CqPosition *positions, int npositions)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader", ALLOCSET_DEFAULT_SIZES);
+
+	return open_reader(context, stream, positions, npositions, true);
+}
+
+void
+cq_reader_close(CqReader *reader)
+{
+	cq_reader_release(reader);
+	reader->routine->close(reader->source);
+	MemoryContextDelete(reader->context);
+}
+
+CqBatch *
+cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_ms)
+{
+	CqBatch    *batch = &reader->batch;
+
+	cq_reader_release(reader);
+	if (!reader->routine->fetch(reader->source, &batch->fetch, max_messages, max_bytes, timeout_ms))
+		return NULL;
+	reader->has_batch = true;
+	batch->nrows = batch->fetch.nmessages;
+	return batch;
+}
+
+void
+cq_reader_release(CqReader *reader)
+{
+	CqBatch    *batch = &reader->batch;
+
+	if (!reader->has_batch)
+		return;
+	reader->has_batch = false;
+	reader->routine->release(reader->source, &batch->fetch);
+	MemoryContextReset(batch->context);
+	batch->nrows = 0;
+	batch->decoded = NULL;
+	batch->absent = NULL;
+	memset(&batch->bad, 0, sizeof(CqBadCells));
+}
+
+bool
+cq_reader_fetches_in_transaction(const CqReader *reader)
+{
+	return reader->routine->fetch_in_transaction;
+}
+
+bool
+cq_reader_poll_event(CqReader *reader, CqSourceEvent *event)
+{
+	return reader->routine->poll_event(reader->source, event);
+}
+
+int
+cq_reader_wakeup_fd(CqReader *reader)
+{
+	return reader->routine->wakeup_fd(reader->source);
+}
+
+void
+cq_reader_wakeup_clear(CqReader *reader)
+{
+	reader->routine->wakeup_clear(reader->source);
+}
+
+const CqStream *
+cq_reader_stream(const CqReader *reader)
+{
+	return reader->stream;
+}
+
+List *
+cq_stream_extents(Oid stream, Oid userid, int timeout_ms)
+{
+	CqStream   *description = cq_stream_get(stream, userid);
+	CqSourceConfig config = cq_reader_config(description, false);
+
+	return cq_reader_routine(description)->extents(&config, timeout_ms);
+}
+
+void
+cq_stream_seek_time(Oid stream, Oid userid, TimestampTz time, CqPosition *positions, int npositions, int timeout_ms)
+{
+	CqStream   *description = cq_stream_get(stream, userid);
+	CqSourceConfig config = cq_reader_config(description, false);
+
+	cq_reader_routine(description)->seek_time(&config, time, positions, npositions, timeout_ms);
+}
