@@ -149,7 +149,7 @@ set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, in
 static inline void
 decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
 {
-	const CqJsonToken *tokens = cq_json_shape_tokens(decoder->shape);
+	const CqJsonToken *tokens = decoder->shape->tokens;
 
 	for (int i = 0; i < decoder->ntargets; i++)
 	{

@@ -131,8 +131,8 @@ cq_json_infer(const CqMessage *messages, int nmessages)
 			if (messages[i].value == NULL ||
 				!cq_json_walk(shape, parser, messages[i].value, messages[i].value_length, &fault))
 				continue;
-			ntypes = Min(cq_json_shape_size(shape), MaxHeapAttributeNumber);
-			tokens = cq_json_shape_tokens(shape);
+			ntypes = Min(shape->ntokens, MaxHeapAttributeNumber);
+			tokens = shape->tokens;
 			for (int j = 0; j < ntypes; j++)
 				types[j] = common_type(types[j], type_of(&tokens[j]));
 		}
@@ -144,7 +144,7 @@ cq_json_infer(const CqMessage *messages, int nmessages)
 	PG_END_TRY();
 
 	for (int i = 0; i < ntypes; i++)
-		if (*cq_json_shape_name(shape, i) != '\0')	/* no column can have that name */
-			columns = lappend(columns, make_column(cq_json_shape_name(shape, i), list_length(columns) + 1, types[i]));
+		if (*shape->owners[i]->name != '\0')	/* no column can have that name */
+			columns = lappend(columns, make_column(shape->owners[i]->name, list_length(columns) + 1, types[i]));
 	return columns;
 }

@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "common/base64.h"
 #include "common/compat.h"
+#include "format/json_parser.h"
 #include "format/json_time.h"
 #include "format/json_value.h"
 #include "format/json_value_private.h"
@@ -279,7 +280,7 @@ copy_text(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *are
 
 	*length = token->length;
 	if (token->kind == CQ_JSON_STRING && token->is_escaped)
-		*length = cq_json_unescape(token->text, token->length, VARDATA(result), &reason);
+		*length = cq_json_token_unescape(token->text, token->length, VARDATA(result), &reason);
 	else
 		memcpy(VARDATA(result), token->text, token->length);
 	if (*length < 0 || (!converter->takes_utf8 && !is_ascii(VARDATA(result), *length)))

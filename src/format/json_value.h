@@ -18,7 +18,7 @@
 
 #include "postgres.h"
 
-#include "format/json_walk.h"
+#include "format/json_token.h"
 
 /* By-reference values of a batch, a large piece of memory at a time. All zeros to begin with. */
 typedef struct CqJsonArena

@@ -95,7 +95,7 @@ server_text(const CqJsonConverter *converter, const CqJsonToken *token)
 	}
 	else if (token->kind == CQ_JSON_STRING && token->is_escaped)
 	{
-		length = cq_json_unescape(token->text, token->length, text, &reason);
+		length = cq_json_token_unescape(token->text, token->length, text, &reason);
 		if (length < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
@@ -251,7 +251,7 @@ collect(CqJsonConverter *converter, const CqJsonToken *array, int level, CqJsonA
 	int			count = 0;
 
 	elements->deepest = Max(elements->deepest, level);
-	while (cq_json_array_next(array, &place, &token))
+	while (cq_json_token_next_element(array, &place, &token))
 	{
 		Datum		value = (Datum) 0;
 		bool		is_null = token.kind == CQ_JSON_NULL;

@@ -20,6 +20,6 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
 CREATE FUNCTION json_infer(messages bytea[], OUT name text, OUT type regtype) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
 
--- Decodes each line of a server's file rounds times; nanoseconds a message.
+-- Decodes each line of a server's file rounds times; CPU nanoseconds a message.
 CREATE FUNCTION json_bench(target regclass, file text, rounds int) RETURNS float8
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
