@@ -66,8 +66,22 @@ table_columns(Oid relid, int *ncolumns)
 }
 
 /*
- * Each message is copied to a piece of memory of just its length, so that valgrind sees a byte read too far.
+ * A copy that ends where the memory ends, so that valgrind sees a byte read too far. Freed with the current context.
  */
+static char *
+exact_copy(const char *bytes, Size length)
+{
+	char	   *copy = malloc(Max(length, 1));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	if (copy == NULL)
+		elog(ERROR, "out of memory");
+	callback->func = free;
+	callback->arg = copy;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return memcpy(copy, bytes, length);
+}
+
 static CqMessage *
 array_messages(ArrayType *array, int *nmessages)
 {
@@ -85,8 +99,7 @@ array_messages(ArrayType *array, int *nmessages)
 			continue;
 		message = DatumGetByteaPP(elements[i]);
 		messages[i].value_length = VARSIZE_ANY_EXHDR(message);
-		messages[i].value = memcpy(palloc_extended(Max(messages[i].value_length, 1), MCXT_ALLOC_HUGE), VARDATA_ANY(message),
-								   messages[i].value_length);
+		messages[i].value = exact_copy(VARDATA_ANY(message), messages[i].value_length);
 	}
 	return messages;
 }
