@@ -1,6 +1,9 @@
 /*
  * identity.c
- *		The one row of _cq.identity: see identity.h.
+ *		Whose the catalog is: see identity.h.
+ *
+ * _cq.identity has one row. A dump that is restored into a database that had views of its own brings a second one, and
+ * then that counts: better to stand still than to do another's work again.
  */
 #include "postgres.h"
 
@@ -28,7 +31,7 @@ enum
 	IDENTITY_NATTS = IDENTITY_PREFIX
 };
 
-/* The row, open for reading or writing. */
+/* The row that counts, open for reading or writing. */
 typedef struct Identity
 {
 	Relation	relation;		/* NULL: no such table */
@@ -38,20 +41,32 @@ typedef struct Identity
 } Identity;
 
 static bool
+is_own(const Identity *identity)
+{
+	return DatumGetInt64(identity->values[IDENTITY_SYSTEM_IDENTIFIER - 1]) == (int64) GetSystemIdentifier() &&
+		DatumGetObjectId(identity->values[IDENTITY_DATABASE_ID - 1]) == MyDatabaseId;
+}
+
+static bool
 open_identity(Identity *identity, LOCKMODE lockmode)
 {
 	Oid			schema = get_namespace_oid("_cq", true);
 	Oid			relid = OidIsValid(schema) ? get_relname_relid("identity", schema) : InvalidOid;
 	bool		nulls[IDENTITY_NATTS];
+	HeapTuple	tuple;
 
 	memset(identity, 0, sizeof(Identity));
 	if (!OidIsValid(relid))
 		return false;
 	identity->relation = table_open(relid, lockmode);
 	identity->scan = systable_beginscan(identity->relation, InvalidOid, false, NULL, 0, NULL);
-	identity->tuple = systable_getnext(identity->scan);
-	if (HeapTupleIsValid(identity->tuple))
+	while (HeapTupleIsValid(tuple = systable_getnext(identity->scan)))
+	{
+		identity->tuple = heap_copytuple(tuple);
 		heap_deform_tuple(identity->tuple, RelationGetDescr(identity->relation), identity->values, nulls);
+		if (!is_own(identity))
+			break;
+	}
 	return true;
 }
 
@@ -63,13 +78,6 @@ close_identity(Identity *identity)
 		return;
 	systable_endscan(identity->scan);
 	table_close(identity->relation, NoLock);
-}
-
-static bool
-is_own(const Identity *identity)
-{
-	return DatumGetInt64(identity->values[IDENTITY_SYSTEM_IDENTIFIER - 1]) == (int64) GetSystemIdentifier() &&
-		DatumGetObjectId(identity->values[IDENTITY_DATABASE_ID - 1]) == MyDatabaseId;
 }
 
 static char *
@@ -135,6 +143,17 @@ cq_identity_claim(void)
 		insert_own_row();
 }
 
+static void
+delete_rows(Relation relation)
+{
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		CatalogTupleDelete(relation, &tuple->t_self);
+	systable_endscan(scan);
+}
+
 void
 cq_identity_take(bool keep_prefix)
 {
@@ -145,9 +164,9 @@ cq_identity_take(bool keep_prefix)
 	if (identity.tuple != NULL && !is_own(&identity))
 	{
 		char	   *prefix = keep_prefix ? TextDatumGetCString(identity.values[IDENTITY_PREFIX - 1]) : own_prefix();
-		HeapTuple	row = own_row(&identity, prefix);
 
-		CatalogTupleUpdate(identity.relation, &identity.tuple->t_self, row);
+		delete_rows(identity.relation);
+		CatalogTupleInsert(identity.relation, own_row(&identity, prefix));
 	}
 	close_identity(&identity);
 }
