@@ -1,7 +1,7 @@
 -- Broken and hostile bytes: what the server's type json refuses is refused here, what it takes is taken, and nothing else happens.
 SET TimeZone = 'UTC';
 SET extra_float_digits = 1;
-CREATE TABLE nothing ();
+CREATE TABLE no_fields ();
 CREATE TABLE fields (auction bigint, price numeric(10,2), channel varchar(10), "dateTime" timestamptz, extra text, tags text[], "nested.a" int, nested jsonb, ok boolean);
 CREATE TABLE seeds (seed bytea);
 INSERT INTO seeds VALUES
@@ -13,7 +13,7 @@ INSERT INTO seeds VALUES
 CREATE FUNCTION judge(messages bytea[], OUT messages bigint, OUT bad bigint, OUT differ bigint, OUT differ_by_columns bigint) LANGUAGE sql AS $$
     SELECT count(*), count(*) FILTER (WHERE n.bad <> '{}'), count(*) FILTER (WHERE (n.bad = '{}') <> json_is_object(m)),
            count(*) FILTER (WHERE (n.bad = '{}') <> ((f.bad[1] LIKE '0 %') IS NOT TRUE))
-    FROM json_decode('nothing', messages) AS n JOIN json_decode('fields', messages) AS f USING (message)
+    FROM json_decode('no_fields', messages) AS n JOIN json_decode('fields', messages) AS f USING (message)
          JOIN unnest(messages) WITH ORDINALITY AS u(m, message) USING (message)
 $$;
 
