@@ -55,7 +55,7 @@ CREATE OR REPLACE CONTINUOUS VIEW v AS SELECT k FROM s;
 CREATE OR REPLACE CONTINUOUS VIEW v AS SELECT id, k FROM s;
 DROP FOREIGN TABLE s;
 ALTER FOREIGN TABLE s DROP COLUMN k;
-DROP TABLE _cq.v_state;
+DROP TABLE _cq.v_state1;
 ALTER CONTINUOUS VIEW v SET (start = 'latest');
 ALTER CONTINUOUS VIEW v SET (on_error = 'pause', retention = '1 day');
 SELECT on_error, retention FROM _cq.view;
