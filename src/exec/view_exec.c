@@ -23,6 +23,11 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+/* The sizes of batches that the two plans are made for, and the size from which on the plan for large ones is taken. */
+#define SMALL_BATCH 100
+#define LARGE_BATCH 100000
+#define LARGE_FROM 3000
+
 static HTAB *views = NULL;		/* Oid → CqViewExec */
 
 static void
@@ -199,6 +204,24 @@ prepare_cache(CqViewExec *exec)
 	table_close(state, NoLock);
 }
 
+static PlannedStmt *
+plan_for(const CqViewPlan *plan, double nrows)
+{
+	PlannedStmt *volatile planned = NULL;
+
+	cq_batch_expected_rows = nrows;
+	PG_TRY();
+	{
+		planned = cq_partial_plan(plan);
+	}
+	PG_FINALLY();
+	{
+		cq_batch_expected_rows = 0;
+	}
+	PG_END_TRY();
+	return planned;
+}
+
 static void
 prepare_plan(CqViewExec *exec)
 {
@@ -207,9 +230,11 @@ prepare_plan(CqViewExec *exec)
 
 	enter_identity(&identity, exec);
 	cq_reject_raise(cq_plan_view(query, &exec->plan), NULL);
-	exec->planned = cq_partial_plan(exec->plan);
+	exec->planned = plan_for(exec->plan, LARGE_BATCH);
+	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
 	leave_identity(&identity);
-	exec->needed = cq_batch_needed_columns(exec->planned, exec->plan->stream);
+	exec->needed = bms_union(cq_batch_needed_columns(exec->planned, exec->plan->stream),
+							 cq_batch_needed_columns(exec->planned_small, exec->plan->stream));
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		exec->layout = cq_merge_layout(exec->plan);
@@ -290,7 +315,7 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	PushActiveSnapshot(GetTransactionSnapshot());
 	enter_identity(&identity, exec);
 	cq_batch_bind(&binding);
-	query = CreateQueryDesc(exec->planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
+	query = CreateQueryDesc(end - first < LARGE_FROM ? exec->planned_small : exec->planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
 	ExecutorStart(query, 0);
 	cq_compat_executor_run(query);
 	ExecutorFinish(query);

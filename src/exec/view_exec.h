@@ -20,7 +20,8 @@ typedef struct CqViewExec
 	CqView	   *row;			/* as in the catalog */
 	Oid			owner;
 	CqViewPlan *plan;
-	PlannedStmt *planned;
+	PlannedStmt *planned;		/* for large batches */
+	PlannedStmt *planned_small; /* for small ones: joins look rows up instead of reading whole tables */
 	Bitmapset  *needed;			/* the stream's columns that the plan reads */
 	CqGroupLayout *layout;		/* for groups */
 	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */

@@ -51,6 +51,12 @@ extern void cq_batch_bind(const CqBinding *binding);
 extern void cq_batch_unbind(void);	/* also safe when nothing is bound, as on the error path */
 
 /*
+ * How many rows the planner is to expect of any stream, while exec plans for batches of about that size; 0: as ANALYZE says. To be
+ * set back also on error.
+ */
+extern double cq_batch_expected_rows;
+
+/*
  * The attribute numbers that the foreign scans of stream in a planned statement need decoded. The scan finds them in its
  * own plan node; this is for exec, which decodes once for several plans.
  */

@@ -26,10 +26,14 @@
 #define MESSAGE_COST 20
 #define STARTUP_COST 100
 
+double		cq_batch_expected_rows = 0;
+
 static void
 get_relation_size(PlannerInfo *root, RelOptInfo *relation, Oid relid)
 {
-	if (relation->tuples <= 0)
+	if (cq_batch_expected_rows > 0)
+		relation->tuples = cq_batch_expected_rows;
+	else if (relation->tuples <= 0)
 		relation->tuples = DEFAULT_ROWS;
 	set_baserel_size_estimates(root, relation);
 }
