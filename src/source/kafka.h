@@ -21,6 +21,7 @@ typedef enum CqKafkaRole
 
 #define CQ_KAFKA_TEXT_LENGTH 512
 #define CQ_KAFKA_LOG_LINES 16
+#define CQ_KAFKA_TROUBLES 16
 
 /*
  * What librdkafka's callbacks leave behind. They run on the main thread, while it polls, but within librdkafka's
@@ -32,6 +33,12 @@ typedef struct CqKafkaNotes
 	bool		has_failed;		/* and will not succeed by trying again; failure says why */
 	char		last_error[CQ_KAFKA_TEXT_LENGTH];
 	char		failure[CQ_KAFKA_TEXT_LENGTH];
+	int			ntroubles;		/* with partitions, since last looked at */
+	struct
+	{
+		rd_kafka_resp_err_t error;
+		char		text[CQ_KAFKA_TEXT_LENGTH]; /* begins with "topic [partition]:" */
+	}			troubles[CQ_KAFKA_TROUBLES];
 	int			npartitions;	/* of all topics, in librdkafka's cache; -1 not known yet */
 	int			nlines;			/* of log, since last written out */
 	int			nlost;			/* log lines that found no room */
@@ -48,6 +55,7 @@ typedef struct CqKafkaClient
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;	/* the main queue: messages, errors, logs, statistics */
 	char	   *stream_name;	/* for messages */
+	bool		is_lasting;		/* a worker's, not a statement's */
 	CqKafkaNotes notes;
 	void		(*let_go) (void *owner);	/* destroys what hangs on rk, before it is destroyed; or NULL */
 	void	   *owner;
@@ -76,10 +84,12 @@ extern void cq_kafka_client_raise_down(const CqKafkaClient *client) pg_attribute
 extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions);
 extern bool cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
 extern void cq_kafka_consumer_release(CqSource *source, CqFetch *fetch);
-extern bool cq_kafka_consumer_poll_event(CqSource *source, CqSourceEvent *event);
 extern int	cq_kafka_consumer_wakeup_fd(CqSource *source);
 extern void cq_kafka_consumer_wakeup_clear(CqSource *source);
 extern void cq_kafka_consumer_close(CqSource *source);
+
+/* kafka_event.c */
+extern bool cq_kafka_event_poll(CqSource *source, CqSourceEvent *event);
 
 /* kafka_extent.c */
 extern bool cq_kafka_extent_of_partition(rd_kafka_t *rk, const char *topic, int32 partition, int timeout_ms,

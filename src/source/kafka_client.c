@@ -65,6 +65,18 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 			notes->has_failed = true;
 			strlcpy(notes->failure, reason, sizeof(notes->failure));
 			break;
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+			/* Said again as long as it is so: one that finds no room is not lost. */
+			if (notes->ntroubles < CQ_KAFKA_TROUBLES)
+			{
+				notes->troubles[notes->ntroubles].error = error;
+				strlcpy(notes->troubles[notes->ntroubles++].text, reason, CQ_KAFKA_TEXT_LENGTH);
+			}
+			break;
 		default:
 			strlcpy(notes->last_error, reason, sizeof(notes->last_error));
 	}
@@ -138,6 +150,7 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 	char		reason[CQ_KAFKA_TEXT_LENGTH];
 
 	client->stream_name = MemoryContextStrdup(context, config->stream_name);
+	client->is_lasting = role == CQ_KAFKA_READER && !config->bounded;
 	client->notes.npartitions = -1;
 	client->log_budget = LOG_BUDGET;
 	client->log_time = GetCurrentTimestamp();
@@ -202,7 +215,10 @@ may_log(CqKafkaClient *client)
 	return true;
 }
 
-/* Writes what librdkafka had to say to the server's log, within the budget; its chatter goes by log_min_messages. */
+/*
+ * Writes what librdkafka had to say to the server's log: a worker's within the budget. Its chatter, and what a statement's
+ * error will say anyhow, go by log_min_messages.
+ */
 void
 cq_kafka_client_write_log(CqKafkaClient *client)
 {
@@ -212,7 +228,7 @@ cq_kafka_client_write_log(CqKafkaClient *client)
 	{
 		const char *text = notes->lines[i].text;
 
-		if (notes->lines[i].level > LOG_NOTICE)
+		if (!client->is_lasting || notes->lines[i].level > LOG_WARNING)
 			ereport(DEBUG1, (errmsg_internal("Kafka client of stream %s: %s", client->stream_name, text)));
 		else if (!may_log(client))
 			client->nsuppressed++;

@@ -26,6 +26,8 @@ static const Setting common_defaults[] = {
 	{"socket.keepalive.enable", "true"},
 	/* How soon a new partition is seen. */
 	{"topic.metadata.refresh.interval.ms", "10000"},
+	/* How long a topic that no broker knows may yet be one that was just made. */
+	{"topic.metadata.propagation.max.ms", "5000"},
 };
 
 /*

@@ -22,92 +22,22 @@
 
 #include "common/compat.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
-#include "source/kafka.h"
+#include "source/kafka_consumer.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* Messages taken from librdkafka at a time. */
-#define CHUNK_SIZE 1000
-
 /* librdkafka before 2.2 sleeps up to a second once its queue was full: see nudge. */
 #define NUDGE_INTERVAL_US 10000
 #define BACKOFF_PROPERTY_VERSION 0x02020000
-
-/* How long to ask for the oldest offset of a partition with a gap, and when to ask again. */
-#define GAP_TIMEOUT_MS 1000
-#define GAP_RETRY_US (5 * USECS_PER_SEC)
-
-typedef struct Partition
-{
-	const char *topic;
-	int32		partition;
-	int64		next;
-	int			slice;			/* in the present fetch, or -1 */
-	bool		is_stopped;		/* until opened again */
-	bool		is_at_end;		/* nothing came since end-of-partition */
-	bool		has_gap;		/* to be reported, once it is known where the partition begins */
-	bool		has_failed;		/* was reported, and nothing came since */
-	TimestampTz gap_asked;		/* when the broker was last asked */
-} Partition;
-
-typedef struct Topic
-{
-	char	   *name;
-	rd_kafka_topic_t *handle;
-	Partition **partitions;		/* by number; NULL where it is not read */
-	int			npartitions;
-} Topic;
-
-typedef struct Consumer
-{
-	CqSource	source;
-	MemoryContext context;
-	CqKafkaClient *client;
-	Oid			stream;
-	bool		is_bounded;
-	Topic	   *topics;
-	int			ntopics;
-	Partition  *partitions;
-	int			npartitions;
-	Partition  *last;			/* of the last message: they come in runs */
-	rd_kafka_topic_t *last_handle;
-
-	CqMessage  *messages;		/* lent to the caller: nmessages of them */
-	int			capacity;
-	int			nmessages;
-	CqSlice    *slices;
-	int			nslices;
-	rd_kafka_message_t *chunk[CHUNK_SIZE];	/* taken from librdkafka, and not yet looked at */
-	int			chunk_next;
-	int			chunk_end;
-
-	int			wakeup[2];		/* a pipe: to read from, to write to; -1 when closed */
-	WaitEventSet *wait;
-	List	   *events;			/* of CqSourceEvent *, in context */
-	bool		was_down;		/* as last reported */
-	bool		had_failed;
-	int			npartitions_seen;	/* notes.npartitions as last looked at */
-	TimestampTz nudged;
-} Consumer;
-
-/* How many partitions the topics of a stream had when last seen in this process: survives closing and opening again. */
-typedef struct KnownPartitions
-{
-	Oid			stream;
-	int			npartitions;
-} KnownPartitions;
-
-static HTAB *known_partitions = NULL;
 
 /* ---- opening and closing ---- */
 
 static void
 let_go(void *owner)
 {
-	Consumer   *consumer = owner;
+	CqKafkaConsumer *consumer = owner;
 
 	for (int i = 0; i < consumer->nmessages; i++)
 		rd_kafka_message_destroy(consumer->messages[i].origin);
@@ -132,7 +62,7 @@ let_go(void *owner)
 }
 
 static void
-open_wakeup(Consumer *consumer)
+open_wakeup(CqKafkaConsumer *consumer)
 {
 	if (pipe(consumer->wakeup) < 0)
 	{
@@ -154,8 +84,8 @@ open_wakeup(Consumer *consumer)
 	rd_kafka_queue_io_event_enable(consumer->client->queue, consumer->wakeup[1], "", 1);
 }
 
-static Topic *
-find_topic(Consumer *consumer, const char *name)
+static CqKafkaTopic *
+find_topic(CqKafkaConsumer *consumer, const char *name)
 {
 	for (int i = 0; i < consumer->ntopics; i++)
 		if (strcmp(consumer->topics[i].name, name) == 0)
@@ -164,9 +94,9 @@ find_topic(Consumer *consumer, const char *name)
 }
 
 static void
-open_topic(Consumer *consumer, const char *name)
+open_topic(CqKafkaConsumer *consumer, const char *name)
 {
-	Topic	   *topic = &consumer->topics[consumer->ntopics];
+	CqKafkaTopic *topic = &consumer->topics[consumer->ntopics];
 
 	topic->name = pstrdup(name);
 	topic->handle = rd_kafka_topic_new(consumer->client->rk, name, NULL);
@@ -183,17 +113,17 @@ open_topic(Consumer *consumer, const char *name)
 
 /* Topics without a position are opened as well: their partitions may come. */
 static void
-open_topics(Consumer *consumer, const CqSourceConfig *config, const CqPosition *positions, int npositions)
+open_topics(CqKafkaConsumer *consumer, const CqSourceConfig *config, const CqPosition *positions, int npositions)
 {
 	ListCell   *cell;
 
-	consumer->topics = palloc0(sizeof(Topic) * Max(list_length(config->topics) + npositions, 1));
+	consumer->topics = palloc0(sizeof(CqKafkaTopic) * Max(list_length(config->topics) + npositions, 1));
 	foreach(cell, config->topics)
 		if (find_topic(consumer, lfirst(cell)) == NULL)
 			open_topic(consumer, lfirst(cell));
 	for (int i = 0; i < npositions; i++)
 	{
-		Topic	   *topic = find_topic(consumer, positions[i].topic);
+		CqKafkaTopic *topic = find_topic(consumer, positions[i].topic);
 
 		if (topic == NULL)
 		{
@@ -203,13 +133,13 @@ open_topics(Consumer *consumer, const CqSourceConfig *config, const CqPosition *
 		topic->npartitions = Max(topic->npartitions, positions[i].partition + 1);
 	}
 	for (int i = 0; i < consumer->ntopics; i++)
-		consumer->topics[i].partitions = palloc0(sizeof(Partition *) * Max(consumer->topics[i].npartitions, 1));
+		consumer->topics[i].partitions = palloc0(sizeof(CqKafkaPartition *) * Max(consumer->topics[i].npartitions, 1));
 }
 
 static void
-start_partition(Consumer *consumer, Partition *partition, const CqPosition *position)
+start_partition(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const CqPosition *position)
 {
-	Topic	   *topic = find_topic(consumer, position->topic);
+	CqKafkaTopic *topic = find_topic(consumer, position->topic);
 
 	partition->topic = topic->name;
 	partition->partition = position->partition;
@@ -234,7 +164,7 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cq kafka consumer", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Consumer   *consumer = palloc0(sizeof(Consumer));
+	CqKafkaConsumer *consumer = palloc0(sizeof(CqKafkaConsumer));
 
 	consumer->source.routine = &cq_kafka_source;
 	consumer->context = context;
@@ -242,7 +172,7 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 	consumer->is_bounded = config->bounded;
 	consumer->npartitions_seen = -1;
 	consumer->wakeup[0] = consumer->wakeup[1] = -1;
-	consumer->partitions = palloc0(sizeof(Partition) * Max(npositions, 1));
+	consumer->partitions = palloc0(sizeof(CqKafkaPartition) * Max(npositions, 1));
 	consumer->slices = palloc(sizeof(CqSlice) * Max(npositions, 1));
 	consumer->npartitions = npositions;
 
@@ -261,103 +191,16 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 void
 cq_kafka_consumer_close(CqSource *source)
 {
-	Consumer   *consumer = (Consumer *) source;
+	CqKafkaConsumer *consumer = (CqKafkaConsumer *) source;
 
 	cq_kafka_client_close(consumer->client);
 	MemoryContextDelete(consumer->context);
 }
 
-/* ---- what went wrong ---- */
-
-static void
-add_event(Consumer *consumer, CqSourceEventKind kind, const Partition *partition, const char *text)
-{
-	MemoryContext old = MemoryContextSwitchTo(consumer->context);
-	CqSourceEvent *event = palloc0(sizeof(CqSourceEvent));
-
-	event->kind = kind;
-	event->topic = partition ? partition->topic : NULL;
-	event->partition = partition ? partition->partition : -1;
-	event->text = text ? pstrdup(text) : NULL;
-	consumer->events = lappend(consumer->events, event);
-	MemoryContextSwitchTo(old);
-}
-
-/*
- * After these librdkafka may go on behind something it could not read, or never will: the partition has to stop for
- * nothing to be lost. After others it tries again by itself.
- */
-static bool
-stops_partition(rd_kafka_resp_err_t error)
-{
-	switch (error)
-	{
-		case RD_KAFKA_RESP_ERR__BAD_MSG:
-		case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-		case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
-		case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
-		case RD_KAFKA_RESP_ERR_INVALID_MSG:
-		case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
-		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* What a person has to look at, though librdkafka goes on trying. */
-static bool
-is_lasting(rd_kafka_resp_err_t error)
-{
-	switch (error)
-	{
-		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-			return true;
-		default:
-			return false;
-	}
-}
-
-static void
-take_gap(Consumer *consumer, Partition *partition)
-{
-	if (consumer->is_bounded)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-				 errmsg("topic \"%s\" partition %d has no offset %lld (any more)",
-						partition->topic, partition->partition, (long long) partition->next)));
-	partition->is_stopped = true;
-	partition->has_gap = true;
-}
-
-static void
-take_failure(Consumer *consumer, Partition *partition, const rd_kafka_message_t *message)
-{
-	StringInfoData text;
-
-	if (consumer->is_bounded)
-		ereport(ERROR,
-				(errcode(cq_kafka_client_sqlstate(message->err)),
-				 errmsg("could not read topic \"%s\" partition %d: %s",
-						partition->topic, partition->partition, rd_kafka_message_errstr(message))));
-	if (stops_partition(message->err))
-		partition->is_stopped = true;
-	if (partition->has_failed)
-		return;
-	partition->has_failed = true;
-	initStringInfo(&text);
-	appendStringInfo(&text, "topic \"%s\" partition %d from offset %lld: %s", partition->topic,
-					 partition->partition, (long long) partition->next, rd_kafka_message_errstr(message));
-	add_event(consumer, CQ_SOURCE_FAILED, partition, text.data);
-	pfree(text.data);
-}
+/* ---- taking messages ---- */
 
 static CqSlice *
-move(Consumer *consumer, Partition *partition, int64 next)
+move(CqKafkaConsumer *consumer, CqKafkaPartition *partition, int64 next)
 {
 	CqSlice    *slice;
 
@@ -377,29 +220,25 @@ move(Consumer *consumer, Partition *partition, int64 next)
 
 /* A "message" that only carries an error or the end of a partition. */
 static void
-take_error(Consumer *consumer, Partition *partition, const rd_kafka_message_t *message)
+take_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const rd_kafka_message_t *message)
 {
 	if (partition == NULL || partition->is_stopped)
 		return;
-	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+	if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 	{
-		partition->is_at_end = true;
-		partition->has_failed = false;
-		if (message->offset > partition->next)
-			move(consumer, partition, message->offset);
+		cq_kafka_event_note_error(consumer, partition, message->err, rd_kafka_message_errstr(message));
+		return;
 	}
-	else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		take_gap(consumer, partition);
-	else if (stops_partition(message->err) || is_lasting(message->err))
-		take_failure(consumer, partition, message);
+	partition->is_at_end = true;
+	cq_kafka_event_note_progress(consumer, partition);
+	if (message->offset > partition->next)
+		move(consumer, partition, message->offset);
 }
 
-/* ---- taking messages ---- */
-
-static Partition *
-find_partition(Consumer *consumer, const rd_kafka_message_t *message)
+static CqKafkaPartition *
+find_partition(CqKafkaConsumer *consumer, const rd_kafka_message_t *message)
 {
-	Topic	   *topic = NULL;
+	CqKafkaTopic *topic = NULL;
 
 	if (message->rkt == NULL)
 		return NULL;
@@ -421,11 +260,11 @@ find_partition(Consumer *consumer, const rd_kafka_message_t *message)
 
 /* Makes room for another chunk in messages. */
 static void
-reserve(Consumer *consumer)
+reserve(CqKafkaConsumer *consumer)
 {
-	if (consumer->capacity >= consumer->nmessages + CHUNK_SIZE)
+	if (consumer->capacity >= consumer->nmessages + CQ_KAFKA_CHUNK_SIZE)
 		return;
-	consumer->capacity = Max(consumer->capacity * 2, CHUNK_SIZE);
+	consumer->capacity = Max(consumer->capacity * 2, CQ_KAFKA_CHUNK_SIZE);
 	if (consumer->messages == NULL)
 		consumer->messages = MemoryContextAllocHuge(consumer->context, sizeof(CqMessage) * (Size) consumer->capacity);
 	else
@@ -434,7 +273,7 @@ reserve(Consumer *consumer)
 
 /* True where the message is now lent to the caller. */
 static bool
-take_message(Consumer *consumer, Partition *partition, rd_kafka_message_t *message)
+take_message(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_message_t *message)
 {
 	rd_kafka_timestamp_type_t kind;
 	CqMessage  *out;
@@ -446,7 +285,7 @@ take_message(Consumer *consumer, Partition *partition, rd_kafka_message_t *messa
 	slice->nmessages++;
 	slice->nbytes += message->len + message->key_len;
 	partition->is_at_end = false;
-	partition->has_failed = false;
+	cq_kafka_event_note_progress(consumer, partition);
 
 	out = &consumer->messages[consumer->nmessages++];
 	out->value = message->payload;
@@ -462,14 +301,14 @@ take_message(Consumer *consumer, Partition *partition, rd_kafka_message_t *messa
 
 /* Takes what librdkafka has queued, within the limits. What does not fit stays in the chunk for the next time. */
 static void
-take(Consumer *consumer, int max_messages, Size max_bytes)
+take(CqKafkaConsumer *consumer, int max_messages, Size max_bytes)
 {
 	Size		nbytes = 0;
 
 	while (consumer->nmessages < max_messages && nbytes < max_bytes)
 	{
 		rd_kafka_message_t *message;
-		Partition  *partition;
+		CqKafkaPartition *partition;
 		bool		is_lent = false;
 
 		if (consumer->chunk_next == consumer->chunk_end)
@@ -478,7 +317,7 @@ take(Consumer *consumer, int max_messages, Size max_bytes)
 
 			reserve(consumer);
 			ntaken = rd_kafka_consume_batch_queue(consumer->client->queue, 0, consumer->chunk,
-												  Min(CHUNK_SIZE, max_messages - consumer->nmessages));
+												  Min(CQ_KAFKA_CHUNK_SIZE, max_messages - consumer->nmessages));
 			if (ntaken <= 0)
 				break;
 			consumer->chunk_next = 0;
@@ -506,7 +345,7 @@ take(Consumer *consumer, int max_messages, Size max_bytes)
  * reaches the end of a transaction along with its messages, not with the next end-of-partition event.
  */
 static void
-pass_control_records(Consumer *consumer)
+pass_control_records(CqKafkaConsumer *consumer)
 {
 	rd_kafka_topic_partition_list_t *list;
 	int			nslices = consumer->nslices;
@@ -521,8 +360,8 @@ pass_control_records(Consumer *consumer)
 	{
 		for (int i = 0; i < nslices; i++)
 		{
-			Topic	   *topic = find_topic(consumer, list->elems[i].topic);
-			Partition  *partition = topic->partitions[list->elems[i].partition];
+			CqKafkaTopic *topic = find_topic(consumer, list->elems[i].topic);
+			CqKafkaPartition *partition = topic->partitions[list->elems[i].partition];
 
 			if (list->elems[i].offset > partition->next && !partition->is_stopped)
 				move(consumer, partition, list->elems[i].offset);
@@ -533,7 +372,7 @@ pass_control_records(Consumer *consumer)
 
 /* The high watermark as last heard of, or -1; no request. */
 static int64
-cached_end(Consumer *consumer, const char *topic, int32 partition)
+cached_end(CqKafkaConsumer *consumer, const char *topic, int32 partition)
 {
 	int64_t		low = -1;
 	int64_t		high = -1;
@@ -550,7 +389,7 @@ cached_end(Consumer *consumer, const char *topic, int32 partition)
  * request to that broker will do. This one is the smallest that is addressed by partition; nobody waits for its answer.
  */
 static void
-nudge(Consumer *consumer)
+nudge(CqKafkaConsumer *consumer)
 {
 	rd_kafka_topic_partition_list_t *list;
 	TimestampTz now;
@@ -565,7 +404,7 @@ nudge(Consumer *consumer)
 	list = rd_kafka_topic_partition_list_new(consumer->npartitions);
 	for (int i = 0; i < consumer->npartitions; i++)
 	{
-		Partition  *partition = &consumer->partitions[i];
+		CqKafkaPartition *partition = &consumer->partitions[i];
 
 		if (!partition->is_stopped && !partition->is_at_end &&
 			cached_end(consumer, partition->topic, partition->partition) > partition->next)
@@ -578,7 +417,7 @@ nudge(Consumer *consumer)
 
 /* Waits for messages, a signal, or timeout_ms. False where there is no sense in looking again. */
 static bool
-wait_for_messages(Consumer *consumer, long timeout_ms)
+wait_for_messages(CqKafkaConsumer *consumer, long timeout_ms)
 {
 	WaitEvent	event;
 
@@ -591,21 +430,11 @@ wait_for_messages(Consumer *consumer, long timeout_ms)
 	return false;
 }
 
-/* In a statement, what a worker would wait for is an error. */
-static void
-raise_if_down(Consumer *consumer)
-{
-	const CqKafkaNotes *notes = &consumer->client->notes;
-
-	if (consumer->is_bounded && consumer->nslices == 0 && (notes->is_down || notes->has_failed))
-		cq_kafka_client_raise_down(consumer->client);
-}
-
 /* See CqSourceRoutine.fetch. A signal also resets the latch and serves interrupts, so the caller looks at its flags again. */
 bool
 cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms)
 {
-	Consumer   *consumer = (Consumer *) source;
+	CqKafkaConsumer *consumer = (CqKafkaConsumer *) source;
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 	bool		is_waiting = timeout_ms > 0;
 
@@ -621,7 +450,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 		cq_kafka_consumer_wakeup_clear(source);
 		take(consumer, Max(max_messages, 1), Max(max_bytes, 1));
 		cq_kafka_client_write_log(consumer->client);
-		raise_if_down(consumer);
+		cq_kafka_event_note_client(consumer);
 		if (consumer->nslices > 0 || !is_waiting)
 			break;
 		nudge(consumer);
@@ -647,7 +476,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 		slice->end = Max(cached_end(consumer, slice->topic, slice->partition), slice->next);
 		fetch->has_backlog |= !is_at_end && slice->end > slice->next;
 	}
-	if (fetch->has_backlog && rd_kafka_queue_length(consumer->client->queue) < CHUNK_SIZE)
+	if (fetch->has_backlog && rd_kafka_queue_length(consumer->client->queue) < CQ_KAFKA_CHUNK_SIZE)
 		nudge(consumer);
 	fetch->has_backlog |= consumer->nslices > 0 && rd_kafka_queue_length(consumer->client->queue) > 0;
 	return consumer->nslices > 0;
@@ -656,7 +485,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 void
 cq_kafka_consumer_release(CqSource *source, CqFetch *fetch)
 {
-	Consumer   *consumer = (Consumer *) source;
+	CqKafkaConsumer *consumer = (CqKafkaConsumer *) source;
 
 	for (int i = 0; i < consumer->nmessages; i++)
 		rd_kafka_message_destroy(consumer->messages[i].origin);
@@ -667,7 +496,7 @@ cq_kafka_consumer_release(CqSource *source, CqFetch *fetch)
 int
 cq_kafka_consumer_wakeup_fd(CqSource *source)
 {
-	return ((Consumer *) source)->wakeup[0];
+	return ((CqKafkaConsumer *) source)->wakeup[0];
 }
 
 void
@@ -675,104 +504,7 @@ cq_kafka_consumer_wakeup_clear(CqSource *source)
 {
 	char		bytes[64];
 
-	while (read(((Consumer *) source)->wakeup[0], bytes, sizeof(bytes)) == sizeof(bytes))
+	while (read(((CqKafkaConsumer *) source)->wakeup[0], bytes, sizeof(bytes)) == sizeof(bytes))
 		;
 }
 
-/* ---- events ---- */
-
-/* Asks where a partition with a gap begins now. False where no answer came; it is asked again later. */
-static bool
-settle_gap(Consumer *consumer, Partition *partition)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	int64_t		begin;
-	int64_t		end;
-	char		text[200];
-
-	if (now - partition->gap_asked < GAP_RETRY_US)
-		return false;
-	partition->gap_asked = now;
-	if (!cq_kafka_extent_of_partition(consumer->client->rk, partition->topic, partition->partition, GAP_TIMEOUT_MS,
-									  &begin, &end))
-		return false;
-	partition->has_gap = false;
-	if (partition->next < begin)
-		snprintf(text, sizeof(text), "offset %lld is no longer there; the oldest is %lld",
-				 (long long) partition->next, (long long) begin);
-	else
-		snprintf(text, sizeof(text), "offset %lld is past the end, %lld; was the topic made anew?",
-				 (long long) partition->next, (long long) end);
-	add_event(consumer, CQ_SOURCE_GAP, partition, text);
-	((CqSourceEvent *) llast(consumer->events))->from = partition->next;
-	((CqSourceEvent *) llast(consumer->events))->to = begin;
-	return true;
-}
-
-static bool
-partitions_were_added(Oid stream, int npartitions)
-{
-	KnownPartitions *known;
-	bool		found;
-	bool		result;
-
-	if (known_partitions == NULL)
-	{
-		HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(KnownPartitions)};
-
-		known_partitions = hash_create("cq partitions of streams", 16, &control, HASH_ELEM | HASH_BLOBS);
-	}
-	known = hash_search(known_partitions, &stream, HASH_ENTER, &found);
-	/* When first seen in this process they are news too: some may have come since the caller last asked. */
-	result = !found || npartitions > known->npartitions;
-	known->npartitions = npartitions;
-	return result;
-}
-
-/* Turns what has changed since the last time into events. */
-static void
-gather_events(Consumer *consumer)
-{
-	CqKafkaNotes *notes = &consumer->client->notes;
-
-	if (notes->has_failed && !consumer->had_failed)
-		add_event(consumer, CQ_SOURCE_FAILED, NULL, notes->failure);
-	if (notes->is_down && !consumer->was_down)
-		add_event(consumer, CQ_SOURCE_DOWN, NULL,
-				  notes->last_error[0] != '\0' ? notes->last_error : "no broker can be reached");
-	if (!notes->is_down && !notes->has_failed && (consumer->was_down || consumer->had_failed))
-		add_event(consumer, CQ_SOURCE_UP, NULL, NULL);
-	consumer->was_down = notes->is_down;
-	consumer->had_failed = notes->has_failed;
-
-	if (notes->npartitions != consumer->npartitions_seen)
-	{
-		consumer->npartitions_seen = notes->npartitions;
-		if (partitions_were_added(consumer->stream, notes->npartitions))
-			add_event(consumer, CQ_SOURCE_PARTITIONS, NULL, NULL);
-	}
-	for (int i = 0; i < consumer->npartitions; i++)
-		if (consumer->partitions[i].has_gap && settle_gap(consumer, &consumer->partitions[i]))
-			break;
-}
-
-/* See CqSourceRoutine.poll_event. Waits for a broker only to learn the extent of a gap, a second at most. */
-bool
-cq_kafka_consumer_poll_event(CqSource *source, CqSourceEvent *event)
-{
-	Consumer   *consumer = (Consumer *) source;
-	CqSourceEvent *first;
-
-	if (consumer->events == NIL)
-		gather_events(consumer);
-	if (consumer->events == NIL)
-		return false;
-	first = linitial(consumer->events);
-	*event = *first;
-	event->text = first->text ? pstrdup(first->text) : pstrdup("");
-	consumer->events = list_delete_first(consumer->events);
-	if (first->text)
-		pfree(first->text);
-	pfree(first);
-	return true;
-}

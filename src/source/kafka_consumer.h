@@ -1,0 +1,81 @@
+/*
+ * kafka_consumer.h
+ *		A consumer and its partitions: shared by reading (kafka_consumer.c) and by what goes wrong with it (kafka_event.c).
+ */
+#ifndef CQ_KAFKA_CONSUMER_H
+#define CQ_KAFKA_CONSUMER_H
+
+#include "source/kafka.h"
+#include "storage/latch.h"
+
+/* Messages taken from librdkafka at a time. */
+#define CQ_KAFKA_CHUNK_SIZE 1000
+
+typedef struct CqKafkaPartition
+{
+	const char *topic;
+	int32		partition;
+	int64		next;
+	int			slice;			/* in the present fetch, or -1 */
+	bool		is_stopped;		/* until opened again */
+	bool		is_at_end;		/* nothing came since end-of-partition */
+	bool		has_gap;		/* to be reported, once it is known where the partition begins */
+	bool		has_failed;		/* was reported, and nothing came since */
+	TimestampTz gap_asked;		/* when the broker was last asked */
+} CqKafkaPartition;
+
+typedef struct CqKafkaTopic
+{
+	char	   *name;
+	rd_kafka_topic_t *handle;
+	CqKafkaPartition **partitions;	/* by number; NULL where it is not read */
+	int			npartitions;
+} CqKafkaTopic;
+
+typedef struct CqKafkaConsumer
+{
+	CqSource	source;
+	MemoryContext context;
+	CqKafkaClient *client;
+	Oid			stream;
+	bool		is_bounded;
+	CqKafkaTopic *topics;
+	int			ntopics;
+	CqKafkaPartition *partitions;
+	int			npartitions;
+	CqKafkaPartition *last;			/* of the last message: they come in runs */
+	rd_kafka_topic_t *last_handle;
+
+	CqMessage  *messages;		/* lent to the caller: nmessages of them */
+	int			capacity;
+	int			nmessages;
+	CqSlice    *slices;
+	int			nslices;
+	rd_kafka_message_t *chunk[CQ_KAFKA_CHUNK_SIZE];	/* taken from librdkafka, and not yet looked at */
+	int			chunk_next;
+	int			chunk_end;
+
+	int			wakeup[2];		/* a pipe: to read from, to write to; -1 when closed */
+	WaitEventSet *wait;
+	List	   *events;			/* of CqSourceEvent *, in context */
+	bool		was_down;		/* as last reported */
+	bool		had_failed;
+	int			npartitions_seen;	/* notes.npartitions as last looked at */
+	TimestampTz nudged;
+} CqKafkaConsumer;
+
+/* kafka_event.c */
+extern void cq_kafka_event_note_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_resp_err_t error,
+									  const char *reason);
+extern void cq_kafka_event_note_recovery(CqKafkaConsumer *consumer, CqKafkaPartition *partition);
+extern void cq_kafka_event_note_client(CqKafkaConsumer *consumer);
+
+/* Something came from partition: whatever was wrong is over. */
+static inline void
+cq_kafka_event_note_progress(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
+{
+	if (unlikely(partition->has_failed))
+		cq_kafka_event_note_recovery(consumer, partition);
+}
+
+#endif							/* CQ_KAFKA_CONSUMER_H */
