@@ -12,6 +12,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "catalog/pg_authid.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "source/kafka.h"
 #include "source/property.h"
@@ -250,67 +251,91 @@ check_mechanism(const char *name, const char *value)
 	return cq_reject_detail(reject, "It speaks to the brokers with the server's own Kerberos credentials.");
 }
 
-/* Keeps in nearest, ordered, the names most like name. */
-static void
-suggest(const char *name, const char **names, size_t nnames, const char **nearest, int *distances)
+typedef struct Suggestions
 {
-	int			worst = Max(3, (int) strlen(name) / 3);
+	char	   *names[MAX_SUGGESTIONS]; /* the nearest first; NULL where there are fewer */
+	int			distances[MAX_SUGGESTIONS];
+} Suggestions;
 
-	for (size_t i = 0; i < nnames; i += 2)
+/* Keeps candidate if it is among the names most like name. */
+static void
+suggest(Suggestions *nearest, const char *name, const char *candidate)
+{
+	int			farthest = Max(3, (int) strlen(name) / 3);
+	int			distance = varstr_levenshtein_less_equal(name, strlen(name), candidate, strlen(candidate),
+														 1, 1, 1, farthest, true);
+	int			place = MAX_SUGGESTIONS;
+
+	if (distance > farthest)
+		return;
+	while (place > 0 && (nearest->names[place - 1] == NULL || nearest->distances[place - 1] > distance))
+		place--;
+	for (int i = MAX_SUGGESTIONS - 1; i > place; i--)
 	{
-		int			place = MAX_SUGGESTIONS;
-		int			distance;
-
-		/* Names with an underscore are pointers within a program. */
-		if (strlen(names[i]) > MAX_NAME_LENGTH || strchr(names[i], '_') != NULL || cq_kafka_property_is_owned(names[i]))
-			continue;
-		distance = varstr_levenshtein_less_equal(name, strlen(name), names[i], strlen(names[i]), 1, 1, 1, worst, true);
-		if (distance > worst)
-			continue;
-		while (place > 0 && (nearest[place - 1] == NULL || distances[place - 1] > distance))
-			place--;
-		if (place == MAX_SUGGESTIONS)
-			continue;
-		memmove(&nearest[place + 1], &nearest[place], sizeof(char *) * (MAX_SUGGESTIONS - 1 - place));
-		memmove(&distances[place + 1], &distances[place], sizeof(int) * (MAX_SUGGESTIONS - 1 - place));
-		nearest[place] = names[i];
-		distances[place] = distance;
+		nearest->names[i] = nearest->names[i - 1];
+		nearest->distances[i] = nearest->distances[i - 1];
 	}
+	if (place == MAX_SUGGESTIONS)
+		return;
+	nearest->names[place] = pstrdup(candidate);
+	nearest->distances[place] = distance;
+}
+
+/*
+ * librdkafka's own documentation of its properties, or NULL: a table in text, a line for each that begins with its name. (The
+ * dump of a configuration would leave out what has no default.) malloc'd.
+ */
+static char *
+properties_table(void)
+{
+	char	   *table = NULL;
+	size_t		size;
+	FILE	   *out = open_memstream(&table, &size);
+
+	if (out == NULL)
+		return NULL;
+	rd_kafka_conf_properties_show(out);
+	fclose(out);
+	return table;
+}
+
+static void
+suggest_names(Suggestions *nearest, const char *name)
+{
+	char	   *table = properties_table();
+	char	   *copy;
+	char	   *rest;
+
+	if (table == NULL)
+		return;
+	copy = pstrdup(table);
+	free(table);
+	for (char *line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+	{
+		line[strcspn(line, " |")] = '\0';
+		/* Lines between the table's parts have no name; what cannot be set is no suggestion. */
+		if (strchr(line, '.') != NULL && strlen(line) <= MAX_NAME_LENGTH && !cq_kafka_property_is_owned(line))
+			suggest(nearest, name, line);
+	}
+	pfree(copy);
 }
 
 static CqReject *
 unknown_property(const char *name)
 {
 	CqReject   *reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "unknown Kafka property \"%s\"", name);
-	const char *nearest[MAX_SUGGESTIONS] = {NULL};
-	int			distances[MAX_SUGGESTIONS];
-	rd_kafka_conf_t *conf;
-	rd_kafka_topic_conf_t *topic_conf;
-	const char **global;
-	const char **topic;
-	size_t		nglobal;
-	size_t		ntopic;
-	char		names[MAX_SUGGESTIONS * (MAX_NAME_LENGTH + 4) + 1] = "";
+	Suggestions nearest = {0};
+	StringInfoData names;
 
 	if (strlen(name) <= MAX_NAME_LENGTH)
-	{
-		conf = rd_kafka_conf_new();
-		topic_conf = rd_kafka_topic_conf_new();
-		global = rd_kafka_conf_dump(conf, &nglobal);
-		topic = rd_kafka_topic_conf_dump(topic_conf, &ntopic);
-		suggest(name, global, nglobal, nearest, distances);
-		suggest(name, topic, ntopic, nearest, distances);
-		for (int i = 0; i < MAX_SUGGESTIONS && nearest[i] != NULL; i++)
-			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s\"%s\"", i > 0 ? ", " : "", nearest[i]);
-		rd_kafka_conf_dump_free(global, nglobal);
-		rd_kafka_conf_dump_free(topic, ntopic);
-		rd_kafka_topic_conf_destroy(topic_conf);
-		rd_kafka_conf_destroy(conf);
-	}
-	if (names[0] != '\0')
-		return cq_reject_hint(reject, "Perhaps you meant %s. librdkafka's CONFIGURATION.md lists all properties.", names);
-	return cq_reject_hint(reject, "Any property of librdkafka %s may be set; its CONFIGURATION.md lists them.",
-						  rd_kafka_version_str());
+		suggest_names(&nearest, name);
+	if (nearest.names[0] == NULL)
+		return cq_reject_hint(reject, "Any property of librdkafka %s may be set; its CONFIGURATION.md lists them.",
+							  rd_kafka_version_str());
+	initStringInfo(&names);
+	for (int i = 0; i < MAX_SUGGESTIONS && nearest.names[i] != NULL; i++)
+		appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "", nearest.names[i]);
+	return cq_reject_hint(reject, "Perhaps you meant %s. librdkafka's CONFIGURATION.md lists all properties.", names.data);
 }
 
 /* Lets librdkafka try it. */
