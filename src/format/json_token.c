@@ -20,10 +20,10 @@ cq_json_token_number(const char *text, const char *end, CqJsonToken *token)
 		return false;
 
 	token->kind = CQ_JSON_NUMBER;
-	if (at == end && at - digits <= 18 && !(*text == '-' && value == 0))
+	if (at == end && at - digits <= 19 && value <= (uint64) PG_INT64_MAX + (*text == '-') && !(*text == '-' && value == 0))
 	{
 		token->kind = CQ_JSON_INTEGER;
-		token->integer = *text == '-' ? -(int64) value : (int64) value;
+		token->integer = *text == '-' ? (int64) -value : (int64) value;
 	}
 	if (at < end && *at == '.')
 	{

@@ -13,7 +13,7 @@ typedef enum CqJsonKind
 	CQ_JSON_NULL,
 	CQ_JSON_FALSE,
 	CQ_JSON_TRUE,
-	CQ_JSON_INTEGER,			/* a number of at most 18 digits and nothing else; not -0 */
+	CQ_JSON_INTEGER,			/* a number in the range of int8, written with digits only; not -0 */
 	CQ_JSON_NUMBER,				/* any other number */
 	CQ_JSON_STRING,
 	CQ_JSON_OBJECT,

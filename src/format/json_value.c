@@ -62,7 +62,7 @@ give_back(CqJsonArena *arena, char *end)
 /* ---- Numbers ---- */
 
 /*
- * The value of a number that is not written as a plain integer but may be one: 1.0, 1e3, or 19 digits. False where it has a
+ * The value of a number that is not written as an integer but may be one: 1.0, 1e3. False where it has a
  * fraction or is out of range.
  */
 static bool
