@@ -81,6 +81,11 @@ object_changed(Datum arg, int cacheid, uint32 hashvalue)
 
 		if (!exec->is_valid)
 			continue;
+		if (exec->planned == NULL)	/* just being prepared */
+		{
+			exec->is_valid = false;
+			continue;
+		}
 		foreach(cell, exec->planned->invalItems)
 		{
 			PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
