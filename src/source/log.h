@@ -12,9 +12,6 @@
 /* The topic that slices, positions and cursors of such a stream name; it has one partition, 0. */
 #define CQ_LOG_TOPIC "log"
 
-/* Called right after the commit of a transaction that has written to a log. Set when the module is loaded. */
-extern void (*cq_log_wake_hook) (void);
-
 /* Removes all rows of a stream, within the transaction. Offsets go on. */
 extern void cq_log_truncate(Oid stream);
 

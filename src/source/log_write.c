@@ -10,9 +10,9 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "commands/sequence.h"
 #include "common/compat.h"
+#include "common/wake.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "source/log.h"
@@ -40,42 +40,6 @@ typedef struct LogSink
 	MemoryContext scratch;		/* for one append */
 } LogSink;
 
-void		(*cq_log_wake_hook) (void) = NULL;
-
-static bool has_written = false;	/* in this transaction */
-
-static void
-wake_workers(XactEvent event, void *arg)
-{
-	switch (event)
-	{
-		case XACT_EVENT_COMMIT:
-			if (has_written && cq_log_wake_hook != NULL)
-				cq_log_wake_hook();
-			has_written = false;
-			break;
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			has_written = false;
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-wake_at_commit(void)
-{
-	static bool is_registered = false;
-
-	if (!is_registered)
-	{
-		RegisterXactCallback(wake_workers, NULL);
-		is_registered = true;
-	}
-	has_written = true;
-}
-
 CqSink *
 cq_log_sink_open(const CqSourceConfig *config)
 {
@@ -91,7 +55,7 @@ cq_log_sink_open(const CqSourceConfig *config)
 	InitResultRelInfo(sink->result, sink->table, 1, NULL, 0);
 	ExecOpenIndices(sink->result, false);
 	sink->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_cq log append", ALLOCSET_DEFAULT_SIZES);
-	wake_at_commit();
+	cq_wake_at_commit();
 	return &sink->base;
 }
 

@@ -1,0 +1,64 @@
+/*
+ * wake.c
+ *		Waking workers at commit: see wake.h.
+ *
+ * After PREPARE TRANSACTION nobody is woken, since who commits it later knows nothing of it: workers look by themselves
+ * once a second.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "common/wake.h"
+#include "miscadmin.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+void		(*cq_wake_workers) (Oid database) = NULL;
+
+static bool is_due = false;		/* at this transaction's commit */
+
+static void
+at_end_of_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			if (is_due)
+				cq_wake_workers(MyDatabaseId);
+			is_due = false;
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			is_due = false;
+			break;
+		default:
+			break;
+	}
+}
+
+void
+cq_wake_at_commit(void)
+{
+	static bool is_registered = false;
+
+	if (cq_wake_workers == NULL)
+		return;
+	if (!is_registered)
+	{
+		RegisterXactCallback(at_end_of_transaction, NULL);
+		is_registered = true;
+	}
+	is_due = true;
+}
+
+void
+cq_catalog_changed(void)
+{
+	Oid			schema = get_namespace_oid("_cq", true);
+	Oid			catalog = OidIsValid(schema) ? get_relname_relid("view", schema) : InvalidOid;
+
+	if (OidIsValid(catalog))
+		CacheInvalidateRelcacheByRelid(catalog);
+	cq_wake_at_commit();
+}
