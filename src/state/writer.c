@@ -17,6 +17,7 @@
 struct CqWriter
 {
 	Relation	relation;
+	MemoryContext lifetime;		/* of the slots that are made as they are needed */
 	EState	   *estate;
 	ResultRelInfo *result;		/* for the indexes that users create */
 	BulkInsertState bulk;
@@ -40,6 +41,7 @@ cq_writer_open(Oid state, CqAppendedCallback callback, void *context)
 		return NULL;
 	writer = palloc0(sizeof(CqWriter));
 	writer->relation = relation;
+	writer->lifetime = CurrentMemoryContext;
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, relation, 0, NULL, 0);
@@ -73,7 +75,12 @@ flush(CqWriter *writer)
 	if (writer->nbuffered == 0)
 		return;
 	if (writer->bulk == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(writer->lifetime);
+
 		writer->bulk = GetBulkInsertState();
+		MemoryContextSwitchTo(caller);
+	}
 	table_multi_insert(writer->relation, writer->buffer, writer->nbuffered, writer->command, 0, writer->bulk);
 	for (int i = 0; i < writer->nbuffered; i++)
 	{
@@ -93,7 +100,12 @@ cq_writer_next_slot(CqWriter *writer)
 	TupleTableSlot **slot = &writer->buffer[writer->nbuffered];
 
 	if (*slot == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(writer->lifetime);
+
 		*slot = table_slot_create(writer->relation, NULL);
+		MemoryContextSwitchTo(caller);
+	}
 	return ExecClearTuple(*slot);
 }
 
