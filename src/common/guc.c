@@ -19,6 +19,7 @@ int			cq_linger = 3;
 bool		cq_synchronous_commit = false;
 int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
+int			cq_max_views = 1000;
 
 void
 cq_guc_init(void)
@@ -53,5 +54,10 @@ cq_guc_init(void)
 	DefineCustomIntVariable("cq.error_payload_limit",
 							"How much of a rejected message's payload is kept in cq.errors.",
 							NULL, &cq_error_payload_limit, 1024, 0, INT_MAX / 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	/* Sizes shared memory, of which there is none where the module is loaded later. */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("cq.max_views",
+								"Largest number of continuous views and streams, over all databases, that statistics are kept of.",
+								NULL, &cq_max_views, 1000, 10, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("cq");
 }

@@ -16,6 +16,7 @@ extern int	cq_linger;			/* cq.linger, in ms */
 extern bool cq_synchronous_commit;	/* cq.synchronous_commit, for the workers' own transactions */
 extern int	cq_group_cache_size;	/* cq.group_cache_size, in kB, for each view and worker */
 extern int	cq_error_payload_limit; /* cq.error_payload_limit, in kB */
+extern int	cq_max_views;		/* cq.max_views: views and streams that are counted */
 
 extern void cq_guc_init(void);
 

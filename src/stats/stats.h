@@ -1,9 +1,10 @@
 /*
  * stats.h
- *		Counters of views and workers, in shared memory.
+ *		Counters of views and states of streams, in shared memory.
  *
- * Written by workers after each batch, read by the functions behind cq.stat_views and cq.stat_workers. All functions are no-ops where the module was
- * not preloaded. Counts are since stats_reset; they are not durable.
+ * Written by workers after each batch, read by the functions behind cq.stat_views and its like. All functions are no-ops where
+ * the module was not preloaded. Counts are since stats_reset; they are not durable. At most cq.max_views relations are
+ * counted; what comes later is maintained all the same, without counters.
  */
 #ifndef CQ_STATS_H
 #define CQ_STATS_H
@@ -22,7 +23,24 @@ typedef struct CqBatchStats
 	int64		duration_us;	/* the view's part of the batch */
 } CqBatchStats;
 
+/* How a stream fares, as its workers see it. */
+typedef enum CqStreamState
+{
+	CQ_STREAM_UNREAD,			/* nobody reads it */
+	CQ_STREAM_READING,
+	CQ_STREAM_DOWN,				/* no broker can be reached */
+	CQ_STREAM_FAILED			/* cannot be read as it is set up */
+} CqStreamState;
+
+extern void cq_stats_init(void);
+
 extern void cq_stats_view_batch(Oid view, const CqBatchStats *batch);
 extern void cq_stats_view_error(Oid view, const char *message);
+
+/* message may be NULL. */
+extern void cq_stats_stream_state(Oid stream, CqStreamState state, const char *message);
+
+/* Forgets what is known of a database that is no more. */
+extern void cq_stats_forget_database(Oid database);
 
 #endif							/* CQ_STATS_H */

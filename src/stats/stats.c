@@ -1,0 +1,371 @@
+/*
+ * stats.c
+ *		Counters of views and states of streams: see stats.h.
+ *
+ * One entry for each relation, in a hash table of fixed size. The table's lock is held shared to find an entry and exclusively
+ * to add or remove one; the entry's spinlock guards what is in it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "commands/dbcommands.h"
+#include "common/compat.h"
+#include "common/guc.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "stats/stats.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#define ERROR_LENGTH	512
+#define RATE_SECONDS	10.0	/* over which rates are averaged, the last second counting most */
+
+typedef struct Key
+{
+	Oid			database;
+	Oid			relation;
+} Key;
+
+typedef struct Entry
+{
+	Key			key;
+	slock_t		mutex;
+	TimestampTz stats_reset;
+	CqBatchStats sum;
+	int64		nbatches;
+	int64		max_duration_us;
+	TimestampTz last_batch_time;
+	double		rate;			/* rows per second as of last_batch_time */
+	CqStreamState state;
+	TimestampTz state_since;
+	TimestampTz last_error_time;	/* 0: none */
+	char		last_error[ERROR_LENGTH];
+} Entry;
+
+PG_FUNCTION_INFO_V1(cq_stats_relations);
+PG_FUNCTION_INFO_V1(cq_stats_reset);
+
+static shmem_request_hook_type prev_shmem_request = NULL;
+static shmem_startup_hook_type prev_shmem_startup = NULL;
+static LWLock *lock = NULL;
+static HTAB *entries = NULL;	/* NULL: not preloaded */
+
+static void
+request(void)
+{
+	if (prev_shmem_request)
+		prev_shmem_request();
+	RequestAddinShmemSpace(hash_estimate_size(cq_max_views, sizeof(Entry)));
+	RequestNamedLWLockTranche("pg_cq_stats", 1);
+}
+
+static void
+startup(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Key), .entrysize = sizeof(Entry)};
+
+	if (prev_shmem_startup)
+		prev_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	lock = &GetNamedLWLockTranche("pg_cq_stats")->lock;
+	entries = ShmemInitHash("pg_cq_stats", cq_max_views, cq_max_views, &control, HASH_ELEM | HASH_BLOBS);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+cq_stats_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	prev_shmem_request = shmem_request_hook;
+	shmem_request_hook = request;
+	prev_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+/* Sets all counters to nothing, but leaves the stream's state. */
+static void
+reset(Entry *entry, TimestampTz now)
+{
+	entry->stats_reset = now;
+	memset(&entry->sum, 0, sizeof(CqBatchStats));
+	entry->nbatches = 0;
+	entry->max_duration_us = 0;
+	entry->last_batch_time = 0;
+	entry->rate = 0;
+	entry->last_error_time = 0;
+	entry->last_error[0] = '\0';
+}
+
+static void
+add(const Key *key)
+{
+	Entry	   *entry;
+	bool		found;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	entry = hash_search(entries, key, HASH_ENTER_NULL, &found);
+	if (entry != NULL && !found)
+	{
+		SpinLockInit(&entry->mutex);
+		reset(entry, GetCurrentTimestamp());
+		entry->state = CQ_STREAM_UNREAD;
+		entry->state_since = entry->stats_reset;
+	}
+	LWLockRelease(lock);
+}
+
+/* The relation's entry with the table locked and the entry's spinlock held, or NULL with nothing held: there is no room. */
+static Entry *
+acquire(Oid relation)
+{
+	Key			key = {MyDatabaseId, relation};
+	Entry	   *entry;
+
+	if (entries == NULL)
+		return NULL;
+	LWLockAcquire(lock, LW_SHARED);
+	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		LWLockRelease(lock);
+		add(&key);
+		LWLockAcquire(lock, LW_SHARED);
+		entry = hash_search(entries, &key, HASH_FIND, NULL);
+	}
+	if (entry == NULL)
+		LWLockRelease(lock);
+	else
+		SpinLockAcquire(&entry->mutex);
+	return entry;
+}
+
+static void
+release(Entry *entry)
+{
+	SpinLockRelease(&entry->mutex);
+	LWLockRelease(lock);
+}
+
+/* What is left at a time of a rate that was measured at an earlier one. */
+static double
+decayed(double rate, TimestampTz measured, TimestampTz now)
+{
+	return now > measured ? rate * exp(-(now - measured) / (RATE_SECONDS * USECS_PER_SEC)) : rate;
+}
+
+void
+cq_stats_view_batch(Oid view, const CqBatchStats *batch)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Entry	   *entry = acquire(view);
+
+	if (entry == NULL)
+		return;
+	entry->sum.rows += batch->rows;
+	entry->sum.bytes += batch->bytes;
+	entry->sum.bad_rows += batch->bad_rows;
+	entry->sum.groups_inserted += batch->groups_inserted;
+	entry->sum.groups_updated += batch->groups_updated;
+	entry->sum.duration_us += batch->duration_us;
+	entry->nbatches++;
+	entry->max_duration_us = Max(entry->max_duration_us, batch->duration_us);
+	entry->rate = decayed(entry->rate, entry->last_batch_time, now) + batch->rows / RATE_SECONDS;
+	entry->last_batch_time = now;
+	release(entry);
+}
+
+/* A message cut to what an entry has room for, at a character's end. */
+static void
+cut_message(char *buffer, const char *message)
+{
+	int			length = pg_mbcliplen(message, strlen(message), ERROR_LENGTH - 1);
+
+	memcpy(buffer, message, length);
+	buffer[length] = '\0';
+}
+
+void
+cq_stats_view_error(Oid view, const char *message)
+{
+	char		text[ERROR_LENGTH];
+	TimestampTz now = GetCurrentTimestamp();
+	Entry	   *entry;
+
+	cut_message(text, message);
+	entry = acquire(view);
+	if (entry == NULL)
+		return;
+	memcpy(entry->last_error, text, ERROR_LENGTH);
+	entry->last_error_time = now;
+	release(entry);
+}
+
+void
+cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
+{
+	char		text[ERROR_LENGTH] = "";
+	TimestampTz now = GetCurrentTimestamp();
+	Entry	   *entry;
+
+	if (message != NULL)
+		cut_message(text, message);
+	entry = acquire(stream);
+	if (entry == NULL)
+		return;
+	if (entry->state != state)
+		entry->state_since = now;
+	entry->state = state;
+	if (message != NULL)
+	{
+		memcpy(entry->last_error, text, ERROR_LENGTH);
+		entry->last_error_time = now;
+	}
+	release(entry);
+}
+
+void
+cq_stats_forget_database(Oid database)
+{
+	HASH_SEQ_STATUS scan;
+	Entry	   *entry;
+
+	if (entries == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	hash_seq_init(&scan, entries);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->key.database == database)
+			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+	}
+	LWLockRelease(lock);
+}
+
+/* ---- what SQL sees ---- */
+
+static const char *
+state_name(CqStreamState state)
+{
+	switch (state)
+	{
+		case CQ_STREAM_UNREAD:
+			return "unread";
+		case CQ_STREAM_READING:
+			return "reading";
+		case CQ_STREAM_DOWN:
+			return "waiting for broker";
+		case CQ_STREAM_FAILED:
+			return "failed";
+	}
+	elog(ERROR, "unexpected state %d", state);
+}
+
+static void
+set_time(Datum *value, bool *isnull, TimestampTz time)
+{
+	*value = TimestampTzGetDatum(time);
+	*isnull = time == 0;
+}
+
+static void
+put_entry(ReturnSetInfo *result, const Entry *entry)
+{
+	Datum		values[17];
+	bool		nulls[17] = {false};
+	int			n = 0;
+
+	values[n++] = ObjectIdGetDatum(entry->key.relation);
+	values[n++] = Int64GetDatum(entry->sum.rows);
+	values[n++] = Int64GetDatum(entry->sum.bytes);
+	values[n++] = Int64GetDatum(entry->sum.bad_rows);
+	values[n++] = Int64GetDatum(entry->sum.groups_inserted);
+	values[n++] = Int64GetDatum(entry->sum.groups_updated);
+	values[n++] = Int64GetDatum(entry->nbatches);
+	values[n++] = Float8GetDatum(entry->sum.duration_us / 1000.0);
+	values[n++] = Float8GetDatum(entry->nbatches > 0 ? entry->sum.duration_us / 1000.0 / entry->nbatches : 0);
+	values[n++] = Float8GetDatum(entry->max_duration_us / 1000.0);
+	values[n++] = Float8GetDatum(decayed(entry->rate, entry->last_batch_time, GetCurrentTimestamp()));
+	set_time(&values[n], &nulls[n], entry->last_batch_time);
+	n++;
+	values[n++] = CStringGetTextDatum(state_name(entry->state));
+	set_time(&values[n], &nulls[n], entry->state_since);
+	n++;
+	values[n] = CStringGetTextDatum(entry->last_error);
+	nulls[n++] = entry->last_error_time == 0;
+	set_time(&values[n], &nulls[n], entry->last_error_time);
+	n++;
+	set_time(&values[n], &nulls[n], entry->stats_reset);
+	n++;
+	Assert(n == result->setDesc->natts);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* _cq.stat_relations(): all that is known of relations of this database. */
+Datum
+cq_stats_relations(PG_FUNCTION_ARGS)
+{
+	HASH_SEQ_STATUS scan;
+	Entry	   *entry;
+	Entry	   *copies;
+	int			ncopies = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (entries == NULL)
+		return (Datum) 0;
+	copies = palloc(sizeof(Entry) * cq_max_views);
+	LWLockAcquire(lock, LW_SHARED);
+	hash_seq_init(&scan, entries);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->key.database != MyDatabaseId)
+			continue;
+		SpinLockAcquire(&entry->mutex);
+		copies[ncopies++] = *entry;
+		SpinLockRelease(&entry->mutex);
+	}
+	LWLockRelease(lock);
+	for (int i = 0; i < ncopies; i++)
+		put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
+	return (Datum) 0;
+}
+
+/* cq.stat_reset(view regclass): its owner may; NULL, for all of the database, the database's owner. */
+Datum
+cq_stats_reset(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	TimestampTz now = GetCurrentTimestamp();
+	HASH_SEQ_STATUS scan;
+	Entry	   *entry;
+
+	if (OidIsValid(view) && !object_ownercheck(RelationRelationId, view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
+	if (!OidIsValid(view) && !object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE, get_database_name(MyDatabaseId));
+	if (entries == NULL)
+		PG_RETURN_VOID();
+	LWLockAcquire(lock, LW_SHARED);
+	hash_seq_init(&scan, entries);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->key.database != MyDatabaseId || (OidIsValid(view) && entry->key.relation != view))
+			continue;
+		SpinLockAcquire(&entry->mutex);
+		reset(entry, now);
+		SpinLockRelease(&entry->mutex);
+	}
+	LWLockRelease(lock);
+	PG_RETURN_VOID();
+}
