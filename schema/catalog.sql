@@ -24,7 +24,9 @@ CREATE TABLE _cq.cursor (
     stream          regclass NOT NULL,
     topic           text COLLATE "C" NOT NULL,
     partition       integer NOT NULL,
-    next_offset     bigint NOT NULL                 -- of the next message to be read
+    next_offset     bigint NOT NULL,                -- of the next message to be read
+    end_offset      bigint,                         -- the partition's end as last seen
+    last_timestamp  timestamptz                     -- of the last message read
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 ALTER SEQUENCE _cq.cursor_id_seq OWNED BY _cq.cursor.cursor_id;
 COMMENT ON TABLE _cq.cursor IS 'how far streams have been read, for each partition';

@@ -332,6 +332,20 @@ apply_and_commit(CqLane *lane, CqBatch *batch)
 	return result;
 }
 
+static void
+measure(CqLane *lane, const CqFetch *fetch)
+{
+	lane->nbytes = 0;
+	lane->lag = 0;
+	for (int i = 0; i < fetch->nslices; i++)
+	{
+		const CqSlice *slice = &fetch->slices[i];
+
+		lane->nbytes += slice->nbytes;
+		lane->lag += Max(slice->end - slice->next, 0);
+	}
+}
+
 CqBatchResult
 cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 {
@@ -343,7 +357,8 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	*nrows = 0;
 	if (in_transaction)
 		begin();
-	batch = cq_reader_fetch(lane->reader, cq_batch_rows, (Size) cq_batch_bytes * 1024, timeout_ms);
+	batch = cq_reader_fetch(lane->reader, lane->max_rows > 0 ? Min(lane->max_rows, cq_batch_rows) : cq_batch_rows,
+							(Size) cq_batch_bytes * 1024, timeout_ms);
 	if (batch == NULL)
 	{
 		if (in_transaction)
@@ -353,6 +368,8 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 		}
 		return CQ_BATCH_APPLIED;
 	}
+	cq_meet_cut(lane, batch);
+	measure(lane, &batch->fetch);
 	if (!in_transaction)
 		begin();
 	PG_TRY();

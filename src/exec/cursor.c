@@ -10,6 +10,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 static CqCursor *
 find_cursor(const CqLane *lane, const CqSlice *slice)
@@ -32,6 +33,17 @@ int8_array(const int64 *values, int nvalues)
 	for (int i = 0; i < nvalues; i++)
 		elements[i] = Int64GetDatum(values[i]);
 	return PointerGetDatum(construct_array(elements, nvalues, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+}
+
+static Datum
+timestamptz_array(const TimestampTz *values, int nvalues)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(nvalues, 1));
+
+	for (int i = 0; i < nvalues; i++)
+		elements[i] = TimestampTzGetDatum(values[i]);
+	return PointerGetDatum(construct_array(elements, nvalues, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
 }
 
 static Datum
@@ -60,19 +72,62 @@ run(SPIPlanPtr *plan, const char *text, int nargs, Oid *types, Datum *args, int 
 		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(SPI_result));
 }
 
+/* Where cursors go: parallel arrays. */
+typedef struct Moves
+{
+	int			n;
+	int64	   *ids;
+	int64	   *from;
+	int64	   *to;
+	int64	   *ends;			/* of the partitions, -1 unknown */
+	int64	   *times;			/* of the last messages, DT_NOBEGIN unknown */
+} Moves;
+
+static void
+find_times(const CqFetch *fetch, Moves *moves)
+{
+	for (int i = 0; i < fetch->nmessages; i++)
+		moves->times[fetch->messages[i].slice] = fetch->messages[i].timestamp;
+}
+
+static Moves
+find_moves(CqLane *lane, const CqFetch *fetch)
+{
+	int			n = fetch->nslices;
+	int64	   *room = palloc(sizeof(int64) * n * 5);
+	Moves		moves = {n, room, room + n, room + 2 * n, room + 3 * n, room + 4 * n};
+
+	for (int i = 0; i < n; i++)
+	{
+		CqCursor   *cursor = find_cursor(lane, &fetch->slices[i]);
+
+		moves.ids[i] = cursor->cursor_id;
+		moves.from[i] = cursor->next_offset;
+		moves.to[i] = fetch->slices[i].next;
+		moves.ends[i] = fetch->slices[i].end;
+		moves.times[i] = DT_NOBEGIN;
+	}
+	find_times(fetch, &moves);
+	return moves;
+}
+
 static bool
-move_cursors(const int64 *ids, const int64 *from, const int64 *to, int ncursors)
+move_cursors(const Moves *moves)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
-	Datum		args[] = {int8_array(ids, ncursors), int8_array(from, ncursors), int8_array(to, ncursors)};
+	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID};
+	Datum		args[] = {
+		int8_array(moves->ids, moves->n), int8_array(moves->from, moves->n), int8_array(moves->to, moves->n),
+		int8_array(moves->ends, moves->n), timestamptz_array(moves->times, moves->n)
+	};
 
 	run(&plan,
-		"UPDATE _cq.cursor AS c SET next_offset = m.next_offset "
-		"FROM pg_catalog.unnest($1, $2, $3) AS m(cursor_id, from_offset, next_offset) "
+		"UPDATE _cq.cursor AS c SET next_offset = m.next_offset, end_offset = GREATEST(m.end_offset, m.next_offset), "
+		"last_timestamp = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN m.last_timestamp ELSE c.last_timestamp END "
+		"FROM unnest($1, $2, $3, $4, $5) AS m(cursor_id, from_offset, next_offset, end_offset, last_timestamp) "
 		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.next_offset OPERATOR(pg_catalog.=) m.from_offset",
 		lengthof(types), types, args, SPI_OK_UPDATE);
-	return SPI_processed == (uint64) ncursors;
+	return SPI_processed == (uint64) moves->n;
 }
 
 /* Counts, over the moved cursors, the followers that belong to the lane and those that do not. */
@@ -98,21 +153,11 @@ followers_match(const CqLane *lane, const int64 *ids, int ncursors)
 bool
 cq_cursor_advance(CqLane *lane, const CqFetch *fetch)
 {
-	int64	   *ids = palloc(sizeof(int64) * fetch->nslices);
-	int64	   *from = palloc(sizeof(int64) * fetch->nslices);
-	int64	   *to = palloc(sizeof(int64) * fetch->nslices);
+	Moves		moves = find_moves(lane, fetch);
 	bool		unchanged;
 
-	for (int i = 0; i < fetch->nslices; i++)
-	{
-		CqCursor   *cursor = find_cursor(lane, &fetch->slices[i]);
-
-		ids[i] = cursor->cursor_id;
-		from[i] = cursor->next_offset;
-		to[i] = fetch->slices[i].next;
-	}
 	SPI_connect();
-	unchanged = move_cursors(ids, from, to, fetch->nslices) && followers_match(lane, ids, fetch->nslices);
+	unchanged = move_cursors(&moves) && followers_match(lane, moves.ids, moves.n);
 	SPI_finish();
 	return unchanged;
 }

@@ -19,15 +19,21 @@ typedef struct CqCursor
 	char	   *topic;
 	int32		partition;
 	int64		next_offset;
+	int64		stop_offset;	/* a batch must not go beyond it; PG_INT64_MAX: may go on */
 } CqCursor;
 
 typedef struct CqLane
 {
 	Oid			stream;
 	List	   *views;			/* of Oid (list of OIDs), ascending */
-	CqCursor   *cursors;
+	CqCursor   *cursors;		/* by topic and partition */
 	int			ncursors;
 	CqReader   *reader;			/* opened by the worker */
+	int			max_rows;		/* messages in one batch; 0: as cq.batch_rows says */
+	bool		has_stops;
+	bool		is_cut;			/* the reader has gone past a stop: only a new one gives what was cut off */
+	int64		nbytes;			/* of the last batch: keys and values */
+	int64		lag;			/* messages that were waiting behind it, as far as is known */
 	struct CqLaneExec *exec;	/* exec's own: prepared plans, group caches */
 } CqLane;
 
@@ -45,18 +51,44 @@ typedef enum CqBatchResult
  */
 extern CqBatchResult cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows);
 
+/* ---- lane.c ---- */
+
 /*
- * Loads the lanes of this worker: partitions whose hash falls to worker of nworkers. First settles the start of views that
- * are new and of partitions that appeared (known tells which partitions there are now; of CqExtent *, by stream), merges cursors
- * that have met. Within a transaction. Lanes live in CurrentMemoryContext, without reader.
+ * Loads the lanes of the partitions that fall to worker (0 …) of nworkers: of views that run and have started. First gives cursors of
+ * their own to views that do not run, and makes one cursor of those that have met. Within a transaction with a snapshot. Lanes live in
+ * CurrentMemoryContext, without reader.
  */
 extern List *cq_lane_load(int worker, int nworkers);	/* of CqLane * */
 
+/* ---- settle.c ---- */
+
 /*
- * Settles where views begin that have not started, and new partitions of the others, from what the broker told
- * (extents: of CqExtent *). Takes the stream's rows locked. Within a transaction. True where anything was added.
+ * Streams with a view that runs but has not started; with all, all streams of views that run. Only those that it is this worker's turn
+ * to settle. Within a transaction with a snapshot. In CurrentMemoryContext.
  */
-extern bool cq_lane_settle(Oid stream, List *extents);
+extern List *cq_lane_unsettled(int worker, int nworkers, bool all);	/* of Oid */
+
+/*
+ * Settles where the stream's views begin that have not started, and where the others begin in partitions that they do not follow yet.
+ * Asks the broker, in a transaction of its own, then writes, in another. No transaction is open before or after. Two workers at once do no
+ * harm. True where anything was added. Raises ERROR.
+ */
+extern bool cq_lane_settle(Oid stream);
+
+/* ---- meet.c ---- */
+
+/* How many messages two lanes are apart, over the partitions that both read; -1: none. */
+extern int64 cq_meet_distance(const CqLane *one, const CqLane *other);
+
+/* Is the lane behind the other one in some partition? */
+extern bool cq_meet_is_behind(const CqLane *lane, const CqLane *other);
+
+/* Neither goes, in partitions that both read, beyond where the other one stands. */
+extern void cq_meet_set_stops(CqLane *one, CqLane *other);
+extern void cq_meet_clear_stops(CqLane *lane);
+
+/* Takes out of a fetched batch what lies at or after the stops. */
+extern void cq_meet_cut(CqLane *lane, CqBatch *batch);
 
 /* Frees what exec keeps for the lane. */
 extern void cq_lane_close(CqLane *lane);

@@ -1,0 +1,250 @@
+/*
+ * lane.c
+ *		Which partitions a worker reads, for which views, and from where: the catalog's cursors as lanes.
+ *
+ * Each partition of a stream falls to one worker, with all of its cursors. Two workers that for a moment believe that it
+ * is theirs (their number changes) do no harm: a batch only commits where its cursors stood as it believed.
+ *
+ * A cursor is followed by views that see the same batches. What changes that is mended when lanes are loaded:
+ * - Views that no longer run get a cursor of their own where they are, and the others go on. Until then nobody goes on, since a batch
+ *   checks that all followers run; so a view is stopped by its status alone.
+ * - Cursors of one partition that have met become one. They meet because the one behind stops exactly where the one ahead stands, which
+ *   its worker holds meanwhile.
+ *
+ * Rows of _cq.cursor are locked, in the order of their ids, by whoever changes who follows them.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "exec/exec.h"
+#include "exec/query.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+/* A cursor as read from the catalog. */
+typedef struct CursorRow
+{
+	Oid			stream;
+	CqCursor	cursor;
+	List	   *running;		/* followers, ascending: of Oid */
+	List	   *stopped;
+} CursorRow;
+
+/* Consecutive partitions of a topic fall to consecutive workers. */
+static bool
+is_own(Oid stream, const char *topic, int32 partition, int worker, int nworkers)
+{
+	uint32		first = hash_combine(hash_bytes_uint32(stream), hash_bytes((const unsigned char *) topic, strlen(topic)));
+
+	return (first % nworkers + partition) % nworkers == (uint32) worker;
+}
+
+/* ---- reading cursors ---- */
+
+static List *
+oids_of_array(Datum array)
+{
+	Datum	   *elements;
+	int			nelements;
+	List	   *oids = NIL;
+
+	deconstruct_array(DatumGetArrayTypeP(array), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &elements, NULL, &nelements);
+	for (int i = 0; i < nelements; i++)
+		oids = lappend_oid(oids, DatumGetObjectId(elements[i]));
+	return oids;
+}
+
+static Datum
+array_of_oids(const List *oids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	ListCell   *cell;
+
+	foreach(cell, oids)
+		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+static CursorRow *
+make_row(uint64 row)
+{
+	CursorRow  *result = palloc0(sizeof(CursorRow));
+	bool		isnull;
+	Datum		views;
+
+	result->cursor.cursor_id = DatumGetInt64(cq_query_column(row, 1, &isnull));
+	result->stream = DatumGetObjectId(cq_query_column(row, 2, &isnull));
+	result->cursor.topic = TextDatumGetCString(cq_query_column(row, 3, &isnull));
+	result->cursor.partition = DatumGetInt32(cq_query_column(row, 4, &isnull));
+	result->cursor.next_offset = DatumGetInt64(cq_query_column(row, 5, &isnull));
+	result->cursor.stop_offset = PG_INT64_MAX;
+	views = cq_query_column(row, 6, &isnull);
+	result->running = isnull ? NIL : oids_of_array(views);
+	views = cq_query_column(row, 7, &isnull);
+	result->stopped = isnull ? NIL : oids_of_array(views);
+	return result;
+}
+
+/* Cursors of this worker that a running view follows, those of a partition together by offset. In context. */
+static List *
+read_cursors(int worker, int nworkers, MemoryContext context)
+{
+	static const char read[] =
+		"SELECT c.cursor_id, c.stream::oid, c.topic, c.partition, c.next_offset, "
+		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
+		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running') "
+		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
+		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running' AND v.is_started) "
+		"ORDER BY c.stream::oid, c.topic, c.partition, c.next_offset, c.cursor_id";
+	MemoryContext caller;
+	List	   *rows = NIL;
+
+	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL);
+	caller = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		CursorRow  *row = make_row(i);
+
+		if (is_own(row->stream, row->cursor.topic, row->cursor.partition, worker, nworkers))
+			rows = lappend(rows, row);
+	}
+	MemoryContextSwitchTo(caller);
+	return rows;
+}
+
+/* ---- mending ---- */
+
+/* Gives followers that do not run a cursor of their own, at the same place. */
+static void
+split(CursorRow *row)
+{
+	static const char statement[] =
+		"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp) "
+		"SELECT stream, topic, partition, next_offset, end_offset, last_timestamp FROM _cq.cursor WHERE cursor_id = $1 FOR UPDATE RETURNING cursor_id) "
+		"UPDATE _cq.follow f SET cursor_id = own.cursor_id FROM own WHERE f.cursor_id = $1 AND f.view = ANY ($2)";
+	Oid			types[] = {INT8OID, OIDARRAYOID};
+	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), array_of_oids(row->stopped)};
+
+	cq_query_execute(statement, SPI_OK_UPDATE, lengthof(types), types, args);
+	row->stopped = NIL;
+}
+
+/* Makes one cursor of two, if they still stand at the same place. */
+static bool
+merge(CursorRow *kept, CursorRow *gone)
+{
+	static const char lock[] =
+		"SELECT next_offset FROM _cq.cursor WHERE cursor_id IN ($1, $2) ORDER BY cursor_id FOR UPDATE";
+	static const char move[] =
+		"WITH gone AS (DELETE FROM _cq.cursor WHERE cursor_id = $2) "
+		"UPDATE _cq.follow SET cursor_id = $1 WHERE cursor_id = $2";
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		args[] = {Int64GetDatum(kept->cursor.cursor_id), Int64GetDatum(gone->cursor.cursor_id)};
+	bool		isnull;
+
+	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args);
+	if (SPI_processed != 2 || DatumGetInt64(cq_query_column(0, 1, &isnull)) != DatumGetInt64(cq_query_column(1, 1, &isnull)))
+		return false;
+	cq_query_execute(move, SPI_OK_UPDATE, lengthof(types), types, args);
+	return true;
+}
+
+static bool
+have_met(const CursorRow *one, const CursorRow *other)
+{
+	return one->stream == other->stream && one->cursor.partition == other->cursor.partition &&
+		one->cursor.next_offset == other->cursor.next_offset && strcmp(one->cursor.topic, other->cursor.topic) == 0;
+}
+
+/* True where anything was written, so that the cursors must be read again. */
+static bool
+mend(List *rows)
+{
+	CursorRow  *previous = NULL;
+	bool		changed = false;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		CursorRow  *row = lfirst(cell);
+
+		if (row->stopped != NIL)
+		{
+			split(row);
+			changed = true;
+		}
+		if (previous != NULL && have_met(previous, row) && merge(previous, row))
+			changed = true;
+		else
+			previous = row;
+	}
+	return changed;
+}
+
+/* ---- lanes ---- */
+
+static CqLane *
+find_lane(List *lanes, const CursorRow *row)
+{
+	ListCell   *cell;
+
+	foreach(cell, lanes)
+	{
+		CqLane	   *lane = lfirst(cell);
+
+		if (lane->stream == row->stream && equal(lane->views, row->running))
+			return lane;
+	}
+	return NULL;
+}
+
+static void
+add_cursor(CqLane *lane, const CursorRow *row)
+{
+	/* Grows at each power of two. */
+	if (lane->ncursors == 0)
+		lane->cursors = palloc(sizeof(CqCursor));
+	else if ((lane->ncursors & (lane->ncursors - 1)) == 0)
+		lane->cursors = repalloc(lane->cursors, sizeof(CqCursor) * lane->ncursors * 2);
+	lane->cursors[lane->ncursors++] = row->cursor;
+}
+
+/* Cursors that the same views follow make a lane. */
+static List *
+group_cursors(List *rows)
+{
+	List	   *lanes = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		CursorRow  *row = lfirst(cell);
+		CqLane	   *lane = find_lane(lanes, row);
+
+		if (lane == NULL)
+		{
+			lane = palloc0(sizeof(CqLane));
+			lane->stream = row->stream;
+			lane->views = row->running;
+			lanes = lappend(lanes, lane);
+		}
+		add_cursor(lane, row);
+	}
+	return lanes;
+}
+
+List *
+cq_lane_load(int worker, int nworkers)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *rows;
+
+	SPI_connect();
+	rows = read_cursors(worker, nworkers, caller);
+	if (mend(rows))
+		rows = read_cursors(worker, nworkers, caller);
+	SPI_finish();
+	return group_cursors(rows);
+}

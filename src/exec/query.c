@@ -1,0 +1,23 @@
+/*
+ * query.c
+ *		Statements over the catalog: see query.h.
+ */
+#include "postgres.h"
+
+#include "exec/query.h"
+#include "executor/spi.h"
+
+void
+cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
+{
+	int			code = SPI_execute_with_args(statement, nargs, types, args, NULL, false, 0);
+
+	if (code != expected)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
+}
+
+Datum
+cq_query_column(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}

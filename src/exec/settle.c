@@ -1,0 +1,240 @@
+/*
+ * settle.c
+ *		Where views begin in each partition, when they are new and when partitions are.
+ *
+ * The broker is asked first, with nothing locked; then the rows of the stream's views are locked and cursors are written for
+ * those partitions that they do not follow yet. So two workers may do it at once, and it may be done again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/owner.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "common/wake.h"
+#include "exec/exec.h"
+#include "exec/query.h"
+#include "exec/start.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#define EXTENTS_TIMEOUT_MS	5000
+
+List *
+cq_lane_unsettled(int worker, int nworkers, bool all)
+{
+	static const char read[] =
+		"SELECT DISTINCT stream::oid FROM _cq.view WHERE status = 'running' AND (NOT is_started OR $1) ORDER BY 1";
+	Oid			types[] = {BOOLOID};
+	Datum		args[] = {BoolGetDatum(all)};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *streams = NIL;
+
+	SPI_connect();
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			stream = DatumGetObjectId(cq_query_column(i, 1, &isnull));
+
+		if (hash_bytes_uint32(stream) % nworkers == (uint32) worker)
+		{
+			MemoryContext spi = MemoryContextSwitchTo(caller);
+
+			streams = lappend_oid(streams, stream);
+			MemoryContextSwitchTo(spi);
+		}
+	}
+	SPI_finish();
+	return streams;
+}
+
+/* Where a view that has not started is to begin, as found before anything is locked. */
+typedef struct Beginning
+{
+	Oid			view;
+	CqPosition *positions;		/* one for each extent */
+} Beginning;
+
+/* Asks the broker for the partitions, and where each view that has not started begins. */
+static List *
+find_beginnings(Oid stream, List **extents)
+{
+	static const char read[] =
+		"SELECT view::oid, start, created_at FROM _cq.view WHERE stream = $1 AND status = 'running' AND NOT is_started";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream)};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *beginnings = NIL;
+
+	*extents = cq_stream_extents(stream, cq_owner_of_relation(stream), EXTENTS_TIMEOUT_MS);
+	SPI_connect();
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		char	   *start = TextDatumGetCString(cq_query_column(i, 2, &isnull));
+		TimestampTz created_at = DatumGetTimestampTz(cq_query_column(i, 3, &isnull));
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+		Beginning  *beginning = palloc(sizeof(Beginning));
+
+		beginning->view = DatumGetObjectId(cq_query_column(i, 1, &isnull));
+		beginning->positions = cq_start_positions(start, created_at, stream, *extents);
+		beginnings = lappend(beginnings, beginning);
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return beginnings;
+}
+
+static const CqPosition *
+positions_of(Oid view, const List *beginnings)
+{
+	ListCell   *cell;
+
+	foreach(cell, beginnings)
+	{
+		const Beginning *beginning = lfirst(cell);
+
+		if (beginning->view == view)
+			return beginning->positions;
+	}
+	return NULL;
+}
+
+/* Has the view follow cursors of its own in those partitions that it does not follow yet. True where there are such. */
+static bool
+follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
+{
+	static const char statement[] =
+		"WITH place AS (SELECT * FROM unnest($3, $4, $5, $6) AS p (topic, partition, next_offset, end_offset) WHERE NOT EXISTS "
+		"(SELECT FROM _cq.follow f WHERE f.view = $2 AND f.topic = p.topic AND f.partition = p.partition)), "
+		"own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset) "
+		"SELECT $1, topic, partition, next_offset, end_offset FROM place RETURNING cursor_id, topic, partition) "
+		"INSERT INTO _cq.follow (view, topic, partition, cursor_id) SELECT $2, topic, partition, cursor_id FROM own";
+	int			n = list_length(extents);
+	Datum	   *topics = palloc(sizeof(Datum) * n);
+	Datum	   *partitions = palloc(sizeof(Datum) * n);
+	Datum	   *offsets = palloc(sizeof(Datum) * n);
+	Datum	   *ends = palloc(sizeof(Datum) * n);
+	Oid			types[] = {OIDOID, OIDOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
+	ListCell   *cell;
+
+	foreach(cell, extents)
+	{
+		const CqExtent *extent = lfirst(cell);
+		int			i = foreach_current_index(cell);
+
+		topics[i] = CStringGetTextDatum(extent->topic);
+		partitions[i] = Int32GetDatum(extent->partition);
+		offsets[i] = Int64GetDatum(positions != NULL ? positions[i].offset : extent->begin);
+		ends[i] = Int64GetDatum(extent->end);
+	}
+	{
+		Datum		args[] = {
+			ObjectIdGetDatum(stream), ObjectIdGetDatum(view),
+			PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT)),
+			PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true, TYPALIGN_INT)),
+			PointerGetDatum(construct_array(offsets, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+			PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))
+		};
+
+		cq_query_execute(statement, SPI_OK_INSERT, lengthof(types), types, args);
+	}
+	return SPI_processed > 0;
+}
+
+static void
+mark_started(Oid view)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+
+	cq_query_execute("UPDATE _cq.view SET is_started = true WHERE view = $1", SPI_OK_UPDATE, lengthof(types), types, args);
+}
+
+/* Writes what was found, with the rows of the stream's views locked. */
+static bool
+write_beginnings(Oid stream, const List *extents, const List *beginnings)
+{
+	static const char lock[] =
+		"SELECT view::oid, is_started FROM _cq.view WHERE stream = $1 AND status = 'running' ORDER BY view::oid FOR UPDATE";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream)};
+	SPITupleTable *views;
+	uint64		nviews;
+	bool		added = false;
+
+	SPI_connect();
+	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args);
+	views = SPI_tuptable;
+	nviews = SPI_processed;
+	for (uint64 i = 0; i < nviews; i++)
+	{
+		bool		isnull;
+		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
+		bool		is_started = DatumGetBool(SPI_getbinval(views->vals[i], views->tupdesc, 2, &isnull));
+		const CqPosition *positions = is_started ? NULL : positions_of(view, beginnings);
+
+		if (!is_started && positions == NULL)
+			continue;			/* made since */
+		if (follow(stream, view, extents, positions))
+			added = true;
+		if (!is_started)
+		{
+			mark_started(view);
+			added = true;
+		}
+	}
+	SPI_finish();
+	if (added)
+		cq_catalog_changed();
+	return added;
+}
+
+static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+bool
+cq_lane_settle(Oid stream)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "pg_cq settling", ALLOCSET_DEFAULT_SIZES);
+	List	   *extents = NIL;
+	List	   *beginnings = NIL;
+	bool		added = false;
+	bool		is_there;
+
+	begin();
+	MemoryContextSwitchTo(context);
+	is_there = get_rel_name(stream) != NULL;
+	if (is_there)
+		beginnings = find_beginnings(stream, &extents);
+	commit();
+	if (is_there && extents != NIL)
+	{
+		begin();
+		added = write_beginnings(stream, extents, beginnings);
+		commit();
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return added;
+}

@@ -1,0 +1,20 @@
+/*
+ * start.h
+ *		Where a view that has not started begins to read.
+ */
+#ifndef CQ_START_H
+#define CQ_START_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "stream/reader.h"
+
+/*
+ * One position for each of the extents (of CqExtent *), in their order, palloc'd. start is as in _cq.view: earliest; latest, which means
+ * as of created_at, so that nothing is missed that was sent after CREATE; a timestamp; or offsets as JSON, {"0": 12} by partition or
+ * {"topic": {"0": 12}}. May ask the broker. Within a transaction. Raises ERROR.
+ */
+extern CqPosition *cq_start_positions(const char *start, TimestampTz created_at, Oid stream, const List *extents);
+
+#endif							/* CQ_START_H */
