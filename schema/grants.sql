@@ -1,3 +1,6 @@
 -- Who may what. Every object has privileges of its own; the schemas are open so that views can be created, read and indexed
 -- by their owners and whomever these let.
 GRANT USAGE ON SCHEMA cq, _cq TO PUBLIC;
+
+-- What these show is what the reader may see.
+GRANT SELECT ON cq.views, cq.streams, cq.gaps, cq.positions, cq.errors, cq.workers, cq.stat_views, cq.stat_workers TO PUBLIC;

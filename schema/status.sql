@@ -1,1 +1,172 @@
--- status
+-- What people see of views, streams and workers, and how they steer them. Everybody sees what he may read.
+
+CREATE FUNCTION _cq.stat_relations(
+        OUT relation oid, OUT rows bigint, OUT bytes bigint, OUT bad_rows bigint, OUT groups_inserted bigint, OUT groups_updated bigint,
+        OUT batches bigint, OUT total_batch_time float8, OUT mean_batch_time float8, OUT max_batch_time float8,
+        OUT rows_per_second float8, OUT last_batch_time timestamptz, OUT state text, OUT state_since timestamptz,
+        OUT last_error text, OUT last_error_time timestamptz, OUT stats_reset timestamptz)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_stats_relations';
+COMMENT ON FUNCTION _cq.stat_relations() IS 'counters and states of views and streams of this database';
+
+CREATE FUNCTION _cq.worker_status(
+        OUT worker integer, OUT workers integer, OUT pid integer, OUT state text, OUT state_since timestamptz, OUT started_at timestamptz,
+        OUT restarts bigint, OUT rows bigint, OUT bytes bigint, OUT batches bigint, OUT last_batch_time timestamptz,
+        OUT last_error text, OUT last_error_time timestamptz)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_worker_status';
+COMMENT ON FUNCTION _cq.worker_status() IS 'ingest workers of this database';
+
+CREATE FUNCTION _cq.is_copy() RETURNS boolean
+    LANGUAGE C STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_is_copy';
+COMMENT ON FUNCTION _cq.is_copy() IS 'whether nothing runs here because the database is a copy or was restored';
+
+-- ---- steering ----
+
+CREATE FUNCTION cq.wait(view regclass, timeout interval DEFAULT NULL) RETURNS boolean
+    LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_wait';
+COMMENT ON FUNCTION cq.wait(regclass, interval) IS
+    'waits until a continuous view has seen all that is in its stream at the call; false where the timeout was over first';
+
+CREATE FUNCTION cq.pause(view regclass) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_pause';
+COMMENT ON FUNCTION cq.pause(regclass) IS 'stops a continuous view where it is';
+
+CREATE FUNCTION cq.resume(view regclass) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_resume';
+COMMENT ON FUNCTION cq.resume(regclass) IS 'lets a continuous view that was paused or has failed go on where it is';
+
+CREATE FUNCTION cq.reset(view regclass, "to" text DEFAULT 'earliest') RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_reset';
+COMMENT ON FUNCTION cq.reset(regclass, text) IS
+    'empties a continuous view, its errors too, and lets it begin again: at earliest, latest, a timestamp, or offsets as JSON';
+
+CREATE FUNCTION cq.stat_reset(view regclass DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_stats_reset';
+COMMENT ON FUNCTION cq.stat_reset(regclass) IS 'sets the counters of a continuous view, or of all in this database, to zero';
+
+-- ---- positions ----
+
+CREATE VIEW cq.positions WITH (security_barrier) AS
+SELECT f.view, c.stream, f.topic, f.partition, c.next_offset, e.end_offset,
+       greatest(e.end_offset - c.next_offset, 0) AS lag_messages, c.last_timestamp
+FROM _cq.follow f
+JOIN _cq.cursor c USING (cursor_id)
+JOIN pg_catalog.pg_class r ON r.oid = f.view,
+LATERAL (SELECT max(o.end_offset) AS end_offset
+         FROM _cq.cursor o
+         WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition) e
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+COMMENT ON VIEW cq.positions IS 'how far continuous views have read; exact for what the same snapshot sees of the view';
+
+CREATE INDEX cursor_partition ON _cq.cursor (stream, topic, partition);
+
+-- ---- views ----
+
+CREATE VIEW cq.views WITH (security_barrier) AS
+SELECT v.view,
+       CASE WHEN _cq.is_copy() THEN 'restored' ELSE v.status END AS status,
+       coalesce(v.status_detail,
+                CASE WHEN v.status <> 'running' THEN NULL
+                     WHEN s.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', s.state, s.last_error)
+                     WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
+       v.stream,
+       pg_catalog.pg_get_userbyid(r.relowner) AS owner,
+       v.start, v.on_error, v.retention,
+       pg_catalog.pg_get_viewdef(v.definition) AS definition,
+       v.created_at,
+       p.lag_messages::bigint AS lag_messages,
+       p.lag,
+       n.rows, n.bytes, n.bad_rows, n.rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
+FROM _cq.view v
+JOIN pg_catalog.pg_class r ON r.oid = v.view
+LEFT JOIN _cq.stat_relations() n ON n.relation = v.view
+LEFT JOIN _cq.stat_relations() s ON s.relation = v.stream,
+LATERAL (SELECT sum(o.lag_messages) AS lag_messages,
+                coalesce(max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0), '0') AS lag
+         FROM cq.positions o
+         WHERE o.view = v.view) p
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+COMMENT ON VIEW cq.views IS 'continuous views: status, options, definition, lag, rates, last error';
+
+-- ---- streams ----
+
+CREATE VIEW cq.streams WITH (security_barrier) AS
+SELECT t.ftrelid::regclass AS stream,
+       w.fdwname AS source,
+       n.srvname AS server,
+       coalesce(s.state, 'unread') AS state,
+       s.state_since,
+       s.last_error, s.last_error_time,
+       (SELECT count(*) FROM _cq.view v WHERE v.stream = t.ftrelid) AS views,
+       c.partitions, c.end_offset,
+       g.gaps, g.missing_messages, g.last_gap_time
+FROM pg_catalog.pg_foreign_table t
+JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
+JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver
+JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = n.srvfdw
+LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid,
+LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
+         FROM (SELECT max(end_offset) AS end_offset FROM _cq.cursor WHERE stream = t.ftrelid GROUP BY topic, partition) p) c,
+LATERAL (SELECT count(*) AS gaps, sum(to_offset - from_offset)::bigint AS missing_messages, max(occurred_at) AS last_gap_time
+         FROM _cq.gap WHERE stream = t.ftrelid) g
+WHERE w.fdwname IN ('cq_kafka', 'cq_log')
+  AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE'));
+COMMENT ON VIEW cq.streams IS 'streams: state of their source as the workers see it, how far it reaches, gaps';
+
+CREATE VIEW cq.gaps WITH (security_barrier) AS
+SELECT g.occurred_at, g.stream, g.topic, g.partition, g.from_offset, g.to_offset
+FROM _cq.gap g
+JOIN pg_catalog.pg_class r ON r.oid = g.stream
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+COMMENT ON VIEW cq.gaps IS 'ranges of offsets that were gone before they could be read';
+
+-- ---- dead letters ----
+
+CREATE VIEW cq.errors WITH (security_barrier) AS
+SELECT e.error_id, e.occurred_at, e.view, e.stream, e.topic, e.partition, e."offset", e.key, e.payload, e.payload_length,
+       e.sqlstate, e.message
+FROM _cq.error e
+JOIN pg_catalog.pg_class r ON r.oid = e.view
+WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
+COMMENT ON VIEW cq.errors IS 'messages that a continuous view could not process; for its owner to see';
+
+-- ---- workers, statistics ----
+
+CREATE VIEW cq.workers WITH (security_barrier) AS
+SELECT worker, workers, pid, state, state_since, started_at, restarts,
+       CASE WHEN pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') THEN last_error END AS last_error, last_error_time
+FROM _cq.worker_status()
+ORDER BY worker;
+COMMENT ON VIEW cq.workers IS 'ingest workers of this database and what they are doing';
+
+CREATE VIEW cq.stat_workers AS
+SELECT worker, pid, rows, bytes, batches, last_batch_time
+FROM _cq.worker_status()
+ORDER BY worker;
+COMMENT ON VIEW cq.stat_workers IS 'what the ingest workers of this database have read';
+
+CREATE VIEW cq.stat_views WITH (security_barrier) AS
+SELECT v.view, n.rows, n.bytes, n.bad_rows, n.groups_inserted, n.groups_updated, n.batches, n.total_batch_time, n.mean_batch_time,
+       n.max_batch_time, n.rows_per_second, n.last_batch_time, n.last_error, n.last_error_time, n.stats_reset
+FROM _cq.view v
+JOIN pg_catalog.pg_class r ON r.oid = v.view
+JOIN _cq.stat_relations() n ON n.relation = v.view
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+COMMENT ON VIEW cq.stat_views IS 'what the workers have done for continuous views; times in ms';
+
+-- The launcher learns of the extension when this commits.
+CREATE FUNCTION _cq.start_workers() RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_start_workers';
+COMMENT ON FUNCTION _cq.start_workers() IS 'has workers started in this database when the transaction commits';
+REVOKE ALL ON FUNCTION _cq.start_workers() FROM PUBLIC;
+SELECT _cq.start_workers();

@@ -9,6 +9,8 @@
 #include "common/guc.h"
 #include "ddl/ddl.h"
 #include "source/source.h"
+#include "stats/stats.h"
+#include "worker/slots.h"
 
 PG_MODULE_MAGIC;
 
@@ -21,4 +23,6 @@ _PG_init(void)
 	cq_grammar_init();
 	cq_utility_init();
 	cq_kafka_init();
+	cq_stats_init();
+	cq_worker_init();
 }

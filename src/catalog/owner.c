@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/owner.h"
 #include "catalog/pg_class.h"
@@ -50,4 +51,18 @@ cq_owner_require(Oid relid)
 {
 	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+}
+
+void
+cq_owner_begin_catalog(CqActor *actor)
+{
+	GetUserIdAndSecContext(&actor->user, &actor->context);
+	SetUserIdAndSecContext(cq_owner_of_schema(get_namespace_oid("_cq", false)),
+						   actor->context | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+cq_owner_end_catalog(const CqActor *actor)
+{
+	SetUserIdAndSecContext(actor->user, actor->context);
 }

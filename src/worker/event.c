@@ -1,0 +1,187 @@
+/*
+ * event.c
+ *		What sources say besides messages: brokers that go and come back, partitions that are new, messages that are gone.
+ *
+ * A gap is recorded, always. Then the views of the lane stop, or, where the stream's on_gap says skip, their cursor goes on behind it;
+ * either in one transaction with the record.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "stats/stats.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "worker/ingest.h"
+
+#define REOPEN_MS	5000		/* after a source said that it cannot go on */
+
+static void
+execute(const char *statement, int nargs, Oid *types, Datum *args)
+{
+	int			code = SPI_execute_with_args(statement, nargs, types, args, NULL, false, 0);
+
+	if (code < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
+}
+
+static const CqCursor *
+cursor_of(const CqLane *lane, const CqSourceEvent *event)
+{
+	for (int i = 0; i < lane->ncursors; i++)
+	{
+		if (lane->cursors[i].partition == event->partition && strcmp(lane->cursors[i].topic, event->topic) == 0)
+			return &lane->cursors[i];
+	}
+	return NULL;
+}
+
+static void
+record_gap(Oid stream, const CqSourceEvent *event)
+{
+	Oid			types[] = {OIDOID, TEXTOID, INT4OID, INT8OID, INT8OID};
+	Datum		args[] = {
+		ObjectIdGetDatum(stream), CStringGetTextDatum(event->topic), Int32GetDatum(event->partition),
+		Int64GetDatum(event->from), Int64GetDatum(event->to)
+	};
+
+	/* Once, though views may try again and again to go on. */
+	execute("INSERT INTO _cq.gap (stream, topic, partition, from_offset, to_offset) SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS "
+			"(SELECT FROM _cq.gap WHERE stream = $1 AND topic = $2 AND partition = $3 AND from_offset = $4 AND to_offset = $5)",
+			lengthof(types), types, args);
+}
+
+static void
+skip_gap(const CqCursor *cursor, const CqSourceEvent *event)
+{
+	Oid			types[] = {INT8OID, INT8OID, INT8OID};
+	Datum		args[] = {Int64GetDatum(cursor->cursor_id), Int64GetDatum(cursor->next_offset), Int64GetDatum(event->to)};
+
+	execute("UPDATE _cq.cursor SET next_offset = $3 WHERE cursor_id = $1 AND next_offset = $2",
+			lengthof(types), types, args);
+}
+
+static void
+stop_views(const CqLane *lane, const char *detail)
+{
+	ListCell   *cell;
+
+	foreach(cell, lane->views)
+	{
+		Oid			types[] = {OIDOID, TEXTOID};
+		Datum		args[] = {ObjectIdGetDatum(lfirst_oid(cell)), CStringGetTextDatum(detail)};
+
+		execute("UPDATE _cq.view SET status = 'failed', status_detail = $2 WHERE view = $1 AND status = 'running'",
+				lengthof(types), types, args);
+		cq_stats_view_error(lfirst_oid(cell), detail);
+	}
+}
+
+static void
+take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
+{
+	const CqStream *stream = cq_reader_stream(lane->lane->reader);
+	const CqCursor *cursor = cursor_of(lane->lane, event);
+	bool		skips = stream->on_gap == CQ_ON_GAP_SKIP;
+	char	   *gap = psprintf("messages from offset " INT64_FORMAT " to " INT64_FORMAT " of topic \"%s\" partition %d are not there",
+							   event->from, event->to, event->topic, event->partition);
+
+	if (cursor == NULL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("%s", gap),
+			 skips ? errdetail("They are skipped, as option on_gap of stream %s says.", stream->name) :
+			 errdetail("The continuous views on stream %s stop.", stream->name),
+			 skips ? 0 : errhint("Call cq.reset, or set option on_gap of the stream to skip and call cq.resume.")));
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	record_gap(lane->lane->stream, event);
+	if (skips)
+		skip_gap(cursor, event);
+	else
+		stop_views(lane->lane, psprintf("%s; call cq.reset, or set option on_gap of the stream to skip and call cq.resume", gap));
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	cq_load_drop_reader(ingest, lane);
+}
+
+static void
+take_failure(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
+{
+	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_FAILED, event->text);
+	cq_shared_set_error(ingest->slot, event->text);
+	if (ingest->load_failures++ == 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("stream %s cannot be read, will try again: %s",
+						cq_reader_stream(lane->lane->reader)->name, event->text)));
+	cq_load_drop_reader(ingest, lane);
+	ingest->lanes_are_stale = false;
+	ingest->next_load = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), REOPEN_MS);
+}
+
+static void
+take_outage(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
+{
+	if (!lane->is_down)
+		ereport(LOG,
+				(errmsg("stream %s waits for its broker: %s", cq_reader_stream(lane->lane->reader)->name, event->text)));
+	lane->is_down = true;
+	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_DOWN, event->text);
+}
+
+static void
+take_return(CqIngest *ingest, CqIngestLane *lane)
+{
+	if (lane->is_down)
+		ereport(LOG,
+				(errmsg("stream %s is read again", cq_reader_stream(lane->lane->reader)->name)));
+	lane->is_down = false;
+	ingest->load_failures = 0;
+	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_READING, NULL);
+}
+
+static void
+take(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
+{
+	switch (event->kind)
+	{
+		case CQ_SOURCE_DOWN:
+			take_outage(ingest, lane, event);
+			break;
+		case CQ_SOURCE_UP:
+			take_return(ingest, lane);
+			break;
+		case CQ_SOURCE_GAP:
+			take_gap(ingest, lane, event);
+			break;
+		case CQ_SOURCE_PARTITIONS:
+			cq_load_want_settled(ingest, lane->lane->stream);
+			break;
+		case CQ_SOURCE_FAILED:
+			take_failure(ingest, lane, event);
+			break;
+	}
+}
+
+void
+cq_event_take(CqIngest *ingest)
+{
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		CqIngestLane *lane = lfirst(cell);
+		CqSourceEvent event;
+
+		while (lane->lane->reader != NULL && cq_reader_poll_event(lane->lane->reader, &event))
+			take(ingest, lane, &event);
+	}
+}

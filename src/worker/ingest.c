@@ -1,0 +1,243 @@
+/*
+ * ingest.c
+ *		The ingest worker: reads its partitions of all streams, batch by batch, until it is told to end.
+ *
+ * It waits for a latch (somebody appended to a stream in the database, or changed the catalog) and for its readers' file
+ * descriptors, never in a loop. A batch begins not before cq.linger after the one before began: that bounds the number of commits, while the
+ * first message after a silence is taken at once, and a batch that takes longer than that anyway, because there is a backlog, is
+ * followed by the next one immediately.
+ *
+ * An error that comes out of here ends the process; the supervisor starts another one. Nothing is lost by that.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/compat.h"
+#include "common/guc.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#include "worker/ingest.h"
+
+#define LONGEST_WAIT_MS	1000
+
+/* ---- settings ---- */
+
+static void
+set(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* What the database or the server say for sessions is not meant for us. */
+static void
+apply_settings(void)
+{
+	set("search_path", "");
+	set("synchronous_commit", cq_synchronous_commit ? "on" : "off");
+	set("default_transaction_isolation", "read committed");
+	set("default_transaction_read_only", "off");
+	set("default_transaction_deferrable", "off");
+	set("lock_timeout", "0");
+	set("statement_timeout", "0");
+	set("idle_in_transaction_session_timeout", "0");
+	set("jit", "off");			/* plans are run over and over */
+}
+
+/* ---- waiting ---- */
+
+static void
+make_wait_set(CqIngest *ingest)
+{
+	ListCell   *cell;
+
+	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 2 + list_length(ingest->lanes));
+	AddWaitEventToSet(ingest->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(ingest->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	foreach(cell, ingest->lanes)
+	{
+		CqReader   *reader = ((CqIngestLane *) lfirst(cell))->lane->reader;
+		int			fd = reader != NULL ? cq_reader_wakeup_fd(reader) : -1;
+
+		if (fd >= 0)
+			AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, fd, NULL, reader);
+	}
+}
+
+/* Until there is something to read, or to do. */
+static void
+wait_for_work(CqIngest *ingest)
+{
+	long		timeout = cq_load_delay(ingest, LONGEST_WAIT_MS);
+	WaitEvent	events[16];
+	int			nevents;
+
+	if (ingest->wait_set == NULL)
+		make_wait_set(ingest);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	nevents = WaitEventSetWait(ingest->wait_set, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
+	pgstat_report_activity(STATE_RUNNING, NULL);
+	for (int i = 0; i < nevents; i++)
+	{
+		if (events[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+		else if (events[i].events & WL_SOCKET_READABLE)
+			cq_reader_wakeup_clear(events[i].user_data);
+	}
+}
+
+/* Until cq.linger has passed since a round began. Whatever sets the latch meanwhile is seen in the next round. */
+static void
+linger(TimestampTz began)
+{
+	for (;;)
+	{
+		long		left = cq_linger - (long) ((GetCurrentTimestamp() - began) / 1000);
+
+		if (left <= 0 || ShutdownRequestPending)
+			return;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* ---- the loop ---- */
+
+static void
+react_to_signals(void)
+{
+	if (ShutdownRequestPending)
+		proc_exit(0);
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		apply_settings();
+	}
+}
+
+/* Takes note of what others have changed: at the start of a transaction, as everywhere. */
+static void
+hear_of_changes(CqIngest *ingest)
+{
+	CqDatabaseSlot *database;
+
+	StartTransactionCommand();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(ingest->context);
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	database = cq_shared_find_database(MyDatabaseId, false);
+	if (database != NULL && database->settle_requests != ingest->settle_requests)
+	{
+		ingest->settle_requests = database->settle_requests;
+		ingest->settles_all = ingest->lanes_are_stale = true;
+	}
+	LWLockRelease(cq_shared->lock);
+	if (ingest->next_load != 0 && ingest->next_load <= GetCurrentTimestamp())
+		ingest->lanes_are_stale = true;
+}
+
+static void
+show_rest(CqIngest *ingest)
+{
+	CqWorkerState state = CQ_WORKER_IDLE;
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		if (((CqIngestLane *) lfirst(cell))->is_down)
+			state = CQ_WORKER_DOWN;
+	}
+	if (ingest->slot->state != CQ_WORKER_COPY)
+		cq_shared_set_state(ingest->slot, state);
+}
+
+/* One round. False where there was nothing to do. */
+static bool
+work(CqIngest *ingest)
+{
+	bool		had_something;
+
+	cq_shared_is_busy = true;
+	CHECK_FOR_INTERRUPTS();
+	hear_of_changes(ingest);
+	if (ingest->lanes_are_stale)
+		cq_load_lanes(ingest);
+	cq_load_settle(ingest);
+	had_something = cq_turn_run(ingest);
+	cq_event_take(ingest);
+	if (had_something)
+		cq_shared_set_state(ingest->slot, CQ_WORKER_RUNNING);
+	pgstat_report_stat(false);
+	cq_shared_is_busy = false;
+	return had_something || ingest->lanes_are_stale;
+}
+
+static void
+run_rounds(CqIngest *ingest)
+{
+	for (;;)
+	{
+		TimestampTz began = GetCurrentTimestamp();
+
+		react_to_signals();
+		if (work(ingest))
+			linger(began);
+		else
+		{
+			show_rest(ingest);
+			if (!ShutdownRequestPending)
+				wait_for_work(ingest);
+		}
+	}
+}
+
+void
+cq_ingest_main(Datum arg)
+{
+	CqIngest   *ingest = MemoryContextAllocZero(TopMemoryContext, sizeof(CqIngest));
+	CqStart		start;
+
+	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, cq_shared_on_sigterm);
+	BackgroundWorkerUnblockSignals();
+	ingest->slot = cq_shared_attach_worker(&start);
+	if (ingest->slot == NULL)
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	apply_settings();
+
+	ingest->worker = ingest->slot->number - 1;
+	ingest->nworkers = ingest->slot->total;
+	ingest->context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes", ALLOCSET_SMALL_SIZES);
+	ingest->readers = AllocSetContextCreate(TopMemoryContext, "pg_cq readers", ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(ingest->context);
+	ingest->lanes_are_stale = ingest->settles_all = true;
+	cq_load_watch(ingest);
+	MemoryContextSwitchTo(ingest->context);
+
+	PG_TRY();
+	{
+		run_rounds(ingest);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(TopMemoryContext);
+		error = CopyErrorData();
+		cq_shared_set_error(ingest->slot, error->message);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,79 @@
+/*
+ * ingest.h
+ *		What an ingest worker knows, shared by the files that make it up.
+ */
+#ifndef CQ_INGEST_H
+#define CQ_INGEST_H
+
+#include "postgres.h"
+
+#include "exec/exec.h"
+#include "storage/latch.h"
+#include "worker/shared.h"
+
+/* A lane, and how it fares. */
+typedef struct CqIngestLane
+{
+	CqLane	   *lane;			/* its reader is NULL where it could not be opened */
+	bool		is_down;		/* no broker can be reached */
+	double		us_per_row;		/* lately */
+	TimestampTz last_batch;		/* with rows in it */
+	TimestampTz next_meeting;	/* not before */
+	int			nskipped;		/* turns in a row */
+} CqIngestLane;
+
+/* A stream whose partitions have to be looked up, when due. */
+typedef struct CqSettling
+{
+	Oid			stream;
+	TimestampTz due;
+	int			failures;
+	char	   *message;		/* of the last failure, so that it is logged but once */
+} CqSettling;
+
+typedef struct CqIngest
+{
+	CqWorkerSlot *slot;
+	int			worker;			/* 0 … nworkers - 1 */
+	int			nworkers;
+	List	   *lanes;			/* of CqIngestLane *, in context */
+	MemoryContext context;		/* of the lanes; a new one with each load */
+	MemoryContext readers;		/* outlives loads */
+	bool		lanes_are_stale;
+	bool		readers_are_stale;	/* a stream's options may have changed */
+	TimestampTz next_load;		/* where not everything could be opened; 0: no need */
+	int			load_failures;	/* in a row */
+	List	   *settlings;		/* of CqSettling *, in TopMemoryContext */
+	bool		settles_all;	/* look up all streams at the next load */
+	uint32		settle_requests;	/* as last seen in the database's slot */
+	WaitEventSet *wait_set;		/* NULL: to be made anew */
+} CqIngest;
+
+/* ---- load.c: the lanes, and their readers ---- */
+
+/* Registers for changes of the catalog. Once. */
+extern void cq_load_watch(CqIngest *ingest);
+
+/* Loads the lanes; keeps readers of those that are the same. */
+extern void cq_load_lanes(CqIngest *ingest);
+
+/* The reader is of no more use: a load opens another one. */
+extern void cq_load_drop_reader(CqIngest *ingest, CqIngestLane *lane);
+
+/* Looks up the partitions of streams, of those whose time has come. */
+extern void cq_load_settle(CqIngest *ingest);
+extern void cq_load_want_settled(CqIngest *ingest, Oid stream);
+
+/* When cq_load_lanes or cq_load_settle have something to do, in ms from now, at most most. */
+extern long cq_load_delay(const CqIngest *ingest, long most);
+
+/* ---- turn.c: whose turn it is ---- */
+
+/* Gives lanes their turns. False where none had anything. Stops where lanes have become stale. */
+extern bool cq_turn_run(CqIngest *ingest);
+
+/* ---- event.c: what sources say besides messages ---- */
+
+extern void cq_event_take(CqIngest *ingest);
+
+#endif							/* CQ_INGEST_H */

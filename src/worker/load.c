@@ -1,0 +1,381 @@
+/*
+ * load.c
+ *		A worker's lanes: loads them from the catalog and opens their readers, again whenever something has changed.
+ *
+ * Something has changed when _cq.view is invalidated (somebody called cq_catalog_changed), when a batch found it so, or when a stream, its
+ * server or a user mapping was altered. Readers of lanes that are the same as before are kept, unless options may have
+ * changed. What cannot be opened, or whose partitions cannot be looked up, is tried again after 1, 2, 4 … 30 s; that is logged when
+ * it begins and when the reason changes.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/identity.h"
+#include "catalog/namespace.h"
+#include "stats/stats.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "worker/ingest.h"
+
+#define LONGEST_BACKOFF_MS	30000
+
+/* ---- noticing changes ---- */
+
+static Oid	catalog;			/* _cq.view */
+
+static bool
+reads(const CqIngest *ingest, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		if (((CqIngestLane *) lfirst(cell))->lane->stream == relid)
+			return true;
+	}
+	return false;
+}
+
+static void
+on_relation_change(Datum arg, Oid relid)
+{
+	CqIngest   *ingest = (CqIngest *) DatumGetPointer(arg);
+
+	if (relid == catalog || relid == InvalidOid)
+		ingest->lanes_are_stale = true;
+	if (relid == InvalidOid || reads(ingest, relid))
+		ingest->lanes_are_stale = ingest->readers_are_stale = true;
+}
+
+static void
+on_server_change(Datum arg, int cache, uint32 hash)
+{
+	CqIngest   *ingest = (CqIngest *) DatumGetPointer(arg);
+
+	ingest->lanes_are_stale = ingest->readers_are_stale = true;
+}
+
+void
+cq_load_watch(CqIngest *ingest)
+{
+	Oid			schema;
+
+	CacheRegisterRelcacheCallback(on_relation_change, PointerGetDatum(ingest));
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, PointerGetDatum(ingest));
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_server_change, PointerGetDatum(ingest));
+	StartTransactionCommand();
+	schema = get_namespace_oid("_cq", true);
+	catalog = OidIsValid(schema) ? get_relname_relid("view", schema) : InvalidOid;
+	CommitTransactionCommand();
+}
+
+/* ---- attempts ---- */
+
+/* Runs something that may fail by itself; the message of its error, in caller's context, or NULL. No transaction is open afterwards. */
+static char *
+attempt(void (*run) (CqIngest *ingest, void *arg), CqIngest *ingest, void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *volatile message = NULL;
+
+	PG_TRY();
+	{
+		run(ingest, arg);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(caller);
+		message = pstrdup(error->message);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return message;
+}
+
+static TimestampTz
+backoff(int nfailures)
+{
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(1000 << Min(nfailures - 1, 10), LONGEST_BACKOFF_MS));
+}
+
+/* ---- readers ---- */
+
+void
+cq_load_drop_reader(CqIngest *ingest, CqIngestLane *lane)
+{
+	cq_lane_close(lane->lane);
+	if (ingest->wait_set != NULL)
+		FreeWaitEventSet(ingest->wait_set);
+	ingest->wait_set = NULL;
+	ingest->lanes_are_stale = true;
+}
+
+static bool
+stand_alike(const CqLane *one, const CqLane *other)
+{
+	if (one->stream != other->stream || one->ncursors != other->ncursors)
+		return false;
+	for (int i = 0; i < one->ncursors; i++)
+	{
+		if (one->cursors[i].cursor_id != other->cursors[i].cursor_id ||
+			one->cursors[i].next_offset != other->cursors[i].next_offset)
+			return false;
+	}
+	return true;
+}
+
+/* Hands over the reader of a lane that was there before and stands where this one does. */
+static void
+take_over(CqIngest *ingest, CqIngestLane *lane, List *before)
+{
+	ListCell   *cell;
+
+	if (ingest->readers_are_stale)
+		return;
+	foreach(cell, before)
+	{
+		CqIngestLane *old = lfirst(cell);
+		CqLane	   *fresh = lane->lane;
+
+		if (old->lane->reader == NULL || old->lane->is_cut || !stand_alike(old->lane, fresh))
+			continue;
+		*lane = *old;
+		lane->lane = fresh;
+		fresh->reader = old->lane->reader;
+		fresh->exec = old->lane->exec;
+		old->lane->reader = NULL;
+		return;
+	}
+}
+
+static void
+open_reader(CqIngest *ingest, void *arg)
+{
+	CqLane	   *lane = arg;
+	CqPosition *positions = palloc(sizeof(CqPosition) * lane->ncursors);
+	MemoryContext caller;
+
+	for (int i = 0; i < lane->ncursors; i++)
+		positions[i] = (CqPosition) {lane->cursors[i].topic, lane->cursors[i].partition, lane->cursors[i].next_offset};
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	caller = MemoryContextSwitchTo(ingest->readers);
+	lane->reader = cq_reader_open(lane->stream, positions, lane->ncursors);
+	MemoryContextSwitchTo(caller);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pfree(positions);
+}
+
+/* False where some could not be opened. */
+static bool
+open_readers(CqIngest *ingest)
+{
+	bool		all = true;
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		CqLane	   *lane = ((CqIngestLane *) lfirst(cell))->lane;
+		char	   *message;
+
+		if (lane->reader != NULL)
+			continue;
+		message = attempt(open_reader, ingest, lane);
+		cq_stats_stream_state(lane->stream, message ? CQ_STREAM_FAILED : CQ_STREAM_READING, message);
+		if (message == NULL)
+			continue;
+		all = false;
+		cq_shared_set_error(ingest->slot, message);
+		if (ingest->load_failures == 0)
+			ereport(WARNING,
+					(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+					 errmsg("could not open stream %u: %s", lane->stream, message)));
+	}
+	return all;
+}
+
+/* ---- lanes ---- */
+
+static void
+want_unsettled(CqIngest *ingest)
+{
+	List	   *streams = cq_lane_unsettled(ingest->worker, ingest->nworkers, ingest->settles_all);
+	ListCell   *cell;
+
+	ingest->settles_all = false;
+	foreach(cell, streams)
+		cq_load_want_settled(ingest, lfirst_oid(cell));
+}
+
+/* Reads the catalog, into a context of its own. */
+static List *
+read_lanes(CqIngest *ingest, MemoryContext context)
+{
+	List	   *lanes = NIL;
+	bool		is_ours;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	is_ours = cq_identity_matches();
+	if (is_ours)
+	{
+		want_unsettled(ingest);
+		MemoryContextSwitchTo(context);
+		lanes = cq_lane_load(ingest->worker, ingest->nworkers);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(ingest->context);
+	cq_shared_set_state(ingest->slot, is_ours ? CQ_WORKER_LOADING : CQ_WORKER_COPY);
+	return lanes;
+}
+
+static void
+close_lanes(List *lanes)
+{
+	ListCell   *cell;
+
+	foreach(cell, lanes)
+		cq_lane_close(((CqIngestLane *) lfirst(cell))->lane);
+}
+
+/* Puts the lanes in place of those before. */
+static void
+replace_lanes(CqIngest *ingest, List *lanes, MemoryContext context)
+{
+	List	   *before = ingest->lanes;
+	MemoryContext before_context = ingest->context;
+	ListCell   *cell;
+
+	MemoryContextSwitchTo(context);
+	ingest->context = context;
+	ingest->lanes = NIL;
+	foreach(cell, lanes)
+	{
+		CqIngestLane *lane = palloc0(sizeof(CqIngestLane));
+
+		lane->lane = lfirst(cell);
+		take_over(ingest, lane, before);
+		ingest->lanes = lappend(ingest->lanes, lane);
+	}
+	if (ingest->wait_set != NULL)
+		FreeWaitEventSet(ingest->wait_set);
+	ingest->wait_set = NULL;
+	close_lanes(before);
+	MemoryContextDelete(before_context);
+	ingest->readers_are_stale = false;
+}
+
+void
+cq_load_lanes(CqIngest *ingest)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes", ALLOCSET_DEFAULT_SIZES);
+
+	/* What changes from here on makes them stale again. */
+	ingest->lanes_are_stale = false;
+	ingest->next_load = 0;
+	replace_lanes(ingest, read_lanes(ingest, context), context);
+	if (open_readers(ingest))
+		ingest->load_failures = 0;
+	else
+		ingest->next_load = backoff(++ingest->load_failures);
+}
+
+/* ---- settling ---- */
+
+void
+cq_load_want_settled(CqIngest *ingest, Oid stream)
+{
+	MemoryContext caller;
+	CqSettling *settling;
+	ListCell   *cell;
+
+	foreach(cell, ingest->settlings)
+	{
+		if (((CqSettling *) lfirst(cell))->stream == stream)
+			return;
+	}
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	settling = palloc0(sizeof(CqSettling));
+	settling->stream = stream;
+	settling->due = GetCurrentTimestamp();
+	ingest->settlings = lappend(ingest->settlings, settling);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+settle(CqIngest *ingest, void *arg)
+{
+	if (cq_lane_settle(*(Oid *) arg))
+		ingest->lanes_are_stale = true;
+}
+
+static void
+note_failure(CqIngest *ingest, CqSettling *settling, const char *message)
+{
+	settling->due = backoff(++settling->failures);
+	cq_shared_set_error(ingest->slot, message);
+	cq_stats_stream_state(settling->stream, CQ_STREAM_DOWN, message);
+	if (settling->message != NULL && strcmp(settling->message, message) == 0)
+		return;
+	if (settling->message != NULL)
+		pfree(settling->message);
+	settling->message = MemoryContextStrdup(TopMemoryContext, message);
+	ereport(LOG,
+			(errmsg("could not look up the partitions of stream %u, will try again: %s", settling->stream, message)));
+}
+
+void
+cq_load_settle(CqIngest *ingest)
+{
+	ListCell   *cell;
+
+	foreach(cell, ingest->settlings)
+	{
+		CqSettling *settling = lfirst(cell);
+		char	   *message;
+
+		if (settling->due > GetCurrentTimestamp())
+			continue;
+		message = attempt(settle, ingest, &settling->stream);
+		if (message != NULL)
+		{
+			note_failure(ingest, settling, message);
+			pfree(message);
+			continue;
+		}
+		if (settling->failures > 0)
+			cq_stats_stream_state(settling->stream, CQ_STREAM_READING, NULL);
+		if (settling->message != NULL)
+			pfree(settling->message);
+		pfree(settling);
+		ingest->settlings = foreach_delete_current(ingest->settlings, cell);
+	}
+}
+
+long
+cq_load_delay(const CqIngest *ingest, long most)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *cell;
+
+	if (ingest->lanes_are_stale)
+		return 0;
+	if (ingest->next_load != 0)
+		most = Min(most, TimestampDifferenceMilliseconds(now, ingest->next_load));
+	foreach(cell, ingest->settlings)
+		most = Min(most, TimestampDifferenceMilliseconds(now, ((CqSettling *) lfirst(cell))->due));
+	return most;
+}

@@ -1,0 +1,154 @@
+/*
+ * shared.h
+ *		What launcher, supervisors and workers share: a slot for each database, a slot for each ingest worker.
+ *
+ * A slot outlives the process that it is for: who starts a process gives it the slot and the slot's generation, the process
+ * attaches if the generation is still the same, and is detached when it ends, however that happens.
+ *
+ *		database:  FREE ─► STARTING ─► RUNNING ─► LEFT ─► FREE or STARTING		moved by the launcher, → RUNNING → LEFT by the supervisor
+ *		worker:    FREE ─► STARTING ─► (its states while it runs) ─► STOPPED ─► RESTARTING ─► STARTING	moved by the supervisor and the worker
+ *
+ * All of it is guarded by one lock, held for moments.
+ */
+#ifndef CQ_SHARED_H
+#define CQ_SHARED_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+
+#define CQ_SLOT_ERROR_LENGTH	512
+#define CQ_START_TIMEOUT_MS		30000	/* a process that has not attached by then never will */
+
+typedef enum CqDatabaseState
+{
+	CQ_DATABASE_FREE,			/* nobody is there */
+	CQ_DATABASE_STARTING,
+	CQ_DATABASE_RUNNING,
+	CQ_DATABASE_LEFT
+} CqDatabaseState;
+
+/* Why a supervisor left. */
+typedef enum CqOutcome
+{
+	CQ_OUTCOME_FAILED,			/* also: killed */
+	CQ_OUTCOME_TOLD,			/* asked to */
+	CQ_OUTCOME_NO_EXTENSION
+} CqOutcome;
+
+typedef struct CqDatabaseSlot
+{
+	Oid			database;		/* InvalidOid: the slot is free */
+	CqDatabaseState state;
+	TimestampTz state_since;
+	uint32		generation;
+	PGPROC	   *process;		/* the supervisor, NULL: none */
+	pid_t		pid;
+	CqOutcome	outcome;		/* where state is LEFT */
+	bool		is_wanted;		/* the extension was created since the launcher last looked */
+	int			holds;			/* transactions that want the database for themselves */
+	uint32		settle_requests;	/* grows when somebody knows of partitions that no worker has seen */
+	bool		lacks_process;	/* max_worker_processes was reached */
+} CqDatabaseSlot;
+
+typedef enum CqWorkerState
+{
+	CQ_WORKER_STARTING,
+	CQ_WORKER_LOADING,			/* views and positions */
+	CQ_WORKER_RUNNING,
+	CQ_WORKER_IDLE,				/* nothing to read */
+	CQ_WORKER_DOWN,				/* waits for a broker */
+	CQ_WORKER_COPY,				/* the database is a copy or a restore: nothing runs until cq.resume_all() */
+	CQ_WORKER_STOPPED,			/* has ended */
+	CQ_WORKER_RESTARTING,		/* has ended, and will be started again */
+	CQ_WORKER_NO_PROCESS		/* max_worker_processes was reached */
+} CqWorkerState;
+
+typedef struct CqWorkerSlot
+{
+	Oid			database;		/* InvalidOid: the slot is free */
+	int			number;			/* 1 … total */
+	int			total;
+	uint32		generation;
+	PGPROC	   *process;		/* NULL: none */
+	pid_t		pid;
+	bool		left_as_told;	/* the last process ended by itself, without an error */
+	TimestampTz started_at;		/* the last process */
+	CqWorkerState state;
+	TimestampTz state_since;
+	int64		rows;
+	int64		bytes;
+	int64		nbatches;
+	int64		nrestarts;
+	TimestampTz last_batch_time;
+	TimestampTz last_error_time;	/* 0: none */
+	char		last_error[CQ_SLOT_ERROR_LENGTH];
+} CqWorkerSlot;
+
+typedef struct CqShared
+{
+	LWLock	   *lock;
+	PGPROC	   *launcher;		/* NULL: none */
+	ConditionVariable changed;	/* a process left, or a batch was committed */
+	int			nslots;			/* of each kind */
+	CqDatabaseSlot *databases;
+	CqWorkerSlot *workers;
+} CqShared;
+
+/* What a process is started with. */
+typedef struct CqStart
+{
+	Oid			database;
+	int			slot;
+	uint32		generation;
+} CqStart;
+
+extern CqShared *cq_shared;		/* NULL: not preloaded */
+
+/* How long, in ms, to wait before anything is started: more than 0 where the server has crashed again and again. */
+extern int	cq_shared_start_delay;
+
+extern void cq_shared_init(void);
+
+/* Raises ERROR, with what to set, where the module was not preloaded. */
+extern void cq_shared_require(void);
+
+/* With the lock held. NULL where there is none, or with create, no room. */
+extern CqDatabaseSlot *cq_shared_find_database(Oid database, bool create);
+
+/* Each attaches this process until it ends. False: it is not wanted any more. Call before connecting to a database. */
+extern void cq_shared_attach_launcher(void);
+extern CqDatabaseSlot *cq_shared_attach_supervisor(const CqStart *start);
+extern CqWorkerSlot *cq_shared_attach_worker(const CqStart *start);
+
+/*
+ * Asks all workers of a database, and with_supervisor its supervisor, to end. False where nobody is left. With the lock not
+ * held.
+ */
+extern bool cq_shared_terminate(Oid database, bool with_supervisor);
+
+extern void cq_shared_wake_launcher(void);
+
+/*
+ * SIGTERM: a process that is busy is interrupted, as any backend; one that waits ends by itself once it sees
+ * ShutdownRequestPending.
+ */
+extern volatile bool cq_shared_is_busy;
+extern void cq_shared_on_sigterm(SIGNAL_ARGS);
+
+/* ---- of a worker, about itself ---- */
+
+extern void cq_shared_set_state(CqWorkerSlot *slot, CqWorkerState state);
+extern void cq_shared_count(CqWorkerSlot *slot, int64 rows, int64 bytes);
+extern void cq_shared_set_error(CqWorkerSlot *slot, const char *message);
+extern const char *cq_shared_state_name(CqWorkerState state);
+
+/* Main functions of the processes. */
+extern PGDLLEXPORT void cq_launcher_main(Datum arg);
+extern PGDLLEXPORT void cq_supervisor_main(Datum arg);
+extern PGDLLEXPORT void cq_ingest_main(Datum arg);
+
+#endif							/* CQ_SHARED_H */

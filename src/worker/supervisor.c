@@ -1,0 +1,335 @@
+/*
+ * supervisor.c
+ *		The supervisor of one database: keeps cq.workers ingest workers running, and does what is due from time to time.
+ *
+ * When the number of workers changes, all of them end before the new ones start, since each works on the partitions that fall
+ * to it among so many. A worker that fails is started again after 1, 2, 4 … 30 s; one that was told to end, at once.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "common/guc.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#include "worker/shared.h"
+#include "worker/slots.h"
+
+#define NAP_MS				10000
+#define RETRY_MS			5000	/* where there was no room for a process */
+#define SETTLED_MS			60000	/* a worker that lived as long did not fail at the start */
+#define LONGEST_BACKOFF_MS	30000
+
+/* Done in a transaction of its own, every so often, where the function is there. */
+typedef struct Duty
+{
+	const char *function;		/* as a regprocedure */
+	const char *statement;		/* that calls it */
+	int			interval_ms;
+	TimestampTz next;
+} Duty;
+
+static Duty duties[] = {
+	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .interval_ms = 10000},
+	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows(10000)", .interval_ms = 10000},
+};
+
+static CqDatabaseSlot *own;		/* this supervisor's */
+static int	failures[64];		/* of each worker, in a row */
+static TimestampTz next_start[64];	/* of each worker */
+
+static bool
+has_extension(void)
+{
+	bool		found;
+
+	StartTransactionCommand();
+	found = OidIsValid(get_extension_oid("pg_cq", true));
+	CommitTransactionCommand();
+	return found;
+}
+
+/* Ends this process, after its workers. */
+static void
+leave(CqOutcome outcome)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 5000);
+
+	ConditionVariablePrepareToSleep(&cq_shared->changed);
+	while (cq_shared_terminate(own->database, false) && GetCurrentTimestamp() < deadline)
+		ConditionVariableTimedSleep(&cq_shared->changed, 100, PG_WAIT_EXTENSION);
+	ConditionVariableCancelSleep();
+	own->outcome = outcome;
+	proc_exit(0);
+}
+
+static bool
+is_held(void)
+{
+	bool		result;
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	result = own->holds > 0;
+	LWLockRelease(cq_shared->lock);
+	return result;
+}
+
+/* ---- workers ---- */
+
+/* The slot of a worker of this database, or a free one for it, or NULL. With the lock held. */
+static CqWorkerSlot *
+find_worker(int number)
+{
+	CqWorkerSlot *free = NULL;
+
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		if (slot->database == own->database && slot->number == number)
+			return slot;
+		if (!OidIsValid(slot->database) && free == NULL)
+			free = slot;
+	}
+	if (free != NULL)
+	{
+		uint32		generation = free->generation;
+
+		memset(free, 0, sizeof(CqWorkerSlot));
+		free->database = own->database;
+		free->number = number;
+		free->generation = generation;
+		free->state = CQ_WORKER_STOPPED;
+		free->left_as_told = true;
+	}
+	return free;
+}
+
+/*
+ * Asks workers that count on another number of workers to end, and frees the slots of those that are not wanted any more. False while
+ * such a one is still there.
+ */
+static bool
+clear_others(void)
+{
+	bool		is_clear = true;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		if (slot->database != own->database || slot->total == cq_workers)
+			continue;
+		slot->generation++;
+		if (slot->pid != 0)
+		{
+			kill(slot->pid, SIGTERM);
+			is_clear = false;
+		}
+		else if (slot->number > cq_workers)
+			slot->database = InvalidOid;
+	}
+	LWLockRelease(cq_shared->lock);
+	return is_clear;
+}
+
+/* The last process of this worker is no more: when may the next one start? With the lock held. */
+static void
+take_end(CqWorkerSlot *slot, TimestampTz now)
+{
+	int			w = slot->number - 1;
+
+	slot->state = CQ_WORKER_RESTARTING;
+	if (slot->left_as_told)
+	{
+		failures[w] = 0;
+		next_start[w] = now;
+		return;
+	}
+	failures[w] = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 : failures[w] + 1;
+	next_start[w] = TimestampTzPlusMilliseconds(now, Min(1000 << Min(failures[w] - 1, 10), LONGEST_BACKOFF_MS));
+	slot->nrestarts++;
+}
+
+/* Reserves the slot of a worker whose start is due; else tells, in ms, when to look again. */
+static bool
+reserve(int number, TimestampTz now, CqStart *start, long *delay)
+{
+	CqWorkerSlot *slot;
+	bool		is_due = false;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	slot = find_worker(number);
+	if (slot != NULL && slot->process == NULL)
+	{
+		if (slot->state == CQ_WORKER_STOPPED)
+			take_end(slot, now);
+		is_due = next_start[number - 1] <= now;
+		if (!is_due)
+			*delay = Min(*delay, TimestampDifferenceMilliseconds(now, next_start[number - 1]));
+	}
+	if (is_due)
+	{
+		slot->total = cq_workers;
+		slot->generation++;
+		slot->state = CQ_WORKER_STARTING;
+		slot->state_since = now;
+		slot->left_as_told = false;
+		slot->started_at = now;
+		*start = (CqStart) {own->database, slot - cq_shared->workers, slot->generation};
+		/* Should it never come. */
+		next_start[number - 1] = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
+	}
+	LWLockRelease(cq_shared->lock);
+	return is_due;
+}
+
+static bool
+start_worker(int number, const CqStart *start)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_notify_pid = MyProcPid,
+	};
+
+	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_cq worker %d of %d", number, cq_workers);
+	strlcpy(worker.bgw_type, "pg_cq worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "pg_cq", MAXPGPATH);
+	strlcpy(worker.bgw_function_name, "cq_ingest_main", BGW_MAXLEN);
+	memcpy(worker.bgw_extra, start, sizeof(CqStart));
+	return RegisterDynamicBackgroundWorker(&worker, NULL);
+}
+
+static void
+put_off(int number, const CqStart *start, TimestampTz now)
+{
+	static bool is_logged = false;
+
+	next_start[number - 1] = TimestampTzPlusMilliseconds(now, RETRY_MS);
+	cq_shared_set_state(&cq_shared->workers[start->slot], CQ_WORKER_NO_PROCESS);
+	if (!is_logged)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no free worker process for worker %d of %d", number, cq_workers),
+				 errhint("Consider increasing max_worker_processes.")));
+	is_logged = true;
+}
+
+/* Starts what is due. Returns when to look again, in ms. */
+static long
+tend_workers(void)
+{
+	long		delay = NAP_MS;
+
+	if (!clear_others())
+		return 1000;			/* woken before, when the last one has left */
+	for (int number = 1; number <= cq_workers; number++)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+		CqStart		start;
+
+		if (reserve(number, now, &start, &delay) && !start_worker(number, &start))
+		{
+			put_off(number, &start, now);
+			delay = Min(delay, RETRY_MS);
+		}
+	}
+	return delay;
+}
+
+/* ---- duties ---- */
+
+/* Calls the function where the extension has it. */
+static void
+run_duty(const Duty *duty)
+{
+	static const char is_there[] = "SELECT pg_catalog.to_regprocedure($1)";
+	Oid			types[] = {TEXTOID};
+	Datum		args[] = {CStringGetTextDatum(duty->function)};
+
+	if (SPI_execute_with_args(is_there, 1, types, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for %s", duty->function);
+	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL)
+		SPI_execute(duty->statement, false, 0);
+}
+
+static long
+do_duties(void)
+{
+	long		delay = NAP_MS;
+
+	for (int i = 0; i < (int) lengthof(duties); i++)
+	{
+		Duty	   *duty = &duties[i];
+
+		if (duty->next <= GetCurrentTimestamp())
+		{
+			cq_shared_is_busy = true;
+			SetCurrentStatementStartTimestamp();
+			StartTransactionCommand();
+			PushActiveSnapshot(GetTransactionSnapshot());
+			SPI_connect();
+			run_duty(duty);
+			SPI_finish();
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+			cq_shared_is_busy = false;
+			duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
+		}
+		delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), duty->next));
+	}
+	return delay;
+}
+
+void
+cq_supervisor_main(Datum arg)
+{
+	CqStart		start;
+
+	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, cq_shared_on_sigterm);
+	BackgroundWorkerUnblockSignals();
+	own = cq_shared_attach_supervisor(&start);
+	if (own == NULL)
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
+
+	for (;;)
+	{
+		long		delay;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (ShutdownRequestPending || !cq_enabled || is_held())
+			leave(CQ_OUTCOME_TOLD);
+		if (!has_extension())
+			leave(CQ_OUTCOME_NO_EXTENSION);
+		delay = tend_workers();
+		delay = Min(delay, do_duties());
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}

@@ -1,0 +1,186 @@
+/*
+ * turn.c
+ *		Whose turn it is: fairness among lanes, and lanes that meet.
+ *
+ * Lanes take turns, each with what is there. Where some lane is live (it keeps up with its stream), those with a backlog take batches
+ * of some twenty milliseconds, so that it keeps its latency. Where a lane is behind another one of the same partitions and both have
+ * a backlog, the one ahead is left out three times of four: the sooner they meet, the sooner everything is read but once.
+ *
+ * Two lanes that are near each other meet: neither gets a turn of its own, and each is read up to where the other one stands.
+ */
+#include "postgres.h"
+
+#include "common/guc.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+#include "worker/ingest.h"
+
+#define LIVE_LAG		20000	/* messages: a lane no further behind keeps up */
+#define LIVE_SECONDS	1		/* since its last batch: else nobody minds */
+#define SLICE_US		20000	/* of a lane with a backlog, beside a live one */
+#define SMALLEST_SLICE	1000	/* messages */
+#define NEAR			20000	/* messages: so close that two lanes may meet */
+#define MEETING_MS		200		/* after which a meeting has failed */
+#define MEETING_PAUSE_MS 1000	/* between meetings that fail */
+
+static bool
+is_live(const CqIngestLane *lane, TimestampTz now)
+{
+	return lane->lane->lag < LIVE_LAG && now - lane->last_batch < LIVE_SECONDS * USECS_PER_SEC;
+}
+
+static bool
+other_is_live(const CqIngest *ingest, const CqIngestLane *lane, TimestampTz now)
+{
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		const CqIngestLane *other = lfirst(cell);
+
+		if (other != lane && is_live(other, now))
+			return true;
+	}
+	return false;
+}
+
+/* Is there one behind it, with a backlog as it has itself? */
+static bool
+should_let_another_catch_up(const CqIngest *ingest, const CqIngestLane *lane)
+{
+	ListCell   *cell;
+
+	if (lane->lane->lag < LIVE_LAG)
+		return false;
+	foreach(cell, ingest->lanes)
+	{
+		const CqIngestLane *other = lfirst(cell);
+
+		if (other != lane && other->lane->reader != NULL && other->lane->lag >= LIVE_LAG &&
+			cq_meet_is_behind(other->lane, lane->lane) && !cq_meet_is_behind(lane->lane, other->lane))
+			return true;
+	}
+	return false;
+}
+
+static void
+note_batch(CqIngest *ingest, CqIngestLane *lane, int nrows, TimestampTz began)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	double		us_per_row = (double) (now - began) / nrows;
+
+	lane->us_per_row = lane->us_per_row == 0 ? us_per_row : (3 * lane->us_per_row + us_per_row) / 4;
+	lane->last_batch = now;
+	cq_shared_count(ingest->slot, nrows, lane->lane->nbytes);
+}
+
+/* Gives the lane a turn. True where there was something. */
+static bool
+run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	CqBatchResult result;
+	int			nrows;
+
+	lane->lane->max_rows = 0;
+	if (lane->us_per_row > 0 && lane->lane->lag >= LIVE_LAG && other_is_live(ingest, lane, began))
+		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row, (double) cq_batch_rows));
+	result = cq_exec_lane(lane->lane, timeout_ms, &nrows);
+	if (nrows > 0)
+		note_batch(ingest, lane, nrows, began);
+	if (result != CQ_BATCH_APPLIED)
+	{
+		/* The reader may be past what was rolled back. */
+		cq_load_drop_reader(ingest, lane);
+		if (result == CQ_BATCH_RETRY)
+		{
+			ingest->lanes_are_stale = false;
+			ingest->next_load = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000);
+		}
+	}
+	return nrows > 0;
+}
+
+static void
+meet(CqIngest *ingest, CqIngestLane *one, CqIngestLane *other)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_MS);
+	int64		distance;
+
+	cq_meet_set_stops(one->lane, other->lane);
+	while ((distance = cq_meet_distance(one->lane, other->lane)) > 0 && GetCurrentTimestamp() < deadline &&
+		   one->lane->reader != NULL && other->lane->reader != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (cq_meet_is_behind(one->lane, other->lane))
+			run(ingest, one, 10);
+		else
+			run(ingest, other, 10);
+	}
+	cq_meet_clear_stops(one->lane);
+	cq_meet_clear_stops(other->lane);
+	one->next_meeting = other->next_meeting = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_PAUSE_MS);
+	if (distance == 0 || one->lane->is_cut || other->lane->is_cut)
+		ingest->lanes_are_stale = true;
+}
+
+/* Two lanes that are near each other, and may meet now. */
+static bool
+find_meeting(const CqIngest *ingest, CqIngestLane **one, CqIngestLane **other)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < list_length(ingest->lanes); i++)
+	{
+		*one = list_nth(ingest->lanes, i);
+		if ((*one)->lane->reader == NULL || (*one)->next_meeting > now)
+			continue;
+		for (int j = i + 1; j < list_length(ingest->lanes); j++)
+		{
+			int64		distance;
+
+			*other = list_nth(ingest->lanes, j);
+			if ((*other)->lane->reader == NULL || (*other)->next_meeting > now)
+				continue;
+			distance = cq_meet_distance((*one)->lane, (*other)->lane);
+			if (distance >= 0 && distance <= NEAR)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool
+cq_turn_run(CqIngest *ingest)
+{
+	bool		had_something = false;
+	CqIngestLane *one;
+	CqIngestLane *other;
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		CqIngestLane *lane = lfirst(cell);
+
+		CHECK_FOR_INTERRUPTS();
+		if (lane->lane->reader == NULL)
+			continue;
+		if (lane->nskipped < 3 && should_let_another_catch_up(ingest, lane))
+		{
+			lane->nskipped++;
+			had_something = true;
+			continue;
+		}
+		lane->nskipped = 0;
+		if (run(ingest, lane, 0))
+			had_something = true;
+		if (ingest->lanes_are_stale)
+			return true;
+	}
+	if (list_length(ingest->lanes) > 1 && find_meeting(ingest, &one, &other))
+	{
+		meet(ingest, one, other);
+		return true;
+	}
+	return had_something;
+}

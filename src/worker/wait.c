@@ -1,0 +1,232 @@
+/*
+ * wait.c
+ *		cq.wait: until a view has seen all that is in its stream now.
+ *
+ * Asks the stream how far it reaches, then compares with the view's positions, as of ever newer snapshots, each time that a worker has
+ * committed something. What the caller then reads in a new snapshot, that is with its next statement, is at least as new.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/identity.h"
+#include "catalog/owner.h"
+#include "catalog/pg_type.h"
+#include "catalog/view.h"
+#include "common/guc.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "stream/reader.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#include "worker/shared.h"
+#include "worker/slots.h"
+
+#define EXTENTS_TIMEOUT_MS	30000
+#define LOOK_MS				100		/* at the latest, though nobody has told of anything */
+
+PG_FUNCTION_INFO_V1(cq_wait);
+
+/* How far each partition reached. Partitions where there is nothing are left out. */
+typedef struct Goal
+{
+	Oid			view;
+	Datum		args[4];		/* view, topics, partitions, ends */
+} Goal;
+
+static CqView *
+readable_view(Oid relid)
+{
+	CqView	   *view = cq_view_get(relid);
+	AclResult	result;
+
+	if (view == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a continuous view", get_rel_name(relid))));
+	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_VIEW, get_rel_name(relid));
+	return view;
+}
+
+static Goal
+find_goal(const CqView *view, int timeout_ms)
+{
+	List	   *extents = cq_stream_extents(view->stream, cq_owner_of_relation(view->stream), timeout_ms);
+	Datum	   *topics = palloc(sizeof(Datum) * Max(list_length(extents), 1));
+	Datum	   *partitions = palloc(sizeof(Datum) * Max(list_length(extents), 1));
+	Datum	   *ends = palloc(sizeof(Datum) * Max(list_length(extents), 1));
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, extents)
+	{
+		const CqExtent *extent = lfirst(cell);
+
+		if (extent->begin >= extent->end)
+			continue;
+		topics[n] = CStringGetTextDatum(extent->topic);
+		partitions[n] = Int32GetDatum(extent->partition);
+		ends[n] = Int64GetDatum(extent->end);
+		n++;
+	}
+	return (Goal) {
+		view->view, {
+			ObjectIdGetDatum(view->view),
+			PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT)),
+			PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true, TYPALIGN_INT)),
+			PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE))
+		}
+	};
+}
+
+/* Partitions in which the view is not there yet, and of those, the ones it does not follow. As of now, whatever the caller's snapshot. */
+static int64
+count_missing(const Goal *goal, int64 *not_followed)
+{
+	static const char compare[] =
+		"SELECT count(*), count(*) FILTER (WHERE c.cursor_id IS NULL) FROM unnest($2, $3, $4) AS g (topic, partition, stop) "
+		"LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id)) "
+		"ON f.view = $1 AND f.topic = g.topic AND f.partition = g.partition "
+		"WHERE c.next_offset IS NULL OR c.next_offset < g.stop";
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {OIDOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID};
+	CqActor		actor;
+	int64		missing;
+	bool		isnull;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	if (plan == NULL)
+	{
+		plan = SPI_prepare(compare, lengthof(types), types);
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", compare, SPI_result_code_string(SPI_result));
+	}
+	if (SPI_execute_snapshot(plan, (Datum *) goal->args, NULL, GetLatestSnapshot(), InvalidSnapshot,
+							 true, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\"", compare);
+	missing = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	*not_followed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	SPI_finish();
+	cq_owner_end_catalog(&actor);
+	return missing;
+}
+
+/* Raises ERROR where nobody will bring the view further. */
+static void
+require_progress(Oid relid)
+{
+	CqView	   *view = cq_view_get(relid);
+
+	if (view == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the continuous view was dropped")));
+	if (strcmp(view->status, "running") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view \"%s\" is %s", get_rel_name(relid), view->status),
+				 view->status_detail ? errdetail_internal("%s", view->status_detail) : 0,
+				 errhint("Call cq.resume to let it go on.")));
+	if (!cq_identity_matches())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous views do not run in this database"),
+				 errdetail("It is a copy of another one, or was restored from a dump."),
+				 errhint("Call cq.resume_all() if they shall go on here.")));
+	if (!cq_enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the workers are switched off"),
+				 errhint("Set cq.enabled to on.")));
+}
+
+/* Workers must look for partitions, and for processes that lack room: raises ERROR for these. */
+static void
+nudge(bool settle)
+{
+	CqDatabaseSlot *slot;
+	bool		lacks_process;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	slot = cq_shared_find_database(MyDatabaseId, false);
+	lacks_process = slot != NULL && slot->lacks_process;
+	if (slot != NULL && settle)
+		slot->settle_requests++;
+	LWLockRelease(cq_shared->lock);
+	if (lacks_process)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no free worker process for the continuous views of this database"),
+				 errhint("Consider increasing max_worker_processes.")));
+	if (settle)
+		cq_worker_wake(MyDatabaseId);
+}
+
+/* Raises ERROR where what a worker commits could not be seen. */
+static void
+require_read_committed(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cq.wait makes no sense in a transaction that sees only its own snapshot"),
+				 errhint("Use isolation level read committed.")));
+}
+
+static bool
+wait_for_goal(const Goal *goal, TimestampTz deadline)
+{
+	int64		not_followed_before = 0;
+
+	for (;;)
+	{
+		int64		not_followed;
+		long		delay = LOOK_MS;
+
+		if (count_missing(goal, &not_followed) == 0)
+			return true;
+		require_progress(goal->view);
+		/* Once for each set of partitions that are new to us. */
+		nudge(not_followed > not_followed_before);
+		not_followed_before = not_followed;
+		if (deadline != DT_NOEND)
+		{
+			delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline));
+			if (delay <= 0)
+				return false;
+		}
+		ConditionVariableTimedSleep(&cq_shared->changed, delay, PG_WAIT_EXTENSION);
+	}
+}
+
+/* cq.wait(view regclass, timeout interval): false where the time was over first. */
+Datum
+cq_wait(PG_FUNCTION_ARGS)
+{
+	CqView	   *view;
+	Goal		goal;
+	TimestampTz deadline = DT_NOEND;
+	bool		is_reached;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	cq_shared_require();
+	require_read_committed();
+	view = readable_view(PG_GETARG_OID(0));
+	if (!PG_ARGISNULL(1))
+		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
+	goal = find_goal(view, EXTENTS_TIMEOUT_MS);
+	ConditionVariablePrepareToSleep(&cq_shared->changed);
+	is_reached = wait_for_goal(&goal, deadline);
+	ConditionVariableCancelSleep();
+	PG_RETURN_BOOL(is_reached);
+}
