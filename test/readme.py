@@ -1,7 +1,8 @@
 """The examples of README.md, as steps to run.
 
 A block marked sql is run by psql, one marked sh that begins with kcat by the shell. A block marked text right after one is what it
-prints. Blocks without a mark, and other sh blocks, are for reading only. In what is shown, … stands for anything within a line.
+prints. Blocks without a mark, and other sh blocks, are for reading only. In what is shown, … stands for anything within a line, and alone
+on a line for any lines.
 """
 import re
 from dataclasses import dataclass
@@ -39,7 +40,6 @@ def topics(markdown):
 
 def matches(shown, printed):
     def lines(text):
-        return [line.rstrip() for line in text.strip().splitlines()]
-    wanted, given = lines(shown), lines(printed)
-    return len(wanted) == len(given) and all(
-        re.fullmatch(".*".join(map(re.escape, want.split("…"))), got) for want, got in zip(wanted, given))
+        return [line.rstrip() + "\n" for line in text.strip().splitlines()]
+    pattern = "".join("(?:.*\n)*" if line == "…\n" else ".*".join(map(re.escape, line.split("…"))) for line in lines(shown))
+    return re.fullmatch(pattern, "".join(lines(printed))) is not None
