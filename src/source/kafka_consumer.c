@@ -29,7 +29,8 @@
 #include "utils/wait_event.h"
 
 /* librdkafka before 2.2 sleeps up to a second once its queue was full: see nudge. */
-#define NUDGE_INTERVAL_US 10000
+#define NUDGE_INTERVAL_US 5000
+#define NUDGE_INTERVAL_MAX_US 200000
 #define BACKOFF_PROPERTY_VERSION 0x02020000
 
 /* ---- opening and closing ---- */
@@ -383,25 +384,12 @@ cached_end(CqKafkaConsumer *consumer, const char *topic, int32 partition)
 	return high < 0 ? -1 : high;
 }
 
-/*
- * librdkafka before 2.2 does not look again whether there is room in its queue until something wakes the thread of
- * the partition's broker, or a second has passed; later ones have a property for it. So once there is room, wake it: any
- * request to that broker will do. This one is the smallest that is addressed by partition; nobody waits for its answer.
- */
-static void
-nudge(CqKafkaConsumer *consumer)
+/* The partitions of which more is known to be there than was taken; the caller destroys the list. */
+static rd_kafka_topic_partition_list_t *
+list_backlog(CqKafkaConsumer *consumer)
 {
-	rd_kafka_topic_partition_list_t *list;
-	TimestampTz now;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(consumer->npartitions);
 
-	if (rd_kafka_version() >= BACKOFF_PROPERTY_VERSION)
-		return;
-	now = GetCurrentTimestamp();
-	if (now - consumer->nudged < NUDGE_INTERVAL_US)
-		return;
-	consumer->nudged = now;
-
-	list = rd_kafka_topic_partition_list_new(consumer->npartitions);
 	for (int i = 0; i < consumer->npartitions; i++)
 	{
 		CqKafkaPartition *partition = &consumer->partitions[i];
@@ -410,19 +398,56 @@ nudge(CqKafkaConsumer *consumer)
 			cached_end(consumer, partition->topic, partition->partition) > partition->next)
 			rd_kafka_topic_partition_list_add(list, partition->topic, partition->partition)->offset = RD_KAFKA_OFFSET_END;
 	}
-	if (list->cnt > 0)
-		(void) rd_kafka_offsets_for_times(consumer->client->rk, list, 0);
-	rd_kafka_topic_partition_list_destroy(list);
+	return list;
 }
 
-/* Waits for messages, a signal, or timeout_ms. False where there is no sense in looking again. */
+/*
+ * librdkafka before 2.2 does not look again whether there is room in its queue until something wakes the thread of
+ * the partition's broker, or a second has passed; later ones have a property for it. So once there is room, wake it: any
+ * request to that broker will do. This one is the smallest that is addressed by partition; nobody waits for its answer.
+ *
+ * Where the broker is what is slow this is in vain, so it is done less and less often until something comes. Returns in how many
+ * milliseconds to do it again, -1 for not at all.
+ */
+static long
+nudge(CqKafkaConsumer *consumer)
+{
+	rd_kafka_topic_partition_list_t *list;
+	TimestampTz now;
+	TimestampTz due = consumer->nudged + consumer->nudge_interval;
+	bool		has_backlog;
+
+	if (rd_kafka_version() >= BACKOFF_PROPERTY_VERSION)
+		return -1;
+	now = GetCurrentTimestamp();
+	if (now < due)
+		return TimestampDifferenceMilliseconds(now, due);
+
+	list = list_backlog(consumer);
+	has_backlog = list->cnt > 0;
+	if (has_backlog)
+		(void) rd_kafka_offsets_for_times(consumer->client->rk, list, 0);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (!has_backlog)
+		return -1;
+	consumer->nudged = now;
+	consumer->nudge_interval = Min(consumer->nudge_interval * 2, NUDGE_INTERVAL_MAX_US);
+	return consumer->nudge_interval / 1000;
+}
+
+/*
+ * Waits for messages, a signal, or timeout_ms, whichever comes first, and nudges meanwhile. False where there is no sense in
+ * looking for messages more than once again.
+ */
 static bool
 wait_for_messages(CqKafkaConsumer *consumer, long timeout_ms)
 {
+	long		again_ms = nudge(consumer);
+	bool		is_short = again_ms >= 0 && again_ms < timeout_ms;
 	WaitEvent	event;
 
-	if (WaitEventSetWait(consumer->wait, timeout_ms, &event, 1, PG_WAIT_EXTENSION) == 0)
-		return false;
+	if (WaitEventSetWait(consumer->wait, is_short ? again_ms : timeout_ms, &event, 1, PG_WAIT_EXTENSION) == 0)
+		return is_short;
 	if ((event.events & WL_LATCH_SET) == 0)
 		return true;
 	ResetLatch(MyLatch);
@@ -453,13 +478,15 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 		cq_kafka_event_note_client(consumer);
 		if (consumer->nslices > 0 || !is_waiting)
 			break;
-		nudge(consumer);
 		remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 		/* The last look comes after the wait. */
 		is_waiting = remaining > 0 && wait_for_messages(consumer, remaining);
 	}
 	if (consumer->nmessages > 0)
+	{
 		consumer->client->notes.is_down = false;
+		consumer->nudge_interval = NUDGE_INTERVAL_US;
+	}
 	pass_control_records(consumer);
 
 	memset(fetch, 0, sizeof(*fetch));
@@ -477,7 +504,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 		fetch->has_backlog |= !is_at_end && slice->end > slice->next;
 	}
 	if (fetch->has_backlog && rd_kafka_queue_length(consumer->client->queue) < CQ_KAFKA_CHUNK_SIZE)
-		nudge(consumer);
+		(void) nudge(consumer);
 	fetch->has_backlog |= consumer->nslices > 0 && rd_kafka_queue_length(consumer->client->queue) > 0;
 	return consumer->nslices > 0;
 }

@@ -61,7 +61,8 @@ typedef struct CqKafkaConsumer
 	bool		was_down;		/* as last reported */
 	bool		had_failed;
 	int			npartitions_seen;	/* notes.npartitions as last looked at */
-	TimestampTz nudged;
+	TimestampTz nudged;			/* see nudge() */
+	int64		nudge_interval; /* microseconds */
 } CqKafkaConsumer;
 
 /* kafka_event.c */

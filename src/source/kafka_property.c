@@ -268,6 +268,10 @@ suggest(Suggestions *nearest, const char *name, const char *candidate)
 
 	if (distance > farthest)
 		return;
+	/* Some are properties both of the whole and of a topic. */
+	for (int i = 0; i < MAX_SUGGESTIONS && nearest->names[i] != NULL; i++)
+		if (strcmp(nearest->names[i], candidate) == 0)
+			return;
 	while (place > 0 && (nearest->names[place - 1] == NULL || nearest->distances[place - 1] > distance))
 		place--;
 	for (int i = MAX_SUGGESTIONS - 1; i > place; i--)
@@ -312,9 +316,13 @@ suggest_names(Suggestions *nearest, const char *name)
 	free(table);
 	for (char *line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
 	{
-		line[strcspn(line, " |")] = '\0';
+		size_t		length = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789.");
+
 		/* Lines between the table's parts have no name; what cannot be set is no suggestion. */
-		if (strchr(line, '.') != NULL && strlen(line) <= MAX_NAME_LENGTH && !cq_kafka_property_is_owned(line))
+		if (length == 0 || length > MAX_NAME_LENGTH || line[length] != ' ')
+			continue;
+		line[length] = '\0';
+		if (!cq_kafka_property_is_owned(line))
 			suggest(nearest, name, line);
 	}
 	pfree(copy);
