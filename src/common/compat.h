@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "access/tableam.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
@@ -40,6 +42,10 @@
 
 #if PG_VERSION_NUM < 150000
 #error "pg_cq needs PostgreSQL 15 or newer"
+#endif
+
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
 #endif
 
 /* The arguments of a memory context's alloc method. */
@@ -80,6 +86,21 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 	}
 }
 #endif
+
+/* The sequence behind an identity column. */
+static inline Oid
+cq_compat_identity_sequence(Oid table, AttrNumber column)
+{
+#if PG_VERSION_NUM >= 170000
+	Relation	relation = relation_open(table, AccessShareLock);
+	Oid			sequence = getIdentitySequence(relation, column, false);
+
+	relation_close(relation, NoLock);
+	return sequence;
+#else
+	return getIdentitySequence(table, column, false);
+#endif
+}
 
 /* CREATE INDEX on a table that the caller has locked, for someone whose right to it the caller has checked. */
 static inline ObjectAddress

@@ -13,7 +13,6 @@
 #include "catalog/namespace.h"
 #include "catalog/view.h"
 #include "commands/defrem.h"
-#include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
 #include "common/compat.h"
 #include "ddl/ddl.h"
@@ -111,13 +110,9 @@ static ObjectAddress
 run_create(CqCommand *command, void *arg)
 {
 	IndexedView *indexed = arg;
-	IndexStmt  *stmt = transformIndexStmt(indexed->state, indexed->stmt, command->query_string);
-	ObjectAddress address;
 
-	EventTriggerAlterTableStart(command->pstmt->utilityStmt);
-	address = cq_compat_define_index(indexed->state, stmt);
-	EventTriggerAlterTableEnd();
-	return address;
+	return cq_compat_define_index(indexed->state,
+								  transformIndexStmt(indexed->state, indexed->stmt, command->query_string));
 }
 
 void

@@ -141,10 +141,12 @@ cq_utility_run(CqCommand *command, ObjectAddress (*run) (CqCommand *command, voi
 
 		if (is_complete)
 			EventTriggerDDLCommandStart(parse_tree);
+		EventTriggerAlterTableStart(parse_tree);
 		is_inside = true;
 		address = run(command, arg);
 		is_inside = false;
 		EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, parse_tree);
+		EventTriggerAlterTableEnd();
 		if (is_complete)
 		{
 			EventTriggerSQLDrop(parse_tree);

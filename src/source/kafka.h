@@ -9,6 +9,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "common/compat.h"
 #include "lib/ilist.h"
 #include "source/source.h"
 
@@ -78,7 +79,7 @@ extern CqKafkaClient *cq_kafka_client_open(const CqSourceConfig *config, CqKafka
 extern void cq_kafka_client_close(CqKafkaClient *client);
 extern void cq_kafka_client_write_log(CqKafkaClient *client);
 extern int	cq_kafka_client_sqlstate(rd_kafka_resp_err_t error);
-extern void cq_kafka_client_raise_down(const CqKafkaClient *client) pg_attribute_noreturn();
+pg_noreturn extern void cq_kafka_client_raise_down(const CqKafkaClient *client);
 
 /* kafka_consumer.c */
 extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions);

@@ -106,7 +106,7 @@ step_within_deadline(Inquiry *inquiry, int step_ms)
 	return (int) Max(Min(remaining, step_ms), 1);
 }
 
-static void raise_error(rd_kafka_resp_err_t error, const char *topic) pg_attribute_noreturn();
+pg_noreturn static void raise_error(rd_kafka_resp_err_t error, const char *topic);
 
 static void
 raise_error(rd_kafka_resp_err_t error, const char *topic)

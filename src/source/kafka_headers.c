@@ -96,7 +96,7 @@ cq_kafka_headers_read(CqSource *source, const CqMessage *message, Datum *headers
 	return true;
 }
 
-static void raise_bad_headers(const char *detail) pg_attribute_noreturn();
+pg_noreturn static void raise_bad_headers(const char *detail);
 
 static void
 raise_bad_headers(const char *detail)

@@ -221,7 +221,7 @@ note_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 	strlcpy(outgoing->reason, rd_kafka_err2str(message->err), sizeof(outgoing->reason));
 }
 
-static void raise_refused(const Outgoing *outgoing) pg_attribute_noreturn();
+pg_noreturn static void raise_refused(const Outgoing *outgoing);
 
 static void
 raise_refused(const Outgoing *outgoing)

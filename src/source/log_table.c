@@ -225,7 +225,7 @@ cq_log_adopt(PG_FUNCTION_ARGS)
 Oid
 cq_log_table_sequence(Oid relid)
 {
-	return getIdentitySequence(relid, CQ_LOG_OFFSET, false);
+	return cq_compat_identity_sequence(relid, CQ_LOG_OFFSET);
 }
 
 /* Reads the sequence itself: who may read a stream need not have a right to its sequence. */
