@@ -61,13 +61,16 @@ convert_from(CqJsonLater *later, volatile int *next)
 	}
 }
 
-/* Errors that say nothing about the value: the server is out of something, or told to stop. */
+/* Errors that say nothing about the value: the server is out of something, busy, or told to stop; or the user may not. */
 static bool
 concerns_server(int sqlerrcode)
 {
+	if (sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return true;
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
 		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
 		case ERRCODE_TRANSACTION_ROLLBACK:

@@ -160,29 +160,29 @@ look_up(CqJsonShape *shape, CqJsonField *field, const char *name, uint32 length)
 }
 
 CqJsonField *
-cq_json_shape_search(CqJsonShape *shape, CqJsonField *field, uint32 place, const CqJsonToken *name)
+cq_json_shape_search(CqJsonShape *shape, CqJsonField *field, uint32 place, const char *name, uint32 length, bool is_escaped)
 {
 	CqJsonField *inner = NULL;
 
-	if (name->is_escaped)
+	if (is_escaped)
 	{
-		char	   *unescaped = palloc(name->length);
+		char	   *unescaped = palloc(length);
 		const char *reason;
-		int64		length = cq_json_token_unescape(name->text, name->length, unescaped, &reason);
+		int64		unescaped_length = cq_json_token_unescape(name, length, unescaped, &reason);
 
-		if (length >= 0)		/* what stands for no character is no column's name */
-			inner = look_up(shape, field, unescaped, (uint32) length);
+		if (unescaped_length >= 0)	/* what stands for no character is no column's name */
+			inner = look_up(shape, field, unescaped, (uint32) unescaped_length);
 		pfree(unescaped);
 		return inner;
 	}
 
-	inner = look_up(shape, field, name->text, name->length);
+	inner = look_up(shape, field, name, length);
 	if (place < CQ_JSON_GUESSES)
 	{
 		CqJsonGuess *guess = &field->guesses[place];
 
-		guess->length = name->length <= CQ_JSON_GUESS_LENGTH ? name->length : 0;
-		memcpy(guess->name, name->text, guess->length);
+		guess->length = length <= CQ_JSON_GUESS_LENGTH ? length : 0;
+		memcpy(guess->name, name, guess->length);
 		guess->field = inner;
 	}
 	return inner;

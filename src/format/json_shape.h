@@ -59,7 +59,8 @@ extern int	cq_json_shape_add(CqJsonShape *shape, const List *path);
 extern void cq_json_shape_forget(CqJsonShape *shape, const CqJsonField *field);
 
 /* The field within field that name, as it stands in the message, means; NULL where nobody wants it. */
-extern CqJsonField *cq_json_shape_search(CqJsonShape *shape, CqJsonField *field, uint32 place, const CqJsonToken *name);
+extern CqJsonField *cq_json_shape_search(CqJsonShape *shape, CqJsonField *field, uint32 place,
+										 const char *name, uint32 length, bool is_escaped);
 
 /* Compares without a call, and without a loop for names of up to 16 bytes. */
 static inline bool
@@ -100,16 +101,16 @@ cq_json_same_name(const char *a, const char *b, uint32 length)
 
 /* As cq_json_shape_search, for the field at a place of its object: first asks what stood there before. */
 static inline CqJsonField *
-cq_json_shape_find(CqJsonShape *shape, CqJsonField *field, uint32 place, const CqJsonToken *name)
+cq_json_shape_find(CqJsonShape *shape, CqJsonField *field, uint32 place, const char *name, uint32 length, bool is_escaped)
 {
-	if (place < CQ_JSON_GUESSES && !name->is_escaped)
+	if (place < CQ_JSON_GUESSES && !is_escaped)
 	{
 		const CqJsonGuess *guess = &field->guesses[place];
 
-		if (guess->length == name->length && name->length > 0 && cq_json_same_name(guess->name, name->text, name->length))
+		if (guess->length == length && length > 0 && cq_json_same_name(guess->name, name, length))
 			return guess->field;
 	}
-	return cq_json_shape_search(shape, field, place, name);
+	return cq_json_shape_search(shape, field, place, name, length, is_escaped);
 }
 
 #endif							/* CQ_JSON_SHAPE_H */

@@ -77,7 +77,7 @@ digits_before(const char *end, uint32 n, uint64 *value)
 }
 #endif
 
-static inline bool
+static pg_attribute_always_inline bool
 read_number(Walk *walk, uint32 start, uint32 end, CqJsonToken *token)
 {
 	const char *text = walk->text + start;
@@ -107,7 +107,7 @@ read_number(Walk *walk, uint32 start, uint32 end, CqJsonToken *token)
 }
 
 /* A string that starts at offset start and ends, with its quote, before end. */
-static inline bool
+static pg_attribute_always_inline bool
 read_string(Walk *walk, uint32 start, uint32 end, CqJsonToken *token)
 {
 	token->text = walk->text + start + 1;
@@ -148,7 +148,7 @@ read_literal(Walk *walk, uint32 start, uint32 end, CqJsonToken *token)
 /* ---- Values ---- */
 
 /* Walks one value. field, which may be NULL, says who wants it; depth is that of the object or array around it. */
-static inline const uint32 *
+static pg_attribute_always_inline const uint32 *
 walk_value(Walk *walk, CqJsonField *field, const uint32 *at, int depth)
 {
 	const char *text = walk->text;
@@ -232,7 +232,7 @@ walk_object(Walk *walk, CqJsonField *field, const uint32 *at, int depth)
 		if (!read_string(walk, at[0], scalar_end(text, at[1]), &name))
 			return NULL;
 		if (is_wanted)
-			inner = cq_json_shape_find(walk->shape, field, place, &name);
+			inner = cq_json_shape_find(walk->shape, field, place, name.text, name.length, name.is_escaped);
 
 		at = walk_value(walk, inner, at + 2, depth);
 		if (at == NULL)
