@@ -23,9 +23,3 @@ CREATE FUNCTION _cq.expire_rows(max_rows bigint DEFAULT 100000) RETURNS bigint
 COMMENT ON FUNCTION _cq.expire_rows(bigint) IS
     'deletes rows older than the retention of their view, at most so many of each; gives how many went';
 REVOKE ALL ON FUNCTION _cq.expire_rows(bigint) FROM PUBLIC;
-
-CREATE FUNCTION _cq.identity_matches() RETURNS boolean
-    LANGUAGE C STABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'cq_identity_matches_call';
-COMMENT ON FUNCTION _cq.identity_matches() IS
-    'whether positions and state belong to this database, rather than to one of which it is a copy';

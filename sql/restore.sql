@@ -48,9 +48,9 @@ CREATE VIEW catalog AS
 DELETE FROM _cq.identity;
 INSERT INTO _cq.identity
     SELECT (pg_control_system()).system_identifier, oid, 'own' FROM pg_database WHERE datname = current_database();
-SELECT _cq.identity_matches();
+SELECT _cq.is_copy();
 INSERT INTO _cq.identity VALUES (1, 2, 'elsewhere');
-SELECT _cq.identity_matches();
+SELECT _cq.is_copy();
 CALL restore_stream('s');
 CALL restore_view('one', 's', 0, 'running');
 CALL restore_view('two', 's', 0, 'restored');

@@ -14,13 +14,10 @@
 #include "catalog/identity.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-
-PG_FUNCTION_INFO_V1(cq_identity_matches_call);
 
 /* Columns of _cq.identity, as in schema/catalog.sql. */
 enum
@@ -184,11 +181,4 @@ cq_identity_prefix(void)
 		close_identity(&identity);
 	}
 	return prefix ? prefix : own_prefix();
-}
-
-/* _cq.identity_matches() */
-Datum
-cq_identity_matches_call(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(cq_identity_matches());
 }

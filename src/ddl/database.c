@@ -20,17 +20,8 @@
 #include "ddl/ddl.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "worker/slots.h"
 #include "utils/syscache.h"
-
-/* From the worker room, where that is built in. */
-extern void cq_worker_stop_database(Oid database) __attribute__((weak));
-
-static void
-stop_workers(Oid database)
-{
-	if (cq_worker_stop_database)
-		cq_worker_stop_database(database);
-}
 
 static void
 release_database(const char *name)
@@ -39,7 +30,7 @@ release_database(const char *name)
 
 	if (OidIsValid(database) && database != MyDatabaseId &&
 		object_ownercheck(DatabaseRelationId, database, GetUserId()))
-		stop_workers(database);
+		cq_worker_stop_database(database);
 }
 
 /* The server's own have_createdb_privilege is not there to call in earlier minor releases of 15. */
@@ -101,7 +92,7 @@ release_extension(const DropStmt *stmt)
 	{
 		if (strcmp(strVal(lfirst(cell)), "pg_cq") == 0 && OidIsValid(extension) &&
 			object_ownercheck(ExtensionRelationId, extension, GetUserId()))
-			stop_workers(MyDatabaseId);
+			cq_worker_stop_database(MyDatabaseId);
 	}
 }
 
