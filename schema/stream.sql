@@ -28,3 +28,22 @@ COMMENT ON FUNCTION _cq.log_adopt() IS 'makes the table behind a stream a part o
 REVOKE ALL ON FUNCTION _cq.log_adopt() FROM PUBLIC;
 CREATE TRIGGER log_adopt AFTER INSERT ON _cq.log FOR EACH ROW EXECUTE FUNCTION _cq.log_adopt();
 COMMENT ON TRIGGER log_adopt ON _cq.log IS 'makes the table behind a stream a part of it';
+
+CREATE FUNCTION _cq.stream_extents(stream regclass, OUT topic text, OUT partition integer, OUT begin_offset bigint, OUT end_offset bigint)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_stream_extents_sql';
+COMMENT ON FUNCTION _cq.stream_extents(regclass) IS
+    'how far each partition of a stream reaches now: the oldest offset still there, and the next one to be written by committed transactions';
+REVOKE ALL ON FUNCTION _cq.stream_extents(regclass) FROM PUBLIC;
+
+CREATE FUNCTION _cq.log_trim(stream regclass) RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_log_trim_sql';
+COMMENT ON FUNCTION _cq.log_trim(regclass) IS
+    'removes rows of a stream that are older than its retention and that no continuous view still has to read; returns how many';
+REVOKE ALL ON FUNCTION _cq.log_trim(regclass) FROM PUBLIC;
+
+CREATE FUNCTION _cq.log_trim() RETURNS bigint
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT coalesce(sum(_cq.log_trim(stream)), 0)::bigint FROM _cq.log $$;
+COMMENT ON FUNCTION _cq.log_trim() IS 'applies their retention to all streams kept in this database; returns how many rows were removed';
+REVOKE ALL ON FUNCTION _cq.log_trim() FROM PUBLIC;

@@ -74,6 +74,12 @@ user_mapping_options(Oid userid, Oid server)
 	return options;
 }
 
+List *
+cq_stream_server_properties(Oid server, Oid userid)
+{
+	return list_concat(list_copy(GetForeignServer(server)->options), user_mapping_options(userid, server));
+}
+
 static AttrNumber
 find_event_time(Oid relid, const char *name)
 {

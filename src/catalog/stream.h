@@ -80,6 +80,9 @@ extern char *cq_stream_option_names(CqStreamKind kind, Oid place);
 extern CqReject *cq_stream_parse_topics(const char *value, List **topics);
 extern CqReject *cq_stream_parse_path(const char *value, List **path);
 
+/* A server's properties, then those of userid's mapping (of DefElem). */
+extern List *cq_stream_server_properties(Oid server, Oid userid);
+
 /* True for a foreign table of one of the two wrappers. */
 extern bool cq_stream_is(Oid relid);
 

@@ -88,7 +88,9 @@ cq_option_interval(const char *name, const char *value, int64 *microseconds)
 		return cq_reject_hint(cq_option_bad_value(name, value),
 							  "Months and years differ in length: say it in days or smaller units.");
 	if (pg_mul_s64_overflow(interval.day, USECS_PER_DAY, microseconds) ||
-		pg_add_s64_overflow(*microseconds, interval.time, microseconds) || *microseconds < 0)
+		pg_add_s64_overflow(*microseconds, interval.time, microseconds))
+		return cq_reject_hint(cq_option_bad_value(name, value), "That is too long.");
+	if (*microseconds < 0)
 		return cq_reject_hint(cq_option_bad_value(name, value), "It must not be negative.");
 	return NULL;
 }

@@ -106,6 +106,8 @@ insert_slots(LogSink *sink, CqOutgoing *rows, int nrows)
 	cq_log_lock(relid, CQ_LOG_INSERT_LOCK, ShareLock, true);
 	for (int i = 0; i < nrows; i++)
 	{
+		rows[i].topic = CQ_LOG_TOPIC;
+		rows[i].partition = 0;
 		rows[i].message.offset = nextval_internal(sink->sequence, false);
 		sink->slots[i]->tts_values[CQ_LOG_OFFSET - 1] = Int64GetDatum(rows[i].message.offset);
 		ExecStoreVirtualTuple(sink->slots[i]);

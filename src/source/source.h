@@ -104,7 +104,7 @@ typedef struct CqSourceConfig
 /* A row on its way out. */
 typedef struct CqOutgoing
 {
-	CqMessage	message;		/* timestamp DT_NOBEGIN: now. append sets offset and timestamp where they are known at once, else offset -1 */
+	CqMessage	message;		/* timestamp DT_NOBEGIN: now; offset -1: not known yet */
 	const char *topic;			/* NULL: the stream's only one */
 	int32		partition;		/* -1: by key, or any */
 	Datum		headers;		/* jsonb, if has_headers */
@@ -155,7 +155,7 @@ typedef struct CqSourceRoutine
 
 	/* Writing: the statement's rows, sent and acknowledged at pre-commit (Kafka) or appended at once (log). */
 	CqSink	   *(*sink_open) (const CqSourceConfig *config);
-	void		(*sink_append) (CqSink *sink, CqOutgoing *rows, int nrows);	/* what rows point to may go after it */
+	void		(*sink_append) (CqSink *sink, CqOutgoing *rows, int nrows);	/* completes what is known at once. What rows point to may go after it */
 	void		(*sink_close) (CqSink *sink);	/* end of statement: hands over to the transaction */
 
 	/* NULL where there is no such thing. Topics that can be read, without internal ones (of char *). Raises ERROR. */

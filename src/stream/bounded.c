@@ -21,8 +21,8 @@ typedef struct CqBoundedPartition
 {
 	const char *topic;
 	int32		partition;
+	int64		position;
 	int64		limit;			/* rows from here on are not read */
-	bool		is_finished;
 } CqBoundedPartition;
 
 List *
@@ -70,20 +70,15 @@ find_extent(List *extents, const CqPosition *position)
 	elog(ERROR, "no extent of topic \"%s\" partition %d", position->topic, position->partition);
 }
 
-CqBounded *
-cq_bounded_open(CqStream *stream, const CqRange *range, const Bitmapset *needed)
+/* Reads on from positions, to the end of the range or of each extent; positions is changed. */
+static CqBounded *
+open_at(CqStream *stream, const CqRange *range, const Bitmapset *needed, List *extents, CqPosition *positions,
+		int npositions)
 {
 	CqBounded  *bounded = palloc0(sizeof(CqBounded));
-	List	   *extents;
-	CqPosition *positions;
-	int			npositions;
 
 	bounded->stream = stream;
 	bounded->needed = needed;
-	if (range->is_empty)
-		return bounded;
-	extents = cq_bounded_extents(stream);
-	positions = find_beginnings(stream, range, extents, &npositions);
 	bounded->partitions = palloc0(sizeof(CqBoundedPartition) * Max(npositions, 1));
 	for (int i = 0; i < npositions; i++)
 	{
@@ -91,18 +86,43 @@ cq_bounded_open(CqStream *stream, const CqRange *range, const Bitmapset *needed)
 		int64		begin = Max(positions[i].offset, range->first_offset);
 		int64		limit = range->last_offset < extent->end ? range->last_offset + 1 : extent->end;
 
+		bounded->nwaiting += Max(extent->end - extent->begin, 0);
 		if (begin >= limit)
 			continue;
 		bounded->partitions[bounded->npartitions] = (CqBoundedPartition) {
-			.topic = extent->topic, .partition = extent->partition, .limit = limit
+			.topic = extent->topic, .partition = extent->partition, .position = begin, .limit = limit
 		};
 		positions[bounded->npartitions] = (CqPosition) {extent->topic, extent->partition, begin};
 		bounded->npartitions++;
 	}
-	bounded->nunfinished = bounded->npartitions;
 	if (bounded->npartitions > 0)
 		bounded->reader = cq_reader_open_bounded(stream, positions, bounded->npartitions);
 	return bounded;
+}
+
+CqBounded *
+cq_bounded_open(CqStream *stream, const CqRange *range, const Bitmapset *needed)
+{
+	List	   *extents = range->is_empty ? NIL : cq_bounded_extents(stream);
+	int			npositions;
+	CqPosition *positions = find_beginnings(stream, range, extents, &npositions);
+
+	return open_at(stream, range, needed, extents, positions, npositions);
+}
+
+CqBounded *
+cq_bounded_open_latest(CqStream *stream, const Bitmapset *needed, int64 limit)
+{
+	List	   *extents = cq_bounded_extents(stream);
+	CqRange		range;
+	int			npositions;
+	CqPosition *positions;
+
+	cq_range_init(&range);
+	positions = find_beginnings(stream, &range, extents, &npositions);
+	for (int i = 0; i < npositions; i++)
+		positions[i].offset = Max(positions[i].offset, find_extent(extents, &positions[i])->end - limit / npositions);
+	return open_at(stream, &range, needed, extents, positions, npositions);
 }
 
 void
@@ -126,7 +146,7 @@ find_partition(CqBounded *bounded, const CqSlice *slice)
 	elog(ERROR, "messages of topic \"%s\" partition %d were not asked for", slice->topic, slice->partition);
 }
 
-/* Sees which partitions have come to their end, and leaves out the rows beyond it. */
+/* Moves the positions, and leaves out the rows beyond the ends. */
 static void
 take_slices(CqBounded *bounded, CqBatch *batch)
 {
@@ -140,12 +160,8 @@ take_slices(CqBounded *bounded, CqBatch *batch)
 		CqBoundedPartition *partition = find_partition(bounded, &fetch->slices[i]);
 
 		limits[i] = partition->limit;
-		is_beyond |= fetch->slices[i].next > partition->limit;
-		if (!partition->is_finished && fetch->slices[i].next >= partition->limit)
-		{
-			partition->is_finished = true;
-			bounded->nunfinished--;
-		}
+		partition->position = fetch->slices[i].next;
+		is_beyond |= partition->position > partition->limit;
 	}
 	for (int row = 0; is_beyond && row < batch->nrows; row++)
 	{
@@ -174,15 +190,28 @@ take_events(CqBounded *bounded)
 	}
 }
 
+/* Offsets that are still to be passed. */
+static int64
+count_remaining(const CqBounded *bounded)
+{
+	int64		remaining = 0;
+
+	for (int i = 0; i < bounded->npartitions; i++)
+		remaining += Max(bounded->partitions[i].limit - bounded->partitions[i].position, 0);
+	return remaining;
+}
+
 CqBatch *
 cq_bounded_next(CqBounded *bounded)
 {
-	while (bounded->nunfinished > 0)
+	int64		remaining;
+
+	while ((remaining = count_remaining(bounded)) > 0)
 	{
 		CqBatch    *batch;
 
 		CHECK_FOR_INTERRUPTS();
-		batch = cq_reader_fetch(bounded->reader, CHUNK_MESSAGES, CHUNK_BYTES, FETCH_TIMEOUT_MS);
+		batch = cq_reader_fetch(bounded->reader, Min(remaining, CHUNK_MESSAGES), CHUNK_BYTES, FETCH_TIMEOUT_MS);
 		if (batch == NULL)
 		{
 			take_events(bounded);

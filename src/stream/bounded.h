@@ -15,7 +15,7 @@ typedef struct CqBounded
 	const Bitmapset *needed;
 	struct CqBoundedPartition *partitions;
 	int			npartitions;	/* that hold rows of the range */
-	int			nunfinished;
+	double		nwaiting;		/* by offsets, in all partitions of the range */
 	int64		nmessages;		/* read */
 	int64		nbad;			/* rows left out, since the stream's on_error says skip */
 } CqBounded;
@@ -25,6 +25,9 @@ typedef struct CqBounded
  * CurrentMemoryContext, by which it is closed at the latest.
  */
 extern CqBounded *cq_bounded_open(CqStream *stream, const CqRange *range, const Bitmapset *needed);
+
+/* The same, of the latest messages only: at most limit, in equal parts of the partitions. */
+extern CqBounded *cq_bounded_open_latest(CqStream *stream, const Bitmapset *needed, int64 limit);
 
 /* The next messages, decoded; rows out of the range are among batch->absent. NULL at the end. */
 extern CqBatch *cq_bounded_next(CqBounded *bounded);

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "source/property.h"
 #include "stream/modify.h"
+#include "stream/sample.h"
 #include "stream/scan.h"
 
 PG_FUNCTION_INFO_V1(cq_kafka_handler);
@@ -30,6 +31,7 @@ make_routine(void)
 	cq_scan_init(routine);
 	cq_scan_explain_init(routine);
 	cq_modify_init(routine);
+	cq_analyze_init(routine);
 	return routine;
 }
 
@@ -42,7 +44,10 @@ cq_log_handler(PG_FUNCTION_ARGS)
 Datum
 cq_kafka_handler(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(make_routine());
+	FdwRoutine *routine = make_routine();
+
+	cq_import_init(routine);
+	PG_RETURN_POINTER(routine);
 }
 
 static CqReject *

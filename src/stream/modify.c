@@ -33,7 +33,7 @@ typedef struct ModifyState
 	StringInfoData encoded;
 	CqOutgoing	outgoing[BATCH_ROWS];
 	MemoryContext batch_context;
-	TupleTableSlot *returned;	/* a row with what the source has added, NULL where nobody asks */
+	TupleTableSlot *returned;	/* a row with what the source has added, made when somebody asks */
 } ModifyState;
 
 static void
@@ -79,8 +79,6 @@ begin_insert(ResultRelInfo *result, EState *estate)
 	config = cq_reader_config(modify->stream, true);
 	open_encoder(modify, RelationGetDescr(relation));
 	modify->batch_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq insert", ALLOCSET_DEFAULT_SIZES);
-	if (must_return_rows(result))
-		modify->returned = ExecInitExtraTupleSlot(estate, RelationGetDescr(relation), &TTSOpsVirtual);
 	modify->sink = cq_reader_routine(modify->stream)->sink_open(&config);
 	result->ri_FdwState = modify;
 	MemoryContextSwitchTo(caller);
@@ -240,26 +238,68 @@ fill_outgoing(ModifyState *modify, TupleTableSlot *slot, CqOutgoing *row)
 	set_value(modify, slot, &row->message);
 }
 
-/* The row with its place, so far as that is known. */
+/* Where a row was written to, in terms of one kind of metadata; false for the kinds that the row itself has said. */
+static bool
+get_place(const CqOutgoing *row, CqColumnOrigin origin, Datum *value)
+{
+	switch (origin)
+	{
+		case CQ_COLUMN_TOPIC:
+			*value = CStringGetTextDatum(row->topic);
+			return true;
+		case CQ_COLUMN_PARTITION:
+			*value = Int32GetDatum(row->partition);
+			return true;
+		case CQ_COLUMN_OFFSET:
+			*value = Int64GetDatum(row->message.offset);
+			return true;
+		case CQ_COLUMN_TIMESTAMP:
+			*value = TimestampTzGetDatum(row->message.timestamp);
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* The row with its place, if that is known at once. */
 static TupleTableSlot *
-complete_row(ModifyState *modify, TupleTableSlot *slot, const CqOutgoing *row)
+complete_row(ModifyState *modify, EState *estate, TupleTableSlot *slot, const CqOutgoing *row)
 {
 	const CqStream *stream = modify->stream;
-	TupleTableSlot *returned = modify->returned;
+	TupleTableSlot *returned;
 
+	if (modify->returned == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
+
+		modify->returned = ExecInitExtraTupleSlot(estate, slot->tts_tupleDescriptor, &TTSOpsVirtual);
+		MemoryContextSwitchTo(caller);
+	}
+	returned = modify->returned;
 	ExecCopySlot(returned, slot);
-	for (int i = 0; i < stream->ncolumns; i++)
+	for (int i = 0; i < stream->ncolumns && row->message.offset >= 0; i++)
 	{
 		int			index = stream->columns[i].attno - 1;
+		Datum		value;
 
-		if (row->message.offset < 0 ||
-			(stream->columns[i].origin != CQ_COLUMN_OFFSET && stream->columns[i].origin != CQ_COLUMN_TIMESTAMP))
+		if (!get_place(row, stream->columns[i].origin, &value))
 			continue;
 		returned->tts_isnull[index] = false;
-		returned->tts_values[index] = stream->columns[i].origin == CQ_COLUMN_OFFSET ?
-			Int64GetDatum(row->message.offset) : TimestampTzGetDatum(row->message.timestamp);
+		returned->tts_values[index] = value;
 	}
 	return returned;
+}
+
+static void
+check_constraints(ResultRelInfo *result, EState *estate, TupleTableSlot *slot)
+{
+	Relation	relation = result->ri_RelationDesc;
+
+	if (RelationGetDescr(relation)->constr != NULL)
+		ExecConstraints(result, slot, estate);
+	/* A row that came through the partitioned table is where it belongs. */
+	if (relation->rd_rel->relispartition && result->ri_RootResultRelInfo == NULL)
+		ExecPartitionCheck(result, slot, estate, true);
 }
 
 static void
@@ -270,8 +310,7 @@ append_rows(ModifyState *modify, ResultRelInfo *result, EState *estate, TupleTab
 	MemoryContextReset(modify->batch_context);
 	for (int i = 0; i < nslots; i++)
 	{
-		if (RelationGetDescr(result->ri_RelationDesc)->constr != NULL)
-			ExecConstraints(result, slots[i], estate);
+		check_constraints(result, estate, slots[i]);
 		MemoryContextSwitchTo(modify->batch_context);
 		fill_outgoing(modify, slots[i], &modify->outgoing[i]);
 		MemoryContextSwitchTo(caller);
@@ -285,7 +324,7 @@ insert_row(EState *estate, ResultRelInfo *result, TupleTableSlot *slot, TupleTab
 	ModifyState *modify = result->ri_FdwState;
 
 	append_rows(modify, result, estate, &slot, 1);
-	return modify->returned != NULL ? complete_row(modify, slot, &modify->outgoing[0]) : slot;
+	return must_return_rows(result) ? complete_row(modify, estate, slot, &modify->outgoing[0]) : slot;
 }
 
 static TupleTableSlot **

@@ -130,6 +130,8 @@ match_comparison(const CqStream *stream, Index relid, OpExpr *clause, Condition 
 	condition->value = (Expr *) right;
 	condition->type = exprType(right);
 	condition->strategy = get_op_opfamily_strategy(operator, family_of(condition->origin));
+	if (condition->origin == CQ_COLUMN_TIMESTAMP && condition->strategy < BTEqualStrategyNumber)
+		return false;
 	return condition->strategy != InvalidStrategy && is_comparable(condition->origin, condition->type);
 }
 
@@ -269,7 +271,7 @@ apply(CqRange *range, const Condition *condition, Datum value)
 			   as_integer(value, condition->type));
 	else if (condition->origin == CQ_COLUMN_OFFSET)
 		narrow(&range->first_offset, &range->last_offset, condition->strategy, as_integer(value, condition->type));
-	else if (condition->strategy >= BTEqualStrategyNumber)
+	else
 		range->first_time = Max(range->first_time, DatumGetTimestampTz(value));
 }
 

@@ -1,0 +1,62 @@
+-- Options of servers, streams and columns: what is accepted, and what is said where it is not.
+CREATE SERVER options_kafka FOREIGN DATA WRAPPER cq_kafka OPTIONS (bootstrap_servers 'localhost:1');
+
+-- Unknown names.
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (colour 'red');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'x')) SERVER cq_log;
+CREATE FOREIGN TABLE t (a int OPTIONS (colour 'red')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE SERVER other FOREIGN DATA WRAPPER cq_log OPTIONS (colour 'red');
+CREATE USER MAPPING FOR CURRENT_USER SERVER cq_log OPTIONS (colour 'red');
+
+-- Topics.
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka;
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic '');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'a, b c');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'a,,b');
+
+-- Words and times.
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', format 'xml');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (mode 'sideways');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (mode 'upsert');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (watermark 'soon');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (watermark '-1 s');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (idle_timeout '1 month');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (retention '');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (retention '999999999 days');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (tombstone 'maybe');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (on_gap 'cry');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (on_error 'cry');
+
+-- Columns.
+CREATE FOREIGN TABLE t (a int OPTIONS (metadata 'colour')) SERVER cq_log;
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a..b')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a."b')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a.')) SERVER options_kafka OPTIONS (topic 'x');
+
+-- All at once, and changed.
+CREATE FOREIGN TABLE t (
+    a int OPTIONS (path 'x."y.z"."q""r".w'),
+    t timestamptz,
+    o bigint OPTIONS (metadata 'offset')
+) SERVER options_kafka OPTIONS (topic 'a, b.c-d_e', format 'json', mode 'append', event_time 't', watermark '5 s',
+    idle_timeout '1 min', tombstone 'skip', on_gap 'skip', on_error 'skip', "fetch.wait.max.ms" '10');
+EXPLAIN (VERBOSE, COSTS OFF) SELECT a FROM t WHERE o > 5;
+ALTER FOREIGN TABLE t OPTIONS (SET watermark 'never');
+ALTER FOREIGN TABLE t OPTIONS (DROP topic);
+ALTER FOREIGN TABLE t ALTER COLUMN o OPTIONS (SET metadata 'nothing');
+TRUNCATE t;
+
+-- What needs the columns is said when the stream is used.
+ALTER FOREIGN TABLE t OPTIONS (SET event_time 'gone');
+SELECT * FROM t;
+ALTER FOREIGN TABLE t OPTIONS (SET event_time 't');
+ALTER FOREIGN TABLE t ALTER COLUMN o OPTIONS (SET metadata 'partition');
+SELECT * FROM t;
+ALTER FOREIGN TABLE t ALTER COLUMN o OPTIONS (SET metadata 'key');
+SELECT * FROM t;
+
+-- Not a stream.
+SELECT _cq.stream_extents('pg_class');
+DROP FOREIGN TABLE t;
+DROP SERVER options_kafka;

@@ -1,0 +1,77 @@
+/*
+ * functions.c
+ *		Functions in SQL over streams: how far they reach, and the retention of those kept in this database.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "source/log.h"
+#include "stream/reader.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#define EXTENTS_TIMEOUT_MS 30000
+#define TRIM_ROWS 500000
+
+PG_FUNCTION_INFO_V1(cq_stream_extents_sql);
+PG_FUNCTION_INFO_V1(cq_log_trim_sql);
+
+/* _cq.stream_extents(stream regclass): one row for each partition. */
+Datum
+cq_stream_extents_sql(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, cq_stream_extents(PG_GETARG_OID(0), GetUserId(), EXTENTS_TIMEOUT_MS))
+	{
+		CqExtent   *extent = lfirst(cell);
+		Datum		values[] = {
+			CStringGetTextDatum(extent->topic),
+			Int32GetDatum(extent->partition),
+			Int64GetDatum(extent->begin),
+			Int64GetDatum(extent->end)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The least offset at which a continuous view still has to read, or the greatest number there is. */
+static int64
+least_cursor(Oid stream)
+{
+	Oid			types[] = {REGCLASSOID};
+	Datum		arguments[] = {ObjectIdGetDatum(stream)};
+	bool		is_null;
+	Datum		least;
+
+	SPI_connect();
+	SPI_execute_with_args("SELECT pg_catalog.min(next_offset) FROM _cq.cursor"
+						  " WHERE stream OPERATOR(pg_catalog.=) $1::pg_catalog.oid", 1, types, arguments, NULL, true, 0);
+	least = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	SPI_finish();
+	return is_null ? PG_INT64_MAX : DatumGetInt64(least);
+}
+
+/*
+ * _cq.log_trim(stream regclass): removes rows that are older than the stream's option retention, but none that a view still
+ * has to read; so many at a time at most, so that a long backlog is no long transaction. Returns how many.
+ */
+Datum
+cq_log_trim_sql(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	CqStream   *stream = cq_stream_get(relid, InvalidOid);
+
+	if (stream->kind != CQ_STREAM_LOG || stream->retention == 0)
+		PG_RETURN_INT64(0);
+	PG_RETURN_INT64(cq_log_trim(relid, GetCurrentTimestamp() - stream->retention, least_cursor(relid), TRIM_ROWS));
+}

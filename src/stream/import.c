@@ -1,0 +1,229 @@
+/*
+ * import.c
+ *		IMPORT FOREIGN SCHEMA: a foreign table for each topic, with columns inferred from a sample of its latest messages.
+ *
+ * The remote schema is "kafka" for all topics, or else a prefix that their names have.
+ */
+#include "postgres.h"
+
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "stream/reader_state.h"
+#include "stream/sample.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define ALL_TOPICS "kafka"
+#define DEFAULT_SAMPLE 1000
+#define MAX_SAMPLE 1000000
+#define TIMEOUT_MS 30000
+#define FETCH_TIMEOUT_MS 500
+#define SAMPLE_BYTES (8 * 1024 * 1024)
+
+/* Copies of messages' values, of several fetches. */
+typedef struct Sample
+{
+	CqMessage  *messages;
+	int			nmessages;
+	int			wanted;
+} Sample;
+
+static int
+sample_size(List *options)
+{
+	int			size = DEFAULT_SAMPLE;
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "sample") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("invalid option \"%s\"", option->defname),
+					 errhint("Valid options: sample.")));
+		size = pg_strtoint32(defGetString(option));
+		if (size < 1 || size > MAX_SAMPLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("invalid value for option \"sample\": %d", size),
+					 errhint("It is a number of messages, from 1 to %d.", MAX_SAMPLE)));
+	}
+	return size;
+}
+
+static bool
+is_wanted(const ImportForeignSchemaStmt *stmt, const char *topic)
+{
+	if (strcmp(stmt->remote_schema, ALL_TOPICS) != 0 &&
+		strncmp(topic, stmt->remote_schema, strlen(stmt->remote_schema)) != 0)
+		return false;
+	return IsImportableForeignTable(topic, (ImportForeignSchemaStmt *) stmt);
+}
+
+/* The last messages of each partition, as many in all as are wanted. */
+static CqPosition *
+find_positions(List *extents, int wanted, int64 *remaining)
+{
+	CqPosition *positions = palloc(sizeof(CqPosition) * Max(list_length(extents), 1));
+	int			share = Max(wanted / Max(list_length(extents), 1), 1);
+	int			i = 0;
+	ListCell   *cell;
+
+	*remaining = 0;
+	foreach(cell, extents)
+	{
+		CqExtent   *extent = lfirst(cell);
+		int64		begin = Max(extent->begin, extent->end - share);
+
+		*remaining += extent->end - begin;
+		positions[i++] = (CqPosition) {extent->topic, extent->partition, begin};
+	}
+	return positions;
+}
+
+static void
+copy_messages(Sample *sample, const CqFetch *fetch)
+{
+	for (int i = 0; i < fetch->nmessages && sample->nmessages < sample->wanted; i++)
+	{
+		CqMessage  *copy;
+
+		if (fetch->messages[i].value == NULL)
+			continue;
+		copy = &sample->messages[sample->nmessages++];
+		*copy = (CqMessage) {.value_length = fetch->messages[i].value_length};
+		copy->value = memcpy(palloc(copy->value_length + 1), fetch->messages[i].value, copy->value_length);
+	}
+}
+
+static void
+read_sample(Sample *sample, const CqSourceConfig *config)
+{
+	List	   *extents = cq_kafka_source.extents(config, TIMEOUT_MS);
+	int64		remaining;
+	CqPosition *positions = find_positions(extents, sample->wanted, &remaining);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TIMEOUT_MS);
+	CqSource   *source;
+
+	if (remaining == 0)
+		return;
+	source = cq_kafka_source.open(config, positions, list_length(extents));
+	while (remaining > 0 && sample->nmessages < sample->wanted && GetCurrentTimestamp() < deadline)
+	{
+		CqFetch		fetch;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!cq_kafka_source.fetch(source, &fetch, sample->wanted, SAMPLE_BYTES, FETCH_TIMEOUT_MS))
+			continue;
+		for (int i = 0; i < fetch.nslices; i++)
+			remaining -= fetch.slices[i].next - fetch.slices[i].from;
+		copy_messages(sample, &fetch);
+		cq_kafka_source.release(source, &fetch);
+	}
+	cq_kafka_source.close(source);
+}
+
+static bool
+is_own_name(const CqColumn *column)
+{
+	return list_length(column->path) == 1 && strcmp(linitial(column->path), column->name) == 0;
+}
+
+/* A path as the option is read: names that are more than letters, digits and underscores stand in quotes. */
+static char *
+path_text(List *path)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, path)
+	{
+		const char *name = lfirst(cell);
+
+		appendStringInfoString(&text, text.len > 0 ? ".\"" : "\"");
+		for (; *name != '\0'; name++)
+		{
+			if (*name == '"')
+				appendStringInfoChar(&text, '"');
+			appendStringInfoChar(&text, *name);
+		}
+		appendStringInfoChar(&text, '"');
+	}
+	return text.data;
+}
+
+static char *
+create_command(const char *topic, const char *server, List *columns)
+{
+	StringInfoData command;
+	ListCell   *cell;
+
+	initStringInfo(&command);
+	appendStringInfo(&command, "CREATE FOREIGN TABLE %s (", quote_identifier(topic));
+	foreach(cell, columns)
+	{
+		const CqColumn *column = lfirst(cell);
+
+		appendStringInfo(&command, "%s%s %s", foreach_current_index(cell) > 0 ? ", " : "",
+						 quote_identifier(column->name), format_type_with_typemod(column->type, column->typmod));
+		if (!is_own_name(column))
+			appendStringInfo(&command, " OPTIONS (path %s)", quote_literal_cstr(path_text(column->path)));
+	}
+	appendStringInfo(&command, ") SERVER %s OPTIONS (topic %s)", quote_identifier(server), quote_literal_cstr(topic));
+	return command.data;
+}
+
+/* NULL where nothing can be learnt. */
+static char *
+import_topic(const char *topic, const ForeignServer *server, List *properties, int wanted)
+{
+	CqSourceConfig config = {.stream_name = topic, .topics = list_make1((char *) topic), .properties = properties,
+	.bounded = true};
+	Sample		sample = {.wanted = wanted};
+	List	   *columns;
+
+	sample.messages = palloc(sizeof(CqMessage) * wanted);
+	read_sample(&sample, &config);
+	columns = sample.nmessages > 0 ? cq_json_format.infer(sample.messages, sample.nmessages) : NIL;
+	if (columns == NIL)
+	{
+		ereport(NOTICE,
+				(errmsg("topic \"%s\" was not imported", topic),
+				 sample.nmessages > 0 ? errdetail("Its messages are not JSON objects.") :
+				 errdetail("It holds no messages from which columns could be inferred.")));
+		return NULL;
+	}
+	return create_command(topic, server->servername, columns);
+}
+
+static List *
+import_schema(ImportForeignSchemaStmt *stmt, Oid server_id)
+{
+	ForeignServer *server = GetForeignServer(server_id);
+	int			wanted = sample_size(stmt->options);
+	List	   *properties = cq_stream_server_properties(server_id, GetUserId());
+	CqSourceConfig config = {.stream_name = server->servername, .properties = properties, .bounded = true};
+	List	   *commands = NIL;
+	ListCell   *cell;
+
+	foreach(cell, cq_kafka_source.list_topics(&config, TIMEOUT_MS))
+	{
+		const char *topic = lfirst(cell);
+		char	   *command = is_wanted(stmt, topic) ? import_topic(topic, server, properties, wanted) : NULL;
+
+		if (command != NULL)
+			commands = lappend(commands, command);
+	}
+	return commands;
+}
+
+void
+cq_import_init(FdwRoutine *routine)
+{
+	routine->ImportForeignSchema = import_schema;
+}
