@@ -106,7 +106,15 @@ hold(Oid database)
 	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
 	slot = cq_shared_find_database(database, true);
 	if (slot != NULL)
+	{
 		slot->holds++;
+		/* One that is just starting will not attach. */
+		if (slot->state == CQ_DATABASE_STARTING)
+		{
+			slot->state = CQ_DATABASE_FREE;
+			slot->generation++;
+		}
+	}
 	LWLockRelease(cq_shared->lock);
 	if (slot == NULL)
 		held = list_delete_last(held);

@@ -246,6 +246,20 @@ forget_database(Candidate *candidate)
 	hash_search(candidates, &candidate->database, HASH_REMOVE, NULL);
 }
 
+static void
+react_to_signals(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	cq_shared->is_off = !cq_enabled;
+	LWLockRelease(cq_shared->lock);
+}
+
 /* Starts what is due. Returns when to look again, in ms. */
 static long
 look_after_databases(void)
@@ -293,12 +307,7 @@ cq_launcher_main(Datum arg)
 	{
 		long		delay;
 
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		react_to_signals();
 		delay = look_after_databases();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

@@ -164,15 +164,19 @@ open_reader(CqIngest *ingest, void *arg)
 {
 	CqLane	   *lane = arg;
 	CqPosition *positions = palloc(sizeof(CqPosition) * lane->ncursors);
-	MemoryContext caller;
 
 	for (int i = 0; i < lane->ncursors; i++)
 		positions[i] = (CqPosition) {lane->cursors[i].topic, lane->cursors[i].partition, lane->cursors[i].next_offset};
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	caller = MemoryContextSwitchTo(ingest->readers);
-	lane->reader = cq_reader_open(lane->stream, positions, lane->ncursors);
-	MemoryContextSwitchTo(caller);
+	/* Where it was dropped meanwhile, the lane goes with the next load. */
+	if (get_rel_name(lane->stream) != NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(ingest->readers);
+
+		lane->reader = cq_reader_open(lane->stream, positions, lane->ncursors);
+		MemoryContextSwitchTo(caller);
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pfree(positions);

@@ -61,9 +61,11 @@ static void
 note_restart(void)
 {
 	static TimestampTz last = 0;
+	static int	nrestarts = 0;	/* each soon after the one before */
 	TimestampTz now = GetCurrentTimestamp();
 
-	cq_shared_start_delay = last != 0 && now - last < 10 * USECS_PER_SEC ? 2000 : 0;
+	nrestarts = now - last < 5 * USECS_PER_SEC ? nrestarts + 1 : 0;
+	cq_shared_start_delay = nrestarts < 3 ? 0 : 2000;
 	last = now;
 }
 

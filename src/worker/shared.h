@@ -92,6 +92,7 @@ typedef struct CqShared
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* NULL: none */
+	bool		is_off;			/* cq.enabled, as the launcher has it */
 	ConditionVariable changed;	/* a process left, or a batch was committed */
 	int			nslots;			/* of each kind */
 	CqDatabaseSlot *databases;

@@ -142,6 +142,12 @@ clear_others(void)
 		}
 		else if (slot->number > cq_workers)
 			slot->database = InvalidOid;
+		else if (slot->state == CQ_WORKER_STARTING)
+		{
+			/* It will not attach. */
+			slot->state = CQ_WORKER_STOPPED;
+			slot->left_as_told = true;
+		}
 	}
 	LWLockRelease(cq_shared->lock);
 	return is_clear;

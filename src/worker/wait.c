@@ -12,7 +12,6 @@
 #include "catalog/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
-#include "common/guc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -28,6 +27,7 @@
 #include "worker/slots.h"
 
 #define EXTENTS_TIMEOUT_MS	30000
+#define GRACE_MS			1000	/* for workers to come */
 #define LOOK_MS				100		/* at the latest, though nobody has told of anything */
 
 PG_FUNCTION_INFO_V1(cq_wait);
@@ -141,33 +141,45 @@ require_progress(Oid relid)
 				 errmsg("continuous views do not run in this database"),
 				 errdetail("It is a copy of another one, or was restored from a dump."),
 				 errhint("Call cq.resume_all() if they shall go on here.")));
-	if (!cq_enabled)
+}
+
+/* Raises ERROR where there will be no worker. */
+static void
+require_workers(void)
+{
+	CqDatabaseSlot *slot;
+	bool		is_off;
+	bool		lacks_process;
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	slot = cq_shared_find_database(MyDatabaseId, false);
+	is_off = cq_shared->is_off;
+	lacks_process = slot != NULL && slot->lacks_process;
+	LWLockRelease(cq_shared->lock);
+	if (is_off)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the workers are switched off"),
 				 errhint("Set cq.enabled to on.")));
-}
-
-/* Workers must look for partitions, and for processes that lack room: raises ERROR for these. */
-static void
-nudge(bool settle)
-{
-	CqDatabaseSlot *slot;
-	bool		lacks_process;
-
-	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
-	slot = cq_shared_find_database(MyDatabaseId, false);
-	lacks_process = slot != NULL && slot->lacks_process;
-	if (slot != NULL && settle)
-		slot->settle_requests++;
-	LWLockRelease(cq_shared->lock);
 	if (lacks_process)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no free worker process for the continuous views of this database"),
 				 errhint("Consider increasing max_worker_processes.")));
-	if (settle)
-		cq_worker_wake(MyDatabaseId);
+}
+
+/* There are partitions that no worker has seen. */
+static void
+ask_to_settle(void)
+{
+	CqDatabaseSlot *slot;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	slot = cq_shared_find_database(MyDatabaseId, false);
+	if (slot != NULL)
+		slot->settle_requests++;
+	LWLockRelease(cq_shared->lock);
+	cq_worker_wake(MyDatabaseId);
 }
 
 /* Raises ERROR where what a worker commits could not be seen. */
@@ -184,6 +196,7 @@ require_read_committed(void)
 static bool
 wait_for_goal(const Goal *goal, TimestampTz deadline)
 {
+	TimestampTz began = GetCurrentTimestamp();
 	int64		not_followed_before = 0;
 
 	for (;;)
@@ -194,8 +207,12 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 		if (count_missing(goal, &not_followed) == 0)
 			return true;
 		require_progress(goal->view);
+		/* They may just be told to start. */
+		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), GRACE_MS))
+			require_workers();
 		/* Once for each set of partitions that are new to us. */
-		nudge(not_followed > not_followed_before);
+		if (not_followed > not_followed_before)
+			ask_to_settle();
 		not_followed_before = not_followed;
 		if (deadline != DT_NOEND)
 		{
