@@ -5,11 +5,10 @@
 #include "postgres.h"
 
 #include "catalog/follow.h"
-#include "catalog/namespace.h"
 #include "catalog/owner.h"
 #include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 
 /* Cursors of stream $1 that nobody follows. */
 #define ORPHANS \
@@ -17,33 +16,42 @@
 	"(SELECT FROM _cq.follow f WHERE f.cursor_id OPERATOR(pg_catalog.=) c.cursor_id)"
 
 static void
-run(const char *statement, Oid argument)
+forget_follows(Oid view)
 {
 	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(argument)};
-	int			result = SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0);
+	Datum		args[] = {ObjectIdGetDatum(view)};
 
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(result));
+	cq_query_execute("DELETE FROM _cq.follow WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
 }
 
 /*
- * A cursor may be about to be followed by a view that another transaction brings to it. Whoever does that locks the
- * cursor's row; so that here the rows are locked first, and asked for followers again afterwards.
+ * A cursor may be about to be followed by a view that another transaction brings to it. Whoever does that locks the cursor's row: so
+ * rows are locked first, and asked for followers again afterwards. Those that somebody else has locked are left for the workers to find.
  */
+static void
+forget_orphans(Oid stream)
+{
+	Oid			types[] = {OIDOID, INT8ARRAYOID};
+	Datum		args[] = {ObjectIdGetDatum(stream), (Datum) 0};
+	bool		isnull;
+
+	cq_query_execute("SELECT pg_catalog.array_agg(cursor_id) FROM (SELECT c.cursor_id FROM " ORPHANS
+					 " FOR UPDATE SKIP LOCKED) AS locked", SPI_OK_SELECT, 1, types, args, NULL);
+	args[1] = cq_query_column(0, 1, &isnull);
+	if (!isnull)
+		cq_query_execute("DELETE FROM " ORPHANS " AND c.cursor_id OPERATOR(pg_catalog.=) ANY ($2)", SPI_OK_DELETE,
+						 2, types, args, NULL);
+}
+
 void
 cq_follow_forget(Oid view, Oid stream)
 {
-	Oid			user;
-	int			context;
+	CqActor		actor;
 
-	/* The catalog is its owner's; the caller has seen to the view's. */
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(cq_owner_of_schema(get_namespace_oid("_cq", false)), context | SECURITY_LOCAL_USERID_CHANGE);
+	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	run("DELETE FROM _cq.follow WHERE view OPERATOR(pg_catalog.=) $1", view);
-	run("SELECT FROM " ORPHANS " ORDER BY c.cursor_id FOR UPDATE", stream);
-	run("DELETE FROM " ORPHANS, stream);
+	forget_follows(view);
+	forget_orphans(stream);
 	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	cq_owner_end_catalog(&actor);
 }

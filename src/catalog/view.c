@@ -9,8 +9,11 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/owner.h"
 #include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "catalog/view.h"
+#include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -178,34 +181,57 @@ cq_view_insert(const CqView *view)
 	table_close(relation, NoLock);
 }
 
-void
-cq_view_update(const CqView *view)
+/* Sets columns of a view's row; $1 is the view. */
+static void
+update_row(const char *columns, int nargs, Oid *types, Datum *args, const char *nulls)
 {
-	RowScan		row;
+	CqActor		actor;
 
-	if (begin_row(&row, view->view, RowExclusiveLock))
-	{
-		Datum		values[VIEW_NATTS];
-		bool		nulls[VIEW_NATTS];
-		bool		replace[VIEW_NATTS];
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute(psprintf("UPDATE _cq.view SET %s WHERE view OPERATOR(pg_catalog.=) $1", columns), SPI_OK_UPDATE,
+					 nargs, types, args, nulls);
+	SPI_finish();
+	cq_owner_end_catalog(&actor);
+}
 
-		view_values(view, values, nulls);
-		memset(replace, true, sizeof(replace));
-		replace[VIEW_CREATED_AT - 1] = false;
-		CatalogTupleUpdate(row.relation, &row.tuple->t_self,
-						   heap_modify_tuple(row.tuple, RelationGetDescr(row.relation), values, nulls, replace));
-	}
-	end_row(&row);
+void
+cq_view_replace(const CqView *view)
+{
+	Oid			types[VIEW_NATTS] = {
+		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID
+	};
+	Datum		values[VIEW_NATTS];
+	bool		is_null[VIEW_NATTS];
+	char		nulls[VIEW_NATTS + 1];
+
+	view_values(view, values, is_null);
+	for (int i = 0; i < VIEW_NATTS; i++)
+		nulls[i] = is_null[i] ? 'n' : ' ';
+	nulls[VIEW_NATTS] = '\0';
+	update_row("definition = $2, state = $3, stream = $4, status = $5, status_detail = $6, on_error = $7, start = $8, "
+			   "retention = $9, settings = $10, created_at = $11, is_started = $12",
+			   VIEW_NATTS, types, values, nulls);
+}
+
+void
+cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention)
+{
+	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID};
+	Datum		args[] = {
+		ObjectIdGetDatum(relid), CStringGetTextDatum(pause_on_error ? "pause" : "skip"), IntervalPGetDatum(retention)
+	};
+
+	update_row("on_error = $2, retention = $3", lengthof(types), types, args, retention ? "   " : "  n");
 }
 
 void
 cq_view_set_status(Oid relid, const char *status, const char *detail)
 {
-	CqView	   *view = cq_view_get(relid);
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
+	Datum		args[] = {
+		ObjectIdGetDatum(relid), CStringGetTextDatum(status), detail ? CStringGetTextDatum(detail) : (Datum) 0
+	};
 
-	if (view == NULL)
-		return;
-	view->status = pstrdup(status);
-	view->status_detail = detail ? pstrdup(detail) : NULL;
-	cq_view_update(view);
+	update_row("status = $2, status_detail = $3", lengthof(types), types, args, detail ? "   " : "  n");
 }

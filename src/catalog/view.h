@@ -33,10 +33,11 @@ extern CqView *cq_view_get(Oid relid);
 
 extern void cq_view_insert(const CqView *view);
 
-/* Writes all but the view's own OID. */
-extern void cq_view_update(const CqView *view);
-
-/* detail may be NULL. */
-extern void cq_view_set_status(Oid relid, const char *status, const char *detail);
+/*
+ * Change a view's row, as the catalog's owner. They wait for another transaction that is changing it, such as a worker's.
+ */
+extern void cq_view_replace(const CqView *view);	/* all of it */
+extern void cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention);
+extern void cq_view_set_status(Oid relid, const char *status, const char *detail);	/* detail may be NULL */
 
 #endif							/* CQ_CATALOG_VIEW_H */

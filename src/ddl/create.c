@@ -407,10 +407,11 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->settings = current_settings();
 	if (before)
 	{
+		/* In the order in which workers take them: the view's row, its cursors, its state. */
+		cq_view_replace(row);
+		cq_follow_forget(row->view, before->stream);
 		drop_part(before->definition);
 		drop_part(before->state);
-		cq_follow_forget(row->view, before->stream);
-		cq_view_update(row);
 	}
 	else
 		cq_view_insert(row);
@@ -434,9 +435,7 @@ cq_view_alter_options(Oid view, List *changes, bool reset)
 	check_retention(&options, get_attnum(row->state, CQ_ROW_TIME_COLUMN) != InvalidAttrNumber);
 	if (options.retention != NULL && row->retention == NULL)
 		index_row_time(row->state);
-	row->pause_on_error = options.pause_on_error;
-	row->retention = options.retention;
-	cq_view_update(row);
+	cq_view_set_options(view, options.pause_on_error, options.retention);
 	cq_catalog_changed();
 }
 

@@ -25,6 +25,7 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "stats/stats.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -282,19 +283,25 @@ apply(CqLane *lane, CqBatch *batch)
 	bool		left = false;
 	ListCell   *cell;
 
+	/* Before we look who follows the cursors: DROP and CREATE OR REPLACE hold the views while they change that. */
+	foreach(cell, lane->views)
+		LockRelationOid(lfirst_oid(cell), AccessShareLock);
 	if (!cq_cursor_advance(lane, &batch->fetch))
 		return CQ_BATCH_RETRY;
 	if (batch->nrows == 0)
 		return CQ_BATCH_APPLIED;
 	foreach(cell, lane->views)
 	{
-		CqViewExec *exec = get_view(lane, lfirst_oid(cell), &batch->fetch, &left);
+		bool		has_left = false;
+		CqViewExec *exec = get_view(lane, lfirst_oid(cell), &batch->fetch, &has_left);
 
-		if (exec == NULL)
+		if (has_left)
 		{
 			left = true;
 			continue;
 		}
+		if (exec == NULL)
+			return CQ_BATCH_RETRY;	/* it follows the cursors, and yet is not to be run: look again */
 		execs = lappend(execs, exec);
 		needed = bms_add_members(needed, exec->needed);
 	}

@@ -18,7 +18,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "exec/exec.h"
-#include "exec/query.h"
+#include "catalog/query.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -101,7 +101,7 @@ read_cursors(int worker, int nworkers, MemoryContext context)
 	MemoryContext caller;
 	List	   *rows = NIL;
 
-	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL);
+	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	caller = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -127,7 +127,7 @@ split(CursorRow *row)
 	Oid			types[] = {INT8OID, OIDARRAYOID};
 	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), array_of_oids(row->stopped)};
 
-	cq_query_execute(statement, SPI_OK_UPDATE, lengthof(types), types, args);
+	cq_query_execute(statement, SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 	row->stopped = NIL;
 }
 
@@ -144,10 +144,10 @@ merge(CursorRow *kept, CursorRow *gone)
 	Datum		args[] = {Int64GetDatum(kept->cursor.cursor_id), Int64GetDatum(gone->cursor.cursor_id)};
 	bool		isnull;
 
-	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args);
+	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	if (SPI_processed != 2 || DatumGetInt64(cq_query_column(0, 1, &isnull)) != DatumGetInt64(cq_query_column(1, 1, &isnull)))
 		return false;
-	cq_query_execute(move, SPI_OK_UPDATE, lengthof(types), types, args);
+	cq_query_execute(move, SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 	return true;
 }
 

@@ -13,7 +13,7 @@
 #include "common/hashfn.h"
 #include "common/wake.h"
 #include "exec/exec.h"
-#include "exec/query.h"
+#include "catalog/query.h"
 #include "exec/start.h"
 #include "executor/spi.h"
 #include "utils/array.h"
@@ -36,7 +36,7 @@ cq_lane_unsettled(int worker, int nworkers, bool all)
 	List	   *streams = NIL;
 
 	SPI_connect();
-	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args);
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -74,7 +74,7 @@ find_beginnings(Oid stream, List **extents)
 
 	*extents = cq_stream_extents(stream, cq_owner_of_relation(stream), EXTENTS_TIMEOUT_MS);
 	SPI_connect();
-	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args);
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -144,7 +144,7 @@ follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
 			PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))
 		};
 
-		cq_query_execute(statement, SPI_OK_INSERT, lengthof(types), types, args);
+		cq_query_execute(statement, SPI_OK_INSERT, lengthof(types), types, args, NULL);
 	}
 	return SPI_processed > 0;
 }
@@ -155,7 +155,7 @@ mark_started(Oid view)
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
-	cq_query_execute("UPDATE _cq.view SET is_started = true WHERE view = $1", SPI_OK_UPDATE, lengthof(types), types, args);
+	cq_query_execute("UPDATE _cq.view SET is_started = true WHERE view = $1", SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 }
 
 /* Writes what was found, with the rows of the stream's views locked. */
@@ -171,7 +171,7 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings)
 	bool		added = false;
 
 	SPI_connect();
-	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args);
+	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	views = SPI_tuptable;
 	nviews = SPI_processed;
 	for (uint64 i = 0; i < nviews; i++)

@@ -4,13 +4,13 @@
  */
 #include "postgres.h"
 
-#include "exec/query.h"
+#include "catalog/query.h"
 #include "executor/spi.h"
 
 void
-cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
+cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args, const char *nulls)
 {
-	int			code = SPI_execute_with_args(statement, nargs, types, args, NULL, false, 0);
+	int			code = SPI_execute_with_args(statement, nargs, types, args, nulls, false, 0);
 
 	if (code != expected)
 		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));

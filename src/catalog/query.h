@@ -1,0 +1,19 @@
+/*
+ * query.h
+ *		Statements over the catalog, between SPI_connect and SPI_finish. In a user's session the search_path is the user's: name operators with
+ *		their schema there.
+ */
+#ifndef CQ_QUERY_H
+#define CQ_QUERY_H
+
+#include "postgres.h"
+
+/* Runs a statement that is expected to end with this SPI_OK_…; no argument is null where nulls is
+ * NULL, else as SPI has it ('n' and ' '). What it returns is in SPI's variables. */
+extern void cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args,
+							 const char *nulls);
+
+/* A column, from 1, of a row, from 0, of what the last statement returned. */
+extern Datum cq_query_column(uint64 row, int number, bool *isnull);
+
+#endif							/* CQ_QUERY_H */
