@@ -16,6 +16,7 @@
 #include "catalog/view.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -36,17 +37,26 @@ execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
 		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
 }
 
-/* Raises ERROR where it is no continuous view, or not the current user's. */
+/*
+ * Raises ERROR where it is no continuous view, or not the current user's. Locks it against DROP, ALTER and one another, before its
+ * row and its cursors, as these do.
+ */
 static CqView *
 own_view(Oid relid)
 {
-	CqView	   *view = cq_view_get(relid);
+	CqView	   *view;
 
+	if (cq_view_is(relid))
+	{
+		cq_owner_require(relid);
+		LockRelationOid(relid, ShareUpdateExclusiveLock);
+	}
+	view = cq_view_get(relid);
 	if (view == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a continuous view", get_rel_name(relid))));
-	cq_owner_require(relid);
+				 get_rel_name(relid) ? errmsg("\"%s\" is not a continuous view", get_rel_name(relid))
+				 : errmsg("the continuous view was dropped")));
 	return view;
 }
 
