@@ -48,7 +48,7 @@ cq_meet_distance(const CqLane *one, const CqLane *other)
 	if (one->stream != other->stream)
 		return -1;
 	while (next_pair(one, other, &i, &j))
-		distance = Max(distance, 0) + Abs(one->cursors[i].next_offset - other->cursors[j].next_offset);
+		distance = Max(distance, 0) + llabs(one->cursors[i].next_offset - other->cursors[j].next_offset);
 	return distance;
 }
 
