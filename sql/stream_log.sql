@@ -207,6 +207,22 @@ INSERT INTO owned (a) VALUES (3) RETURNING *;
 RESET ROLE;
 SELECT relname, relowner::regrole FROM pg_class WHERE oid = (SELECT log FROM _cq.log WHERE stream = 'owned'::regclass);
 
+-- The table behind it is the owner's, who may not make of it what it is not.
+SET ROLE stream_log_owner;
+BEGIN;
+ALTER TABLE _cq.owned_log ALTER COLUMN key TYPE int USING 1;
+SELECT * FROM owned;
+ROLLBACK;
+BEGIN;
+ALTER TABLE _cq.owned_log DROP CONSTRAINT owned_log_pkey;
+SELECT * FROM owned;
+ROLLBACK;
+BEGIN;
+ALTER TABLE _cq.owned_log ADD COLUMN more int;
+INSERT INTO owned (a) VALUES (1);
+ROLLBACK;
+RESET ROLE;
+
 -- Names do not matter, and nothing is left behind.
 ALTER FOREIGN TABLE owned RENAME TO renamed;
 INSERT INTO renamed (a) VALUES (4);

@@ -61,7 +61,7 @@ log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positi
 	positions[0].offset = 0;
 	if (!cq_log_table_find(config->stream, &table))
 		return;
-	cq_log_scan_begin(&scan, table.relid, table.begin, config->bounded);
+	cq_log_scan_begin(&scan, &table, table.begin, config->bounded);
 	for (;;)
 	{
 		positions[0].offset = scan.position;
@@ -150,7 +150,7 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 		source->messages = MemoryContextAlloc(GetMemoryChunkContext(source), sizeof(CqMessage) * source->capacity);
 	}
 	source->slice = (CqSlice) {.topic = CQ_LOG_TOPIC, .from = source->position};
-	cq_log_scan_begin(&scan, table.relid, source->position, source->bounded);
+	cq_log_scan_begin(&scan, &table, source->position, source->bounded);
 	while (fetch->nmessages < max_messages && (Size) source->slice.nbytes < max_bytes && cq_log_scan_next(&scan))
 		take_message(source, fetch, &scan);
 	cq_log_scan_end(&scan);

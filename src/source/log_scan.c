@@ -39,16 +39,16 @@ settled_end(Oid relid)
 }
 
 void
-cq_log_scan_begin(CqLogScan *scan, Oid relid, int64 position, bool in_statement)
+cq_log_scan_begin(CqLogScan *scan, const CqLogTable *table, int64 position, bool in_statement)
 {
 	ScanKeyData key;
 	Snapshot	snapshot;
 
 	scan->is_dirty = !in_statement;
 	scan->position = position;
-	scan->end = in_statement ? cq_log_table_end(relid) : settled_end(relid);
-	scan->table = table_open(relid, AccessShareLock);
-	scan->index = index_open(cq_compat_primary_key(scan->table), AccessShareLock);
+	scan->end = in_statement ? cq_log_table_end(table->relid) : settled_end(table->relid);
+	scan->table = cq_log_table_open(table, AccessShareLock);
+	scan->index = cq_log_table_open_index(scan->table, AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
 	InitDirtySnapshot(scan->dirty);
 	snapshot = in_statement ? GetActiveSnapshot() : &scan->dirty;
@@ -119,7 +119,7 @@ cq_log_stable_end(const CqLogTable *table)
 		cq_log_unlock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock);
 		return end;
 	}
-	cq_log_scan_begin(&scan, table->relid, table->begin, false);
+	cq_log_scan_begin(&scan, table, table->begin, false);
 	while (cq_log_scan_next(&scan))
 		CHECK_FOR_INTERRUPTS();
 	cq_log_scan_end(&scan);

@@ -22,6 +22,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
@@ -82,6 +83,7 @@ cq_log_table_find(Oid stream, CqLogTable *table)
 		bool		nulls[NCOLUMNS];
 
 		heap_deform_tuple(tuple, RelationGetDescr(catalog), values, nulls);
+		table->stream = stream;
 		table->relid = DatumGetObjectId(values[ANUM_LOG - 1]);
 		table->begin = DatumGetInt64(values[ANUM_BEGIN - 1]);
 	}
@@ -178,23 +180,63 @@ create_table(Oid stream)
 					stream, quote_literal_cstr(table)));
 }
 
-Oid
-cq_log_table_ensure(Oid stream)
+void
+cq_log_table_ensure(Oid stream, CqLogTable *table)
 {
-	CqLogTable	table;
-
-	if (cq_log_table_find(stream, &table))
-		return table.relid;
+	if (cq_log_table_find(stream, table))
+		return;
 	/* To the end of the transaction: before that, others would not see what is made here. */
 	LockRelationOid(stream, ShareUpdateExclusiveLock);
-	if (!cq_log_table_find(stream, &table))
+	if (cq_log_table_find(stream, table))
+		return;
+	create_table(stream);
+	CommandCounterIncrement();
+	if (!cq_log_table_find(stream, table))
+		elog(ERROR, "no log for stream %u", stream);
+}
+
+static void
+raise_altered(Relation relation)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" cannot be used as the log of a stream", RelationGetRelationName(relation)),
+			 errdetail("Its columns or its primary key have been altered.")));
+}
+
+Relation
+cq_log_table_open(const CqLogTable *table, LOCKMODE mode)
+{
+	Relation	relation = table_open(table->relid, mode);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	const Oid	types[CQ_LOG_NCOLUMNS] = {
+		INT8OID, TIMESTAMPTZOID, BYTEAOID, JSONBOID, get_rel_type_id(table->stream)
+	};
+
+	if (descriptor->natts < CQ_LOG_NCOLUMNS)
+		raise_altered(relation);
+	for (int i = 0; i < descriptor->natts; i++)
 	{
-		create_table(stream);
-		CommandCounterIncrement();
-		if (!cq_log_table_find(stream, &table))
-			elog(ERROR, "no log for stream %u", stream);
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (i < CQ_LOG_NCOLUMNS ? attribute->atttypid != types[i] : !attribute->attisdropped)
+			raise_altered(relation);
 	}
-	return table.relid;
+	return relation;
+}
+
+Relation
+cq_log_table_open_index(Relation relation, LOCKMODE mode)
+{
+	Oid			relid = cq_compat_primary_key(relation);
+	Relation	index;
+
+	if (!OidIsValid(relid))
+		raise_altered(relation);
+	index = index_open(relid, mode);
+	if (index->rd_index->indnatts != 1 || index->rd_index->indkey.values[0] != CQ_LOG_OFFSET)
+		raise_altered(relation);
+	return index;
 }
 
 /* Trigger of _cq.log, for a new row, be it made here or restored from a dump: the log becomes a part of its stream. */

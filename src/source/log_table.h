@@ -28,6 +28,7 @@ typedef enum CqLogColumn
 
 typedef struct CqLogTable
 {
+	Oid			stream;
 	Oid			relid;
 	int64		begin;			/* rows before it have been removed */
 } CqLogTable;
@@ -36,7 +37,11 @@ typedef struct CqLogTable
 extern bool cq_log_table_find(Oid stream, CqLogTable *table);
 
 /* The table of a stream, made where there is none yet. */
-extern Oid	cq_log_table_ensure(Oid stream);
+extern void cq_log_table_ensure(Oid stream, CqLogTable *table);
+
+/* Opens the table or its primary key. Raises ERROR where the owner has altered it, so that rows can be taken for what they should be. */
+extern Relation cq_log_table_open(const CqLogTable *table, LOCKMODE mode);
+extern Relation cq_log_table_open_index(Relation relation, LOCKMODE mode);
 
 /* The offset that the next row gets: all that have been given are less. */
 extern int64 cq_log_table_end(Oid relid);
@@ -76,7 +81,7 @@ typedef struct CqLogScan
 	int64		end;
 } CqLogScan;
 
-extern void cq_log_scan_begin(CqLogScan *scan, Oid relid, int64 position, bool in_statement);
+extern void cq_log_scan_begin(CqLogScan *scan, const CqLogTable *table, int64 position, bool in_statement);
 extern bool cq_log_scan_next(CqLogScan *scan);
 extern void cq_log_scan_end(CqLogScan *scan);
 

@@ -44,12 +44,13 @@ CqSink *
 cq_log_sink_open(const CqSourceConfig *config)
 {
 	LogSink    *sink = palloc0(sizeof(LogSink));
-	Oid			relid = cq_log_table_ensure(config->stream);
+	CqLogTable	table;
 
+	cq_log_table_ensure(config->stream, &table);
 	sink->base.routine = &cq_log_source;
 	sink->row_type = get_rel_type_id(config->stream);
-	sink->sequence = cq_log_table_sequence(relid);
-	sink->table = table_open(relid, RowExclusiveLock);
+	sink->sequence = cq_log_table_sequence(table.relid);
+	sink->table = cq_log_table_open(&table, RowExclusiveLock);
 	sink->estate = CreateExecutorState();
 	sink->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(sink->result, sink->table, 1, NULL, 0);
@@ -174,7 +175,7 @@ cq_log_trim(Oid stream, TimestampTz cutoff, int64 limit, int64 max_rows)
 	if (!cq_log_table_find(stream, &table))
 		return 0;
 	begin = table.begin;
-	cq_log_scan_begin(&scan, table.relid, table.begin, false);
+	cq_log_scan_begin(&scan, &table, table.begin, false);
 	while (ndeleted < max_rows && cq_log_scan_next(&scan) && scan.position <= limit)
 	{
 		bool		is_null;
