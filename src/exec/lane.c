@@ -16,9 +16,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "common/hashfn.h"
 #include "exec/exec.h"
-#include "catalog/query.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -115,6 +115,29 @@ read_cursors(int worker, int nworkers, MemoryContext context)
 }
 
 /* ---- mending ---- */
+
+/*
+ * Deletes cursors that nobody follows: those that DROP and its like have left because somebody had them locked. Locks first, and looks again
+ * afterwards, as they do.
+ */
+static void
+sweep(void)
+{
+	static const char lock[] =
+		"SELECT array_agg(cursor_id) FROM (SELECT cursor_id FROM _cq.cursor c "
+		"WHERE NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id) FOR UPDATE SKIP LOCKED) AS locked";
+	static const char delete[] =
+		"DELETE FROM _cq.cursor c WHERE cursor_id = ANY ($1) "
+		"AND NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id)";
+	Oid			types[] = {INT8ARRAYOID};
+	Datum		ids;
+	bool		isnull;
+
+	cq_query_execute(lock, SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	ids = cq_query_column(0, 1, &isnull);
+	if (!isnull)
+		cq_query_execute(delete, SPI_OK_DELETE, lengthof(types), types, &ids, NULL);
+}
 
 /* Gives followers that do not run a cursor of their own, at the same place. */
 static void
@@ -242,6 +265,8 @@ cq_lane_load(int worker, int nworkers)
 	List	   *rows;
 
 	SPI_connect();
+	if (worker == 0)
+		sweep();
 	rows = read_cursors(worker, nworkers, caller);
 	if (mend(rows))
 		rows = read_cursors(worker, nworkers, caller);

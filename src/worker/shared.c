@@ -173,7 +173,20 @@ cq_shared_attach_launcher(void)
 	LWLockRelease(cq_shared->lock);
 }
 
-/* Workers do not outlive their supervisor: the next one starts its own. */
+/* With the lock held. */
+static void
+free_workers(Oid database)
+{
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		if (slot->database == database && slot->process == NULL)
+			slot->database = InvalidOid;
+	}
+}
+
+/* Workers do not outlive their supervisor: the next one starts its own. Slots of those that are still there are freed when they end. */
 static void
 detach_supervisor(int code, Datum arg)
 {
@@ -181,6 +194,7 @@ detach_supervisor(int code, Datum arg)
 
 	cq_shared_terminate(slot->database, false);
 	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	free_workers(slot->database);
 	slot->process = NULL;
 	slot->pid = 0;
 	if (ProcDiePending)
@@ -230,8 +244,10 @@ detach_worker(int code, Datum arg)
 	slot->state = CQ_WORKER_STOPPED;
 	slot->state_since = GetCurrentTimestamp();
 	database = cq_shared_find_database(slot->database, false);
-	if (database != NULL)
+	if (database != NULL && database->process != NULL)
 		wake(database->process);
+	else
+		slot->database = InvalidOid;
 	LWLockRelease(cq_shared->lock);
 	ConditionVariableBroadcast(&cq_shared->changed);
 }
