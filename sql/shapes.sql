@@ -94,7 +94,7 @@ SELECT cq.wait(view::regclass) FROM _cq.view WHERE view::text !~ '^_' ORDER BY v
 SELECT x FROM _cq.view, compare(view) x ORDER BY x COLLATE "C";
 
 -- one state for several aggregates of the same input
-\d+ a_key
+SELECT replace(pg_get_viewdef('a_key'), 'a_key_state.', '');
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = (SELECT state FROM _cq.view WHERE view = 'a_many'::regclass) AND attnum > 0 ORDER BY attnum;
 

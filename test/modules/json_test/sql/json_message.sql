@@ -51,7 +51,7 @@ INSERT INTO bad (m) VALUES
     ('{"a":"x}'), ('{"a":"x""y"}'), ('{"a":"x"y}'), ('{"a":"\x"}'), ('{"a":"\u12"}'), ('{"a":"\u12g4"}'), ('{"a":"\"}'), ('{"c\q":1}'), ('{"a":"' || E'\t' || '"}'),
     ('{"a":"' || E'\n' || '"}'), ('{"a":1}' || chr(1)), (chr(12) || '{"a":1}'), ('{"a":1' || chr(12) || '"b":2}'), ('{"a"' || chr(26) || '1}'), (chr(65279) || '{"a":1}'),
     ('{"a":1' || chr(160) || '}'), ('// {"a":1}'), ('{"a":1 /* x */}'), ('{"a":1;"b":2}'), ('{"x":"a" "b"}'), ('{"x":["a" "b"]}'), ('{"x":["a":"b"]}'), ('{"x":{"a","b"}}');
-SELECT b.m, d.bad
+SELECT replace(b.m, chr(65279), '<BOM>') AS m, d.bad
 FROM bad AS b, LATERAL json_decode('ab', ARRAY[convert_to(b.m, 'UTF8')]) AS d ORDER BY b.i;
 -- With no column wanted they are just as bad.
 SELECT count(*), count(*) FILTER (WHERE d.bad[1] LIKE '0 %') AS bad
