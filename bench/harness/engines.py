@@ -71,12 +71,12 @@ class PgCq:
         self.broker = broker
         self._prepared = None
 
-    def prepare(self, data_set):
-        """Declares the streams; the extension, too, is made anew."""
-        if self._prepared != data_set.prefix:
-            self.server.session.rows("DROP EXTENSION IF EXISTS pg_cq CASCADE")
+    def prepare(self, name, data_set):
+        """A database for this name and these topics: it has a worker of its own, which has seen nothing else yet."""
+        if self._prepared != (name, data_set.prefix):
+            self.server.renew_database()
             self.server.session.rows(data_set.statements(self.broker.address, "streams.pg.sql"))
-            self._prepared = data_set.prefix
+            self._prepared = (name, data_set.prefix)
 
     def fill(self, make, views, query, number, events):
         """Runs `make`, waits until the views are full, and says what that cost."""
@@ -101,7 +101,7 @@ class PgCq:
             rows=int(session.ask(f"SELECT count(*) FROM {views[0]}")))
 
     def measure(self, query, data_set, number):
-        self.prepare(data_set)
+        self.prepare(query, data_set)
         make = data_set.statements(self.broker.address, f"queries/{query}.pg.sql")
         measurement = self.fill(make, ["answer"], query, number, data_set.events_of(query))
         self.server.session.rows("DROP VIEW answer")

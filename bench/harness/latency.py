@@ -107,7 +107,7 @@ def measure(ground, rate):
 
 
 def run(ground):
-    ground.pg_cq.prepare(ground.generator.data_set(ground.settings.partitions, 0))
+    ground.pg_cq.prepare("latency", ground.generator.data_set(ground.settings.partitions, 0))
     print(f"{ground.results.note}\n\n{'events/s':>10}{'produced':>12}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}{'cores':>8}", flush=True)
     measured = []
     for rate in ground.settings.rates or RATES:

@@ -19,7 +19,7 @@ def clients(ground, figures):
     (ground.work / "point.sql").write_text(POINT)
     (ground.work / "top.sql").write_text(TOP)
     command = [ground.server.bin / "pgbench", "-n", "-c", str(ground.settings.clients), "-j", "2", "-T", "86400", "-P", "1",
-               "-f", f"{ground.work}/point.sql@{POINT_WEIGHT}", "-f", f"{ground.work}/top.sql@{100 - POINT_WEIGHT}", "postgres"]
+               "-f", f"{ground.work}/point.sql@{POINT_WEIGHT}", "-f", f"{ground.work}/top.sql@{100 - POINT_WEIGHT}", ground.server.DATABASE]
     with subprocess.Popen(command, env=ground.server.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True) as reading:
         try:
@@ -35,7 +35,7 @@ def clients(ground, figures):
 @contextmanager
 def long_reader(ground):
     """A transaction that keeps its snapshot while the block runs."""
-    session = Session(ground.server, "postgres")
+    session = Session(ground.server, ground.server.DATABASE)
     session.rows("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
     try:
         yield
@@ -81,7 +81,7 @@ def run(ground):
     settings = ground.settings
     query = (settings.query or ["w2"])[0]
     data_set = ground.generator.data_set(settings.partitions, settings.events, kinds="bid")
-    ground.pg_cq.prepare(data_set)
+    ground.pg_cq.prepare("readers", data_set)
     print(f"{ground.results.note}\n{query}, {settings.clients} clients, {POINT_WEIGHT} % point questions, the others the top 100\n\n"
           f"{'company':14}{'events/s':>12}{'worker core-s':>14}{'questions/s':>13}{'ms':>10}{'state MB':>11}{'vacuumed':>11}", flush=True)
     figures = {}

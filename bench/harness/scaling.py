@@ -83,7 +83,7 @@ def groups(ground):
 def views(ground):
     """Many views on one stream, made in one transaction, no two alike."""
     data_set = ground.generator.data_set(ground.settings.partitions, ground.settings.events, kinds="bid")
-    ground.pg_cq.prepare(data_set)
+    ground.pg_cq.prepare("views", data_set)
     table = Table(ground, "views")
     for number in ground.settings.views or VIEWS:
         names = [f"answer{i}" for i in range(number)]

@@ -72,6 +72,8 @@ class Session:
 class Server:
     """A PostgreSQL server of our own, with pg_cq in it."""
 
+    DATABASE = "bench"
+
     def __init__(self, directory, pg_config, settings):
         self.directory = directory
         self.pg_config = pg_config
@@ -80,7 +82,18 @@ class Server:
         printed = run(TOP / "tools/postgres", "start", directory, env=environment)
         self.environment = {**environment, **dict(line.split("=", 1) for line in printed.splitlines())}
         self.pid = int((directory / "data/postmaster.pid").read_text().splitlines()[0])
-        self.session = Session(self, "postgres")
+        self.session = None
+        self.renew_database()
+
+    def renew_database(self):
+        """An empty database in place of the one that was there, and a session in it."""
+        if self.session is not None:
+            self.session.close()
+        ruler = Session(self, "postgres")
+        ruler.rows(f"DROP DATABASE IF EXISTS {self.DATABASE}")
+        ruler.rows(f"CREATE DATABASE {self.DATABASE}")
+        ruler.close()
+        self.session = Session(self, self.DATABASE)
 
     def _configuration(self, settings):
         path = self.directory.with_suffix(".conf")
