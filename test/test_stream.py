@@ -1,5 +1,7 @@
 """Streams of a real topic as foreign tables: SELECT, INSERT, EXPLAIN, ANALYZE, IMPORT FOREIGN SCHEMA."""
 import json
+import random
+import threading
 
 import psycopg
 import pytest
@@ -195,6 +197,48 @@ def test_import_foreign_schema(db, broker, topic):
     assert db.value("SELECT count(*) FROM pg_class WHERE relnamespace = 'others'::regnamespace") == 0
     with pytest.raises(psycopg.Error, match='invalid option "color"'):
         db.execute("IMPORT FOREIGN SCHEMA kafka FROM SERVER kafka INTO others OPTIONS (color 'red')")
+
+
+def test_log_of_many_writers(db):
+    """Nothing is skipped and nothing seen twice while writers commit in any order, or not at all. They also race for the first write."""
+    db.execute("CREATE FOREIGN TABLE l (writer int, number int, \"offset\" bigint OPTIONS (metadata 'offset')) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW seen AS "
+               "SELECT writer, count(*), sum(number), max(\"offset\") AS last FROM l GROUP BY writer")
+    expected = {}
+    failures = []
+    start = threading.Barrier(6)
+
+    def write(writer):
+        chance = random.Random(writer)
+        count = 0
+        try:
+            with db.server.connect(db.name) as connection:
+                start.wait()
+                for number in range(150):
+                    rows = chance.choice((1, 1, 2, 50))
+                    keeps = chance.random() < 0.7
+                    connection.execute("BEGIN")
+                    for _ in range(chance.choice((1, 3))):
+                        connection.execute("SAVEPOINT p")
+                        connection.execute("INSERT INTO l SELECT %s, %s FROM generate_series(1, %s)", (writer, number, rows))
+                        if chance.random() < 0.3:
+                            connection.execute("ROLLBACK TO p")
+                        elif keeps:
+                            count += rows
+                    connection.execute("COMMIT" if keeps else "ROLLBACK")
+            expected[writer] = count
+        except Exception as error:
+            failures.append(error)
+    writers = [threading.Thread(target=write, args=(writer,)) for writer in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not failures, failures
+    db.wait("seen")
+    assert dict(db.execute("SELECT writer, count FROM seen")) == expected
+    db.assert_equal("SELECT * FROM seen", 'SELECT writer, count(*), sum(number), max("offset") FROM l GROUP BY writer')
+    assert db.value("SELECT count(*) FROM cq.gaps") == 0
 
 
 def test_dump_keeps_streams(db, server):
