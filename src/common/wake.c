@@ -1,6 +1,8 @@
 /*
  * wake.c
- *		Waking workers at commit: see wake.h.
+ *		Waking workers at the end of a transaction: see wake.h.
+ *
+ * At its rollback as well: rows of others in a log may have waited for this one to end.
  *
  * After PREPARE TRANSACTION nobody is woken, since who commits it later knows nothing of it: workers look by themselves
  * once a second.
@@ -16,7 +18,7 @@
 
 void		(*cq_wake_workers) (Oid database) = NULL;
 
-static bool is_due = false;		/* at this transaction's commit */
+static bool is_due = false;		/* at this transaction's end */
 
 static void
 at_end_of_transaction(XactEvent event, void *arg)
@@ -24,11 +26,11 @@ at_end_of_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
 			if (is_due)
 				cq_wake_workers(MyDatabaseId);
 			is_due = false;
 			break;
-		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			is_due = false;
 			break;
@@ -38,7 +40,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 }
 
 void
-cq_wake_at_commit(void)
+cq_wake_at_end(void)
 {
 	static bool is_registered = false;
 
@@ -60,5 +62,5 @@ cq_catalog_changed(void)
 
 	if (OidIsValid(catalog))
 		CacheInvalidateRelcacheByRelid(catalog);
-	cq_wake_at_commit();
+	cq_wake_at_end();
 }

@@ -1,6 +1,6 @@
 /*
  * wake.h
- *		Tells the workers of this database, when the current transaction commits, that there is something for them.
+ *		Tells the workers of this database, when the current transaction ends, that there is something for them.
  *
  * Whoever appends to a stream kept in this database calls it, so that nobody has to look again and again.
  */
@@ -9,8 +9,8 @@
 
 #include "postgres.h"
 
-/* Wakes them at commit; nothing happens where the transaction rolls back. Cheap: may be called for each row. */
-extern void cq_wake_at_commit(void);
+/* Wakes them at commit, and at rollback, which rows of others may have waited for. Cheap: may be called for each row. */
+extern void cq_wake_at_end(void);
 
 /*
  * At commit of the current transaction, the workers of this database load views and positions again: their cache of _cq.view is

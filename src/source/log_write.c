@@ -56,7 +56,7 @@ cq_log_sink_open(const CqSourceConfig *config)
 	InitResultRelInfo(sink->result, sink->table, 1, NULL, 0);
 	ExecOpenIndices(sink->result, false);
 	sink->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_cq log append", ALLOCSET_DEFAULT_SIZES);
-	cq_wake_at_commit();
+	cq_wake_at_end();
 	return &sink->base;
 }
 
