@@ -136,27 +136,61 @@ check_join(Query *query, Node *node)
 	return check_join(query, on_left ? join->larg : join->rarg);
 }
 
-/* A sub-select that feeds stream rows must let each row pass on its own. */
-static CqReject *
-check_flat(Query *query)
+/* The place of the first node of a kind in an expression, or -1. */
+typedef struct NodeSearch
 {
-	const char *what = NULL;
+	NodeTag		tag;
+	int			location;
+} NodeSearch;
+
+static bool
+find_node(Node *node, NodeSearch *search)
+{
+	if (node == NULL)
+		return false;
+	if (nodeTag(node) == search->tag)
+	{
+		search->location = exprLocation(node);
+		return true;
+	}
+	return expression_tree_walker(node, find_node, search);
+}
+
+static int
+location_of(Query *query, NodeTag tag)
+{
+	NodeSearch	search = {tag, -1};
+
+	(void) (find_node((Node *) query->targetList, &search) || find_node(query->havingQual, &search));
+	return search.location;
+}
+
+CqReject *
+cq_analyze_flat(Query *query)
+{
+	int			start = exprLocation((Node *) query->targetList);
 
 	if (query->commandType != CMD_SELECT)
-		what = "a data-modifying statement in a continuous view is not supported";
-	else if (query->setOperations != NULL)
-		what = "UNION, INTERSECT and EXCEPT over a stream are not supported yet";
-	else if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL || query->havingQual != NULL)
-		what = "an aggregation of a stream below another query is not supported yet";
-	else if (query->hasWindowFuncs)
-		what = "window functions over a stream are not supported yet";
-	else if (query->distinctClause != NIL)
-		what = "DISTINCT over a stream is not supported yet";
-	else if (query->limitCount != NULL || query->limitOffset != NULL)
-		what = "LIMIT over a stream is not supported yet";
-	else if (query->rowMarks != NIL)
-		what = "FOR UPDATE and FOR SHARE in a continuous view are not supported";
-	return what ? unsupported(-1, what) : NULL;
+		return unsupported(start, "a data-modifying statement in a continuous view is not supported");
+	if (query->setOperations != NULL)
+		return unsupported(start, "UNION, INTERSECT and EXCEPT over a stream are not supported yet");
+	if (query->hasAggs)
+		return unsupported(location_of(query, T_Aggref), "an aggregation of a stream below another query is not supported yet");
+	if (query->groupClause != NIL || query->groupingSets != NIL || query->havingQual != NULL)
+		return unsupported(start, "an aggregation of a stream below another query is not supported yet");
+	if (query->hasWindowFuncs)
+		return cq_reject_hint(unsupported(location_of(query, T_WindowFunc), "window functions over a stream are not supported yet"),
+							  "Over the result of the view's GROUP BY they are.");
+	if (query->distinctClause != NIL)
+		return cq_reject_hint(unsupported(start, "DISTINCT over a stream is not supported yet"),
+							  "GROUP BY in the view does the same.");
+	if (query->limitCount != NULL || query->limitOffset != NULL)
+		return cq_reject_hint(unsupported(exprLocation(query->limitCount ? query->limitCount : query->limitOffset),
+										  "LIMIT over a stream is not supported yet"),
+							  "Put the LIMIT into the query that reads the view.");
+	if (query->rowMarks != NIL)
+		return unsupported(start, "FOR UPDATE and FOR SHARE in a continuous view are not supported");
+	return NULL;
 }
 
 /* Would a stream come in through its parent, as a partition or child? */
@@ -200,7 +234,7 @@ check_relation(RangeTblEntry *entry, List **streams)
 	table_close(view, NoLock);
 	if (streams_below((Node *) query) != NIL)
 		reject = check_level(query, false, streams);
-	return reject;
+	return reject ? cq_reject_at(reject, -1) : NULL;	/* the place is in another text */
 }
 
 static CqReject *
@@ -251,7 +285,7 @@ check_level(Query *query, bool is_top, List **streams)
 	ListCell   *cell;
 	int			location = -1;
 
-	if (!is_top && (reject = check_flat(query)) != NULL)
+	if (!is_top && (reject = cq_analyze_flat(query)) != NULL)
 		return reject;
 	if ((reject = check_ctes(query, streams)) != NULL)
 		return reject;
@@ -356,9 +390,10 @@ cq_analyze_query(Query *query, Oid *stream)
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
 		return unsupported(-1, "a continuous view must be a SELECT");
 	if (query->setOperations != NULL)
-		return unsupported(-1, "UNION, INTERSECT and EXCEPT over a stream are not supported yet");
+		return unsupported(exprLocation((Node *) query->targetList),
+						   "UNION, INTERSECT and EXCEPT over a stream are not supported yet");
 	if (query->rowMarks != NIL)
-		return unsupported(-1, "FOR UPDATE and FOR SHARE in a continuous view are not supported");
+		return unsupported(exprLocation((Node *) query->targetList), "FOR UPDATE and FOR SHARE in a continuous view are not supported");
 	if ((reject = check_level(query, true, &streams)) != NULL ||
 		(reject = check_streams(streams)) != NULL)
 		return reject;

@@ -124,24 +124,6 @@ plan_rows(CqViewPlan *plan)
 	plan->maintain = maintain;
 }
 
-static CqReject *
-check_rows(const Query *query)
-{
-	if (query->hasWindowFuncs)
-		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-										"window functions over a stream are not supported yet"),
-							  "Over the result of GROUP BY they are.");
-	if (query->distinctClause != NIL)
-		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-										"DISTINCT over a stream is not supported yet"),
-							  "GROUP BY the same columns instead.");
-	if (query->limitCount != NULL || query->limitOffset != NULL)
-		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-										"LIMIT over a stream is not supported yet"),
-							  "Put the LIMIT into the query that reads the view.");
-	return NULL;
-}
-
 CqReject *
 cq_plan_view(const Query *definition, CqViewPlan **result)
 {
@@ -163,7 +145,7 @@ cq_plan_view(const Query *definition, CqViewPlan **result)
 	else
 	{
 		plan->shape = CQ_SHAPE_ROWS;
-		reject = check_rows(plan->query);
+		reject = cq_analyze_flat(plan->query);
 		if (reject != NULL)
 			return reject;
 		plan_rows(plan);

@@ -74,6 +74,9 @@ extern CqReject *cq_plan_view(const Query *definition, CqViewPlan **plan);
 /* Finds the one stream and checks that the rest can be evaluated row by row (analyze.c). */
 extern CqReject *cq_analyze_query(Query *query, Oid *stream);
 
+/* Checks that a query lets each row of the stream pass on its own, without aggregation, sorting out or counting off (analyze.c). */
+extern CqReject *cq_analyze_flat(Query *query);
+
 /* Does a query, with its sub-selects and views, read any stream? (analyze.c) */
 extern bool cq_analyze_reads_stream(Node *query);
 
