@@ -17,6 +17,7 @@ int			cq_batch_rows = 250000;
 int			cq_batch_bytes = 65536;
 int			cq_linger = 3;
 bool		cq_synchronous_commit = false;
+int			cq_work_mem = 65536;
 int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
 int			cq_max_views = 1000;
@@ -48,6 +49,10 @@ cq_guc_init(void)
 							 "Makes the workers' own commits wait until they are flushed.",
 							 "A commit lost in a crash is done again from the same positions, so off is exactly once as well.",
 							 &cq_synchronous_commit, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.work_mem",
+							"Memory in which a worker groups, sorts or joins one batch for one view before it uses files.",
+							"Takes the place of work_mem in the workers.",
+							&cq_work_mem, 65536, 64, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.group_cache_size",
 							"Memory in which a worker remembers where the groups of one view are stored.",
 							NULL, &cq_group_cache_size, 65536, 64, INT_MAX / 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);

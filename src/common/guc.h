@@ -14,6 +14,7 @@ extern int	cq_batch_rows;		/* cq.batch_rows */
 extern int	cq_batch_bytes;		/* cq.batch_size, in kB */
 extern int	cq_linger;			/* cq.linger, in ms */
 extern bool cq_synchronous_commit;	/* cq.synchronous_commit, for the workers' own transactions */
+extern int	cq_work_mem;			/* cq.work_mem, in kB, for each operation of a batch */
 extern int	cq_group_cache_size;	/* cq.group_cache_size, in kB, for each view and worker */
 extern int	cq_error_payload_limit; /* cq.error_payload_limit, in kB */
 extern int	cq_max_views;		/* cq.max_views: views and streams that are counted */

@@ -48,6 +48,7 @@ apply_settings(void)
 	set("lock_timeout", "0");
 	set("statement_timeout", "0");
 	set("idle_in_transaction_session_timeout", "0");
+	set("work_mem", psprintf("%dkB", cq_work_mem));
 	set("jit", "off");			/* plans are run over and over */
 }
 
