@@ -103,7 +103,8 @@ CREATE VIEW cq.streams WITH (security_barrier) AS
 SELECT t.ftrelid::regclass AS stream,
        w.fdwname AS source,
        n.srvname AS server,
-       coalesce(s.state, 'unread') AS state,
+       CASE WHEN EXISTS (SELECT FROM _cq.view v WHERE v.stream = t.ftrelid AND v.status = 'running')
+            THEN coalesce(s.state, 'unread') ELSE 'unread' END AS state,
        s.state_since,
        s.last_error, s.last_error_time,
        (SELECT count(*) FROM _cq.view v WHERE v.stream = t.ftrelid) AS views,

@@ -17,8 +17,6 @@
 #include "utils/timestamp.h"
 #include "worker/ingest.h"
 
-#define REOPEN_MS	5000		/* after a source said that it cannot go on */
-
 static void
 execute(const char *statement, int nargs, Oid *types, Datum *args)
 {
@@ -115,16 +113,8 @@ take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 static void
 take_failure(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 {
-	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_FAILED, event->text);
-	cq_shared_set_error(ingest->slot, event->text);
-	if (ingest->load_failures++ == 0)
-		ereport(WARNING,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("stream %s cannot be read, will try again: %s",
-						cq_reader_stream(lane->lane->reader)->name, event->text)));
+	cq_load_put_off(ingest, lane->lane->stream, event->text);
 	cq_load_drop_reader(ingest, lane);
-	ingest->lanes_are_stale = false;
-	ingest->next_load = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), REOPEN_MS);
 }
 
 static void
@@ -144,7 +134,7 @@ take_return(CqIngest *ingest, CqIngestLane *lane)
 		ereport(LOG,
 				(errmsg("stream %s is read again", cq_reader_stream(lane->lane->reader)->name)));
 	lane->is_down = false;
-	ingest->load_failures = 0;
+	cq_load_end_trouble(ingest, lane->lane->stream);
 	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_READING, NULL);
 }
 

@@ -142,7 +142,7 @@ hear_of_changes(CqIngest *ingest)
 		ingest->settles_all = ingest->lanes_are_stale = true;
 	}
 	LWLockRelease(cq_shared->lock);
-	if (ingest->next_load != 0 && ingest->next_load <= GetCurrentTimestamp())
+	if (cq_load_is_due(ingest))
 		ingest->lanes_are_stale = true;
 }
 

@@ -22,14 +22,14 @@ typedef struct CqIngestLane
 	int			nskipped;		/* turns in a row */
 } CqIngestLane;
 
-/* A stream whose partitions have to be looked up, when due. */
-typedef struct CqSettling
+/* Something about a stream that is to be tried, or tried again, when due. */
+typedef struct CqTask
 {
 	Oid			stream;
 	TimestampTz due;
-	int			failures;
+	int			failures;		/* in a row */
 	char	   *message;		/* of the last failure, so that it is logged but once */
-} CqSettling;
+} CqTask;
 
 typedef struct CqIngest
 {
@@ -41,9 +41,8 @@ typedef struct CqIngest
 	MemoryContext readers;		/* outlives loads */
 	bool		lanes_are_stale;
 	bool		readers_are_stale;	/* a stream's options may have changed */
-	TimestampTz next_load;		/* where not everything could be opened; 0: no need */
-	int			load_failures;	/* in a row */
-	List	   *settlings;		/* of CqSettling *, in TopMemoryContext */
+	List	   *settlings;		/* of CqTask *: partitions to be looked up; in TopMemoryContext */
+	List	   *troubles;		/* of CqTask *: streams that could not be read, to be opened again when due */
 	bool		settles_all;	/* look up all streams at the next load */
 	uint32		settle_requests;	/* as last seen in the database's slot */
 	WaitEventSet *wait_set;		/* NULL: to be made anew */
@@ -59,6 +58,15 @@ extern void cq_load_lanes(CqIngest *ingest);
 
 /* The reader is of no more use: a load opens another one. */
 extern void cq_load_drop_reader(CqIngest *ingest, CqIngestLane *lane);
+
+/* The stream cannot be read, for this reason: it is left alone for 1, 2, 4 … 30 s. Others go on. */
+extern void cq_load_put_off(CqIngest *ingest, Oid stream, const char *message);
+
+/* It can be read. */
+extern void cq_load_end_trouble(CqIngest *ingest, Oid stream);
+
+/* Is a stream that was put off to be opened again? */
+extern bool cq_load_is_due(const CqIngest *ingest);
 
 /* Looks up the partitions of streams, of those whose time has come. */
 extern void cq_load_settle(CqIngest *ingest);

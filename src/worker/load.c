@@ -4,8 +4,8 @@
  *
  * Something has changed when _cq.view is invalidated (somebody called cq_catalog_changed), when a batch found it so, or when a stream, its
  * server or a user mapping was altered. Readers of lanes that are the same as before are kept, unless options may have
- * changed. What cannot be opened, or whose partitions cannot be looked up, is tried again after 1, 2, 4 … 30 s; that is logged when
- * it begins and when the reason changes.
+ * changed. A stream that cannot be read, or whose partitions cannot be looked up, is tried again after 1, 2, 4 … 30 s, while others go on;
+ * that is logged when it begins and when the reason changes.
  */
 #include "postgres.h"
 
@@ -103,10 +103,101 @@ attempt(void (*run) (CqIngest *ingest, void *arg), CqIngest *ingest, void *arg)
 	return message;
 }
 
-static TimestampTz
-backoff(int nfailures)
+/* ---- tasks ---- */
+
+static CqTask *
+find_task(const List *tasks, Oid stream)
 {
-	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(1000 << Min(nfailures - 1, 10), LONGEST_BACKOFF_MS));
+	ListCell   *cell;
+
+	foreach(cell, tasks)
+	{
+		CqTask	   *task = lfirst(cell);
+
+		if (task->stream == stream)
+			return task;
+	}
+	return NULL;
+}
+
+/* The stream's task, a new one if need be, which is due now. */
+static CqTask *
+want_task(List **tasks, Oid stream)
+{
+	CqTask	   *task = find_task(*tasks, stream);
+	MemoryContext caller;
+
+	if (task != NULL)
+		return task;
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	task = palloc0(sizeof(CqTask));
+	task->stream = stream;
+	task->due = GetCurrentTimestamp();
+	*tasks = lappend(*tasks, task);
+	MemoryContextSwitchTo(caller);
+	return task;
+}
+
+/* Puts off the task. True where the reason is a new one. */
+static bool
+note_failure(CqIngest *ingest, CqTask *task, const char *message)
+{
+	task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(1000 << Min(task->failures, 10), LONGEST_BACKOFF_MS));
+	task->failures++;
+	cq_shared_set_error(ingest->slot, message);
+	if (task->message != NULL && strcmp(task->message, message) == 0)
+		return false;
+	if (task->message != NULL)
+		pfree(task->message);
+	task->message = MemoryContextStrdup(TopMemoryContext, message);
+	return true;
+}
+
+static void
+free_task(CqTask *task)
+{
+	if (task->message != NULL)
+		pfree(task->message);
+	pfree(task);
+}
+
+void
+cq_load_put_off(CqIngest *ingest, Oid stream, const char *message)
+{
+	cq_stats_stream_state(stream, CQ_STREAM_FAILED, message);
+	if (note_failure(ingest, want_task(&ingest->troubles, stream), message))
+		ereport(WARNING,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("stream %u cannot be read, will try again: %s", stream, message)));
+}
+
+void
+cq_load_end_trouble(CqIngest *ingest, Oid stream)
+{
+	CqTask	   *task = find_task(ingest->troubles, stream);
+
+	if (task == NULL)
+		return;
+	ingest->troubles = list_delete_ptr(ingest->troubles, task);
+	free_task(task);
+	cq_stats_stream_state(stream, CQ_STREAM_READING, NULL);
+}
+
+bool
+cq_load_is_due(const CqIngest *ingest)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		const CqLane *lane = ((const CqIngestLane *) lfirst(cell))->lane;
+		const CqTask *task = find_task(ingest->troubles, lane->stream);
+
+		if (lane->reader == NULL && task != NULL && task->due <= now)
+			return true;
+	}
+	return false;
 }
 
 /* ---- readers ---- */
@@ -182,32 +273,25 @@ open_reader(CqIngest *ingest, void *arg)
 	pfree(positions);
 }
 
-/* False where some could not be opened. */
-static bool
+static void
 open_readers(CqIngest *ingest)
 {
-	bool		all = true;
 	ListCell   *cell;
 
 	foreach(cell, ingest->lanes)
 	{
 		CqLane	   *lane = ((CqIngestLane *) lfirst(cell))->lane;
+		const CqTask *trouble = find_task(ingest->troubles, lane->stream);
 		char	   *message;
 
-		if (lane->reader != NULL)
+		if (lane->reader != NULL || (trouble != NULL && trouble->due > GetCurrentTimestamp()))
 			continue;
 		message = attempt(open_reader, ingest, lane);
-		cq_stats_stream_state(lane->stream, message ? CQ_STREAM_FAILED : CQ_STREAM_READING, message);
-		if (message == NULL)
-			continue;
-		all = false;
-		cq_shared_set_error(ingest->slot, message);
-		if (ingest->load_failures == 0)
-			ereport(WARNING,
-					(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-					 errmsg("could not open stream %u: %s", lane->stream, message)));
+		if (message != NULL)
+			cq_load_put_off(ingest, lane->stream, message);
+		else if (trouble == NULL)
+			cq_stats_stream_state(lane->stream, CQ_STREAM_READING, NULL);
 	}
-	return all;
 }
 
 /* ---- lanes ---- */
@@ -289,12 +373,8 @@ cq_load_lanes(CqIngest *ingest)
 
 	/* What changes from here on makes them stale again. */
 	ingest->lanes_are_stale = false;
-	ingest->next_load = 0;
 	replace_lanes(ingest, read_lanes(ingest, context), context);
-	if (open_readers(ingest))
-		ingest->load_failures = 0;
-	else
-		ingest->next_load = backoff(++ingest->load_failures);
+	open_readers(ingest);
 }
 
 /* ---- settling ---- */
@@ -302,21 +382,7 @@ cq_load_lanes(CqIngest *ingest)
 void
 cq_load_want_settled(CqIngest *ingest, Oid stream)
 {
-	MemoryContext caller;
-	CqSettling *settling;
-	ListCell   *cell;
-
-	foreach(cell, ingest->settlings)
-	{
-		if (((CqSettling *) lfirst(cell))->stream == stream)
-			return;
-	}
-	caller = MemoryContextSwitchTo(TopMemoryContext);
-	settling = palloc0(sizeof(CqSettling));
-	settling->stream = stream;
-	settling->due = GetCurrentTimestamp();
-	ingest->settlings = lappend(ingest->settlings, settling);
-	MemoryContextSwitchTo(caller);
+	want_task(&ingest->settlings, stream);
 }
 
 static void
@@ -326,19 +392,14 @@ settle(CqIngest *ingest, void *arg)
 		ingest->lanes_are_stale = true;
 }
 
+/* A broker that cannot be asked is most likely down. */
 static void
-note_failure(CqIngest *ingest, CqSettling *settling, const char *message)
+put_off_settling(CqIngest *ingest, CqTask *task, const char *message)
 {
-	settling->due = backoff(++settling->failures);
-	cq_shared_set_error(ingest->slot, message);
-	cq_stats_stream_state(settling->stream, CQ_STREAM_DOWN, message);
-	if (settling->message != NULL && strcmp(settling->message, message) == 0)
-		return;
-	if (settling->message != NULL)
-		pfree(settling->message);
-	settling->message = MemoryContextStrdup(TopMemoryContext, message);
-	ereport(LOG,
-			(errmsg("could not look up the partitions of stream %u, will try again: %s", settling->stream, message)));
+	cq_stats_stream_state(task->stream, CQ_STREAM_DOWN, message);
+	if (note_failure(ingest, task, message))
+		ereport(LOG,
+				(errmsg("could not look up the partitions of stream %u, will try again: %s", task->stream, message)));
 }
 
 void
@@ -348,38 +409,38 @@ cq_load_settle(CqIngest *ingest)
 
 	foreach(cell, ingest->settlings)
 	{
-		CqSettling *settling = lfirst(cell);
+		CqTask	   *task = lfirst(cell);
 		char	   *message;
 
-		if (settling->due > GetCurrentTimestamp())
+		if (task->due > GetCurrentTimestamp())
 			continue;
-		message = attempt(settle, ingest, &settling->stream);
+		message = attempt(settle, ingest, &task->stream);
 		if (message != NULL)
 		{
-			note_failure(ingest, settling, message);
+			put_off_settling(ingest, task, message);
 			pfree(message);
 			continue;
 		}
-		if (settling->failures > 0)
-			cq_stats_stream_state(settling->stream, CQ_STREAM_READING, NULL);
-		if (settling->message != NULL)
-			pfree(settling->message);
-		pfree(settling);
+		if (task->failures > 0)
+			cq_stats_stream_state(task->stream, CQ_STREAM_READING, NULL);
 		ingest->settlings = foreach_delete_current(ingest->settlings, cell);
+		free_task(task);
 	}
+}
+
+/* The time until the first of the tasks is due, in ms, at most most. */
+static long
+delay_of(const List *tasks, long most)
+{
+	ListCell   *cell;
+
+	foreach(cell, tasks)
+		most = Min(most, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ((const CqTask *) lfirst(cell))->due));
+	return most;
 }
 
 long
 cq_load_delay(const CqIngest *ingest, long most)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	ListCell   *cell;
-
-	if (ingest->lanes_are_stale)
-		return 0;
-	if (ingest->next_load != 0)
-		most = Min(most, TimestampDifferenceMilliseconds(now, ingest->next_load));
-	foreach(cell, ingest->settlings)
-		most = Min(most, TimestampDifferenceMilliseconds(now, ((CqSettling *) lfirst(cell))->due));
-	return most;
+	return ingest->lanes_are_stale ? 0 : delay_of(ingest->settlings, most);
 }

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "common/guc.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
@@ -74,30 +75,59 @@ note_batch(CqIngest *ingest, CqIngestLane *lane, int nrows, TimestampTz began)
 	cq_shared_count(ingest->slot, nrows, lane->lane->nbytes);
 }
 
+/* An error that concerns no one view, but the stream: others go on. Its message, or NULL. */
+static char *
+try_exec(CqLane *lane, int timeout_ms, int *nrows, CqBatchResult *result)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *volatile message = NULL;
+
+	PG_TRY();
+	{
+		*result = cq_exec_lane(lane, timeout_ms, nrows);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		cq_batch_unbind();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(caller);
+		message = pstrdup(error->message);
+		FreeErrorData(error);
+		*nrows = 0;
+	}
+	PG_END_TRY();
+	return message;
+}
+
 /* Gives the lane a turn. True where there was something. */
 static bool
 run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 {
 	TimestampTz began = GetCurrentTimestamp();
-	CqBatchResult result;
+	CqBatchResult result = CQ_BATCH_RETRY;
+	char	   *message;
 	int			nrows;
 
 	lane->lane->max_rows = 0;
 	if (lane->us_per_row > 0 && lane->lane->lag >= LIVE_LAG && other_is_live(ingest, lane, began))
 		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row, (double) cq_batch_rows));
-	result = cq_exec_lane(lane->lane, timeout_ms, &nrows);
-	if (nrows > 0)
-		note_batch(ingest, lane, nrows, began);
-	if (result != CQ_BATCH_APPLIED)
+	message = try_exec(lane->lane, timeout_ms, &nrows, &result);
+	if (message != NULL || result == CQ_BATCH_RETRY)
+		cq_load_put_off(ingest, lane->lane->stream, message ? message : "the transaction failed");
+	else if (nrows > 0)
 	{
-		/* The reader may be past what was rolled back. */
-		cq_load_drop_reader(ingest, lane);
-		if (result == CQ_BATCH_RETRY)
-		{
-			ingest->lanes_are_stale = false;
-			ingest->next_load = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000);
-		}
+		note_batch(ingest, lane, nrows, began);
+		cq_load_end_trouble(ingest, lane->lane->stream);
 	}
+	/* The reader may be past what was rolled back. */
+	if (result != CQ_BATCH_APPLIED)
+		cq_load_drop_reader(ingest, lane);
 	return nrows > 0;
 }
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/identity.h"
 #include "catalog/owner.h"
 #include "catalog/pg_type.h"
@@ -143,6 +144,23 @@ require_progress(Oid relid)
 				 errhint("Call cq.resume_all() if they shall go on here.")));
 }
 
+/* Is there not one worker of this database that has found a process? With the lock held. */
+static bool
+workers_lack_processes(void)
+{
+	bool		lack = false;
+
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		const CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		if (slot->database == MyDatabaseId && slot->state != CQ_WORKER_NO_PROCESS)
+			return false;
+		lack = lack || slot->database == MyDatabaseId;
+	}
+	return lack;
+}
+
 /* Raises ERROR where there will be no worker. */
 static void
 require_workers(void)
@@ -154,8 +172,13 @@ require_workers(void)
 	LWLockAcquire(cq_shared->lock, LW_SHARED);
 	slot = cq_shared_find_database(MyDatabaseId, false);
 	is_off = cq_shared->is_off;
-	lacks_process = slot != NULL && slot->lacks_process;
+	lacks_process = slot != NULL && (slot->lacks_process || workers_lack_processes());
 	LWLockRelease(cq_shared->lock);
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous views are not maintained during recovery"),
+				 errhint("The primary server maintains them; wait there.")));
 	if (is_off)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
