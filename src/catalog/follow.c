@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/follow.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "executor/spi.h"
@@ -53,5 +53,5 @@ cq_follow_forget(Oid view, Oid stream)
 	forget_follows(view);
 	forget_orphans(stream);
 	SPI_finish();
-	cq_owner_end_catalog(&actor);
+	cq_owner_end(&actor);
 }

@@ -9,7 +9,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
@@ -192,7 +192,7 @@ update_row(const char *columns, int nargs, Oid *types, Datum *args, const char *
 	cq_query_execute(psprintf("UPDATE _cq.view SET %s WHERE view OPERATOR(pg_catalog.=) $1", columns), SPI_OK_UPDATE,
 					 nargs, types, args, nulls);
 	SPI_finish();
-	cq_owner_end_catalog(&actor);
+	cq_owner_end(&actor);
 }
 
 void

@@ -11,12 +11,11 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
+#include "common/owner.h"
 #include "ddl/ddl.h"
 #include "ddl/view_options.h"
 #include "miscadmin.h"
-#include "utils/syscache.h"
 #include "worker/slots.h"
 
 static bool
@@ -94,32 +93,17 @@ alter_options(AlterTableStmt *stmt)
 	stmt->cmds = remaining;
 }
 
-static Oid
-owner_of(Oid relation)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 static void
 follow_owner(Oid whole)
 {
-	Oid			owner = owner_of(whole);
+	Oid			owner = cq_owner_of_relation(whole);
 	ListCell   *cell;
 
-	if (!OidIsValid(owner))
-		return;
 	foreach(cell, cq_adopt_parts(whole))
 	{
 		Oid			part = lfirst_oid(cell);
 
-		if (owner_of(part) == owner)
+		if (cq_owner_of_relation(part) == owner)
 			continue;
 		/* As part of another object's change: without asking for privileges of its own. */
 		ATExecChangeOwner(part, owner, true, AccessExclusiveLock);

@@ -17,7 +17,7 @@
 #include "catalog/dependency.h"
 #include "catalog/follow.h"
 #include "catalog/namespace.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
 #include "catalog/toasting.h"
@@ -178,14 +178,12 @@ create_internal(char relkind, char *base, const char *label, List *columns, List
 	Oid			schema = get_namespace_oid("_cq", false);
 	char	   *name = ChooseRelationName(base, NULL, label, schema, false);
 	CreateStmt *create = create_statement(makeRangeVar("_cq", name, -1), columns, options);
-	Oid			user;
-	int			context;
+	CqActor		actor;
 	Oid			relid;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(cq_owner_of_schema(schema), context | SECURITY_LOCAL_USERID_CHANGE);
+	cq_owner_begin_catalog(&actor);
 	relid = DefineRelation(create, relkind, owner, NULL, query_string).objectId;
-	SetUserIdAndSecContext(user, context);
+	cq_owner_end(&actor);
 	CommandCounterIncrement();
 	return relid;
 }

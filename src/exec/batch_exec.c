@@ -14,7 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/view.h"
 #include "common/guc.h"
 #include "exec/cursor.h"
@@ -227,13 +227,11 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 static void
 decode_as_owner(CqLane *lane, CqBatch *batch, const Bitmapset *needed)
 {
-	Oid			user;
-	int			context;
+	CqActor		actor;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(cq_owner_of_relation(lane->stream), context | SECURITY_RESTRICTED_OPERATION);
+	cq_owner_begin_user(&actor, cq_owner_of_relation(lane->stream));
 	cq_batch_decode(batch, needed);
-	SetUserIdAndSecContext(user, context);
+	cq_owner_end(&actor);
 }
 
 /* A view whose query no longer works (a column dropped, say) must not take the others down: it stops where it is. */

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "common/hashfn.h"

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "exec/start.h"
 #include "fmgr.h"
 #include "utils/builtins.h"

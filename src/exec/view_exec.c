@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/owner.h"
 #include "exec/view_exec.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -143,22 +144,13 @@ forget_entry(CqViewExec *exec)
 	hash_search(views, &exec->view, HASH_REMOVE, NULL);
 }
 
-/* Switches to the view's owner and its pinned settings; ended by leave_identity or by the subtransaction's abort. */
-typedef struct Identity
-{
-	Oid			user;
-	int			context;
-	int			nest;
-} Identity;
-
+/* Acts as the view's owner, under its pinned settings; ended by cq_owner_end or by the subtransaction's abort. */
 static void
-enter_identity(Identity *identity, const CqViewExec *exec)
+act_as_owner(CqActor *actor, const CqViewExec *exec)
 {
 	ListCell   *cell;
 
-	GetUserIdAndSecContext(&identity->user, &identity->context);
-	SetUserIdAndSecContext(exec->owner, identity->context | SECURITY_RESTRICTED_OPERATION);
-	identity->nest = NewGUCNestLevel();
+	cq_owner_begin_user(actor, exec->owner);
 	foreach(cell, exec->row->settings)
 	{
 		char	   *setting = lfirst(cell);
@@ -170,13 +162,6 @@ enter_identity(Identity *identity, const CqViewExec *exec)
 			(void) set_config_option(name, separator + 1, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 		pfree(name);
 	}
-}
-
-static void
-leave_identity(const Identity *identity)
-{
-	AtEOXact_GUC(true, identity->nest);
-	SetUserIdAndSecContext(identity->user, identity->context);
 }
 
 static Query *
@@ -227,17 +212,45 @@ plan_for(const CqViewPlan *plan, double nrows)
 	return planned;
 }
 
+/*
+ * What the plan yields is written without asking what it is. The table and the definition are the owner's to alter, and an
+ * aggregate may have been replaced.
+ */
+static void
+check_state(const CqViewExec *exec)
+{
+	Relation	state = table_open(exec->row->state, AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(state);
+	bool		fits = descriptor->natts == list_length(exec->plan->columns);
+	ListCell   *cell;
+
+	foreach(cell, exec->plan->columns)
+	{
+		int			i = foreach_current_index(cell);
+
+		fits = fits && TupleDescAttr(descriptor, i)->atttypid == lfirst_node(ColumnDef, cell)->typeName->typeOid;
+	}
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" does not have the columns that the continuous view needs",
+						RelationGetRelationName(state)),
+				 errdetail("The table, the view's definition or an aggregate has been altered."),
+				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
+	table_close(state, NoLock);
+}
+
 static void
 prepare_plan(CqViewExec *exec)
 {
-	Identity	identity;
+	CqActor		actor;
 	Query	   *query = definition_query(exec->row->definition, &exec->owner);
 
-	enter_identity(&identity, exec);
+	act_as_owner(&actor, exec);
 	cq_reject_raise(cq_plan_view(query, &exec->plan), NULL);
+	check_state(exec);
 	exec->planned = plan_for(exec->plan, LARGE_BATCH);
 	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
-	leave_identity(&identity);
 	exec->needed = bms_union(cq_batch_needed_columns(exec->planned, exec->plan->stream),
 							 cq_batch_needed_columns(exec->planned_small, exec->plan->stream));
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
@@ -245,6 +258,7 @@ prepare_plan(CqViewExec *exec)
 		exec->layout = cq_merge_layout(exec->plan);
 		prepare_cache(exec);
 	}
+	cq_owner_end(&actor);
 }
 
 static bool
@@ -314,11 +328,11 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	CqBinding	binding = {exec->plan->stream, batch, first, end, skip};
 	DestReceiver *receiver = make_receiver(exec, counts);
 	QueryDesc  *query;
-	Identity	identity;
+	CqActor		actor;
 
 	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	enter_identity(&identity, exec);
+	act_as_owner(&actor, exec);
 	cq_batch_bind(&binding);
 	query = CreateQueryDesc(end - first < LARGE_FROM ? exec->planned_small : exec->planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
 	ExecutorStart(query, 0);
@@ -327,7 +341,7 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	ExecutorEnd(query);
 	FreeQueryDesc(query);
 	cq_batch_unbind();
-	leave_identity(&identity);
+	cq_owner_end(&actor);
 	PopActiveSnapshot();
 	receiver->rDestroy(receiver);
 }

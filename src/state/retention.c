@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
 #include "executor/spi.h"
@@ -33,14 +33,12 @@ expire_rows_of(const CqView *view, int64 max_rows)
 											  IntervalPGetDatum(view->retention));
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		args[] = {horizon, Int64GetDatum(max_rows)};
-	Oid			user;
-	int			context;
+	CqActor		actor;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(cq_owner_of_relation(view->state), context | SECURITY_RESTRICTED_OPERATION);
+	cq_owner_begin_user(&actor, cq_owner_of_relation(view->state));
 	if (SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not expire rows of %s", state);
-	SetUserIdAndSecContext(user, context);
+	cq_owner_end(&actor);
 	return (int64) SPI_processed;
 }
 

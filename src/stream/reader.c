@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "stream/reader_state.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"

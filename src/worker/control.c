@@ -11,7 +11,7 @@
 #include "access/xact.h"
 #include "catalog/follow.h"
 #include "catalog/namespace.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
 #include "executor/spi.h"
@@ -108,7 +108,7 @@ change_status(Oid view, const char *from, const char *to)
 	execute("UPDATE _cq.view SET status = $3, status_detail = NULL WHERE view = $1 AND status = ANY (string_to_array($2, ' '))",
 			SPI_OK_UPDATE, lengthof(types), types, args);
 	SPI_finish();
-	cq_owner_end_catalog(&actor);
+	cq_owner_end(&actor);
 	cq_catalog_changed();
 }
 
@@ -160,6 +160,21 @@ start_again(Oid view, const char *start)
 	execute("DELETE FROM _cq.error WHERE view = $1", SPI_OK_DELETE, 1, types, args);
 }
 
+/* The table is its owner's, and so may be triggers on it. */
+static void
+empty_state(const CqView *view)
+{
+	CqActor		actor;
+
+	cq_owner_begin_user(&actor, cq_owner_of_relation(view->state));
+	SPI_connect();
+	execute(psprintf("TRUNCATE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->state)),
+															   get_rel_name(view->state))),
+			SPI_OK_UTILITY, 0, NULL, NULL);
+	SPI_finish();
+	cq_owner_end(&actor);
+}
+
 /* cq.reset(view regclass, "to" text) */
 Datum
 cq_reset(PG_FUNCTION_ARGS)
@@ -174,11 +189,9 @@ cq_reset(PG_FUNCTION_ARGS)
 	lock_view(view->view);
 	start_again(view->view, start);
 	cq_follow_forget(view->view, view->stream);
-	execute(psprintf("TRUNCATE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->state)),
-															   get_rel_name(view->state))),
-			SPI_OK_UTILITY, 0, NULL, NULL);
 	SPI_finish();
-	cq_owner_end_catalog(&actor);
+	cq_owner_end(&actor);
+	empty_state(view);
 	cq_catalog_changed();
 	PG_RETURN_VOID();
 }

@@ -10,7 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/identity.h"
-#include "catalog/owner.h"
+#include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
 #include "executor/spi.h"
@@ -116,7 +116,7 @@ count_missing(const Goal *goal, int64 *not_followed)
 	missing = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	*not_followed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	SPI_finish();
-	cq_owner_end_catalog(&actor);
+	cq_owner_end(&actor);
 	return missing;
 }
 

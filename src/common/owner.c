@@ -1,18 +1,19 @@
 /*
  * owner.c
- *		Who owns relations and schemas.
+ *		Who owns relations and schemas, and acting as they: see owner.h.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
-#include "catalog/owner.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "common/compat.h"
+#include "common/owner.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -53,16 +54,31 @@ cq_owner_require(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 }
 
-void
-cq_owner_begin_catalog(CqActor *actor)
+static void
+begin(CqActor *actor, Oid user, int context)
 {
 	GetUserIdAndSecContext(&actor->user, &actor->context);
-	SetUserIdAndSecContext(cq_owner_of_schema(get_namespace_oid("_cq", false)),
-						   actor->context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(user, actor->context | context);
+	actor->nest = NewGUCNestLevel();
 }
 
 void
-cq_owner_end_catalog(const CqActor *actor)
+cq_owner_begin_catalog(CqActor *actor)
 {
+	begin(actor, cq_owner_of_schema(get_namespace_oid("_cq", false)), SECURITY_LOCAL_USERID_CHANGE);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+}
+
+void
+cq_owner_begin_user(CqActor *actor, Oid user)
+{
+	begin(actor, user, SECURITY_RESTRICTED_OPERATION);
+}
+
+void
+cq_owner_end(const CqActor *actor)
+{
+	AtEOXact_GUC(false, actor->nest);
 	SetUserIdAndSecContext(actor->user, actor->context);
 }
