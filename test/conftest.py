@@ -321,6 +321,21 @@ def db(server, broker, name):
 
 
 @pytest.fixture
+def log_db(server, name):
+    """A fresh database with the extension, no broker."""
+    with server.connect("postgres") as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    db = Database(server, name, None)
+    try:
+        db.execute("CREATE EXTENSION pg_cq")
+        yield db
+    finally:
+        db.close()
+        with server.connect("postgres") as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
 def topic(broker, name):
     """A function that creates a topic of this test, and gives its name."""
     created = []

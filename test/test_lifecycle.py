@@ -8,21 +8,6 @@ from conftest import Database, kill, is_alive, wait_until
 WORKERS = "SELECT pid, backend_type FROM pg_stat_activity WHERE backend_type ~ '^pg_cq' AND datname = %s"
 
 
-@pytest.fixture
-def log_db(server, name):
-    """A fresh database with the extension, no broker."""
-    with server.connect("postgres") as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    db = Database(server, name, None)
-    try:
-        db.execute("CREATE EXTENSION pg_cq")
-        yield db
-    finally:
-        db.close()
-        with server.connect("postgres") as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
 def create(db, view="v", **options):
     db.execute("CREATE FOREIGN TABLE IF NOT EXISTS s (k int, v bigint) SERVER cq_log")
     options = "".join(f", {name} = '{value}'" for name, value in options.items())

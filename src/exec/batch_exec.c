@@ -37,6 +37,7 @@ typedef struct ViewRun
 	CqLane	   *lane;
 	CqBatch    *batch;
 	CqViewExec *exec;
+	MemoryContext context;		/* of one attempt; reset after each, since there may be thousands in a transaction */
 	Bitmapset  *skip;			/* rows it leaves out: they could not be decoded */
 	CqMergeCounts counts;
 	int64		nbad;
@@ -89,7 +90,7 @@ attempt(ViewRun *run, int first, int end)
 	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	MemoryContextSwitchTo(run->context);
 	PG_TRY();
 	{
 		cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
@@ -111,6 +112,7 @@ attempt(ViewRun *run, int first, int end)
 			ReThrowError(error);
 	}
 	PG_END_TRY();
+	MemoryContextReset(run->context);
 	return error;
 }
 
@@ -137,7 +139,7 @@ reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
 	run->nbad++;
 }
 
-/* Rows [first, end), in order, until the view stops. */
+/* Rows [first, end), in order, until the view stops: run->stop is then before end. */
 static void
 run_range(ViewRun *run, int first, int end)
 {
@@ -156,26 +158,46 @@ run_range(ViewRun *run, int first, int end)
 		int			middle = first + (end - first) / 2;
 
 		run_range(run, first, middle);
-		if (run->stop == run->batch->nrows)
+		if (run->stop >= middle)
 			run_range(run, middle, end);
 	}
+	FreeErrorData(error);
 }
 
-/* Rows that could not be decoded in a column that the view needs are its dead letters. */
+static bool
+is_undecoded(const ViewRun *run, const CqBadCell *cell)
+{
+	return cell->attno == 0 || bms_is_member(cell->attno, run->exec->needed);
+}
+
+/* Rows that could not be decoded in a column that the view needs are left out. */
 static void
 skip_undecoded(ViewRun *run)
 {
 	const CqBadCells *bad = &run->batch->bad;
 
-	for (int i = 0; i < bad->ncells && run->stop == run->batch->nrows; i++)
+	for (int i = 0; i < bad->ncells; i++)
+	{
+		if (is_undecoded(run, &bad->cells[i]))
+			run->skip = bms_add_member(run->skip, bad->cells[i].row);
+	}
+}
+
+/* They are dead letters, as far as the view has come; or it stops before the first of them. */
+static void
+reject_undecoded(ViewRun *run)
+{
+	const CqBadCells *bad = &run->batch->bad;
+	int			last = -1;
+
+	for (int i = 0; i < bad->ncells && bad->cells[i].row < run->stop; i++)
 	{
 		const CqBadCell *cell = &bad->cells[i];
 
-		if ((cell->attno != 0 && !bms_is_member(cell->attno, run->exec->needed)) ||
-			bms_is_member(cell->row, run->skip))
+		if (cell->row == last || !is_undecoded(run, cell))
 			continue;
 		reject_row(run, cell->row, cell->reject->sqlerrcode, cell->reject->message);
-		run->skip = bms_add_member(run->skip, cell->row);
+		last = cell->row;
 	}
 }
 
@@ -198,28 +220,39 @@ report(const ViewRun *run, instr_time start)
 	cq_stats_view_batch(run->exec->view, &stats);
 }
 
+static void
+warn_of_stop(Oid view, const char *reason)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("continuous view \"%s\" has stopped", get_rel_name(view)),
+			 errdetail("%s", reason),
+			 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
+}
+
 /* True where the view has seen the whole batch; else it has left the lane. */
 static bool
 run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 {
 	ViewRun		run = {.lane = lane, .batch = batch, .exec = exec, .stop = batch->nrows};
+	int			end = batch->nrows;
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
 	skip_undecoded(&run);
-	if (run.stop > 0)
-		run_range(&run, 0, run.stop);
+	if (exec->row->pause_on_error && run.skip != NULL)
+		end = bms_next_member(run.skip, -1);
+	if (end > 0)
+		run_range(&run, 0, end);
+	reject_undecoded(&run);
 	report(&run, start);
 	if (run.stop == batch->nrows)
 		return true;
 	cq_cursor_leave(lane, exec->view, &batch->fetch, run.stop);
 	cq_view_set_status(exec->view, "failed", run.stop_reason);
 	cq_stats_view_error(exec->view, run.stop_reason);
-	ereport(WARNING,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("continuous view \"%s\" has stopped", get_rel_name(exec->view)),
-			 errdetail("%s", run.stop_reason),
-			 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
+	warn_of_stop(exec->view, run.stop_reason);
 	return false;
 }
 

@@ -38,6 +38,7 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int sqle
 	uint32		limit = (uint32) cq_error_payload_limit * 1024;
 	Datum		args[lengthof(types)];
 
+	SPI_connect();				/* what is made from here on is freed by SPI_finish: a batch may have many */
 	args[0] = ObjectIdGetDatum(view);
 	args[1] = ObjectIdGetDatum(stream);
 	args[2] = CStringGetTextDatum(slice->topic);
@@ -49,7 +50,6 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int sqle
 	args[8] = CStringGetTextDatum(unpack_sql_state(sqlerrcode));
 	args[9] = CStringGetTextDatum(message);
 
-	SPI_connect();
 	if (SPI_execute_with_args(insert, lengthof(types), types, args, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not record a dead letter: %s", SPI_result_code_string(SPI_result));
 	SPI_finish();

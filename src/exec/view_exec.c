@@ -261,11 +261,13 @@ prepare_plan(CqViewExec *exec)
 	cq_owner_end(&actor);
 }
 
+/* False where the view is gone or not to be run. After an error it is not prepared. */
 static bool
 prepare(CqViewExec *exec)
 {
 	MemoryContext caller;
 
+	exec->is_prepared = false;
 	MemoryContextReset(exec->context);
 	exec->planned = NULL;
 	caller = MemoryContextSwitchTo(exec->context);
@@ -275,9 +277,10 @@ prepare(CqViewExec *exec)
 		LockRelationOid(exec->row->state, RowExclusiveLock);
 		exec->is_valid = true;	/* an invalidation on the way makes it false again */
 		prepare_plan(exec);
+		exec->is_prepared = true;
 	}
 	MemoryContextSwitchTo(caller);
-	return exec->planned != NULL;
+	return exec->is_prepared;
 }
 
 /* As the plan cache does: once all are locked, nothing that the plan depends on can change any more. */
@@ -303,7 +306,7 @@ cq_view_exec_get(Oid view)
 
 	for (;;)
 	{
-		if (!exec->is_valid && !prepare(exec))
+		if (!(exec->is_prepared && exec->is_valid) && !prepare(exec))
 		{
 			forget_entry(exec);
 			return NULL;

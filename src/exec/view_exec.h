@@ -15,7 +15,8 @@
 typedef struct CqViewExec
 {
 	Oid			view;			/* hash key */
-	bool		is_valid;		/* false: prepare again before use */
+	bool		is_prepared;	/* all below is there */
+	bool		is_valid;		/* and nothing that it depends on has changed since */
 	MemoryContext context;		/* of all below but the cache; reset when prepared again */
 	CqView	   *row;			/* as in the catalog */
 	Oid			owner;

@@ -9,6 +9,7 @@
 #include "common/compat.h"
 #include "executor/executor.h"
 #include "state/writer.h"
+#include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -27,6 +28,7 @@ struct CqWriter
 	TupleTableSlot *buffer[BUFFERED_ROWS];
 	uint32		tags[BUFFERED_ROWS];
 	int			nbuffered;
+	BlockNumber nblocks;		/* at the beginning */
 	IndexFetchTableData *fetch;
 	TupleTableSlot *fetched;	/* the row fetched last */
 };
@@ -50,6 +52,7 @@ cq_writer_open(Oid state, CqAppendedCallback callback, void *context)
 	writer->callback = callback;
 	writer->context = context;
 	writer->fetched = table_slot_create(relation, NULL);
+	writer->nblocks = RelationGetNumberOfBlocks(relation);
 	writer->fetch = table_index_fetch_begin(relation);
 	return writer;
 }
@@ -72,16 +75,19 @@ insert_index_entries(CqWriter *writer, TupleTableSlot *slot)
 static void
 flush(CqWriter *writer)
 {
+	MemoryContext caller;
+
 	if (writer->nbuffered == 0)
 		return;
 	if (writer->bulk == NULL)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(writer->lifetime);
-
+		caller = MemoryContextSwitchTo(writer->lifetime);
 		writer->bulk = GetBulkInsertState();
 		MemoryContextSwitchTo(caller);
 	}
+	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));	/* leaks, where rows are toasted */
 	table_multi_insert(writer->relation, writer->buffer, writer->nbuffered, writer->command, 0, writer->bulk);
+	MemoryContextSwitchTo(caller);
 	for (int i = 0; i < writer->nbuffered; i++)
 	{
 		TupleTableSlot *slot = writer->buffer[i];
@@ -92,6 +98,7 @@ flush(CqWriter *writer)
 		ExecClearTuple(slot);
 	}
 	writer->nbuffered = 0;
+	ResetPerTupleExprContext(writer->estate);
 }
 
 TupleTableSlot *
@@ -126,6 +133,9 @@ cq_writer_fetch(CqWriter *writer, ItemPointer tid)
 	bool		call_again = false;
 	ItemPointerData place = *tid;	/* the fetch moves it along the chain */
 
+	/* Vacuum may have taken off pages at the end. Those added since the beginning hold groups that do not come again in this run. */
+	if (ItemPointerGetBlockNumber(tid) >= writer->nblocks)
+		return NULL;
 	if (!table_index_fetch_tuple(writer->fetch, &place, GetActiveSnapshot(), writer->fetched, &call_again, NULL))
 		return NULL;
 	return writer->fetched;
