@@ -138,7 +138,21 @@ SELECT e.error_id, e.occurred_at, e.view, e.stream, e.topic, e.partition, e."off
 FROM _cq.error e
 JOIN pg_catalog.pg_class r ON r.oid = e.view
 WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
-COMMENT ON VIEW cq.errors IS 'messages that a continuous view could not process; for its owner to see';
+COMMENT ON VIEW cq.errors IS 'messages that a continuous view could not process; for its owner to see, and to delete';
+
+-- Only rows that the view shows get here.
+CREATE FUNCTION _cq.delete_error() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    DELETE FROM _cq.error WHERE error_id = OLD.error_id;
+    RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION _cq.delete_error() IS 'deletes what is deleted from cq.errors';
+REVOKE ALL ON FUNCTION _cq.delete_error() FROM PUBLIC;
+CREATE TRIGGER delete_error INSTEAD OF DELETE ON cq.errors FOR EACH ROW EXECUTE FUNCTION _cq.delete_error();
+COMMENT ON TRIGGER delete_error ON cq.errors IS 'deletes what is deleted from cq.errors';
 
 -- ---- workers, statistics ----
 

@@ -8,7 +8,7 @@ WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
   AND obj_description(objid, classid::regclass::name) IS NULL
 ORDER BY 1;
 
--- Nothing of the internal schema is for everybody, unless it was granted on purpose.
+-- Nothing is for everybody to write, but for deleting one's own errors, which a trigger does.
 SELECT c.oid::regclass AS writable_by_all
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(relacl) a
 WHERE nspname IN ('cq', '_cq') AND grantee = 0 AND privilege_type <> 'SELECT'

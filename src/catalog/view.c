@@ -17,6 +17,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -223,6 +224,7 @@ cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention)
 	};
 
 	update_row("on_error = $2, retention = $3", lengthof(types), types, args, retention ? "   " : "  n");
+	CacheInvalidateRelcacheByRelid(relid);	/* workers keep the row with the view's plan */
 }
 
 void

@@ -120,6 +120,18 @@ count_missing(const Goal *goal, int64 *not_followed)
 	return missing;
 }
 
+/* Raises ERROR where the view has failed: then it is not even known that its positions mean anything. */
+static void
+require_not_failed(const CqView *view)
+{
+	if (strcmp(view->status, "failed") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view \"%s\" has failed", get_rel_name(view->view)),
+				 view->status_detail ? errdetail_internal("%s", view->status_detail) : 0,
+				 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
+}
+
 /* Raises ERROR where nobody will bring the view further. */
 static void
 require_progress(Oid relid)
@@ -130,11 +142,11 @@ require_progress(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the continuous view was dropped")));
+	require_not_failed(view);
 	if (strcmp(view->status, "running") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" is %s", get_rel_name(relid), view->status),
-				 view->status_detail ? errdetail_internal("%s", view->status_detail) : 0,
 				 errhint("Call cq.resume to let it go on.")));
 	if (!cq_identity_matches())
 		ereport(ERROR,
@@ -261,6 +273,7 @@ cq_wait(PG_FUNCTION_ARGS)
 	cq_shared_require();
 	require_read_committed();
 	view = readable_view(PG_GETARG_OID(0));
+	require_not_failed(view);
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
