@@ -17,6 +17,7 @@ CREATE AGGREGATE cq.finish(state "any", aggregate regprocedure, types regtype[],
     stype = internal,
     finalfunc = _cq.finish_final,
     finalfunc_extra,
+    finalfunc_modify = read_write,          -- as that of the aggregate may be: so it cannot be a window function
     parallel = restricted
 );
 COMMENT ON AGGREGATE cq.finish("any", regprocedure, regtype[], anyelement) IS

@@ -170,7 +170,7 @@ cq_combiner_context(MemoryContext owner)
 	AggState   *aggstate = makeNode(AggState);
 	ExprContext *econtext = makeNode(ExprContext);
 
-	econtext->ecxt_per_tuple_memory = owner;
-	aggstate->curaggcontext = econtext;
+	econtext->ecxt_per_tuple_memory = econtext->ecxt_per_query_memory = owner;
+	aggstate->curaggcontext = aggstate->tmpcontext = econtext;
 	return (Node *) aggstate;
 }

@@ -16,7 +16,7 @@
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "state/combiner.h"
-#include "utils/acl.h"
+#include "state/finish_check.h"
 #include "utils/array.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -32,20 +32,22 @@ typedef struct FinishState
 } FinishState;
 
 static CqCombiner *
-make_combiner(Oid aggregate, Datum types, Oid result, Oid collation)
+make_combiner(Oid aggregate, Datum types, Oid state, Oid result, Oid collation)
 {
 	CqCombiner *combiner = palloc(sizeof(CqCombiner));
 	Datum	   *elements;
+	bool	   *nulls;
 	int			nargs;
 	Oid			argtypes[FUNC_MAX_ARGS];
 
-	deconstruct_array(DatumGetArrayTypeP(types), REGTYPEOID, sizeof(Oid), true, TYPALIGN_INT, &elements, NULL, &nargs);
-	if (nargs > FUNC_MAX_ARGS)
+	deconstruct_array(DatumGetArrayTypeP(types), REGTYPEOID, sizeof(Oid), true, TYPALIGN_INT, &elements, &nulls, &nargs);
+	if (nargs >= FUNC_MAX_ARGS) /* the state is one more */
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_ARGUMENTS),
-				 errmsg("cannot pass more than %d arguments to an aggregate", FUNC_MAX_ARGS)));
+				 errmsg("cannot pass more than %d arguments to an aggregate", FUNC_MAX_ARGS - 1)));
 	for (int i = 0; i < nargs; i++)
-		argtypes[i] = DatumGetObjectId(elements[i]);
+		argtypes[i] = nulls[i] ? InvalidOid : DatumGetObjectId(elements[i]);
+	cq_finish_check(aggregate, argtypes, nargs, state, result);
 	cq_combiner_init(combiner, aggregate, argtypes, nargs, result, collation);
 	return combiner;
 }
@@ -78,8 +80,8 @@ combiner_of_call(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the aggregate and its argument types must not be null")));
 	caller = MemoryContextSwitchTo(function->fn_mcxt);
-	function->fn_extra = make_combiner(PG_GETARG_OID(2), PG_GETARG_DATUM(3), get_fn_expr_argtype(function, 4),
-									   PG_GET_COLLATION());
+	function->fn_extra = make_combiner(PG_GETARG_OID(2), PG_GETARG_DATUM(3), get_fn_expr_argtype(function, 1),
+									   get_fn_expr_argtype(function, 4), PG_GET_COLLATION());
 	MemoryContextSwitchTo(caller);
 	return function->fn_extra;
 }
@@ -135,7 +137,7 @@ state_without_input(FunctionCallInfo fcinfo, MemoryContext owner)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the aggregate and its argument types must be constants")));
 	return make_state(make_combiner(DatumGetObjectId(((Const *) aggregate)->constvalue), ((Const *) types)->constvalue,
-									aggref->aggtype, PG_GET_COLLATION()), owner);
+									linitial_oid(aggref->aggargtypes), aggref->aggtype, PG_GET_COLLATION()), owner);
 }
 
 Datum

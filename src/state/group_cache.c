@@ -145,11 +145,13 @@ cq_group_cache_add(CqGroupCache *cache, uint32 hash, ItemPointer tid)
 		else
 		{
 			Table	   *old = &cache->generations[OLD];
+			Table		fresh;
 
+			table_allocate(cache, &fresh, MIN_SLOTS);
 			if (old->entries != NULL)
 				pfree(old->entries);
 			*old = *young;
-			table_allocate(cache, young, MIN_SLOTS);
+			*young = fresh;
 		}
 	}
 	table_put(young, hash, tid);

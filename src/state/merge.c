@@ -43,15 +43,16 @@ struct CqGroupLayout
 	CqCombiner *combiners;
 };
 
+/* That an operator has a hash function does not tell that it works: arrays' and rows' need their elements'. */
 static void
-layout_key(KeyLayout *key, Oid type, Oid equality, Oid collation)
+layout_key(KeyLayout *key, Oid type, Oid equality, bool is_hashable, Oid collation)
 {
 	RegProcedure hash;
 
 	get_typlenbyval(type, &key->typlen, &key->typbyval);
 	key->collation = collation;
 	fmgr_info(get_opcode(equality), &key->equal);
-	key->has_hash = get_op_hash_functions(equality, &hash, NULL);
+	key->has_hash = is_hashable && get_op_hash_functions(equality, &hash, NULL);
 	if (key->has_hash)
 		fmgr_info(hash, &key->hash);
 }
@@ -80,10 +81,10 @@ cq_merge_layout(const CqViewPlan *plan)
 		CqKey	   *key = lfirst(cell);
 
 		layout_key(&layout->keys[foreach_current_index(cell)], exprType((Node *) key->expr), key->clause->eqop,
-				   exprCollation((Node *) key->expr));
+				   key->clause->hashable, exprCollation((Node *) key->expr));
 	}
 	if (plan->has_grouping_id)
-		layout_key(&layout->keys[layout->nkeys - 1], INT4OID, int4_equality(), InvalidOid);
+		layout_key(&layout->keys[layout->nkeys - 1], INT4OID, int4_equality(), true, InvalidOid);
 	foreach(cell, plan->partials)
 	{
 		Aggref	   *aggref = ((CqPartial *) lfirst(cell))->aggref;
@@ -249,20 +250,24 @@ typedef struct WarmUp
 {
 	const CqGroupLayout *layout;
 	CqGroupCache *cache;
+	MemoryContext row_context;	/* reset for each row */
 } WarmUp;
 
 static void
 warm_group(Relation index, ItemPointer tid, Datum *values, bool *nulls, bool is_alive, void *state)
 {
 	WarmUp	   *warm_up = state;
+	MemoryContext caller = MemoryContextSwitchTo(warm_up->row_context);
 
 	cq_group_cache_add(warm_up->cache, hash_keys(warm_up->layout, values, nulls), tid);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(warm_up->row_context);
 }
 
 void
 cq_merge_warm_up(Relation state, const CqGroupLayout *layout, CqGroupCache *cache)
 {
-	WarmUp		warm_up = {layout, cache};
+	WarmUp		warm_up = {layout, cache, NULL};
 	IndexInfo  *keys = makeNode(IndexInfo);
 
 	if (layout->nkeys > INDEX_MAX_KEYS)
@@ -271,7 +276,9 @@ cq_merge_warm_up(Relation state, const CqGroupLayout *layout, CqGroupCache *cach
 	for (int i = 0; i < layout->nkeys; i++)
 		keys->ii_IndexAttrNumbers[i] = i + 1;
 	keys->ii_Concurrent = true; /* what a snapshot sees, and no lock */
+	warm_up.row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq warm-up", ALLOCSET_SMALL_SIZES);
 	table_index_build_scan(state, NULL, keys, true, false, warm_group, &warm_up, NULL);
+	MemoryContextDelete(warm_up.row_context);
 }
 
 static CqWriter *
