@@ -43,7 +43,6 @@ COMMENT ON FUNCTION _cq.log_trim(regclass) IS
 REVOKE ALL ON FUNCTION _cq.log_trim(regclass) FROM PUBLIC;
 
 CREATE FUNCTION _cq.log_trim() RETURNS bigint
-    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT coalesce(sum(_cq.log_trim(stream)), 0)::bigint FROM _cq.log $$;
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_log_trim_all_sql';
 COMMENT ON FUNCTION _cq.log_trim() IS 'applies their retention to all streams kept in this database; returns how many rows were removed';
 REVOKE ALL ON FUNCTION _cq.log_trim() FROM PUBLIC;

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "common/attempt.h"
 #include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
@@ -20,9 +21,16 @@
 
 PG_FUNCTION_INFO_V1(cq_expire_rows);
 
+typedef struct Expiry
+{
+	Oid			view;
+	int64		max_rows;
+	int64		nexpired;
+} Expiry;
+
 /* As the view's owner: the table is theirs, and so is whatever might fire on it. */
 static int64
-expire_rows_of(const CqView *view, int64 max_rows)
+delete_rows(const CqView *view, int64 max_rows)
 {
 	char	   *state = quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->state)),
 												   get_rel_name(view->state));
@@ -34,17 +42,32 @@ expire_rows_of(const CqView *view, int64 max_rows)
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		args[] = {horizon, Int64GetDatum(max_rows)};
 	CqActor		actor;
+	uint64		ndeleted;
 
 	cq_owner_begin_user(&actor, cq_owner_of_relation(view->state));
+	SPI_connect();
 	if (SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not expire rows of %s", state);
+	ndeleted = SPI_processed;
+	SPI_finish();
 	cq_owner_end(&actor);
-	return (int64) SPI_processed;
+	return (int64) ndeleted;
+}
+
+static void
+expire_rows_of(void *arg)
+{
+	Expiry	   *expiry = arg;
+	CqView	   *view = cq_view_get(expiry->view);
+
+	if (view != NULL && view->retention != NULL)
+		expiry->nexpired = delete_rows(view, expiry->max_rows);
 }
 
 Datum
 cq_expire_rows(PG_FUNCTION_ARGS)
 {
+	static char *last_warning = NULL;
 	int64		max_rows = PG_GETARG_INT64(0);
 	int64		expired = 0;
 	SPITupleTable *views;
@@ -59,10 +82,15 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < nviews; i++)
 	{
 		bool		isnull;
-		CqView	   *view = cq_view_get(DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull)));
+		Expiry		expiry = {
+			DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull)), max_rows, 0
+		};
+		ErrorData  *error = cq_attempt(expire_rows_of, &expiry);
 
-		if (view != NULL && view->retention != NULL)
-			expired += expire_rows_of(view, max_rows);
+		/* What is wrong with one view is not the others' concern. */
+		if (error != NULL)
+			cq_attempt_warn(error, &last_warning);
+		expired += error == NULL ? expiry.nexpired : 0;
 	}
 	SPI_finish();
 	PG_RETURN_INT64(expired);

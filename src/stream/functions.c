@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/attempt.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -19,6 +20,7 @@
 
 PG_FUNCTION_INFO_V1(cq_stream_extents_sql);
 PG_FUNCTION_INFO_V1(cq_log_trim_sql);
+PG_FUNCTION_INFO_V1(cq_log_trim_all_sql);
 
 /* _cq.stream_extents(stream regclass): one row for each partition. */
 Datum
@@ -61,6 +63,16 @@ least_cursor(Oid stream)
 	return is_null ? PG_INT64_MAX : DatumGetInt64(least);
 }
 
+static int64
+trim(Oid relid)
+{
+	CqStream   *stream = cq_stream_get(relid, InvalidOid);
+
+	if (stream->kind != CQ_STREAM_LOG || stream->retention == 0)
+		return 0;
+	return cq_log_trim(relid, GetCurrentTimestamp() - stream->retention, least_cursor(relid), TRIM_ROWS);
+}
+
 /*
  * _cq.log_trim(stream regclass): removes rows that are older than the stream's option retention, but none that a view still
  * has to read; so many at a time at most, so that a long backlog is no long transaction. Returns how many.
@@ -68,10 +80,45 @@ least_cursor(Oid stream)
 Datum
 cq_log_trim_sql(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	CqStream   *stream = cq_stream_get(relid, InvalidOid);
+	PG_RETURN_INT64(trim(PG_GETARG_OID(0)));
+}
 
-	if (stream->kind != CQ_STREAM_LOG || stream->retention == 0)
-		PG_RETURN_INT64(0);
-	PG_RETURN_INT64(cq_log_trim(relid, GetCurrentTimestamp() - stream->retention, least_cursor(relid), TRIM_ROWS));
+typedef struct Trim
+{
+	Oid			stream;
+	int64		nremoved;
+} Trim;
+
+static void
+trim_one(void *arg)
+{
+	((Trim *) arg)->nremoved = trim(((Trim *) arg)->stream);
+}
+
+/* _cq.log_trim(): that of all streams. What is wrong with one is not the others' concern. */
+Datum
+cq_log_trim_all_sql(PG_FUNCTION_ARGS)
+{
+	static char *last_warning = NULL;
+	int64		nremoved = 0;
+	SPITupleTable *streams;
+	uint64		nstreams;
+
+	SPI_connect();
+	if (SPI_execute("SELECT stream FROM _cq.log", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read _cq.log");
+	streams = SPI_tuptable;
+	nstreams = SPI_processed;
+	for (uint64 i = 0; i < nstreams; i++)
+	{
+		bool		is_null;
+		Trim		one = {DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc, 1, &is_null)), 0};
+		ErrorData  *error = cq_attempt(trim_one, &one);
+
+		if (error != NULL)
+			cq_attempt_warn(error, &last_warning);
+		nremoved += error == NULL ? one.nremoved : 0;
+	}
+	SPI_finish();
+	PG_RETURN_INT64(nremoved);
 }

@@ -25,32 +25,9 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 #include "worker/ingest.h"
+#include "worker/session.h"
 
 #define LONGEST_WAIT_MS	1000
-
-/* ---- settings ---- */
-
-static void
-set(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
-}
-
-/* What the database or the server say for sessions is not meant for us. */
-static void
-apply_settings(void)
-{
-	set("search_path", "");
-	set("synchronous_commit", cq_synchronous_commit ? "on" : "off");
-	set("default_transaction_isolation", "read committed");
-	set("default_transaction_read_only", "off");
-	set("default_transaction_deferrable", "off");
-	set("lock_timeout", "0");
-	set("statement_timeout", "0");
-	set("idle_in_transaction_session_timeout", "0");
-	set("work_mem", psprintf("%dkB", cq_work_mem));
-	set("jit", "off");			/* plans are run over and over */
-}
 
 /* ---- waiting ---- */
 
@@ -121,7 +98,7 @@ react_to_signals(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
-		apply_settings();
+		cq_session_apply_settings();
 	}
 }
 
@@ -216,7 +193,7 @@ cq_ingest_main(Datum arg)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
-	apply_settings();
+	cq_session_apply_settings();
 
 	ingest->worker = ingest->slot->number - 1;
 	ingest->nworkers = ingest->slot->total;

@@ -41,6 +41,7 @@ typedef struct CqIngest
 	MemoryContext readers;		/* outlives loads */
 	bool		lanes_are_stale;
 	bool		readers_are_stale;	/* a stream's options may have changed */
+	TimestampTz next_load;		/* where lanes could not be loaded; 0: they could */
 	List	   *settlings;		/* of CqTask *: partitions to be looked up; in TopMemoryContext */
 	List	   *troubles;		/* of CqTask *: streams that could not be read, to be opened again when due */
 	bool		settles_all;	/* look up all streams at the next load */
@@ -65,7 +66,7 @@ extern void cq_load_put_off(CqIngest *ingest, Oid stream, const char *message);
 /* It can be read. */
 extern void cq_load_end_trouble(CqIngest *ingest, Oid stream);
 
-/* Is a stream that was put off to be opened again? */
+/* Is what was put off to be done again: a stream to be opened, lanes to be loaded? */
 extern bool cq_load_is_due(const CqIngest *ingest);
 
 /* Looks up the partitions of streams, of those whose time has come. */

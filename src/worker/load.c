@@ -22,6 +22,7 @@
 #include "worker/ingest.h"
 
 #define LONGEST_BACKOFF_MS	30000
+#define RELOAD_MS			1000	/* after lanes could not be loaded */
 
 /* ---- noticing changes ---- */
 
@@ -189,6 +190,8 @@ cq_load_is_due(const CqIngest *ingest)
 	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *cell;
 
+	if (ingest->next_load != 0 && ingest->next_load <= now)
+		return true;
 	foreach(cell, ingest->lanes)
 	{
 		const CqLane *lane = ((const CqIngestLane *) lfirst(cell))->lane;
@@ -330,6 +333,29 @@ read_lanes(CqIngest *ingest, MemoryContext context)
 	return lanes;
 }
 
+/* False where somebody has locked what it has to change, as with cq.pause in a transaction that stays open. */
+static bool
+try_read_lanes(CqIngest *ingest, MemoryContext context, List **lanes)
+{
+	bool volatile is_read = true;
+
+	PG_TRY();
+	{
+		*lanes = read_lanes(ingest, context);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(ingest->context);
+		is_read = false;
+	}
+	PG_END_TRY();
+	return is_read;
+}
+
 static void
 close_lanes(List *lanes)
 {
@@ -371,9 +397,18 @@ cq_load_lanes(CqIngest *ingest)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes", ALLOCSET_DEFAULT_SIZES);
 
+	List	   *lanes = NIL;
+
 	/* What changes from here on makes them stale again. */
 	ingest->lanes_are_stale = false;
-	replace_lanes(ingest, read_lanes(ingest, context), context);
+	ingest->next_load = 0;
+	if (try_read_lanes(ingest, context, &lanes))
+		replace_lanes(ingest, lanes, context);
+	else
+	{
+		MemoryContextDelete(context);
+		ingest->next_load = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RELOAD_MS);
+	}
 	open_readers(ingest);
 }
 

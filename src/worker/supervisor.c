@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "commands/extension.h"
+#include "common/attempt.h"
 #include "common/guc.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/session.h"
 #include "worker/shared.h"
 #include "worker/slots.h"
 
@@ -33,18 +35,20 @@
 #define SETTLED_MS			60000	/* a worker that lived as long did not fail at the start */
 #define LONGEST_BACKOFF_MS	30000
 
-/* Done in a transaction of its own, every so often, where the function is there. */
+/* Done in a transaction of its own, every so often, where the function is there; again at once while there is much to do. */
 typedef struct Duty
 {
-	const char *function;		/* as a regprocedure */
-	const char *statement;		/* that calls it */
+	const char *function;		/* as a regprocedure; without arguments, or defaults for all of them */
+	const char *statement;		/* that calls it; it returns how much it did */
+	int64		much;
 	int			interval_ms;
 	TimestampTz next;
+	char	   *last_warning;
 } Duty;
 
 static Duty duties[] = {
-	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .interval_ms = 10000},
-	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows(10000)", .interval_ms = 10000},
+	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .much = 100000, .interval_ms = 10000},
+	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows()", .much = 100000, .interval_ms = 10000},
 };
 
 static CqDatabaseSlot *own;		/* this supervisor's */
@@ -263,16 +267,44 @@ tend_workers(void)
 
 /* Calls the function where the extension has it. */
 static void
-run_duty(const Duty *duty)
+run_duty(void *arg)
 {
 	static const char is_there[] = "SELECT pg_catalog.to_regprocedure($1)";
+	Duty	   *duty = arg;
 	Oid			types[] = {TEXTOID};
 	Datum		args[] = {CStringGetTextDatum(duty->function)};
+	int64		done = 0;
+	bool		isnull;
 
+	SPI_connect();
 	if (SPI_execute_with_args(is_there, 1, types, args, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for %s", duty->function);
-	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL)
-		SPI_execute(duty->statement, false, 0);
+	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL &&
+		SPI_execute(duty->statement, false, 1) == SPI_OK_SELECT)
+		done = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	duty->next = GetCurrentTimestamp();
+	if (done < duty->much)
+		duty->next = TimestampTzPlusMilliseconds(duty->next, duty->interval_ms);
+}
+
+static void
+do_duty(Duty *duty)
+{
+	ErrorData  *error;
+
+	/* Where it fails. */
+	duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
+	cq_shared_is_busy = true;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	error = cq_attempt(run_duty, duty);
+	if (error != NULL)
+		cq_attempt_warn(error, &duty->last_warning);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	cq_shared_is_busy = false;
 }
 
 static long
@@ -282,23 +314,9 @@ do_duties(void)
 
 	for (int i = 0; i < (int) lengthof(duties); i++)
 	{
-		Duty	   *duty = &duties[i];
-
-		if (duty->next <= GetCurrentTimestamp())
-		{
-			cq_shared_is_busy = true;
-			SetCurrentStatementStartTimestamp();
-			StartTransactionCommand();
-			PushActiveSnapshot(GetTransactionSnapshot());
-			SPI_connect();
-			run_duty(duty);
-			SPI_finish();
-			PopActiveSnapshot();
-			CommitTransactionCommand();
-			cq_shared_is_busy = false;
-			duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
-		}
-		delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), duty->next));
+		if (duties[i].next <= GetCurrentTimestamp())
+			do_duty(&duties[i]);
+		delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), duties[i].next));
 	}
 	return delay;
 }
@@ -317,7 +335,7 @@ cq_supervisor_main(Datum arg)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
-	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
+	cq_session_apply_settings();
 
 	for (;;)
 	{
@@ -328,6 +346,7 @@ cq_supervisor_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			cq_session_apply_settings();
 		}
 		if (ShutdownRequestPending || !cq_enabled || is_held())
 			leave(CQ_OUTCOME_TOLD);

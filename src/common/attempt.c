@@ -1,0 +1,54 @@
+/*
+ * attempt.c
+ *		Doing something that may fail: see attempt.h.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/attempt.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+ErrorData *
+cq_attempt(void (*run) (void *arg), void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		run(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	return error;
+}
+
+void
+cq_attempt_warn(const ErrorData *error, char **last)
+{
+	if (*last != NULL && strcmp(*last, error->message) == 0)
+		return;
+	if (*last != NULL)
+		pfree(*last);
+	*last = MemoryContextStrdup(TopMemoryContext, error->message);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg_internal("%s", error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->context ? errcontext("%s", error->context) : 0));
+}

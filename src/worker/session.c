@@ -1,0 +1,44 @@
+/*
+ * session.c
+ *		The settings of our own processes: see session.h.
+ */
+#include "postgres.h"
+
+#include "common/guc.h"
+#include "utils/guc.h"
+#include "worker/session.h"
+
+/*
+ * Locks have a timeout since anybody may lock what is theirs, such as a table that a view looks up, for as long as they like: that stream or
+ * view is put off, and the others go on.
+ */
+static const char *const settings[][2] = {
+	{"role", "none"},
+	{"search_path", ""},
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_read_only", "off"},
+	{"default_transaction_deferrable", "off"},
+	{"row_security", "on"},
+	{"lock_timeout", "3s"},
+	{"statement_timeout", "0"},
+	{"transaction_timeout", "0"},
+	{"idle_in_transaction_session_timeout", "0"},
+	{"jit", "off"},				/* plans are run over and over */
+};
+
+static void
+set(const char *name, const char *value)
+{
+	/* Some are not known to older servers. */
+	if (GetConfigOption(name, true, false) != NULL)
+		SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+cq_session_apply_settings(void)
+{
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		set(settings[i][0], settings[i][1]);
+	set("synchronous_commit", cq_synchronous_commit ? "on" : "off");
+	set("work_mem", psprintf("%dkB", cq_work_mem));
+}
