@@ -74,7 +74,7 @@ CREATE INDEX cursor_partition ON _cq.cursor (stream, topic, partition);
 CREATE VIEW cq.views WITH (security_barrier) AS
 SELECT v.view,
        CASE WHEN _cq.is_copy() THEN 'restored' ELSE v.status END AS status,
-       coalesce(v.status_detail,
+       coalesce(CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN v.status_detail END,     -- it may quote what was read
                 CASE WHEN v.status <> 'running' THEN NULL
                      WHEN s.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', s.state, s.last_error)
                      WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
@@ -158,7 +158,7 @@ COMMENT ON TRIGGER delete_error ON cq.errors IS 'deletes what is deleted from cq
 
 CREATE VIEW cq.workers WITH (security_barrier) AS
 SELECT worker, workers, pid, state, state_since, started_at, restarts,
-       CASE WHEN pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') THEN last_error END AS last_error, last_error_time
+       last_error, last_error_time
 FROM _cq.worker_status()
 ORDER BY worker;
 COMMENT ON VIEW cq.workers IS 'ingest workers of this database and what they are doing';

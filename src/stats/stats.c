@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "commands/dbcommands.h"
 #include "common/compat.h"
 #include "common/guc.h"
@@ -26,6 +27,7 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define ERROR_LENGTH	512
@@ -279,8 +281,38 @@ set_time(Datum *value, bool *isnull, TimestampTz time)
 	*isnull = time == 0;
 }
 
+/* What of an entry the current user may see. */
+typedef enum Visibility
+{
+	SEES_NOTHING,
+	SEES_NUMBERS,
+	SEES_ALL
+} Visibility;
+
+/*
+ * Who may read a relation sees its numbers, who owns it also its last error: that of a view may quote columns of the stream which
+ * the view does not show. What goes wrong with a stream is said by its source.
+ */
+static Visibility
+visibility_of(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Form_pg_class form;
+	Visibility	visibility = SEES_NOTHING;
+
+	if (!HeapTupleIsValid(tuple))
+		return SEES_NOTHING;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (has_privs_of_role(GetUserId(), form->relowner))
+		visibility = SEES_ALL;
+	else if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		visibility = form->relkind == RELKIND_FOREIGN_TABLE ? SEES_ALL : SEES_NUMBERS;
+	ReleaseSysCache(tuple);
+	return visibility;
+}
+
 static void
-put_entry(ReturnSetInfo *result, const Entry *entry)
+put_entry(ReturnSetInfo *result, const Entry *entry, bool with_error)
 {
 	Datum		values[17];
 	bool		nulls[17] = {false};
@@ -303,7 +335,7 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	set_time(&values[n], &nulls[n], entry->state_since);
 	n++;
 	values[n] = CStringGetTextDatum(entry->last_error);
-	nulls[n++] = entry->last_error_time == 0;
+	nulls[n++] = entry->last_error_time == 0 || !with_error;
 	set_time(&values[n], &nulls[n], entry->last_error_time);
 	n++;
 	set_time(&values[n], &nulls[n], entry->stats_reset);
@@ -312,7 +344,7 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* _cq.stat_relations(): all that is known of relations of this database. */
+/* _cq.stat_relations(): what is known of relations of this database, and the current user may know. Anybody may call it. */
 Datum
 cq_stats_relations(PG_FUNCTION_ARGS)
 {
@@ -337,7 +369,12 @@ cq_stats_relations(PG_FUNCTION_ARGS)
 	}
 	LWLockRelease(lock);
 	for (int i = 0; i < ncopies; i++)
-		put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
+	{
+		Visibility	visibility = visibility_of(copies[i].key.relation);
+
+		if (visibility != SEES_NOTHING)
+			put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i], visibility == SEES_ALL);
+	}
 	return (Datum) 0;
 }
 

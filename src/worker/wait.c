@@ -128,7 +128,9 @@ require_not_failed(const CqView *view)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" has failed", get_rel_name(view->view)),
-				 view->status_detail ? errdetail_internal("%s", view->status_detail) : 0,
+				 /* It may quote what the view does not show. */
+				 view->status_detail && has_privs_of_role(GetUserId(), cq_owner_of_relation(view->view)) ?
+				 errdetail_internal("%s", view->status_detail) : 0,
 				 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
 }
 
