@@ -5,12 +5,13 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "catalog/view_start.h"
 #include "commands/defrem.h"
 #include "ddl/view_options.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 static void set_emit(CqViewOptions *result, const char *value);
@@ -65,27 +66,10 @@ set_on_error(CqViewOptions *result, const char *value)
 	result->pause_on_error = strcmp(value, "pause") == 0;
 }
 
-/* earliest, latest, offsets as a JSON object, or a timestamp, which is kept in full so that it means the same later. */
 static void
 set_start(CqViewOptions *result, const char *value)
 {
-	if (strcmp(value, "earliest") == 0 || strcmp(value, "latest") == 0)
-		result->start = pstrdup(value);
-	else if (value[0] == '{')
-	{
-		Datum		offsets = DirectFunctionCall1(jsonb_in, CStringGetDatum(value));
-
-		if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(offsets)))
-			bad_value("start", value, "Offsets are given as {\"0\": 100, \"1\": 200}, by partition.");
-		result->start = JsonbToCString(NULL, &DatumGetJsonbP(offsets)->root, VARSIZE(DatumGetPointer(offsets)));
-	}
-	else
-	{
-		Datum		time = DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
-											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-
-		result->start = pstrdup(timestamptz_to_str(DatumGetTimestampTz(time)));
-	}
+	result->start = cq_view_start_parse(value);
 }
 
 static void

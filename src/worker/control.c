@@ -14,6 +14,7 @@
 #include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
+#include "catalog/view_start.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
@@ -131,21 +132,13 @@ cq_resume(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Where to begin, as kept in _cq.view: like the option start. Latest is as of now, whenever a worker gets to it. */
+/* Latest is as of now, whenever a worker gets to it. */
 static char *
 parse_start(const char *text)
 {
-	TimestampTz time;
-
-	if (strcmp(text, "earliest") == 0)
-		return pstrdup(text);
 	if (strcmp(text, "latest") == 0)
 		return pstrdup(timestamptz_to_str(GetCurrentTimestamp()));
-	if (text[0] == '{')
-		return DatumGetCString(DirectFunctionCall1(jsonb_out, DirectFunctionCall1(jsonb_in, CStringGetDatum(text))));
-	time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
-												   Int32GetDatum(-1)));
-	return pstrdup(timestamptz_to_str(time));
+	return cq_view_start_parse(text);
 }
 
 static void

@@ -1,0 +1,16 @@
+/*
+ * view_start.h
+ *		Where a view is to begin, as said by the option start and by cq.reset.
+ */
+#ifndef CQ_VIEW_START_H
+#define CQ_VIEW_START_H
+
+#include "postgres.h"
+
+/*
+ * The text as kept in _cq.view, so that it means the same later: earliest, latest, a timestamp in full, or offsets by partition, or by topic
+ * and partition, as JSON. Raises ERROR where it is none of these.
+ */
+extern char *cq_view_start_parse(const char *text);
+
+#endif							/* CQ_VIEW_START_H */
