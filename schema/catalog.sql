@@ -57,6 +57,7 @@ CREATE TABLE _cq.error (
     sqlstate        text,
     message         text NOT NULL
 );
+CREATE INDEX error_view ON _cq.error (view, error_id);
 COMMENT ON TABLE _cq.error IS 'messages that a continuous view could not process';
 
 -- Messages that had gone from the topic before they were read.

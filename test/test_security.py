@@ -179,3 +179,125 @@ def test_state_is_what_is_written_to_it(owners, change):
     else:
         assert "does not have the columns" in await_status(owners, "v", "failed")
         owners.db.wait("v_again")
+
+
+def test_one_stream_or_view_does_not_keep_others_from_expiring(owners):
+    for user, name in ("mallory", "bad"), ("alice", "good"):
+        owners(user, f"CREATE FOREIGN TABLE {name} (k int, at timestamptz OPTIONS (metadata 'timestamp')) "
+                     "SERVER cq_log OPTIONS (retention '1 us')")
+        owners(user, f"CREATE VIEW {name}_rows WITH (continuous, retention = '1 us') AS SELECT k FROM {name}")
+        owners(user, f"INSERT INTO {name} VALUES (1)")
+        owners.db.wait(f"{name}_rows")
+    owners("mallory", "ALTER FOREIGN TABLE bad OPTIONS (ADD event_time 'nowhere')")
+    owners("mallory", "ALTER VIEW bad_rows SET (retention = '290000 years')")
+    wait_until(lambda: owners.db.execute("TABLE good_rows") == [] and owners.db.execute("TABLE good") == [],
+               "what is old is still there")
+
+
+def test_messages_of_errors_are_for_owners(owners):
+    """They may quote what the view does not show."""
+    db = owners.db
+    stream(owners, columns="k int, secret text")
+    owners("mallory", "CREATE VIEW v WITH (continuous, on_error = 'pause') AS SELECT k, sum(secret::int) AS sum FROM s GROUP BY k")
+    owners("mallory", "GRANT SELECT ON v TO alice")
+    owners("mallory", "INSERT INTO s VALUES (1, 'Rumpelstiltskin')")
+    assert "Rumpelstiltskin" in await_status(owners, "v", "failed")
+    seen = {}
+    for user in "mallory", "alice":
+        seen[user] = [owners(user, query) for query in (
+            "SELECT status, status_detail, last_error FROM cq.views",
+            "SELECT last_error FROM cq.stat_views",
+            "SELECT last_error FROM _cq.stat_relations()",
+            "SELECT last_error FROM cq.streams",
+            "SELECT message FROM cq.errors",
+            "SELECT last_error FROM cq.workers",
+            "SELECT last_error FROM _cq.worker_status()")]
+        with pytest.raises(psycopg.Error) as error:
+            owners(user, "SELECT cq.wait('v')")
+        seen[user].append(error.value.diag.message_detail)
+    assert "Rumpelstiltskin" in str(seen["mallory"][0]) and "Rumpelstiltskin" in seen["mallory"][-1]
+    assert seen["alice"][0] == [("failed", None, None)]
+    assert "Rumpelstiltskin" not in str(seen["alice"])
+    # Of what one may not read, nothing.
+    owners("mallory", "REVOKE SELECT ON v FROM alice")
+    for view in "cq.views", "cq.stat_views", "cq.positions", "cq.errors", "cq.streams", "_cq.stat_relations()":
+        assert owners("alice", f"SELECT * FROM {view}") == [], view
+    for table in "_cq.view", "_cq.cursor", "_cq.follow", "_cq.error", "_cq.gap", "_cq.log", "_cq.identity", "_cq.v_state", "_cq.s_log":
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owners("alice", f"SELECT * FROM {table}")
+    for call in "cq.pause('v')", "cq.resume('v')", "cq.reset('v')", "cq.stat_reset('v')", "cq.stat_reset()", "cq.wait('v')", \
+            "cq.resume_all()", "_cq.expire_rows()", "_cq.log_trim()", "_cq.log_trim('s')", "_cq.stream_extents('s')", "_cq.start_workers()":
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owners("alice", f"SELECT {call}")
+    db.close()
+
+
+def test_errors_do_not_fill_the_disk(server, owners):
+    stream(owners, columns="k int, v text")
+    owners("mallory", "CREATE VIEW v WITH (continuous) AS SELECT sum(v::int) AS sum FROM s")
+    server.set(cq__max_errors=20)
+    try:
+        for _ in range(3):
+            owners("mallory", "INSERT INTO s SELECT i, 'x' FROM generate_series(1, 30) AS i")
+            owners.db.wait("v")
+        owners("mallory", "INSERT INTO s VALUES (0, 1), (99, 'y')")
+        owners.db.wait("v")
+        assert owners("mallory", "SELECT max(error_id) = max(error_id) FILTER (WHERE message LIKE '%%\"y\"%%') FROM cq.errors") == [(True,)]
+        assert owners("mallory", "SELECT count(*) BETWEEN 20 AND 22 FROM cq.errors") == [(True,)]
+        assert owners("mallory", "SELECT bad_rows FROM cq.stat_views") == [(91,)]
+        assert owners("mallory", "TABLE v") == [(1,)]
+    finally:
+        server.set(cq__max_errors=None)
+
+
+@pytest.mark.parametrize("how", ["lock", "raise"])
+def test_one_owner_does_not_hold_up_another(owners, how):
+    """Views of two owners share a stream."""
+    stream(owners, "alice")
+    owners("alice", "GRANT SELECT, INSERT ON s TO mallory")
+    owners("mallory", "CREATE TABLE dim AS SELECT i AS k FROM generate_series(1, 3) AS i")
+    owners("mallory", """CREATE FUNCTION fail(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+        $$ BEGIN IF i > 10 THEN RAISE 'never' USING ERRCODE = '40001'; END IF; RETURN i; END $$""")
+    owners("alice", "CREATE VIEW a WITH (continuous) AS SELECT k, count(*) AS n FROM s GROUP BY k")
+    owners("mallory", "CREATE VIEW m WITH (continuous) AS SELECT k, count(fail(v)) AS n FROM s JOIN dim USING (k) GROUP BY k")
+    owners("alice", "INSERT INTO s VALUES (1, 1)")
+    owners.db.wait("a")
+    owners.db.wait("m")
+    if how == "lock":
+        owners("mallory", "BEGIN")
+        owners("mallory", "LOCK TABLE dim")
+        owners("alice", "INSERT INTO s VALUES (1, 2)")
+    else:
+        owners("alice", "INSERT INTO s VALUES (1, 11)")
+    owners.db.wait("a")
+    assert owners("alice", "TABLE a") == [(1, 2)]
+    if how == "lock":
+        owners("mallory", "COMMIT")
+    else:
+        owners("mallory", "CREATE OR REPLACE FUNCTION fail(i int) RETURNS int IMMUTABLE RETURN i")
+    owners.db.wait("m")
+    assert owners("mallory", "TABLE m") == [(1, 2)]
+
+
+@pytest.mark.parametrize("start", ['{"0": "x"}', '{"0": null}', '{"0": 1e30}', '{"0": -1}', '{"t": {"0": {}}}', '{"0": [1]}', '[]'])
+def test_no_start_that_cannot_be_understood(owners, start):
+    """Workers settle the views of a stream together."""
+    stream(owners)
+    with pytest.raises(psycopg.errors.DataError):
+        owners("mallory", f"CREATE VIEW v WITH (continuous, start = '{start}') AS SELECT count(*) FROM s")
+    owners("mallory", "CREATE VIEW v WITH (continuous) AS SELECT count(*) FROM s")
+    with pytest.raises(psycopg.errors.DataError):
+        owners("mallory", "SELECT cq.reset('v', %s)", start)
+
+
+def test_settings_of_the_database_are_not_the_workers(owners):
+    stream(owners)
+    owners("mallory", "CREATE VIEW v WITH (continuous) AS SELECT count(*) FROM s")
+    database = owners.db.value("SELECT quote_ident(current_database())")
+    for setting in "default_transaction_read_only = on", "default_transaction_isolation = serializable", "search_path = trap", \
+            "statement_timeout = 1", "row_security = off", "role = mallory", "lock_timeout = 1":
+        owners.db.execute(f"ALTER DATABASE {database} SET {setting}")
+    owners.db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type ~ '^pg_cq' AND datname = current_database()")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    owners.db.wait("v")
+    assert owners("mallory", "TABLE v") == [(1,)]

@@ -20,6 +20,7 @@ bool		cq_synchronous_commit = false;
 int			cq_work_mem = 65536;
 int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
+int			cq_max_errors = 10000;
 int			cq_max_views = 1000;
 
 void
@@ -59,6 +60,10 @@ cq_guc_init(void)
 	DefineCustomIntVariable("cq.error_payload_limit",
 							"How much of a rejected message's payload is kept in cq.errors.",
 							NULL, &cq_error_payload_limit, 1024, 0, INT_MAX / 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.max_errors",
+							"Largest number of rejected messages that are kept in cq.errors for each view; the newest are.",
+							"All are counted in cq.stat_views. -1 keeps all.",
+							&cq_max_errors, 10000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	/* Sizes shared memory, of which there is none where the module is loaded later. */
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("cq.max_views",

@@ -31,6 +31,12 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+/* How large the columns of a batch may be, as a multiple of cq.batch_size. */
+#define COLUMNS_TO_PAYLOAD 4
+
+/* So many transactions in a row may one view make fail before it has to leave the others. */
+#define FAILURES_TOGETHER 2
+
 /* One view's way through one batch. */
 typedef struct ViewRun
 {
@@ -109,7 +115,10 @@ attempt(ViewRun *run, int first, int end)
 		CurrentResourceOwner = owner;
 		run->counts = counts;
 		if (is_transient(error->sqlerrcode))
+		{
+			run->exec->nfailures++;
 			ReThrowError(error);
+		}
 	}
 	PG_END_TRY();
 	MemoryContextReset(run->context);
@@ -135,7 +144,7 @@ reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
 									   slice->topic, slice->partition, source->offset, message));
 		return;
 	}
-	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, sqlerrcode, message);
+	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, run->nbad, sqlerrcode, message);
 	run->nbad++;
 }
 
@@ -201,6 +210,21 @@ reject_undecoded(ViewRun *run)
 	}
 }
 
+/* Counting them takes time: only after the first, and then where there may be a tenth more than are kept. */
+static void
+trim_dead_letters(ViewRun *run)
+{
+	if (run->nbad == 0)
+		return;
+	if (run->exec->nerrors == 0 || run->exec->nerrors + run->nbad > cq_max_errors / 10)
+	{
+		cq_dead_letter_trim(run->exec->view);
+		run->exec->nerrors = 1;
+	}
+	else
+		run->exec->nerrors += run->nbad;
+}
+
 static void
 report(const ViewRun *run, instr_time start)
 {
@@ -246,7 +270,9 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	if (end > 0)
 		run_range(&run, 0, end);
 	reject_undecoded(&run);
+	trim_dead_letters(&run);
 	report(&run, start);
+	exec->nfailures = 0;
 	if (run.stop == batch->nrows)
 		return true;
 	cq_cursor_leave(lane, exec->view, &batch->fetch, run.stop);
@@ -295,7 +321,10 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
 		if (is_transient(error->sqlerrcode))
+		{
+			(*cq_view_exec_failures(view))++;
 			ReThrowError(error);
+		}
 		cq_cursor_leave(lane, view, fetch, 0);
 		cq_view_set_status(view, "failed", error->message);
 		cq_stats_view_error(view, error->message);
@@ -303,6 +332,39 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	}
 	PG_END_TRY();
 	return exec;
+}
+
+/* That the lock is not to be had in time is the view's failure. */
+static void
+lock_view(Oid view)
+{
+	int		   *failures;
+
+	if (ConditionalLockRelationOid(view, AccessShareLock))
+		return;
+	failures = cq_view_exec_failures(view);
+	(*failures)++;
+	LockRelationOid(view, AccessShareLock);
+	(*failures)--;
+}
+
+/*
+ * What looks as if it would pass, and does not: somebody keeps a lock, or a function raises what it should not. The others are not to
+ * wait for that; the view tries by itself, until it meets them again.
+ */
+static bool
+leave_if_in_the_way(CqLane *lane, Oid view, const CqFetch *fetch)
+{
+	int		   *failures = cq_view_exec_failures(view);
+
+	if (*failures < FAILURES_TOGETHER || list_length(lane->views) == 1)
+		return false;
+	ereport(LOG,
+			(errmsg("continuous view \"%s\" goes on by itself", get_rel_name(view)),
+			 errdetail("It has made %d transactions in a row fail.", *failures)));
+	*failures = 0;
+	cq_cursor_leave(lane, view, fetch, 0);
+	return true;
 }
 
 /* All of a batch but begin and commit. */
@@ -316,15 +378,15 @@ apply(CqLane *lane, CqBatch *batch)
 
 	/* Before we look who follows the cursors: DROP and CREATE OR REPLACE hold the views while they change that. */
 	foreach(cell, lane->views)
-		LockRelationOid(lfirst_oid(cell), AccessShareLock);
+		lock_view(lfirst_oid(cell));
 	if (!cq_cursor_advance(lane, &batch->fetch))
 		return CQ_BATCH_RETRY;
 	if (batch->nrows == 0)
 		return CQ_BATCH_APPLIED;
 	foreach(cell, lane->views)
 	{
-		bool		has_left = false;
-		CqViewExec *exec = get_view(lane, lfirst_oid(cell), &batch->fetch, &has_left);
+		bool		has_left = leave_if_in_the_way(lane, lfirst_oid(cell), &batch->fetch);
+		CqViewExec *exec = has_left ? NULL : get_view(lane, lfirst_oid(cell), &batch->fetch, &has_left);
 
 		if (has_left)
 		{
@@ -384,6 +446,17 @@ measure(CqLane *lane, const CqFetch *fetch)
 	}
 }
 
+/* The largest batch: a message may be two bytes, and yet take its place in each column of a wide stream. */
+static int
+max_rows(const CqLane *lane)
+{
+	Size		column_bytes = (Size) cq_batch_bytes * 1024 * COLUMNS_TO_PAYLOAD;
+	Size		row_bytes = (sizeof(Datum) + sizeof(bool)) * Max(cq_reader_stream(lane->reader)->ncolumns, 1);
+	int			limit = (int) Min(Max(column_bytes / row_bytes, 1), (Size) cq_batch_rows);
+
+	return lane->max_rows > 0 ? Min(lane->max_rows, limit) : limit;
+}
+
 CqBatchResult
 cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 {
@@ -395,7 +468,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	*nrows = 0;
 	if (in_transaction)
 		begin();
-	batch = cq_reader_fetch(lane->reader, lane->max_rows > 0 ? Min(lane->max_rows, cq_batch_rows) : cq_batch_rows,
+	batch = cq_reader_fetch(lane->reader, max_rows(lane),
 							(Size) cq_batch_bytes * 1024, timeout_ms);
 	if (batch == NULL)
 	{

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "common/guc.h"
 #include "exec/dead_letter.h"
 #include "executor/spi.h"
@@ -26,7 +27,7 @@ bytes_datum(const char *bytes, uint32 length, uint32 limit, char *is_null)
 }
 
 void
-cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int sqlerrcode, const char *message)
+cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore, int sqlerrcode, const char *message)
 {
 	static const char insert[] =
 		"INSERT INTO _cq.error (view, stream, topic, partition, \"offset\", key, payload, payload_length, sqlstate, message) "
@@ -38,6 +39,8 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int sqle
 	uint32		limit = (uint32) cq_error_payload_limit * 1024;
 	Datum		args[lengthof(types)];
 
+	if (cq_max_errors >= 0 && nbefore >= cq_max_errors)
+		return;
 	SPI_connect();				/* what is made from here on is freed by SPI_finish: a batch may have many */
 	args[0] = ObjectIdGetDatum(view);
 	args[1] = ObjectIdGetDatum(stream);
@@ -52,5 +55,21 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int sqle
 
 	if (SPI_execute_with_args(insert, lengthof(types), types, args, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not record a dead letter: %s", SPI_result_code_string(SPI_result));
+	SPI_finish();
+}
+
+void
+cq_dead_letter_trim(Oid view)
+{
+	static const char remove[] =
+		"DELETE FROM _cq.error WHERE view = $1 AND error_id <= "
+		"(SELECT error_id FROM _cq.error WHERE view = $1 ORDER BY error_id DESC OFFSET $2 LIMIT 1)";
+	Oid			types[] = {OIDOID, INT8OID};
+	Datum		args[] = {ObjectIdGetDatum(view), Int64GetDatum(cq_max_errors)};
+
+	if (cq_max_errors < 0)
+		return;
+	SPI_connect();
+	cq_query_execute(remove, SPI_OK_DELETE, lengthof(types), types, args, NULL);
 	SPI_finish();
 }

@@ -10,6 +10,11 @@
 #include "stream/batch.h"
 
 /* In the batch's transaction. The payload is cut to cq.error_payload_limit. */
-extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int sqlerrcode, const char *message);
+/* Records the row, unless the batch has brought nbefore of the view already, and no more are kept. */
+extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore, int sqlerrcode,
+							   const char *message);
+
+/* Removes the view's oldest where there are more than cq.max_errors. */
+extern void cq_dead_letter_trim(Oid view);
 
 #endif							/* CQ_DEAD_LETTER_H */

@@ -317,6 +317,12 @@ cq_view_exec_get(Oid view)
 	}
 }
 
+int *
+cq_view_exec_failures(Oid view)
+{
+	return &find_entry(view)->nfailures;
+}
+
 static DestReceiver *
 make_receiver(CqViewExec *exec, CqMergeCounts *counts)
 {

@@ -26,6 +26,8 @@ typedef struct CqViewExec
 	Bitmapset  *needed;			/* the stream's columns that the plan reads */
 	CqGroupLayout *layout;		/* for groups */
 	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
+	int64		nerrors;		/* dead letters since they were counted last */
+	int			nfailures;		/* of transactions, in a row, that it made fail */
 	Oid			state_file;		/* relfilenode that the cache speaks of */
 } CqViewExec;
 
@@ -34,6 +36,9 @@ typedef struct CqViewExec
  * snapshot. Stays valid until the end of the transaction. Raises ERROR where its query no longer works.
  */
 extern CqViewExec *cq_view_exec_get(Oid view);
+
+/* How many transactions in a row the view has made fail, by errors that pass or by locks that do not: the caller counts. */
+extern int *cq_view_exec_failures(Oid view);
 
 /*
  * Runs the plan over rows [first, end) of the batch except those in skip, and merges what comes out into the state table. As the view's
