@@ -1,6 +1,7 @@
 """Owners of streams and views against the superuser, against one another, and against the workers."""
 import psycopg
 import pytest
+from psycopg import sql
 
 from conftest import Database, wait_until
 
@@ -301,3 +302,120 @@ def test_settings_of_the_database_are_not_the_workers(owners):
     owners("mallory", "INSERT INTO s VALUES (1, 1)")
     owners.db.wait("v")
     assert owners("mallory", "TABLE v") == [(1,)]
+
+
+# What somebody who may not read it could learn through a view, by way of the worker.
+SECRETS = """
+    CREATE TABLE secret (k int, hidden text, shown text, owner name);
+    INSERT INTO secret VALUES (1, 'hidden', 'shown', 'mallory'), (1, 'other', 'shown', 'alice');
+    CREATE VIEW secret_invoker WITH (security_invoker) AS SELECT * FROM secret;
+    CREATE VIEW secret_definer AS SELECT k, shown FROM secret;
+    CREATE FUNCTION tell() RETURNS text STABLE SECURITY DEFINER RETURN (SELECT max(hidden) FROM public.secret);
+    REVOKE EXECUTE ON FUNCTION tell() FROM PUBLIC;
+    GRANT SELECT ON secret_invoker, secret_definer TO mallory;
+"""
+
+
+def test_a_view_reads_what_its_owner_may_read(owners):
+    stream(owners)
+    db = owners.db
+    db.execute(SECRETS)
+    db.execute("GRANT SELECT (k, shown) ON secret TO mallory")
+
+    def refused(query):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owners("mallory", f"CREATE VIEW v WITH (continuous) AS {query}")
+    refused("SELECT s.k, count(hidden) FROM s JOIN secret USING (k) GROUP BY s.k")
+    refused("SELECT k, count(*) FROM s WHERE k::text < tell() GROUP BY k")
+    owners("mallory", "CREATE VIEW v WITH (continuous) AS SELECT shown, count(*) AS n FROM s JOIN secret USING (k) GROUP BY shown")
+    owners("mallory", "CREATE VIEW d WITH (continuous) AS SELECT shown, count(*) AS n FROM s JOIN secret_definer USING (k) GROUP BY shown")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    db.wait("v")
+    db.wait("d")
+    assert owners("mallory", "TABLE v") == owners("mallory", "TABLE d") == [("shown", 2)]
+    # As of now, whatever there was at CREATE.
+    db.execute("ALTER TABLE secret ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON secret USING (owner = current_user)")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    db.wait("v")
+    assert owners("mallory", "TABLE v") == [("shown", 3)]
+    db.execute("REVOKE SELECT (k, shown) ON secret FROM mallory")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    assert "permission denied for table secret" in await_status(owners, "v", "failed")
+    assert owners("mallory", "TABLE v") == [("shown", 3)]
+    db.execute("REVOKE SELECT ON secret_definer FROM mallory")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    assert "permission denied for view secret_definer" in await_status(owners, "d", "failed")
+
+
+@pytest.mark.parametrize("query, reason", [
+    ("SELECT hidden, count(*) FROM s JOIN secret_invoker USING (k) GROUP BY hidden", "permission denied for table secret"),
+    ("SELECT k, count(*) FROM s WHERE EXISTS (SELECT FROM secret WHERE hidden = 'hidden') GROUP BY k", "permission denied for table secret"),
+])
+def test_what_is_found_out_when_it_runs(owners, query, reason):
+    """As with any view, it can be made, but not read: here, not maintained."""
+    stream(owners)
+    owners.db.execute(SECRETS)
+    owners("mallory", f"CREATE VIEW v WITH (continuous) AS {query}")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    assert reason in await_status(owners, "v", "failed")
+
+
+def test_what_is_evaluated_when_the_view_is_read(owners):
+    stream(owners)
+    owners.db.execute(SECRETS)
+    owners("mallory", "CREATE VIEW v WITH (continuous) AS SELECT tell() AS told, count(*) AS n FROM s")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    owners.db.wait("v")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        owners("mallory", "TABLE v")
+
+
+def test_a_stream_that_may_no_longer_be_read(owners):
+    stream(owners, "alice")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        owners("mallory", "CREATE VIEW m WITH (continuous) AS SELECT count(*) FROM s")
+    owners("alice", "GRANT SELECT (k) ON s TO mallory")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        owners("mallory", "CREATE VIEW m WITH (continuous) AS SELECT max(v) FROM s")
+    owners("mallory", "CREATE VIEW m WITH (continuous) AS SELECT max(k) AS max FROM s")
+    owners("alice", "INSERT INTO s VALUES (1, 1)")
+    owners.db.wait("m")
+    owners("alice", "REVOKE SELECT (k) ON s FROM mallory")
+    owners("alice", "INSERT INTO s VALUES (2, 2)")
+    assert "permission denied" in await_status(owners, "m", "failed")
+    assert owners("mallory", "TABLE m") == [(1,)]
+    # Nor by another way.
+    for statement in "TABLE s", "INSERT INTO s VALUES (3, 3)", "TRUNCATE s", "TABLE _cq.s_log", "INSERT INTO _cq.s_log (at) VALUES (now())", \
+            "SELECT nextval('_cq.s_log_offset_seq')":
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owners("mallory", statement)
+
+
+HOSTILE_NAMES = ('"', "a\nb", "a'b", "%s%n", "\\", "\u00e4" * 31, "x" * 63, "select", "$1", "a.b", "--", "/*", "_cq.view")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_NAMES, ids=range(len(HOSTILE_NAMES)))
+def test_names(owners, hostile):
+    db = owners.db
+    schema, stream = (sql.Identifier(hostile).as_string() for _ in range(2))
+    stream, view, kept = (f"{schema}.{sql.Identifier(name).as_string()}" for name in (hostile, hostile[:-1] + "y", hostile[:-1] + "z"))
+    column = sql.Identifier(hostile).as_string()
+
+    def run(statement):
+        return owners("mallory", sql.SQL(statement))
+    db.execute(sql.SQL(f"CREATE SCHEMA {schema} AUTHORIZATION mallory"))
+    run(f"CREATE FOREIGN TABLE {stream} ({column} int, v int) SERVER cq_log OPTIONS (retention '1 day')")
+    run(f"CREATE VIEW {view} WITH (continuous) AS SELECT {column}, count(*) AS n FROM {stream} GROUP BY 1")
+    run(f"CREATE VIEW {kept} WITH (continuous, retention = '1 us') AS SELECT {column} FROM {stream}")
+    run(f"CREATE INDEX ON {view} ({column})")
+    run(f"INSERT INTO {stream} VALUES (1, 1)")
+    db.wait(view)
+    db.wait(kept)
+    assert run(f"TABLE {view}") == [(1, 1)]
+    assert db.execute("SELECT _cq.expire_rows() < 2, _cq.log_trim()") == [(True, 0)]
+    owners("mallory", "SELECT cq.reset(%s::regclass)", view)
+    db.wait(view)
+    assert run(f"TABLE {view}") == [(1, 1)]
+    run(f"TRUNCATE {stream}")
+    db.execute(sql.SQL(f"DROP SCHEMA {schema} CASCADE"))
+    assert db.execute("SELECT relname FROM pg_class WHERE relnamespace = '_cq'::regnamespace AND relname ~ '_(log|state|definition)$'") == []
