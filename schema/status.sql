@@ -85,13 +85,15 @@ SELECT v.view,
        v.created_at,
        p.lag_messages::bigint AS lag_messages,
        p.lag,
-       n.rows, n.bytes, n.bad_rows, n.rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
+       coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows,
+       coalesce(n.rows_per_second, 0) AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
 LEFT JOIN _cq.stat_relations() n ON n.relation = v.view
 LEFT JOIN _cq.stat_relations() s ON s.relation = v.stream,
 LATERAL (SELECT sum(o.lag_messages) AS lag_messages,
-                coalesce(max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0), '0') AS lag
+                CASE WHEN sum(o.lag_messages) = 0 THEN '0'
+                     ELSE max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0) END AS lag
          FROM cq.positions o
          WHERE o.view = v.view) p
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
@@ -117,7 +119,7 @@ JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = n.srvfdw
 LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid,
 LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
          FROM (SELECT max(end_offset) AS end_offset FROM _cq.cursor WHERE stream = t.ftrelid GROUP BY topic, partition) p) c,
-LATERAL (SELECT count(*) AS gaps, sum(to_offset - from_offset)::bigint AS missing_messages, max(occurred_at) AS last_gap_time
+LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time
          FROM _cq.gap WHERE stream = t.ftrelid) g
 WHERE w.fdwname IN ('cq_kafka', 'cq_log')
   AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE'));

@@ -1,6 +1,8 @@
 """What whoever runs continuous views meets: bad rows and how to get past them, and what the views in cq say of it."""
 import pytest
 
+from conftest import wait_until
+
 BAD = [{"id": 1, "v": 1}, {"id": 2, "v": 0}, {"id": 3, "v": 3}, b'{"id": 4', {"id": 5, "v": 5}]
 
 
@@ -84,3 +86,76 @@ def test_owner_deletes_errors(db, broker, topic):
         db.execute("DROP ROLE stranger")
     db.execute("DELETE FROM cq.errors WHERE view = 'v'::regclass AND message = 'division by zero'")
     assert db.execute('SELECT "offset" FROM cq.errors') == [(3,)]
+
+
+# ---- where views begin ----
+
+def test_start_past_the_end(db, broker, topic):
+    """A start that cannot be is no start somewhere else; once it can be, cq.resume is enough."""
+    s = create(db, topic, start='{"0": 3}')
+    await_failure(db, f'option start names offset 3 of topic "{s}" partition 0, which ends at 0')
+    broker.produce(s, [{"id": i, "v": 10} for i in range(5)])
+    db.execute("SELECT cq.resume('v')")
+    db.wait("v")
+    assert db.execute("SELECT id FROM v ORDER BY id") == [(3,), (4,)]
+
+
+def test_start_in_no_partition(db, broker, topic):
+    create(db, topic, start='{"1": 0}')
+    await_failure(db, "option start names partition 1, which the stream does not have")
+    db.execute("SELECT cq.reset('v')")
+    db.wait("v")
+
+
+# ---- topics that come, go and lose messages ----
+
+def test_topic_comes_later(db, broker, name):
+    db.execute(f"CREATE FOREIGN TABLE s (id int) SERVER kafka OPTIONS (topic '{name}')")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s")
+    missing = f'Kafka topic "{name}" does not exist'
+    wait_until(lambda: db.execute("SELECT state, last_error FROM cq.streams") == [("failed", missing)], lambda: db.execute("TABLE cq.streams"))
+    assert db.execute("SELECT status, status_detail, lag_messages, lag, rows FROM cq.views") == [("running", f"failed: {missing}", None, None, 0)]
+    broker.create_topic(name)
+    try:
+        broker.produce(name, [{"id": 1}])
+        db.wait("v")
+        assert db.execute("TABLE v") == [(1,)]
+        assert db.execute("SELECT state FROM cq.streams") == [("reading",)]
+    finally:
+        broker.delete_topic(name)
+    assert f"stream public.s, will try again: {missing}" in db.server.log()
+
+
+def test_gap(db, broker, topic):
+    """Messages that went before they were read: recorded once, the view stands until somebody has decided."""
+    s = create(db, topic)
+    broker.produce(s, [{"id": i, "v": 10} for i in range(10)])
+    db.wait("v")
+    db.execute("SELECT cq.pause('v')")
+    broker.produce(s, [{"id": i, "v": 10} for i in range(10, 20)])
+    broker.delete_records(s, 0, 15)
+    for _ in range(2):
+        db.execute("SELECT cq.resume('v')")
+        await_failure(db, "offset 10 is no longer there; the oldest is 15; call cq.reset, or set option on_gap of the stream to skip")
+    db.execute("ALTER FOREIGN TABLE s OPTIONS (on_gap 'skip')")
+    db.execute("SELECT cq.resume('v')")
+    db.wait("v")
+    assert db.value("SELECT array_agg(id ORDER BY id) FROM v") == [*range(10), *range(15, 20)]
+    assert db.execute("SELECT topic, partition, from_offset, to_offset FROM cq.gaps") == [(s, 0, 10, 15)]
+    assert db.execute("SELECT gaps, missing_messages FROM cq.streams") == [(1, 5)]
+
+
+def test_topic_is_made_anew(db, broker, topic):
+    """cq.wait does not take the old topic's place for one in the new one."""
+    s = create(db, topic)
+    broker.produce(s, [{"id": i, "v": 10} for i in range(10)])
+    db.wait("v")
+    broker.delete_topic(s)
+    broker.create_topic(s)
+    broker.produce(s, [{"id": i, "v": 10} for i in range(100, 103)])
+    await_failure(db, "offset 10 is past the end, [03]: the topic seems to have been made anew")
+    assert db.execute("SELECT gaps, missing_messages FROM cq.streams") == [(1, 0)]
+    db.execute("ALTER FOREIGN TABLE s OPTIONS (on_gap 'skip')")
+    db.execute("SELECT cq.resume('v')")
+    db.wait("v")
+    assert db.value("SELECT array_agg(id ORDER BY id) FROM v") == [*range(10), *range(100, 103)]

@@ -108,7 +108,7 @@ find_rule(const DefElem *option)
 			return &rules[i];
 	}
 	initStringInfo(&names);
-	for (int i = 0; i < (int) lengthof(rules); i++)
+	for (int i = 0; i < (int) lengthof(rules) && rules[i].set != set_later; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", rules[i].name);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

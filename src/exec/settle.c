@@ -15,6 +15,8 @@
 #include "common/wake.h"
 #include "exec/exec.h"
 #include "exec/start.h"
+#include "stats/stats.h"
+#include "catalog/view.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -59,6 +61,7 @@ typedef struct Beginning
 {
 	Oid			view;
 	CqPosition *positions;		/* one for each extent */
+	char	   *fault;			/* why it cannot begin, or NULL */
 } Beginning;
 
 /* Asks the broker for the partitions, and where each view that has not started begins. */
@@ -84,6 +87,7 @@ find_beginnings(Oid stream, List **extents)
 		Beginning  *beginning = palloc(sizeof(Beginning));
 
 		beginning->view = DatumGetObjectId(cq_query_column(i, 1, &isnull));
+		beginning->fault = cq_start_fault(start, *extents);
 		beginning->positions = cq_start_positions(start, created_at, stream, *extents);
 		beginnings = lappend(beginnings, beginning);
 		MemoryContextSwitchTo(spi);
@@ -92,8 +96,8 @@ find_beginnings(Oid stream, List **extents)
 	return beginnings;
 }
 
-static const CqPosition *
-positions_of(Oid view, const List *beginnings)
+static const Beginning *
+beginning_of(Oid view, const List *beginnings)
 {
 	ListCell   *cell;
 
@@ -102,7 +106,7 @@ positions_of(Oid view, const List *beginnings)
 		const Beginning *beginning = lfirst(cell);
 
 		if (beginning->view == view)
-			return beginning->positions;
+			return beginning;
 	}
 	return NULL;
 }
@@ -158,6 +162,18 @@ mark_started(Oid view)
 	cq_query_execute("UPDATE _cq.view SET is_started = true WHERE view = $1", SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 }
 
+static void
+refuse_to_begin(Oid view, const char *fault)
+{
+	cq_view_set_status(view, "failed", fault);
+	cq_stats_view_error(view, fault);
+	ereport(WARNING,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("continuous view \"%s\" cannot begin", get_rel_name(view)),
+			 errdetail_internal("%s", fault),
+			 errhint("Call cq.reset with another start, or cq.resume once the stream reaches that far.")));
+}
+
 /* Writes what was found, with the rows of the stream's views locked. */
 static bool
 write_beginnings(Oid stream, const List *extents, const List *beginnings)
@@ -179,11 +195,16 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings)
 		bool		isnull;
 		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
 		bool		is_started = DatumGetBool(SPI_getbinval(views->vals[i], views->tupdesc, 2, &isnull));
-		const CqPosition *positions = is_started ? NULL : positions_of(view, beginnings);
+		const Beginning *beginning = is_started ? NULL : beginning_of(view, beginnings);
 
-		if (!is_started && positions == NULL)
+		if (!is_started && beginning == NULL)
 			continue;			/* made since */
-		if (follow(stream, view, extents, positions))
+		if (beginning != NULL && beginning->fault != NULL)
+		{
+			refuse_to_begin(view, beginning->fault);
+			continue;
+		}
+		if (follow(stream, view, extents, beginning ? beginning->positions : NULL))
 			added = true;
 		if (!is_started)
 		{

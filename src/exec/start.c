@@ -31,36 +31,101 @@ member(JsonbContainer *object, const char *key)
 	return findJsonbValueFromContainer(object, JB_FOBJECT, &wanted);
 }
 
-/* Sets the offset where the object names the partition. */
-static void
-apply_offset(JsonbContainer *object, CqPosition *position)
+static Jsonb *
+offsets_of(const char *start)
 {
-	JsonbValue *value = member(object, psprintf("%d", position->partition));
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(start)));
+}
 
-	if (value == NULL)
-		return;
-	if (value->type != jbvNumeric)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("offset of partition %d is not a number", position->partition)));
-	position->offset = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
+/* The offset that is named for a partition; false where none is. What it looks like was checked when it was given. */
+static bool
+find_offset(Jsonb *offsets, const char *topic, int32 partition, int64 *offset)
+{
+	JsonbContainer *object = &offsets->root;
+	JsonbValue *value = member(object, topic);
+
+	if (value != NULL && value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data))
+		object = value->val.binary.data;
+	value = member(object, psprintf("%d", partition));
+	if (value == NULL || value->type != jbvNumeric)
+		return false;
+	*offset = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
+	return true;
 }
 
 /* Partitions that are not named begin at their beginning. */
 static void
 apply_offsets(const char *start, CqPosition *positions, int npositions)
 {
-	Jsonb	   *offsets = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(start)));
+	Jsonb	   *offsets = offsets_of(start);
 
 	for (int i = 0; i < npositions; i++)
-	{
-		JsonbValue *topic = member(&offsets->root, positions[i].topic);
+		(void) find_offset(offsets, positions[i].topic, positions[i].partition, &positions[i].offset);
+}
 
-		if (topic != NULL && topic->type == jbvBinary && JsonContainerIsObject(topic->val.binary.data))
-			apply_offset(topic->val.binary.data, &positions[i]);
-		else
-			apply_offset(&offsets->root, &positions[i]);
+/* A name of a partition, or of a topic, that no extent has; NULL: there is none. */
+static char *
+find_stranger(JsonbContainer *object, const char *topic, const List *extents)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbValue	key;
+	JsonbValue	value;
+
+	(void) JsonbIteratorNext(&iterator, &key, true);	/* the object begins */
+	while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
+	{
+		char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
+		bool		is_topic;
+		bool		is_known = false;
+		ListCell   *cell;
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		is_topic = value.type == jbvBinary;
+		foreach(cell, extents)
+		{
+			const CqExtent *extent = lfirst(cell);
+
+			if (is_topic ? strcmp(extent->topic, name) == 0 :
+				atoi(name) == extent->partition && (topic == NULL || strcmp(extent->topic, topic) == 0))
+				is_known = true;
+		}
+		if (!is_known)
+			return is_topic ? psprintf("topic \"%s\"", name) :
+				topic != NULL ? psprintf("partition %s of topic \"%s\"", name, topic) : psprintf("partition %s", name);
+		if (is_topic)
+		{
+			char	   *stranger = find_stranger(value.val.binary.data, name, extents);
+
+			if (stranger != NULL)
+				return stranger;
+		}
 	}
+	return NULL;
+}
+
+char *
+cq_start_fault(const char *start, const List *extents)
+{
+	Jsonb	   *offsets;
+	char	   *stranger;
+	ListCell   *cell;
+
+	if (start[0] != '{')
+		return NULL;
+	offsets = offsets_of(start);
+	stranger = find_stranger(&offsets->root, NULL, extents);
+	if (stranger != NULL)
+		return psprintf("option start names %s, which the stream does not have", stranger);
+	foreach(cell, extents)
+	{
+		const CqExtent *extent = lfirst(cell);
+		int64		offset;
+
+		if (find_offset(offsets, extent->topic, extent->partition, &offset) && offset > extent->end)
+			return psprintf("option start names offset " INT64_FORMAT " of topic \"%s\" partition %d, which ends at " INT64_FORMAT,
+							offset, extent->topic, extent->partition, extent->end);
+	}
+	return NULL;
 }
 
 CqPosition *

@@ -191,7 +191,7 @@ settle_gap(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 		snprintf(text, sizeof(text), "offset %lld is no longer there; the oldest is %lld",
 				 (long long) partition->next, (long long) begin);
 	else
-		snprintf(text, sizeof(text), "offset %lld is past the end, %lld; was the topic made anew?",
+		snprintf(text, sizeof(text), "offset %lld is past the end, %lld: the topic seems to have been made anew",
 				 (long long) partition->next, (long long) end);
 	event = add_event(consumer, CQ_SOURCE_GAP, partition, text);
 	event->from = partition->next;

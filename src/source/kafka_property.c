@@ -331,7 +331,7 @@ suggest_names(Suggestions *nearest, const char *name)
 static CqReject *
 unknown_property(const char *name)
 {
-	CqReject   *reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "unknown Kafka property \"%s\"", name);
+	CqReject   *reject = cq_reject(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "unknown Kafka property \"%s\"", name);
 	Suggestions nearest = {0};
 	StringInfoData names;
 

@@ -185,7 +185,8 @@ log_poll_event(CqSource *base, CqSourceEvent *event)
 	event->partition = 0;
 	event->from = source->position;
 	event->to = source->gap_end;
-	event->text = pstrdup("rows were removed before they were read");
+	event->text = psprintf("offset " INT64_FORMAT " is no longer there; the oldest is " INT64_FORMAT,
+						   source->position, source->gap_end);
 	return true;
 }
 

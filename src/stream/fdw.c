@@ -75,9 +75,9 @@ check_property(Oid place, const char *name, const char *value)
 		reject = cq_kafka_property_check(name, value, CQ_PROPERTY_TABLE);
 	else
 		return reject_unknown(CQ_STREAM_KAFKA, place, name);
-	if (reject != NULL && reject->hint == NULL && place == ForeignTableRelationId)
-		return cq_reject_hint(reject, "Valid options are librdkafka's properties, and: %s.",
-							  cq_stream_option_names(CQ_STREAM_KAFKA, place));
+	if (reject != NULL && reject->sqlerrcode == ERRCODE_FDW_OPTION_NAME_NOT_FOUND && place == ForeignTableRelationId)
+		return cq_reject_hint(reject, "Options of a stream are %s; besides these there are librdkafka's properties. %s",
+							  cq_stream_option_names(CQ_STREAM_KAFKA, place), reject->hint);
 	return reject;
 }
 
@@ -127,6 +127,11 @@ cq_kafka_validator(PG_FUNCTION_ARGS)
 	Oid			place = PG_GETARG_OID(1);
 
 	validate(CQ_STREAM_KAFKA, options, place);
+	if (place == AttributeRelationId && has_option(options, "path") && has_option(options, "metadata"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("options \"path\" and \"metadata\" exclude each other"),
+				 errdetail("A column is a field of the message or something that Kafka knows of it.")));
 	if (place == ForeignTableRelationId && !has_option(options, "topic"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),

@@ -84,8 +84,7 @@ take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 	const CqStream *stream = cq_reader_stream(lane->lane->reader);
 	const CqCursor *cursor = cursor_of(lane->lane, event);
 	bool		skips = stream->on_gap == CQ_ON_GAP_SKIP;
-	char	   *gap = psprintf("messages from offset " INT64_FORMAT " to " INT64_FORMAT " of topic \"%s\" partition %d are not there",
-							   event->from, event->to, event->topic, event->partition);
+	char	   *gap = psprintf("topic \"%s\" partition %d: %s", event->topic, event->partition, event->text);
 
 	if (cursor == NULL)
 		return;

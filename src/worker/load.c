@@ -13,6 +13,7 @@
 #include "catalog/identity.h"
 #include "catalog/namespace.h"
 #include "stats/stats.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -76,12 +77,12 @@ cq_load_watch(CqIngest *ingest)
 
 /* ---- attempts ---- */
 
-/* Runs something that may fail by itself; the message of its error, in caller's context, or NULL. No transaction is open afterwards. */
-static char *
+/* Runs something that may fail by itself; its error, in caller's context, or NULL. No transaction is open afterwards. */
+static ErrorData *
 attempt(void (*run) (CqIngest *ingest, void *arg), CqIngest *ingest, void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	char	   *volatile message = NULL;
+	ErrorData  *volatile error = NULL;
 
 	PG_TRY();
 	{
@@ -89,19 +90,30 @@ attempt(void (*run) (CqIngest *ingest, void *arg), CqIngest *ingest, void *arg)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
 		AbortCurrentTransaction();
-		MemoryContextSwitchTo(caller);
-		message = pstrdup(error->message);
-		FreeErrorData(error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
-	return message;
+	return error;
+}
+
+/* For messages; in the caller's context. */
+static char *
+name_of(Oid stream)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *name;
+
+	StartTransactionCommand();
+	name = get_rel_name(stream);
+	name = name ? MemoryContextStrdup(caller, quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream)), name))
+		: MemoryContextStrdup(caller, psprintf("%u", stream));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return name;
 }
 
 /* ---- tasks ---- */
@@ -169,7 +181,7 @@ cq_load_put_off(CqIngest *ingest, Oid stream, const char *message)
 	if (note_failure(ingest, want_task(&ingest->troubles, stream), message))
 		ereport(WARNING,
 				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("stream %u cannot be read, will try again: %s", stream, message)));
+				 errmsg("stream %s cannot be read, will try again: %s", name_of(stream), message)));
 }
 
 void
@@ -285,13 +297,16 @@ open_readers(CqIngest *ingest)
 	{
 		CqLane	   *lane = ((CqIngestLane *) lfirst(cell))->lane;
 		const CqTask *trouble = find_task(ingest->troubles, lane->stream);
-		char	   *message;
+		ErrorData  *error;
 
 		if (lane->reader != NULL || (trouble != NULL && trouble->due > GetCurrentTimestamp()))
 			continue;
-		message = attempt(open_reader, ingest, lane);
-		if (message != NULL)
-			cq_load_put_off(ingest, lane->stream, message);
+		error = attempt(open_reader, ingest, lane);
+		if (error != NULL)
+		{
+			cq_load_put_off(ingest, lane->stream, error->message);
+			FreeErrorData(error);
+		}
 		else if (trouble == NULL)
 			cq_stats_stream_state(lane->stream, CQ_STREAM_READING, NULL);
 	}
@@ -305,9 +320,15 @@ want_unsettled(CqIngest *ingest)
 	List	   *streams = cq_lane_unsettled(ingest->worker, ingest->nworkers, ingest->settles_all);
 	ListCell   *cell;
 
-	ingest->settles_all = false;
 	foreach(cell, streams)
-		cq_load_want_settled(ingest, lfirst_oid(cell));
+	{
+		CqTask	   *task = want_task(&ingest->settlings, lfirst_oid(cell));
+
+		/* Somebody waits for it. */
+		if (ingest->settles_all)
+			task->due = GetCurrentTimestamp();
+	}
+	ingest->settles_all = false;
 }
 
 /* Reads the catalog, into a context of its own. */
@@ -427,14 +448,16 @@ settle(CqIngest *ingest, void *arg)
 		ingest->lanes_are_stale = true;
 }
 
-/* A broker that cannot be asked is most likely down. */
 static void
-put_off_settling(CqIngest *ingest, CqTask *task, const char *message)
+put_off_settling(CqIngest *ingest, CqTask *task, const ErrorData *error)
 {
-	cq_stats_stream_state(task->stream, CQ_STREAM_DOWN, message);
-	if (note_failure(ingest, task, message))
+	bool		is_down = error->sqlerrcode == ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION;
+
+	cq_stats_stream_state(task->stream, is_down ? CQ_STREAM_DOWN : CQ_STREAM_FAILED, error->message);
+	if (note_failure(ingest, task, error->message))
 		ereport(LOG,
-				(errmsg("could not look up the partitions of stream %u, will try again: %s", task->stream, message)));
+				(errmsg("could not look up the partitions of stream %s, will try again: %s",
+						name_of(task->stream), error->message)));
 }
 
 void
@@ -445,15 +468,15 @@ cq_load_settle(CqIngest *ingest)
 	foreach(cell, ingest->settlings)
 	{
 		CqTask	   *task = lfirst(cell);
-		char	   *message;
+		ErrorData  *error;
 
 		if (task->due > GetCurrentTimestamp())
 			continue;
-		message = attempt(settle, ingest, &task->stream);
-		if (message != NULL)
+		error = attempt(settle, ingest, &task->stream);
+		if (error != NULL)
 		{
-			put_off_settling(ingest, task, message);
-			pfree(message);
+			put_off_settling(ingest, task, error);
+			FreeErrorData(error);
 			continue;
 		}
 		if (task->failures > 0)

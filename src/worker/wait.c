@@ -33,11 +33,11 @@
 
 PG_FUNCTION_INFO_V1(cq_wait);
 
-/* How far each partition reached. Partitions where there is nothing are left out. */
+/* How far each partition reached, and where the view stood before that was asked. */
 typedef struct Goal
 {
 	Oid			view;
-	Datum		args[4];		/* view, topics, partitions, ends */
+	Datum		args[8];		/* view; topics, partitions, begins, ends; topics, partitions, places */
 } Goal;
 
 static CqView *
@@ -56,48 +56,87 @@ readable_view(Oid relid)
 	return view;
 }
 
+/* Sets three arrays: the view's place in each partition that it follows, as of now. */
+static void
+find_places(const CqView *view, Datum *places)
+{
+	static const char read[] =
+		"SELECT coalesce(array_agg(f.topic::text), '{}'), coalesce(array_agg(f.partition), '{}'), coalesce(array_agg(c.next_offset), '{}') "
+		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1";
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view->view)};
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	if (SPI_execute_with_args(read, lengthof(types), types, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\"", read);
+	MemoryContextSwitchTo(caller);
+	for (int i = 0; i < 3; i++)
+	{
+		bool		isnull;
+
+		places[i] = PointerGetDatum(DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull)));
+	}
+	SPI_finish();
+	cq_owner_end(&actor);
+}
+
 static Goal
 find_goal(const CqView *view, int timeout_ms)
 {
-	List	   *extents = cq_stream_extents(view->stream, cq_owner_of_relation(view->stream), timeout_ms);
-	Datum	   *topics = palloc(sizeof(Datum) * Max(list_length(extents), 1));
-	Datum	   *partitions = palloc(sizeof(Datum) * Max(list_length(extents), 1));
-	Datum	   *ends = palloc(sizeof(Datum) * Max(list_length(extents), 1));
-	int			n = 0;
+	Goal		goal = {view->view, {ObjectIdGetDatum(view->view)}};
+	List	   *extents;
+	Datum	   *topics;
+	Datum	   *partitions;
+	Datum	   *begins;
+	Datum	   *ends;
+	int			n;
 	ListCell   *cell;
 
+	find_places(view, &goal.args[5]);
+	extents = cq_stream_extents(view->stream, cq_owner_of_relation(view->stream), timeout_ms);
+	n = list_length(extents);
+	topics = palloc(sizeof(Datum) * Max(n, 1));
+	partitions = palloc(sizeof(Datum) * Max(n, 1));
+	begins = palloc(sizeof(Datum) * Max(n, 1));
+	ends = palloc(sizeof(Datum) * Max(n, 1));
 	foreach(cell, extents)
 	{
 		const CqExtent *extent = lfirst(cell);
+		int			i = foreach_current_index(cell);
 
-		if (extent->begin >= extent->end)
-			continue;
-		topics[n] = CStringGetTextDatum(extent->topic);
-		partitions[n] = Int32GetDatum(extent->partition);
-		ends[n] = Int64GetDatum(extent->end);
-		n++;
+		topics[i] = CStringGetTextDatum(extent->topic);
+		partitions[i] = Int32GetDatum(extent->partition);
+		begins[i] = Int64GetDatum(extent->begin);
+		ends[i] = Int64GetDatum(extent->end);
 	}
-	return (Goal) {
-		view->view, {
-			ObjectIdGetDatum(view->view),
-			PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT)),
-			PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true, TYPALIGN_INT)),
-			PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE))
-		}
-	};
+	goal.args[1] = PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT));
+	goal.args[2] = PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	goal.args[3] = PointerGetDatum(construct_array(begins, n, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+	goal.args[4] = PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+	return goal;
 }
 
-/* Partitions in which the view is not there yet, and of those, the ones it does not follow. As of now, whatever the caller's snapshot. */
+/*
+ * Partitions in which the view is not there yet, and of those, the ones it does not follow. As of now, whatever the caller's snapshot.
+ *
+ * Where the view stood past an end that was asked for later, the topic was made anew: what it has seen is not what is there now, until a
+ * worker has found out.
+ */
 static int64
 count_missing(const Goal *goal, int64 *not_followed)
 {
 	static const char compare[] =
-		"SELECT count(*), count(*) FILTER (WHERE c.cursor_id IS NULL) FROM unnest($2, $3, $4) AS g (topic, partition, stop) "
+		"SELECT count(*), count(*) FILTER (WHERE c.cursor_id IS NULL) FROM unnest($2, $3, $4, $5) AS g (topic, partition, start, stop) "
 		"LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id)) "
 		"ON f.view = $1 AND f.topic = g.topic AND f.partition = g.partition "
-		"WHERE c.next_offset IS NULL OR c.next_offset < g.stop";
+		"LEFT JOIN unnest($6, $7, $8) AS b (topic, partition, place) ON b.topic = g.topic AND b.partition = g.partition "
+		"WHERE (g.start < g.stop AND (c.next_offset IS NULL OR c.next_offset < g.stop)) "
+		"OR (b.place > g.stop AND c.next_offset >= b.place)";
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {OIDOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID};
+	Oid			types[] = {OIDOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID};
 	CqActor		actor;
 	int64		missing;
 	bool		isnull;
@@ -131,7 +170,16 @@ require_not_failed(const CqView *view)
 				 /* It may quote what the view does not show. */
 				 view->status_detail && has_privs_of_role(GetUserId(), cq_owner_of_relation(view->view)) ?
 				 errdetail_internal("%s", view->status_detail) : 0,
-				 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
+				 errhint("Call cq.resume once the cause is mended, or cq.reset to begin again.")));
+}
+
+/* Else it is not yet settled where the view begins, and whether it can, though there may be nothing to be seen. */
+static bool
+has_begun(Oid relid)
+{
+	const CqView *view = cq_view_get(relid);
+
+	return view != NULL && view->is_started;
 }
 
 /* Raises ERROR where nobody will bring the view further. */
@@ -236,12 +284,15 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 	TimestampTz began = GetCurrentTimestamp();
 	int64		not_followed_before = 0;
 
+	if (!has_begun(goal->view))
+		ask_to_settle();
+
 	for (;;)
 	{
 		int64		not_followed;
 		long		delay = LOOK_MS;
 
-		if (count_missing(goal, &not_followed) == 0)
+		if (count_missing(goal, &not_followed) == 0 && has_begun(goal->view))
 			return true;
 		require_progress(goal->view);
 		/* They may just be told to start. */
