@@ -86,7 +86,7 @@ SELECT v.view,
        p.lag_messages::bigint AS lag_messages,
        p.lag,
        coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows,
-       coalesce(n.rows_per_second, 0) AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
+       coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
 LEFT JOIN _cq.stat_relations() n ON n.relation = v.view
@@ -173,7 +173,7 @@ COMMENT ON VIEW cq.stat_workers IS 'what the ingest workers of this database hav
 
 CREATE VIEW cq.stat_views WITH (security_barrier) AS
 SELECT v.view, n.rows, n.bytes, n.bad_rows, n.groups_inserted, n.groups_updated, n.batches, n.total_batch_time, n.mean_batch_time,
-       n.max_batch_time, n.rows_per_second, n.last_batch_time, n.last_error, n.last_error_time, n.stats_reset
+       n.max_batch_time, round(n.rows_per_second::numeric, 2)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time, n.stats_reset
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
 JOIN _cq.stat_relations() n ON n.relation = v.view

@@ -1,4 +1,7 @@
 """What whoever runs continuous views meets: bad rows and how to get past them, and what the views in cq say of it."""
+import socket
+import time
+
 import pytest
 
 from conftest import wait_until
@@ -159,3 +162,37 @@ def test_topic_is_made_anew(db, broker, topic):
     db.execute("SELECT cq.resume('v')")
     db.wait("v")
     assert db.value("SELECT array_agg(id ORDER BY id) FROM v") == [*range(10), *range(100, 103)]
+
+
+# ---- cq.wait ----
+
+def test_wait_for_what_cannot_come(db, broker, topic):
+    """What workers do not see before COMMIT is not waited for."""
+    s = create(db, topic)
+    broker.produce(s, [{"id": 1, "v": 10}])
+    db.wait("v")
+    for change in ("SELECT cq.reset('v')", "CREATE OR REPLACE CONTINUOUS VIEW v AS SELECT id, v AS q FROM s",
+                   "DROP VIEW v; CREATE CONTINUOUS VIEW v AS SELECT id FROM s"):
+        db.execute("BEGIN")
+        db.execute(change)
+        with pytest.raises(Exception, match='continuous view "v" was created or changed by this transaction'):
+            db.execute("SELECT cq.wait('v')")
+        db.execute("ROLLBACK")
+    db.execute("BEGIN")
+    db.execute("SELECT cq.pause('v')")
+    assert db.value("SELECT cq.wait('v')")
+    db.execute("ROLLBACK")
+    with pytest.raises(Exception, match="relation with OID 12 does not exist"):
+        db.execute("SELECT cq.wait(12)")
+
+
+def test_wait_has_a_deadline_without_broker(db, name):
+    """A broker that neither answers nor refuses."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        db.execute(f"CREATE SERVER mute FOREIGN DATA WRAPPER cq_kafka OPTIONS (bootstrap_servers '127.0.0.1:{mute.getsockname()[1]}')")
+        db.execute("CREATE FOREIGN TABLE s (id int) SERVER mute OPTIONS (topic 'x')")
+        db.execute("CREATE CONTINUOUS VIEW v AS SELECT id FROM s")
+        began = time.monotonic()
+        with pytest.raises(Exception, match="could not|can be reached"):
+            db.execute("SELECT cq.wait('v', '300 ms')")
+        assert time.monotonic() - began < 10

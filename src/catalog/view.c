@@ -7,6 +7,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "common/owner.h"
@@ -145,6 +146,7 @@ cq_view_get(Oid relid)
 		}
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
 		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
+		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
 	end_row(&row);
 	return view;

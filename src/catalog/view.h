@@ -23,6 +23,7 @@ typedef struct CqView
 	Interval   *retention;		/* or NULL */
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */
 	bool		is_started;
+	bool		is_changed_here;	/* by the current transaction: only read */
 } CqView;
 
 /* Is relid a continuous view? False where the extension is not there. */

@@ -100,7 +100,7 @@ attempt(void (*run) (CqIngest *ingest, void *arg), CqIngest *ingest, void *arg)
 	return error;
 }
 
-/* For messages; in the caller's context. */
+/* For messages; in the caller's context. NULL where there is no such stream any more. */
 static char *
 name_of(Oid stream)
 {
@@ -109,8 +109,8 @@ name_of(Oid stream)
 
 	StartTransactionCommand();
 	name = get_rel_name(stream);
-	name = name ? MemoryContextStrdup(caller, quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream)), name))
-		: MemoryContextStrdup(caller, psprintf("%u", stream));
+	if (name != NULL)
+		name = MemoryContextStrdup(caller, quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream)), name));
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	return name;
@@ -177,11 +177,19 @@ free_task(CqTask *task)
 void
 cq_load_put_off(CqIngest *ingest, Oid stream, const char *message)
 {
+	char	   *name = name_of(stream);
+
+	if (name == NULL)
+	{
+		ingest->lanes_are_stale = true; /* dropped meanwhile */
+		return;
+	}
 	cq_stats_stream_state(stream, CQ_STREAM_FAILED, message);
 	if (note_failure(ingest, want_task(&ingest->troubles, stream), message))
 		ereport(WARNING,
 				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("stream %s cannot be read, will try again: %s", name_of(stream), message)));
+				 errmsg("stream %s cannot be read, will try again: %s", name, message)));
+	pfree(name);
 }
 
 void
@@ -448,16 +456,21 @@ settle(CqIngest *ingest, void *arg)
 		ingest->lanes_are_stale = true;
 }
 
-static void
+/* False where the stream was dropped meanwhile. */
+static bool
 put_off_settling(CqIngest *ingest, CqTask *task, const ErrorData *error)
 {
 	bool		is_down = error->sqlerrcode == ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION;
+	char	   *name = name_of(task->stream);
 
+	if (name == NULL)
+		return false;
 	cq_stats_stream_state(task->stream, is_down ? CQ_STREAM_DOWN : CQ_STREAM_FAILED, error->message);
 	if (note_failure(ingest, task, error->message))
 		ereport(LOG,
-				(errmsg("could not look up the partitions of stream %s, will try again: %s",
-						name_of(task->stream), error->message)));
+				(errmsg("could not look up the partitions of stream %s, will try again: %s", name, error->message)));
+	pfree(name);
+	return true;
 }
 
 void
@@ -475,11 +488,13 @@ cq_load_settle(CqIngest *ingest)
 		error = attempt(settle, ingest, &task->stream);
 		if (error != NULL)
 		{
-			put_off_settling(ingest, task, error);
+			bool		is_there = put_off_settling(ingest, task, error);
+
 			FreeErrorData(error);
-			continue;
+			if (is_there)
+				continue;
 		}
-		if (task->failures > 0)
+		else if (task->failures > 0)
 			cq_stats_stream_state(task->stream, CQ_STREAM_READING, NULL);
 		ingest->settlings = foreach_delete_current(ingest->settlings, cell);
 		free_task(task);

@@ -46,6 +46,10 @@ readable_view(Oid relid)
 	CqView	   *view = cq_view_get(relid);
 	AclResult	result;
 
+	if (view == NULL && get_rel_name(relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
 	if (view == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -198,6 +202,12 @@ require_progress(Oid relid)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" is %s", get_rel_name(relid), view->status),
 				 errhint("Call cq.resume to let it go on.")));
+	if (view->is_changed_here)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("continuous view \"%s\" was created or changed by this transaction", get_rel_name(relid)),
+				 errdetail("Workers go on with it after COMMIT."),
+				 errhint("Call cq.wait in a transaction that begins later.")));
 	if (!cq_identity_matches())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -286,7 +296,6 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 
 	if (!has_begun(goal->view))
 		ask_to_settle();
-
 	for (;;)
 	{
 		int64		not_followed;
@@ -312,6 +321,15 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 	}
 }
 
+/* How long the broker may take to say how far the stream reaches, in ms. */
+static int
+patience(TimestampTz deadline)
+{
+	if (deadline == DT_NOEND)
+		return EXTENTS_TIMEOUT_MS;
+	return Min(EXTENTS_TIMEOUT_MS, Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline)));
+}
+
 /* cq.wait(view regclass, timeout interval): false where the time was over first. */
 Datum
 cq_wait(PG_FUNCTION_ARGS)
@@ -330,7 +348,7 @@ cq_wait(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
-	goal = find_goal(view, EXTENTS_TIMEOUT_MS);
+	goal = find_goal(view, patience(deadline));
 	ConditionVariablePrepareToSleep(&cq_shared->changed);
 	is_reached = wait_for_goal(&goal, deadline);
 	ConditionVariableCancelSleep();
