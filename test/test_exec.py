@@ -198,3 +198,34 @@ def test_many_bad_rows_in_bounded_memory(log_db, paused):
     assert_up_to_date(db, "v", where="k <> 3")
     assert db.worker_pids() == [pid]
     assert memory_peak(pid) < 100
+
+
+@pytest.mark.parametrize("again", ["SELECT cq.reset('v')", "CREATE OR REPLACE VIEW v WITH (continuous) AS SELECT k, sum(i / k) AS n FROM s GROUP BY k"])
+def test_errors_go_when_the_view_begins_again(log_db, again):
+    db = log_db
+    create(db, ("", "v", "SELECT k, sum(i / k) AS n FROM s GROUP BY k"))
+    append(db, 0, 100)
+    for _ in range(2):
+        db.wait("v")
+        assert db.value("SELECT count(*) FROM cq.errors") == 10
+        db.execute(again)
+
+
+@pytest.mark.parametrize("command", ["pause", "reset"])
+def test_command_while_a_batch_stops_the_view(server, log_db, command):
+    """The command waits for the batch, and the batch not for the command."""
+    db = log_db
+    db.execute("""CREATE FUNCTION fail_late(i int) RETURNS int STABLE LANGUAGE plpgsql AS $$
+        BEGIN
+            IF i = 50 THEN PERFORM pg_sleep(0.5); RAISE 'late'; END IF;
+            RETURN i;
+        END $$""")
+    create(db, (", on_error = 'pause'", "v", "SELECT k, sum(fail_late(i)) AS n FROM s GROUP BY k"))
+    db.wait("v")
+    with server.connect(db.name) as other:
+        append(db, 50, 51)
+        wait_until(lambda: db.execute("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"),
+                   "nothing is done")
+        other.execute(f"SELECT cq.{command}('v')")
+    await_status(db, "v", "failed")
+    assert status(db, "v")[1].endswith("late")

@@ -16,12 +16,13 @@
 	"(SELECT FROM _cq.follow f WHERE f.cursor_id OPERATOR(pg_catalog.=) c.cursor_id)"
 
 static void
-forget_follows(Oid view)
+forget_view(Oid view)
 {
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
 	cq_query_execute("DELETE FROM _cq.follow WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
+	cq_query_execute("DELETE FROM _cq.error WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
 }
 
 /*
@@ -50,7 +51,7 @@ cq_follow_forget(Oid view, Oid stream)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	forget_follows(view);
+	forget_view(view);
 	forget_orphans(stream);
 	SPI_finish();
 	cq_owner_end(&actor);

@@ -7,7 +7,10 @@
 
 #include "postgres.h"
 
-/* Forgets where the view stands in its stream; cursors that nobody follows any more go as well. */
+/*
+ * Forgets where the view stands in its stream, and its errors, which it would meet again; cursors that nobody follows any more go as
+ * well.
+ */
 extern void cq_follow_forget(Oid view, Oid stream);
 
 #endif							/* CQ_FOLLOW_H */

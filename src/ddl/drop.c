@@ -88,7 +88,6 @@ forget_views(Datum dropped)
 		cq_follow_forget(DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1, &is_null)),
 						 DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 2, &is_null)));
 	}
-	run_over("DELETE FROM _cq.error WHERE view = ANY ($1)", dropped);
 	drop_remaining(definitions);
 	drop_remaining(states);
 	cq_catalog_changed();

@@ -75,8 +75,8 @@ followed_cursors(Oid view)
 }
 
 /*
- * Locks the view's row and its cursors. While this waits for a batch, a worker may give the view other cursors; so it is done again until
- * they are the same.
+ * Locks the view's cursors and then its row, in the order of a batch that stops the view. While this waits for a batch, a worker may give
+ * the view other cursors; so it is done again until they are the same.
  */
 static void
 lock_view(Oid view)
@@ -85,12 +85,12 @@ lock_view(Oid view)
 	Datum		args[] = {ObjectIdGetDatum(view)};
 	char	   *before;
 
-	execute("SELECT FROM _cq.view WHERE view = $1 FOR UPDATE", SPI_OK_SELECT, 1, types, args);
 	do
 	{
 		before = followed_cursors(view);
 		execute("SELECT FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) WHERE f.view = $1 ORDER BY c.cursor_id FOR UPDATE OF c",
 				SPI_OK_SELECT, 1, types, args);
+		execute("SELECT FROM _cq.view WHERE view = $1 FOR UPDATE", SPI_OK_SELECT, 1, types, args);
 	} while (strcmp(before, followed_cursors(view)) != 0);
 }
 
@@ -149,7 +149,6 @@ start_again(Oid view, const char *start)
 	execute("UPDATE _cq.view SET start = $2, is_started = false, status_detail = NULL, "
 			"status = CASE status WHEN 'failed' THEN 'running' ELSE status END WHERE view = $1",
 			SPI_OK_UPDATE, lengthof(types), types, args);
-	execute("DELETE FROM _cq.error WHERE view = $1", SPI_OK_DELETE, 1, types, args);
 }
 
 /* The table is its owner's, and so may be triggers on it. */
