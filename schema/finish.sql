@@ -1,3 +1,23 @@
+-- Stored states of aggregates that keep them as pointers. Only who restores a dump may make one of text or bytes.
+CREATE TYPE _cq.state;
+CREATE FUNCTION _cq.state_in(cstring) RETURNS _cq.state
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_state_in';
+COMMENT ON FUNCTION _cq.state_in(cstring) IS 'input of a stored state, for superusers';
+CREATE FUNCTION _cq.state_out(_cq.state) RETURNS cstring
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_state_out';
+COMMENT ON FUNCTION _cq.state_out(_cq.state) IS 'output of a stored state';
+CREATE FUNCTION _cq.state_recv(internal) RETURNS _cq.state
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_state_recv';
+COMMENT ON FUNCTION _cq.state_recv(internal) IS 'binary input of a stored state, for superusers';
+CREATE FUNCTION _cq.state_send(_cq.state) RETURNS bytea
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_state_send';
+COMMENT ON FUNCTION _cq.state_send(_cq.state) IS 'binary output of a stored state';
+CREATE TYPE _cq.state (
+    input = _cq.state_in, output = _cq.state_out, receive = _cq.state_recv, send = _cq.state_send,
+    internallength = variable, alignment = int4, storage = extended
+);
+COMMENT ON TYPE _cq.state IS 'stored partial state of an aggregate that keeps it as a pointer; only such aggregates make one';
+
 -- Reading: partial states are combined and finished.
 
 CREATE FUNCTION _cq.finish_trans(internal, state "any", aggregate regprocedure, types regtype[], result anyelement)

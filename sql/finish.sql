@@ -35,6 +35,17 @@ SELECT cq.finish(1::int8, 'pg_catalog.count("any")', array_fill('int4'::regtype,
 SELECT cq.finish(1::int8, 'pg_catalog.avg(int8)', '{int8}', NULL::numeric);
 SELECT cq.finish(NULL::int8, 'pg_catalog.avg(int8)', '{int8}', NULL::numeric) WHERE false;
 
+-- states that are pointers are taken from aggregates alone
+SELECT cq.finish('\x00'::bytea, 'pg_catalog.avg(int8)', '{int8}', NULL::numeric);
+SELECT cq.finish('\x00'::_cq.state, 'pg_catalog.avg(int8)', '{int8}', NULL::numeric);
+CREATE FOREIGN TABLE s (k int, i int8, n numeric) SERVER cq_log;
+INSERT INTO s VALUES (1, 2, 3), (1, 3, 4);
+CREATE VIEW v WITH (continuous) AS SELECT k, avg(i) AS i, avg(n) AS n FROM s GROUP BY k;
+SELECT cq.wait('v');
+TABLE v;
+SELECT cq.finish(s1, 'pg_catalog.sum(int8)', '{int8}', NULL::numeric) FROM _cq.v_state;
+SELECT cq.finish(s1, 'pg_catalog.avg(numeric)', '{numeric}', NULL::numeric) FROM _cq.v_state;
+
 -- rights
 CREATE AGGREGATE secret(int8) (sfunc = int8pl, stype = int8, combinefunc = int8pl);
 REVOKE EXECUTE ON FUNCTION secret(int8) FROM PUBLIC;
@@ -42,6 +53,8 @@ CREATE ROLE regress_cq_finish;
 GRANT USAGE ON SCHEMA finish TO regress_cq_finish;
 SET ROLE regress_cq_finish;
 SELECT cq.finish(1::int8, 'secret(int8)', '{int8}', NULL::int8);
+SELECT cq.finish('\x00'::_cq.state, 'pg_catalog.avg(int8)', '{int8}', NULL::numeric);
+SELECT cq.finish(s, 'pg_catalog.avg(int8)', '{int8}', NULL::numeric) FROM json_to_record('{"s": "\\x00"}') AS j (s _cq.state);
 RESET ROLE;
 SELECT cq.finish(1::int8, 'secret(int8)', '{int8}', NULL::int8);
 

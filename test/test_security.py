@@ -304,6 +304,24 @@ def test_settings_of_the_database_are_not_the_workers(owners):
     assert owners("mallory", "TABLE v") == [(1,)]
 
 
+def test_owners_cannot_make_up_states(owners):
+    """Aggregates take back on trust what they have serialized, and the state table is the owner's to write to."""
+    stream(owners)
+    owners("mallory", "CREATE VIEW v WITH (continuous) AS SELECT k, avg(v::int8) AS a, avg(v::numeric) AS b FROM s GROUP BY k")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    owners.db.wait("v")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        owners("mallory", r"UPDATE _cq.v_state SET s1 = '\x00'")
+    with pytest.raises(psycopg.errors.DatatypeMismatch):
+        owners("mallory", r"UPDATE _cq.v_state SET s1 = '\x00'::bytea")
+    # Another's can be put there, but is not taken.
+    owners("mallory", "UPDATE _cq.v_state SET s1 = s2")
+    with pytest.raises(psycopg.errors.DatatypeMismatch):
+        owners("mallory", "TABLE v")
+    owners("mallory", "INSERT INTO s VALUES (1, 1)")
+    assert "another aggregate" in await_status(owners, "v", "failed")
+
+
 # What somebody who may not read it could learn through a view, by way of the worker.
 SECRETS = """
     CREATE TABLE secret (k int, hidden text, shown text, owner name);

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
@@ -28,6 +29,13 @@ unsupported(const Aggref *aggref, const char *problem, const char *hint)
 
 	cq_reject_at(reject, aggref->location);
 	return hint ? cq_reject_hint(reject, "%s", hint) : reject;
+}
+
+Oid
+cq_plan_state_type(void)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("state"),
+						   ObjectIdGetDatum(get_namespace_oid("_cq", false)));
 }
 
 /* Takes over what pg_aggregate says; rejects what cannot be combined. */
@@ -63,7 +71,7 @@ describe_partial(Aggref *aggref, CqPartial *partial)
 	nargs = get_aggregate_argtypes(aggref, argtypes);
 	partial->aggref = aggref;
 	partial->transtype = resolve_aggregate_transtype(aggref->aggfnoid, form.aggtranstype, argtypes, nargs);
-	partial->storedtype = partial->transtype == INTERNALOID ? BYTEAOID : partial->transtype;
+	partial->storedtype = partial->transtype == INTERNALOID ? cq_plan_state_type() : partial->transtype;
 	partial->collation = OidIsValid(aggref->inputcollid) && type_is_collatable(partial->storedtype) ?
 		aggref->inputcollid : get_typcollation(partial->storedtype);
 	return NULL;

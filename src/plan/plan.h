@@ -41,7 +41,7 @@ typedef struct CqPartial
 {
 	Aggref	   *aggref;			/* one of the aggregates that share it */
 	Oid			transtype;		/* resolved, possibly internal */
-	Oid			storedtype;		/* transtype, or bytea where that is internal */
+	Oid			storedtype;		/* transtype, or _cq.state where that is internal */
 	Oid			collation;		/* of the column */
 } CqPartial;
 
@@ -85,6 +85,9 @@ extern CqReject *cq_aggregate_collect(CqViewPlan *plan);
 
 /* The query over the state table that gives the view's rows (read.c). */
 extern CqReject *cq_read_query(const CqViewPlan *plan, Oid state, Query **read);
+
+/* The type _cq.state: see state/state_type.h. */
+extern Oid	cq_plan_state_type(void);
 
 /* Number of columns of the state table that make up the group, grouping id included. */
 extern int	cq_plan_nkeys(const CqViewPlan *plan);

@@ -10,6 +10,7 @@
 #include "nodes/execnodes.h"
 #include "parser/parse_agg.h"
 #include "state/combiner.h"
+#include "state/state_type.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -76,6 +77,7 @@ cq_combiner_init(CqCombiner *combiner, Oid aggregate, Oid *argtypes, int nargs, 
 	fmgr_info_set_expr((Node *) expr, &combiner->combine);
 	if (combiner->is_internal)
 	{
+		combiner->kind = cq_state_kind(form->aggdeserialfn, argtypes, nargs);
 		build_aggregate_serialfn_expr(form->aggserialfn, &expr);
 		fmgr_info(form->aggserialfn, &combiner->serial);
 		fmgr_info_set_expr((Node *) expr, &combiner->serial);
@@ -110,7 +112,10 @@ cq_combiner_load(CqCombiner *combiner, Node *aggcontext, Datum stored, bool *is_
 	if (*is_null)
 		return (Datum) 0;
 	if (combiner->is_internal)
+	{
+		args[0].value = cq_state_unpack(combiner->kind, stored);
 		return call(&combiner->deserial, InvalidOid, aggcontext, lengthof(args), args, is_null);
+	}
 	return datumCopy(stored, combiner->typbyval, combiner->typlen);
 }
 
@@ -132,13 +137,19 @@ cq_combiner_combine(CqCombiner *combiner, Node *aggcontext, Datum state, bool st
 }
 
 Datum
+cq_combiner_pack(const CqCombiner *combiner, Datum partial, bool is_null)
+{
+	return combiner->is_internal && !is_null ? cq_state_pack(combiner->kind, partial) : partial;
+}
+
+Datum
 cq_combiner_store(CqCombiner *combiner, Node *aggcontext, Datum state, bool *is_null)
 {
 	NullableDatum arg = {state, *is_null};
 
-	if (!combiner->is_internal || *is_null)
-		return state;
-	return call(&combiner->serial, InvalidOid, aggcontext, 1, &arg, is_null);
+	if (combiner->is_internal && !*is_null)
+		state = call(&combiner->serial, InvalidOid, aggcontext, 1, &arg, is_null);
+	return cq_combiner_pack(combiner, state, *is_null);
 }
 
 Datum

@@ -14,7 +14,8 @@
 
 typedef struct CqCombiner
 {
-	bool		is_internal;	/* the state is a pointer, stored as bytea */
+	bool		is_internal;	/* the state is a pointer, stored as _cq.state */
+	uint64		kind;			/* of what is stored then */
 	bool		typbyval;		/* of the state */
 	int16		typlen;
 	Oid			collation;
@@ -45,6 +46,9 @@ extern Datum cq_combiner_load(CqCombiner *combiner, Node *aggcontext, Datum stor
 /* Combines two states. The result may be one of them. */
 extern Datum cq_combiner_combine(CqCombiner *combiner, Node *aggcontext, Datum state, bool state_is_null,
 								 Datum other, bool other_is_null, bool *is_null);
+
+/* What the executor gives as a partial state, as it is stored. */
+extern Datum cq_combiner_pack(const CqCombiner *combiner, Datum partial, bool is_null);
 
 /* The state as it is stored. */
 extern Datum cq_combiner_store(CqCombiner *combiner, Node *aggcontext, Datum state, bool *is_null);

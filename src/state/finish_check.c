@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "parser/parse_agg.h"
 #include "parser/parse_coerce.h"
+#include "plan/plan.h"
 #include "state/finish_check.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -104,7 +105,7 @@ cq_finish_check(Oid aggregate, const Oid *argtypes, int nargs, Oid state, Oid re
 	if (check_arguments(proc, aggregate, argtypes, nargs) != result)
 		refuse(aggregate, "a result of", result);
 	transtype = resolve_aggregate_transtype(aggregate, form->aggtranstype, unconstify(Oid *, argtypes), nargs);
-	if (!IsBinaryCoercible(state, transtype == INTERNALOID ? BYTEAOID : transtype))
+	if (!IsBinaryCoercible(state, transtype == INTERNALOID ? cq_plan_state_type() : transtype))
 		refuse(aggregate, "a state of", state);
 	ReleaseSysCache(function_tuple);
 	ReleaseSysCache(aggregate_tuple);

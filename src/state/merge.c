@@ -219,6 +219,18 @@ append_row(CqWriter *writer, TupleTableSlot *slot, int natts, uint32 tag)
 	cq_writer_append(writer, copy, tag);
 }
 
+/* States that are pointers come as the executor has serialized them. */
+static void
+pack_states(const CqGroupLayout *layout, TupleTableSlot *slot)
+{
+	for (int i = 0; i < layout->npartials; i++)
+	{
+		int			column = layout->nkeys + i;
+
+		slot->tts_values[column] = cq_combiner_pack(&layout->combiners[i], slot->tts_values[column], slot->tts_isnull[column]);
+	}
+}
+
 static bool
 receive_group(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -227,6 +239,7 @@ receive_group(TupleTableSlot *slot, DestReceiver *self)
 	uint32		hash;
 
 	slot_getallattrs(slot);
+	pack_states(receiver->layout, slot);
 	hash = hash_keys(receiver->layout, slot->tts_values, slot->tts_isnull);
 	if (merge_in_place(receiver, slot, hash))
 		receiver->counts->updated++;
