@@ -200,6 +200,35 @@ def test_many_bad_rows_in_bounded_memory(log_db, paused):
     assert memory_peak(pid) < 100
 
 
+@pytest.mark.parametrize("sqlstate", ["20000", "21000", "22012", "23514", "2F005", "38000", "54001", "P0001", "XX000", "0A000", "MY001"])
+def test_errors_of_a_row(log_db, sqlstate):
+    db = log_db
+    db.execute(f"""CREATE FUNCTION fail(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        $$ BEGIN IF i = 50 THEN RAISE 'no' USING ERRCODE = '{sqlstate}'; END IF; RETURN i; END $$""")
+    create(db, ("", "v", "SELECT k, sum(fail(i)) AS n FROM s GROUP BY k"))
+    append(db, 0, 100)
+    db.wait("v")
+    assert db.execute("SELECT \"offset\", sqlstate, message FROM cq.errors") == [(50, sqlstate, "no")]
+    db.assert_equal("TABLE v", "SELECT i % 10, sum(i) FROM generate_series(0, 99) AS i WHERE i <> 50 GROUP BY 1")
+
+
+def test_errors_of_the_view(log_db):
+    """It stops, loses nothing, and goes on when told to."""
+    db = log_db
+    db.execute("CREATE TABLE switch AS SELECT true AS fails")
+    db.execute("""CREATE FUNCTION fail(i int) RETURNS int STABLE LANGUAGE plpgsql AS
+        $$ BEGIN IF i = 50 AND (SELECT fails FROM switch) THEN PERFORM no_such_function(); END IF; RETURN i; END $$""")
+    create(db, ("", "v", "SELECT k, sum(fail(i)) AS n FROM s GROUP BY k"), ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    append(db, 0, 100)
+    await_status(db, "v", "failed")
+    assert "no_such_function() does not exist" in status(db, "v")[1]
+    assert_up_to_date(db, "w")
+    db.execute("UPDATE switch SET fails = false")
+    db.execute("SELECT cq.resume('v')")
+    assert_up_to_date(db, "v", "w")
+    assert db.execute("SELECT * FROM cq.errors") == []
+
+
 @pytest.mark.parametrize("again", ["SELECT cq.reset('v')", "CREATE OR REPLACE VIEW v WITH (continuous) AS SELECT k, sum(i / k) AS n FROM s GROUP BY k"])
 def test_errors_go_when_the_view_begins_again(log_db, again):
     db = log_db
