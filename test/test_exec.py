@@ -229,6 +229,40 @@ def test_errors_of_the_view(log_db):
     assert db.execute("SELECT * FROM cq.errors") == []
 
 
+def test_long_payload(log_db):
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (t text) SERVER cq_log; CREATE VIEW v WITH (continuous) AS SELECT t::int AS i FROM s")
+    db.execute("ALTER FOREIGN TABLE s ALTER t SET STORAGE EXTERNAL")
+    db.execute("INSERT INTO s SELECT repeat('x', 10000000) FROM generate_series(1, 3); INSERT INTO s VALUES ('1')")
+    db.wait("v")
+    assert db.execute("TABLE v") == [(1,)]
+    assert db.execute("SELECT length(payload), payload_length > 10000000, length(message) < 20000000 FROM cq.errors") == [(1 << 20, True, True)] * 3
+
+
+def test_stream_and_table_change(log_db):
+    """Names may change, and what a view does not read; what it reads is kept."""
+    db = log_db
+    db.execute("CREATE TABLE dim AS SELECT k, 'n' || k AS name, 1 AS x FROM generate_series(0, 9) AS k")
+    create(db, ("", "v", "SELECT name, sum(i) AS n FROM s JOIN dim USING (k) GROUP BY name"))
+
+    def feed(first, end, stream="s", column="i"):
+        db.execute(f"INSERT INTO {stream} ({column}, k) SELECT i, i % 10 FROM generate_series({first}, {end - 1}) AS i")
+        db.wait("v")
+        db.assert_equal("TABLE v", f"SELECT 'n' || i % 10, sum(i) FROM generate_series(0, {end - 1}) AS i GROUP BY 1")
+    feed(0, 100)
+    db.execute("ALTER FOREIGN TABLE s ADD COLUMN extra text; ALTER TABLE dim ADD y int, DROP x")
+    db.execute("VACUUM FULL dim")
+    feed(100, 200)
+    db.execute("ALTER FOREIGN TABLE s RENAME i TO number; ALTER FOREIGN TABLE s DROP extra")
+    db.execute("ALTER TABLE dim RENAME name TO title; ALTER TABLE dim RENAME TO dimension")
+    feed(200, 300, column="number")
+    for refused in ["DROP TABLE dimension", "ALTER FOREIGN TABLE s DROP number", "ALTER TABLE dimension ALTER title TYPE varchar"]:
+        with pytest.raises(Exception, match="depend|used by a view"):
+            db.execute(refused)
+    db.execute("ALTER FOREIGN TABLE s RENAME TO stream")
+    feed(300, 400, "stream", "number")
+
+
 @pytest.mark.parametrize("again", ["SELECT cq.reset('v')", "CREATE OR REPLACE VIEW v WITH (continuous) AS SELECT k, sum(i / k) AS n FROM s GROUP BY k"])
 def test_errors_go_when_the_view_begins_again(log_db, again):
     db = log_db

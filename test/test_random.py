@@ -180,6 +180,15 @@ class Views:
                 return False
         wait_until(is_there, lambda: (name, self.db.state(name), self.history[-20:]))
 
+    def check_point_reads(self, name):
+        """With the index, where there is one."""
+        if " AS k0" not in self.queries[name]:
+            return
+        self.db.execute("SET enable_seqscan = off")
+        self.db.assert_equal(f"SELECT p.* FROM (SELECT DISTINCT k0 FROM {name}) d, LATERAL (SELECT * FROM {name} v WHERE v.k0 = d.k0 OFFSET 0) p",
+                             f"SELECT * FROM {name} WHERE k0 IS NOT NULL", f"seed {SEED}, {name}: {self.queries[name]}\n{self.history}")
+        self.db.execute("RESET enable_seqscan")
+
     def check(self):
         for name in self.names:
             self.settle(name)
@@ -189,6 +198,7 @@ class Views:
                 CREATE TABLE oracle.s AS SELECT * FROM s WHERE o NOT IN (SELECT "offset" FROM cq.errors WHERE view = '{name}'::regclass);
                 SET search_path = oracle, public""")
             self.db.assert_equal(f"TABLE {name}", self.queries[name], f"seed {SEED}, {name}: {self.queries[name]}\n{self.history}")
+            self.check_point_reads(name)
             self.db.execute("RESET search_path")
             letters = self.db.value("SELECT count(*) - count(DISTINCT \"offset\") FROM cq.errors WHERE view = %s::regclass", name)
             assert letters == 0, f"{name} has {letters} dead letters more than once; {self.history}"
