@@ -76,6 +76,7 @@ SELECT v.view,
        CASE WHEN _cq.is_copy() THEN 'restored' ELSE v.status END AS status,
        coalesce(CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN v.status_detail END,     -- it may quote what was read
                 CASE WHEN v.status <> 'running' THEN NULL
+                     WHEN NOT w.is_there THEN 'no worker runs: see cq.workers'
                      WHEN s.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', s.state, s.last_error)
                      WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
        v.stream,
@@ -90,7 +91,8 @@ SELECT v.view,
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
 LEFT JOIN _cq.stat_relations() n ON n.relation = v.view
-LEFT JOIN _cq.stat_relations() s ON s.relation = v.stream,
+LEFT JOIN _cq.stat_relations() s ON s.relation = v.stream
+CROSS JOIN (SELECT count(pid) > 0 AS is_there FROM _cq.worker_status()) w,
 LATERAL (SELECT sum(o.lag_messages) AS lag_messages,
                 CASE WHEN sum(o.lag_messages) = 0 THEN '0'
                      ELSE max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0) END AS lag

@@ -196,3 +196,32 @@ def test_wait_has_a_deadline_without_broker(db, name):
         with pytest.raises(Exception, match="could not|can be reached"):
             db.execute("SELECT cq.wait('v', '300 ms')")
         assert time.monotonic() - began < 10
+
+
+# ---- other ----
+
+def test_nothing_to_import(db):
+    with pytest.raises(Exception, match='no topic of server "kafka" has a name that begins with "nothing_like_it"'):
+        db.execute("IMPORT FOREIGN SCHEMA nothing_like_it FROM SERVER kafka INTO public")
+
+
+def test_read_only(log_db):
+    log_db.execute("CREATE FOREIGN TABLE s (i int) SERVER cq_log")
+    log_db.execute("CREATE CONTINUOUS VIEW v AS SELECT i FROM s")
+    log_db.execute("SET default_transaction_read_only = on")
+    for call in ("pause('v')", "resume('v')", "reset('v')", "resume_all()"):
+        with pytest.raises(Exception, match=r"cannot execute cq\.\w+\(\) in a read-only transaction"):
+            log_db.execute(f"SELECT cq.{call}")
+
+
+def test_no_worker_is_said(server, log_db):
+    log_db.execute("CREATE FOREIGN TABLE s (i int) SERVER cq_log")
+    log_db.execute("CREATE CONTINUOUS VIEW v AS SELECT i FROM s")
+    log_db.wait("v")
+    assert log_db.execute("SELECT status, status_detail FROM cq.views") == [("running", None)]
+    server.set(cq__enabled="off")
+    try:
+        wait_until(lambda: log_db.execute("SELECT status_detail FROM cq.views") == [("no worker runs: see cq.workers",)], "not said")
+    finally:
+        server.set(cq__enabled=None)
+    log_db.wait("v")

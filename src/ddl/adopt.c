@@ -21,6 +21,7 @@
 #include "ddl/ddl.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -128,6 +129,7 @@ cq_resume_all(PG_FUNCTION_ARGS)
 {
 	bool		keep_prefix = PG_GETARG_BOOL(0);
 
+	PreventCommandIfReadOnly("cq.resume_all()");
 	SPI_connect();
 	adopt_pairs("SELECT part.oid, whole.oid"
 				" FROM (SELECT definition AS part, view AS whole FROM _cq.view"

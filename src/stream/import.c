@@ -56,12 +56,10 @@ sample_size(List *options)
 }
 
 static bool
-is_wanted(const ImportForeignSchemaStmt *stmt, const char *topic)
+is_in_schema(const ImportForeignSchemaStmt *stmt, const char *topic)
 {
-	if (strcmp(stmt->remote_schema, ALL_TOPICS) != 0 &&
-		strncmp(topic, stmt->remote_schema, strlen(stmt->remote_schema)) != 0)
-		return false;
-	return IsImportableForeignTable(topic, (ImportForeignSchemaStmt *) stmt);
+	return strcmp(stmt->remote_schema, ALL_TOPICS) == 0 ||
+		strncmp(topic, stmt->remote_schema, strlen(stmt->remote_schema)) == 0;
 }
 
 /* The last messages of each partition, as many in all as are wanted. */
@@ -209,16 +207,27 @@ import_schema(ImportForeignSchemaStmt *stmt, Oid server_id)
 	List	   *properties = cq_stream_server_properties(server_id, GetUserId());
 	CqSourceConfig config = {.stream_name = server->servername, .properties = properties, .bounded = true};
 	List	   *commands = NIL;
+	bool		found = strcmp(stmt->remote_schema, ALL_TOPICS) == 0;
 	ListCell   *cell;
 
 	foreach(cell, cq_kafka_source.list_topics(&config, TIMEOUT_MS))
 	{
 		const char *topic = lfirst(cell);
-		char	   *command = is_wanted(stmt, topic) ? import_topic(topic, server, properties, wanted) : NULL;
+		char	   *command = NULL;
 
+		if (!is_in_schema(stmt, topic))
+			continue;
+		found = true;
+		if (IsImportableForeignTable(topic, stmt))
+			command = import_topic(topic, server, properties, wanted);
 		if (command != NULL)
 			commands = lappend(commands, command);
 	}
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
+				 errmsg("no topic of server \"%s\" has a name that begins with \"%s\"", server->servername, stmt->remote_schema),
+				 errhint("The schema \"%s\" stands for all topics.", ALL_TOPICS)));
 	return commands;
 }
 

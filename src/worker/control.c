@@ -17,6 +17,7 @@
 #include "catalog/view_start.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -116,6 +117,7 @@ change_status(Oid view, const char *from, const char *to)
 Datum
 cq_pause(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("cq.pause()");
 	own_view(PG_GETARG_OID(0));
 	change_status(PG_GETARG_OID(0), "running", "paused");
 	PG_RETURN_VOID();
@@ -125,6 +127,7 @@ cq_pause(PG_FUNCTION_ARGS)
 Datum
 cq_resume(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("cq.resume()");
 	own_view(PG_GETARG_OID(0));
 	cq_shared_require();
 	change_status(PG_GETARG_OID(0), "paused failed", "running");
@@ -170,10 +173,13 @@ empty_state(const CqView *view)
 Datum
 cq_reset(PG_FUNCTION_ARGS)
 {
-	CqView	   *view = own_view(PG_GETARG_OID(0));
-	char	   *start = parse_start(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	CqView	   *view;
+	char	   *start;
 	CqActor		actor;
 
+	PreventCommandIfReadOnly("cq.reset()");
+	view = own_view(PG_GETARG_OID(0));
+	start = parse_start(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	cq_shared_require();
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
