@@ -224,8 +224,7 @@ class Database:
 
     def worker_pids(self):
         """Of the ingest workers of this database."""
-        return [pid for (pid,) in self.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-                                               "AND backend_type = 'pg_cq worker'")]
+        return [pid for (pid,) in self.execute("SELECT pid FROM cq.workers WHERE pid IS NOT NULL")]
 
 
 def kill(pid, number=signal.SIGKILL):
