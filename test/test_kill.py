@@ -1,0 +1,139 @@
+"""Exactly once, whatever is killed.
+
+While a producer sends known messages, workers, the whole server and the broker are killed with SIGKILL at random moments. At the end
+every count and every sum is exactly that of the messages sent.
+
+KILL_SEED repeats a run's choices, KILLS sets how many kills, a multiple of six.
+"""
+import json
+import os
+import random
+import threading
+
+import psycopg
+import pytest
+
+from conftest import kill, wait_until
+
+KILLS = int(os.environ.get("KILLS", 54))
+PARTITIONS = 4
+RATE = 3000                     # messages a second
+
+VIEWS = {
+    "total": "SELECT count(*) AS messages, sum(amount) AS amount FROM {source}",
+    "by_account": "SELECT account, count(*) AS messages, sum(amount) AS amount, min(id) AS first, max(id) AS last, "
+                  "avg(amount) AS average FROM {source} GROUP BY account",
+    "by_window": "SELECT w.window_start, count(*) AS messages, sum(amount) AS amount "
+                 "FROM {source}, cq.tumble(at, '10 s') w GROUP BY w.window_start",
+    "kept": "SELECT id, amount FROM {source} WHERE id % 7 = 0",
+}
+# Message number id; the same in Python below.
+SENT = ("(SELECT id, id % 101 AS account, id * 7919 % 10007 - 5000 AS amount, "
+        "timestamptz '2026-01-01 00:00Z' + id * interval '1 ms' AS at FROM generate_series(0, {last}::bigint) AS id)")
+
+
+def message(number):
+    seconds, milliseconds = divmod(number, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return json.dumps({"id": number, "account": number % 101, "amount": number * 7919 % 10007 - 5000,
+                       "at": f"2026-01-01T{hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03}Z"})
+
+
+class Sender(threading.Thread):
+    """Sends messages 0, 1, 2, … at a steady rate until it is told to stop; then all of them are acknowledged."""
+
+    def __init__(self, broker, topic):
+        super().__init__(daemon=True)
+        self.producer = broker.producer()
+        self.topic = topic
+        self.sent = 0
+        self.failed = []
+        self.stopped = threading.Event()
+
+    def run(self):
+        while not self.stopped.is_set():
+            for _ in range(RATE // 100):
+                try:
+                    self.producer.produce(self.topic, message(self.sent), partition=self.sent % PARTITIONS,
+                                          on_delivery=self.delivered)
+                    self.sent += 1
+                except BufferError:
+                    break
+            self.producer.poll(0)
+            self.stopped.wait(0.01)
+        self.producer.flush()
+
+    def delivered(self, error, _):
+        if error:
+            self.failed.append(error)
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
+        assert not self.failed, self.failed[:3]
+
+
+def position(db):
+    """How far the views have come, or None while the server is away."""
+    try:
+        return db.value("SELECT sum(next_offset) FROM cq.positions")
+    except psycopg.OperationalError:
+        return None
+
+
+def kill_worker(rng, broker, server, db):
+    kill(rng.choice(wait_until(db.worker_pids, "no worker runs")))
+    # The postmaster ends all others, and recovers.
+    wait_until(lambda: position(db) is None, "the server does not notice")
+
+
+def kill_server(rng, broker, server, db):
+    server.kill()
+    server.start()
+
+
+def kill_broker(rng, broker, server, db):
+    broker.kill()
+    broker.start()
+
+
+@pytest.fixture
+def two_workers(server):
+    server.set(cq__workers=2, cq__batch_rows=500)
+    yield
+    server.set(cq__workers=None, cq__batch_rows=None)
+
+
+def test_killed_at_random_moments(broker, server, two_workers, db, topic):
+    seed = int(os.environ.get("KILL_SEED", random.randrange(2 ** 32)))
+    rng = random.Random(seed)
+    print(f"KILL_SEED={seed}")
+    name = topic(partitions=PARTITIONS)
+    db.execute(f"CREATE FOREIGN TABLE message (id bigint, account bigint, amount bigint, at timestamptz) "
+               f"SERVER kafka OPTIONS (topic '{name}', format 'json')")
+    for view, query in VIEWS.items():
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS {query.format(source='message')}")
+
+    victims = ([kill_worker] * 4 + [kill_server, kill_broker]) * (KILLS // 6)
+    rng.shuffle(victims)
+    sender = Sender(broker, name)
+    sender.start()
+    try:
+        for number, victim in enumerate(victims):
+            before = position(db)
+            # In the midst of work: some time after the views have moved again.
+            wait_until(lambda: (position(db) or 0) > (before or 0),
+                       f"kill {number}: nothing moves since {victims[number - 1].__name__ if number else 'the start'}")
+            threading.Event().wait(rng.uniform(0, 0.3))
+            print(number, victim.__name__, sender.sent)
+            victim(rng, broker, server, db)
+            wait_until(lambda: position(db) is not None, "the server does not come back")
+    finally:
+        sender.stop()
+
+    sent = SENT.format(last=sender.sent - 1) + " AS sent"
+    for view, query in VIEWS.items():
+        db.wait(view, 120)
+        db.assert_equal(f"TABLE {view}", query.format(source=sent), f"KILL_SEED={seed}: {view}")
+    assert db.value("SELECT count(*) FROM cq.errors") == 0
