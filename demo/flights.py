@@ -102,7 +102,8 @@ class Airport(threading.Thread):
         self.error = None
 
     def run(self):
-        producer = Producer({"bootstrap.servers": os.environ["KAFKA"], "enable.idempotence": True, "linger.ms": 5})
+        producer = Producer({"bootstrap.servers": os.environ["KAFKA"], "enable.idempotence": True, "linger.ms": 5,
+                             "log_level": 3})
         for flight in self.flights:
             while True:
                 try:
@@ -121,25 +122,31 @@ class Airport(threading.Thread):
 
 
 def watch(connection, airport, names):
-    """One line a second until all views have seen all flights."""
-    began = time.monotonic()
-    print(f"{'':6}  {'sent':>8}  " + "  ".join(f"{name:>20}" for name in names))
-    print(f"{'second':6}  {'flights':>8}  " + "  ".join(f"{'rows      lag':>20}" for _ in names))
+    """One line a second until all views have seen all flights: what was sent and read, and how many rows each view has."""
+    began = last = time.monotonic()
+    seen = 0
+    print(f"{'':6} {'':>9} {'':>9} {'':>9} {'':>8}   rows of")
+    print(f"{'second':>6} {'sent':>9} {'read':>9} {'flights/s':>9} {'lag':>8}   " + " ".join(f"{name:>11}" for name in names))
     while True:
         sending = airport.is_alive()
-        lag = dict(connection.execute("SELECT view::text, lag_messages FROM cq.views").fetchall())
-        shown = [f"{connection.execute(f'SELECT count(*) FROM {name}').fetchone()[0]:11,} {lag[name] or 0:8,}"
-                 for name in names]
-        print(f"{time.monotonic() - began:6.1f}  {airport.sent:8,}  " + "  ".join(shown), flush=True)
+        # The view that is furthest behind.
+        read, lag = connection.execute("SELECT min(rows), max(lag_messages) FROM cq.views").fetchone()
+        rows = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names]
+        now = time.monotonic()
+        speed = ((read or 0) - seen) / (now - last) if seen else 0
+        print(f"{now - began:6.1f} {airport.sent:9,} {read or 0:9,} {speed:9,.0f} {lag or 0:8,}   "
+              + " ".join(f"{count:11,}" for count in rows), flush=True)
+        seen, last = read or 0, now
         if airport.error:
             sys.exit(f"the broker did not take a flight: {airport.error}")
-        if not sending and not any(lag.values()):
+        if not sending and read == len(airport.flights):
             break
-        airport.join(1) if sending else time.sleep(1)
-    for name in names:
-        connection.execute(f"SELECT cq.wait('{name}')")
+        if sending:
+            airport.join(1)
+        else:
+            connection.execute("SELECT cq.wait(view, '1 s') FROM cq.views")
     seconds = time.monotonic() - began
-    print(f"\n{airport.sent:,} flights in {seconds:.1f} s, five views: {airport.sent / seconds:,.0f} flights/s\n")
+    print(f"\n{airport.sent:,} flights into five views in {seconds:.1f} s: {airport.sent / seconds:,.0f} a second\n")
 
 
 def prove(connection, name, query):
