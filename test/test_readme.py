@@ -1,28 +1,5 @@
-"""The examples of README.md do what they show."""
-import subprocess
-
+"""How examples are taken out of README.md, and compared; they are run by test_documentation.py."""
 import readme
-from conftest import TOP
-
-ADDRESS = "localhost:9092"
-
-
-def test_examples(broker, server, db):
-    markdown = (TOP / "README.md").read_text()
-    steps = readme.steps(markdown)
-    assert steps
-    db.execute("DROP EXTENSION pg_cq CASCADE")
-    for topic in readme.topics(markdown):
-        broker.create_topic(topic, 2)
-    for step in steps:
-        text = step.text.replace(ADDRESS, broker.address)
-        if step.language == "sql":
-            printed = server.program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", db.name, input=text)
-        else:
-            printed = subprocess.run(["bash", "-eu", "-c", text], stdout=subprocess.PIPE, text=True, check=True).stdout
-        if step.shown is not None:
-            assert readme.matches(step.shown, printed), \
-                f"README.md:{step.line}: shown\n{step.shown}\nprinted\n{printed}"
 
 
 def test_mechanism():
