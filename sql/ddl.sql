@@ -145,7 +145,9 @@ DROP CONTINUOUS VIEW mine;
 -- What it reads stays, or takes it along.
 DROP FOREIGN TABLE bid;
 ALTER FOREIGN TABLE bid DROP COLUMN price;
-ALTER FOREIGN TABLE bid ALTER COLUMN price TYPE int;
+\set VERBOSITY terse
+ALTER FOREIGN TABLE bid ALTER COLUMN price TYPE int; -- either view may be named
+\set VERBOSITY default
 ALTER FOREIGN TABLE bid RENAME COLUMN price TO amount;
 SELECT pg_get_viewdef(definition) ~ 'amount > 100' AS follows FROM _cq.view WHERE view = 'dear'::regclass;
 ALTER FOREIGN TABLE bid DROP COLUMN at CASCADE;

@@ -292,3 +292,22 @@ def test_command_while_a_batch_stops_the_view(server, log_db, command):
         other.execute(f"SELECT cq.{command}('v')")
     await_status(db, "v", "failed")
     assert status(db, "v")[1].endswith("late")
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_no_deadlock_with_a_batch(server, log_db, is_prepared):
+    """A batch that waits for a lock holds none: neither DROP SCHEMA nor it can lock in an order that the other would mind."""
+    db = log_db
+    db.execute("CREATE TABLE dim AS SELECT k FROM generate_series(0, 9) AS k; CREATE VIEW dims AS TABLE dim")
+    create(db, ("", "v", "SELECT k, count(*) AS n FROM s GROUP BY k"), ("", "w", "SELECT k, count(*) AS n FROM s JOIN dims USING (k) GROUP BY k"))
+    append(db, 0, 100)
+    assert_up_to_date(db, "v", "w")
+    with server.connect(db.name) as other:
+        other.execute("BEGIN; LOCK TABLE dim")
+        if not is_prepared:
+            db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_cq worker' AND datname = current_database()")
+        append(db, 100, 200)
+        wait_until(lambda: is_waiting_for_lock(db), "the worker does not wait for the lock")
+        other.execute("DROP VIEW v; COMMIT")
+    assert_up_to_date(db, "w")
+    assert db.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0

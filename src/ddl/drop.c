@@ -74,6 +74,8 @@ forget_views(Datum dropped)
 	Datum		definitions;
 	Datum		states;
 
+	/* In the order in which workers lock them. */
+	run_over("SELECT FROM _cq.view WHERE view = ANY ($1) ORDER BY view::oid FOR UPDATE", dropped);
 	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view, stream, definition, state", dropped);
 	if (SPI_processed == 0)
 		return;

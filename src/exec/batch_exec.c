@@ -20,12 +20,12 @@
 #include "exec/cursor.h"
 #include "exec/dead_letter.h"
 #include "exec/exec.h"
+#include "exec/lock.h"
 #include "exec/view_exec.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "stats/stats.h"
-#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -346,17 +346,13 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	return exec;
 }
 
-/* That the lock is not to be had in time is the view's failure. */
 static void
 lock_view(Oid view)
 {
-	int		   *failures;
+	int		   *failures = cq_view_exec_failures(view);
 
-	if (ConditionalLockRelationOid(view, AccessShareLock))
-		return;
-	failures = cq_view_exec_failures(view);
 	(*failures)++;
-	LockRelationOid(view, AccessShareLock);
+	cq_lock_relation(view, view, AccessShareLock);
 	(*failures)--;
 }
 
@@ -469,6 +465,42 @@ max_rows(const CqLane *lane)
 	return lane->max_rows > 0 ? Min(lane->max_rows, limit) : limit;
 }
 
+/* After an error. Raises it again unless it passes by itself. */
+static CqBatchResult
+roll_back(void)
+{
+	ErrorData  *error = CopyErrorData();
+
+	if (!is_transient(error->sqlerrcode) || ProcDiePending)
+		PG_RE_THROW();
+	if (!cq_lock_is_wanted())
+		EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	FreeErrorData(error);
+	return CQ_BATCH_RETRY;
+}
+
+/* Where the batch was rolled back for a lock: */
+static CqBatchResult
+await_lock(MemoryContext caller)
+{
+	CqBatchResult volatile result = CQ_BATCH_RETRY;
+
+	PG_TRY();
+	{
+		if (cq_lock_await())
+			result = CQ_BATCH_LANES_CHANGED;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		result = roll_back();
+	}
+	PG_END_TRY();
+	return result;
+}
+
 CqBatchResult
 cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 {
@@ -502,19 +534,12 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		if (!is_transient(error->sqlerrcode) || ProcDiePending)
-			PG_RE_THROW();
-		EmitErrorReport();
-		FlushErrorState();
-		AbortCurrentTransaction();
-		FreeErrorData(error);
-		result = CQ_BATCH_RETRY;
+		result = roll_back();
 	}
 	PG_END_TRY();
+	if (result == CQ_BATCH_RETRY)
+		result = await_lock(caller);
 	MemoryContextSwitchTo(caller);
 	cq_reader_release(lane->reader);
 	return result;

@@ -12,10 +12,10 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/owner.h"
+#include "exec/lock.h"
 #include "exec/view_exec.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -164,14 +164,19 @@ act_as_owner(CqActor *actor, const CqViewExec *exec)
 	}
 }
 
+/* The query, with all that it reads locked; sets the owner. */
 static Query *
-definition_query(Oid definition, Oid *owner)
+definition_query(CqViewExec *exec)
 {
-	Relation	relation = table_open(definition, AccessShareLock);
-	Query	   *query = cq_compat_view_query(relation);
+	Relation	relation;
+	Query	   *query;
 
-	*owner = relation->rd_rel->relowner;
+	cq_lock_relation(exec->view, exec->row->definition, AccessShareLock);
+	relation = table_open(exec->row->definition, NoLock);
+	query = cq_compat_view_query(relation);
+	exec->owner = relation->rd_rel->relowner;
 	table_close(relation, NoLock);
+	cq_lock_query(exec->view, query);
 	return query;
 }
 
@@ -244,7 +249,7 @@ static void
 prepare_plan(CqViewExec *exec)
 {
 	CqActor		actor;
-	Query	   *query = definition_query(exec->row->definition, &exec->owner);
+	Query	   *query = definition_query(exec);
 
 	act_as_owner(&actor, exec);
 	cq_reject_raise(cq_plan_view(query, &exec->plan), NULL);
@@ -274,7 +279,7 @@ prepare(CqViewExec *exec)
 	exec->row = cq_view_get(exec->view);
 	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)
 	{
-		LockRelationOid(exec->row->state, RowExclusiveLock);
+		cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
 		exec->is_valid = true;	/* an invalidation on the way makes it false again */
 		prepare_plan(exec);
 		exec->is_prepared = true;
@@ -289,13 +294,13 @@ lock_relations(CqViewExec *exec)
 {
 	ListCell   *cell;
 
-	LockRelationOid(exec->row->state, RowExclusiveLock);
+	cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
 	foreach(cell, exec->planned->rtable)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
 
 		if (entry->rtekind == RTE_RELATION || (entry->rtekind == RTE_SUBQUERY && OidIsValid(entry->relid)))
-			LockRelationOid(entry->relid, entry->rellockmode);
+			cq_lock_relation(exec->view, entry->relid, entry->rellockmode);
 	}
 }
 

@@ -1,0 +1,100 @@
+/*
+ * lock.c
+ *		A batch's locks on relations: see lock.h.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "common/compat.h"
+#include "exec/lock.h"
+#include "exec/view_exec.h"
+#include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* What could not be had at once. */
+static struct
+{
+	Oid			view;
+	Oid			relid;			/* InvalidOid: nothing */
+	LOCKMODE	mode;
+} wanted;
+
+void
+cq_lock_relation(Oid view, Oid relid, LOCKMODE mode)
+{
+	if (ConditionalLockRelationOid(relid, mode))
+		return;
+	wanted.view = view;
+	wanted.relid = relid;
+	wanted.mode = mode;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not obtain lock on relation with OID %u", relid)));
+}
+
+bool
+cq_lock_is_wanted(void)
+{
+	return OidIsValid(wanted.relid);
+}
+
+bool
+cq_lock_await(void)
+{
+	Oid			relid = wanted.relid;
+
+	if (!OidIsValid(relid))
+		return false;
+	wanted.relid = InvalidOid;
+	StartTransactionCommand();
+	LockRelationOid(relid, wanted.mode);
+	CommitTransactionCommand();
+	(*cq_view_exec_failures(wanted.view))--;
+	return true;
+}
+
+/* ---- queries ---- */
+
+static bool
+lock_walker(Node *node, void *view)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		cq_lock_query(*(Oid *) view, (Query *) node);
+		return false;
+	}
+	return expression_tree_walker(node, lock_walker, view);
+}
+
+static void
+lock_within_view(Oid view, Oid relid)
+{
+	Relation	relation = table_open(relid, NoLock);
+
+	cq_lock_query(view, cq_compat_view_query(relation));
+	table_close(relation, NoLock);
+}
+
+void
+cq_lock_query(Oid view, Query *query)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if (entry->rtekind != RTE_RELATION)
+			continue;
+		cq_lock_relation(view, entry->relid, entry->rellockmode);
+		if (entry->relkind == RELKIND_VIEW)
+			lock_within_view(view, entry->relid);
+	}
+	query_tree_walker(query, lock_walker, &view, 0);
+}
