@@ -111,3 +111,26 @@ def test_pause_and_resume_lose_nothing(broker, db, topic):
         broker.produce(name, values(step * 100, step * 100 + 100), partition=lambda value: value["id"] % 2)
         db.execute("SELECT cq.resume('v')")
         assert_seen(db, (0, step * 100 + 100))
+
+
+def test_views_meet_among_partitions(broker, db, topic):
+    """The view behind finds, in one batch, messages of several partitions from beyond where the other one stands."""
+    name = topic(partitions=3)
+    create(db, name)
+    db.execute(f"CREATE CONTINUOUS VIEW late AS {QUERY.format(source='s')}")
+    db.wait("late")
+    (worker,) = db.worker_pids()
+    end = 0
+    for _ in range(3):
+        db.execute("SELECT cq.pause('late')")
+        broker.produce(name, values(end, end + 1500), partition=lambda value: value["id"] % 3)
+        db.wait("v")
+        db.execute("SELECT cq.pause('v')")
+        broker.produce(name, values(end + 1500, end + 21000), partition=lambda value: value["id"] % 3)
+        db.execute("SELECT cq.resume('late'), cq.resume('v')")
+        end += 21000
+        assert_seen(db, (0, end))
+        db.wait("late")
+        db.assert_equal("TABLE late", "TABLE v")
+    wait_until(lambda: db.value("SELECT count(*) FROM _cq.cursor") == 3, "views do not meet")
+    assert db.worker_pids() == [worker]

@@ -137,17 +137,19 @@ cq_meet_cut(CqLane *lane, CqBatch *batch)
 	lane->is_cut = find_stops(lane, fetch, stops) || lane->is_cut;
 	for (int i = 0; i < fetch->nmessages; i++)
 	{
-		CqMessage  *message = &fetch->messages[i];
-		CqSlice    *slice = &fetch->slices[message->slice];
+		CqMessage	message = fetch->messages[i];
+		CqSlice    *slice = &fetch->slices[message.slice];
 
-		if (message->offset >= stops[message->slice])
+		if (message.offset >= stops[message.slice])
 			continue;
-		if (stops[message->slice] != PG_INT64_MAX)
+		if (stops[message.slice] != PG_INT64_MAX)
 		{
 			slice->nmessages++;
-			slice->nbytes += message->key_length + message->value_length;
+			slice->nbytes += message.key_length + message.value_length;
 		}
-		fetch->messages[nkept++] = *message;
+		/* What is cut off goes behind what is kept: the source releases each message once. */
+		fetch->messages[i] = fetch->messages[nkept];
+		fetch->messages[nkept++] = message;
 	}
 	fetch->nmessages = nkept;
 	batch->nrows = nkept;

@@ -186,12 +186,13 @@ static void
 ask_offsets(Inquiry *inquiry, const int64 *what)
 {
 	rd_kafka_topic_partition_list_t *list = inquiry->list;
-	const char *topic = "";
+	const char *topic;
 	rd_kafka_resp_err_t error;
 	int			step_ms = FIRST_STEP_MS;
 
 	if (list->cnt == 0)
 		return;
+	topic = list->elems[0].topic;
 	do
 	{
 		for (int i = 0; i < list->cnt; i++)
