@@ -1,10 +1,12 @@
 /*
  * floor.c
  *		The floor: a consumer that reads a topic from its beginning to its present end and only counts, or with -j also
- *		takes three fields out of each message. Nothing that stands on librdkafka can be cheaper.
+ *		takes three fields out of each message. Nothing that stands on librdkafka can be cheaper. With -l it goes on until
+ *		SIGTERM, and tells how long messages took from their timestamps until it had them. Nothing can be sooner.
  *
  * Prints a line of JSON. The clock runs from the first message to the last; the CPU time is that of all threads.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,9 @@
 #define BROKER_TIMEOUT_MS 30000
 #define FETCH_TIMEOUT_MS 1000
 #define BATCH_MESSAGES 10000
+#define FOLLOW_TIMEOUT_MS 100
+#define WARM_UP_MS 2000			/* from the first message's timestamp: not counted */
+#define LONGEST_MS 60000
 
 typedef struct Floor
 {
@@ -180,26 +185,110 @@ consume(rd_kafka_t *consumer, Floor *floor, bool is_json)
 	rd_kafka_queue_destroy(queue);
 }
 
-int
-main(int argc, char **argv)
-{
-	bool		is_json = argc > 1 && strcmp(argv[1], "-j") == 0;
-	char	  **names = argv + 1 + is_json;
-	rd_kafka_t *consumer;
-	Floor		floor = {0};
+/* ---- latency ---- */
 
-	if (argc - is_json < 3)
+static volatile sig_atomic_t is_over = 0;
+
+static void
+on_signal(int number)
+{
+	(void) number;
+	is_over = 1;
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The latency that this share of the messages did not exceed. */
+static int64_t
+percentile(const int64_t *histogram, int64_t total, double share)
+{
+	int64_t		seen = 0;
+
+	for (int64_t ms = 0; ms < LONGEST_MS; ms++)
 	{
-		fputs("floor [-j] HOST:PORT TOPIC [PROPERTY=VALUE…]\n", stderr);
-		return 2;
+		seen += histogram[ms];
+		if (seen > 0 && seen >= share * total)
+			return ms;
 	}
-	consumer = open_consumer(names[0], names + 2);
-	floor.expected = assign_all(consumer, names[1]);
+	return LONGEST_MS;
+}
+
+static void
+follow(rd_kafka_t *consumer)
+{
+	static int64_t histogram[LONGEST_MS + 1];
+	rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
+	int64_t		first = 0;
+	int64_t		total = 0;
+
+	signal(SIGTERM, on_signal);
+	while (!is_over)
+	{
+		/* One by one: a batch is waited for until it is full. */
+		rd_kafka_message_t *message = rd_kafka_consume_queue(queue, FOLLOW_TIMEOUT_MS);
+		rd_kafka_timestamp_type_t kind;
+		int64_t		stamp;
+		int64_t		latency;
+
+		if (message == NULL)
+			continue;
+		stamp = rd_kafka_message_timestamp(message, &kind);
+		latency = now_ms() - stamp;
+		if (first == 0)
+			first = stamp;
+		if (stamp >= first + WARM_UP_MS)
+		{
+			histogram[latency < 0 ? 0 : latency > LONGEST_MS ? LONGEST_MS : latency]++;
+			total++;
+		}
+		rd_kafka_message_destroy(message);
+	}
+	rd_kafka_queue_destroy(queue);
+	printf("{\"messages\": %lld, \"p50_ms\": %lld, \"p99_ms\": %lld, \"max_ms\": %lld}\n", (long long) total,
+		   (long long) percentile(histogram, total, 0.5), (long long) percentile(histogram, total, 0.99),
+		   (long long) percentile(histogram, total, 1));
+}
+
+static void
+count(rd_kafka_t *consumer, int64_t expected, bool is_json)
+{
+	Floor		floor = {.expected = expected};
+
 	consume(consumer, &floor, is_json);
 	printf("{\"messages\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"cpu_seconds\": %.3f, \"malformed\": %lld, \"checksum\": %lld}\n",
 		   (long long) floor.messages, (long long) floor.bytes, floor.seconds, floor.cpu_seconds,
 		   (long long) floor.malformed, (long long) floor.checksum);
+	if (floor.malformed > 0)
+		die("malformed", "messages are not bids");
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *mode = argc > 1 && argv[1][0] == '-' ? argv[1] : "";
+	char	  **names = argv + 1 + (*mode != '\0');
+	rd_kafka_t *consumer;
+	int64_t		expected;
+
+	if (names - argv + 2 > argc)
+	{
+		fputs("floor [-j|-l] HOST:PORT TOPIC [PROPERTY=VALUE…]\n", stderr);
+		return 2;
+	}
+	consumer = open_consumer(names[0], names + 2);
+	expected = assign_all(consumer, names[1]);
+	if (strcmp(mode, "-l") == 0)
+		follow(consumer);
+	else
+		count(consumer, expected, strcmp(mode, "-j") == 0);
 	rd_kafka_consumer_close(consumer);
 	rd_kafka_destroy(consumer);
-	return floor.malformed == 0 ? 0 : 1;
+	return 0;
 }

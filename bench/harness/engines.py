@@ -49,13 +49,18 @@ class Floor:
 
     def __init__(self, programs, broker, with_json):
         self.name = "floor+json" if with_json else "floor"
-        self.command = [programs / "floor"] + (["-j"] if with_json else [])
+        self.program = programs / "floor"
+        self.flags = ["-j"] if with_json else []
         self.broker = broker
+
+    def follow(self, topic):
+        """Started: takes what comes until it is terminated, then prints, as JSON, how long messages took to it."""
+        return subprocess.Popen([self.program, "-l", self.broker.address, topic], stdout=subprocess.PIPE)
 
     def measure(self, query, data_set, number):
         # Only bids have these fields; the queries read little else.
         broker_before = self.broker.cpu_seconds()
-        done = json.loads(run(*self.command, self.broker.address, data_set.prefix + "bid"))
+        done = json.loads(run(self.program, *self.flags, self.broker.address, data_set.prefix + "bid"))
         return Measurement(query, self.name, number, done["messages"], done["seconds"], done["cpu_seconds"],
                            broker_cpu_seconds=self.broker.cpu_seconds() - broker_before)
 
