@@ -24,6 +24,13 @@
 
 static CqReject *check_level(Query *query, bool is_top, List **streams);
 
+/* Where the select list begins: the place of what has none of its own. */
+static int
+start_of(const Query *query)
+{
+	return exprLocation((Node *) query->targetList);
+}
+
 static CqReject *
 unsupported(int location, const char *what)
 {
@@ -122,16 +129,18 @@ static CqReject *
 check_join(Query *query, Node *node)
 {
 	JoinExpr   *join = (JoinExpr *) node;
+	int			location;
 	bool		on_left;
 	bool		on_right;
 
 	if (!IsA(node, JoinExpr))
 		return NULL;
+	location = exprLocation(join->quals);
 	on_left = jointree_has_stream(query, join->larg);
 	on_right = jointree_has_stream(query, join->rarg);
 	if ((on_left && (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)) ||
 		(on_right && (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)))
-		return cq_reject_hint(unsupported(-1, "an outer join that keeps the rows of a table which have no match in the stream is not supported"),
+		return cq_reject_hint(unsupported(location >= 0 ? location : start_of(query), "an outer join that keeps the rows of a table which have no match in the stream is not supported"),
 							  "The stream may be on the left of a LEFT JOIN, or in an inner join.");
 	return check_join(query, on_left ? join->larg : join->rarg);
 }
@@ -168,7 +177,7 @@ location_of(Query *query, NodeTag tag)
 CqReject *
 cq_analyze_flat(Query *query)
 {
-	int			start = exprLocation((Node *) query->targetList);
+	int			start = start_of(query);
 
 	if (query->commandType != CMD_SELECT)
 		return unsupported(start, "a data-modifying statement in a continuous view is not supported");
@@ -368,14 +377,61 @@ find_unrepeatable(Node *node, int *location)
 	return expression_tree_walker(node, find_unrepeatable, location);
 }
 
+/* The first place where a column of one entry of the range table is named, or -1: entries themselves do not tell theirs. */
+typedef struct EntrySearch
+{
+	int			rtindex;
+	int			location;
+} EntrySearch;
+
+static bool
+find_column(Node *node, EntrySearch *search)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (var->varno == search->rtindex && var->varlevelsup == 0 && var->location >= 0 &&
+			(search->location < 0 || var->location < search->location))
+			search->location = var->location;
+		return false;
+	}
+	return expression_tree_walker(node, find_column, search);
+}
+
+/* The place of the second stream. */
+static int
+location_of_second(Query *query)
+{
+	EntrySearch search = {0, -1};
+	bool		has_first = false;
+	ListCell   *cell;
+
+	foreach(cell, query->rtable)
+	{
+		if (streams_below(lfirst(cell)) == NIL)
+			continue;
+		if (has_first)
+		{
+			search.rtindex = foreach_current_index(cell) + 1;
+			query_tree_walker(query, find_column, &search, QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES);
+			break;
+		}
+		has_first = true;
+	}
+	return search.location >= 0 ? search.location : start_of(query);
+}
+
 static CqReject *
-check_streams(const List *streams)
+check_streams(Query *query, const List *streams)
 {
 	if (streams == NIL)
 		return cq_reject_hint(cq_reject(ERRCODE_WRONG_OBJECT_TYPE, "a continuous view must read a stream"),
 							  "A stream is a foreign table of a server of cq_kafka or of the server cq_log.");
 	if (list_length(streams) > 1)
-		return cq_reject_hint(unsupported(-1, "a continuous view over several streams, or over one stream several times, is not supported yet"),
+		return cq_reject_hint(unsupported(location_of_second(query), "a continuous view over several streams, or over one stream several times, is not supported yet"),
 							  "Joins of a stream with tables are.");
 	return NULL;
 }
@@ -390,12 +446,11 @@ cq_analyze_query(Query *query, Oid *stream)
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
 		return unsupported(-1, "a continuous view must be a SELECT");
 	if (query->setOperations != NULL)
-		return unsupported(exprLocation((Node *) query->targetList),
-						   "UNION, INTERSECT and EXCEPT over a stream are not supported yet");
+		return unsupported(start_of(query), "UNION, INTERSECT and EXCEPT over a stream are not supported yet");
 	if (query->rowMarks != NIL)
-		return unsupported(exprLocation((Node *) query->targetList), "FOR UPDATE and FOR SHARE in a continuous view are not supported");
+		return unsupported(start_of(query), "FOR UPDATE and FOR SHARE in a continuous view are not supported");
 	if ((reject = check_level(query, true, &streams)) != NULL ||
-		(reject = check_streams(streams)) != NULL)
+		(reject = check_streams(query, streams)) != NULL)
 		return reject;
 	if (isQueryUsingTempRelation(query))
 		return unsupported(-1, "a continuous view over temporary tables or views is not supported");
