@@ -2,6 +2,7 @@
 
 Everything is private and on the loopback interface. Tests may kill broker and server; each test that did leaves them running.
 """
+import contextlib
 import json
 import os
 import re
@@ -303,28 +304,11 @@ def name(request):
     return re.sub(r"\W+", "_", request.node.name).strip("_").lower()[:60]
 
 
-@pytest.fixture
-def db(server, broker, name):
-    """A fresh database with the extension and the foreign server kafka."""
+@contextlib.contextmanager
+def fresh_database(server, name, broker):
     with server.connect("postgres") as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     db = Database(server, name, broker)
-    try:
-        db.execute("CREATE EXTENSION pg_cq")
-        db.create_server()
-        yield db
-    finally:
-        db.close()
-        with server.connect("postgres") as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@pytest.fixture
-def log_db(server, name):
-    """A fresh database with the extension, no broker."""
-    with server.connect("postgres") as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    db = Database(server, name, None)
     try:
         db.execute("CREATE EXTENSION pg_cq")
         yield db
@@ -332,6 +316,21 @@ def log_db(server, name):
         db.close()
         with server.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def db(server, broker, name):
+    """A fresh database with the extension and the foreign server kafka."""
+    with fresh_database(server, name, broker) as db:
+        db.create_server()
+        yield db
+
+
+@pytest.fixture
+def log_db(server, name):
+    """A fresh database with the extension, no broker."""
+    with fresh_database(server, name, None) as db:
+        yield db
 
 
 @pytest.fixture
