@@ -110,6 +110,20 @@ def test_start_in_no_partition(db, broker, topic):
     db.wait("v")
 
 
+def test_lag_is_that_of_the_moment(db, broker, topic):
+    """What came while a long batch was applied is known when it is committed."""
+    name = topic()
+    db.execute(f"CREATE FOREIGN TABLE s (id int) SERVER kafka OPTIONS (topic '{name}')")
+    db.execute("CREATE FUNCTION slow(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN i; END'")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT slow(id) AS id FROM s WHERE id < 2")
+    db.execute("CREATE CONTINUOUS VIEW w AS SELECT id FROM s")
+    broker.produce(name, [{"id": 0}])
+    wait_until(lambda: db.execute("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"), "nothing is done")
+    broker.produce(name, [{"id": i} for i in range(1, 11)])
+    wait_until(lambda: db.value("SELECT next_offset FROM cq.positions WHERE view = 'v'::regclass") > 0, "nothing is seen")
+    assert db.execute("SELECT next_offset, lag_messages FROM cq.positions WHERE view = 'v'::regclass") == [(1, 10)]
+
+
 # ---- topics that come, go and lose messages ----
 
 def test_topic_comes_later(db, broker, name):

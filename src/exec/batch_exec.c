@@ -30,9 +30,13 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* How large the columns of a batch may be, as a multiple of cq.batch_size. */
 #define COLUMNS_TO_PAYLOAD 4
+
+/* After a batch that took longer, the lag would be that of another time. */
+#define LONG_BATCH_US 100000
 
 /* So many transactions in a row may one view make fail before it has to leave the others. */
 #define FAILURES_TOGETHER 2
@@ -375,6 +379,16 @@ leave_if_in_the_way(CqLane *lane, Oid view, const CqFetch *fetch)
 	return true;
 }
 
+/* So that the lag which becomes visible with a batch is that of the moment. */
+static void
+note_ends(CqLane *lane, const CqBatch *batch)
+{
+	if (GetCurrentTimestamp() - GetCurrentTransactionStartTimestamp() < LONG_BATCH_US)
+		return;
+	cq_reader_hear_ends(lane->reader);
+	cq_cursor_note_ends(lane, &batch->fetch);
+}
+
 /* All of a batch but begin and commit. */
 static CqBatchResult
 apply(CqLane *lane, CqBatch *batch)
@@ -412,6 +426,7 @@ apply(CqLane *lane, CqBatch *batch)
 		if (!run_view(lane, batch, lfirst(cell)))
 			left = true;
 	}
+	note_ends(lane, batch);
 	return left ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_APPLIED;
 }
 

@@ -163,6 +163,22 @@ cq_cursor_advance(CqLane *lane, const CqFetch *fetch)
 }
 
 void
+cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch)
+{
+	static SPIPlanPtr plan = NULL;
+	Moves		moves = find_moves(lane, fetch);
+	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID};
+	Datum		args[] = {int8_array(moves.ids, moves.n), int8_array(moves.ends, moves.n)};
+
+	SPI_connect();
+	run(&plan,
+		"UPDATE _cq.cursor AS c SET end_offset = m.end_offset FROM unnest($1, $2) AS m(cursor_id, end_offset) "
+		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.end_offset OPERATOR(pg_catalog.<) m.end_offset",
+		lengthof(types), types, args, SPI_OK_UPDATE);
+	SPI_finish();
+}
+
+void
 cq_cursor_believe(CqLane *lane, const CqFetch *fetch)
 {
 	for (int i = 0; i < fetch->nslices; i++)

@@ -14,6 +14,9 @@
  */
 extern bool cq_cursor_advance(CqLane *lane, const CqFetch *fetch);
 
+/* Writes how far the partitions reach now, as the fetch says. After cq_cursor_advance. */
+extern void cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch);
+
 /* After the commit: the lane believes what was committed. */
 extern void cq_cursor_believe(CqLane *lane, const CqFetch *fetch);
 

@@ -85,6 +85,7 @@ pg_noreturn extern void cq_kafka_client_raise_down(const CqKafkaClient *client);
 extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions);
 extern bool cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
 extern void cq_kafka_consumer_release(CqSource *source, CqFetch *fetch);
+extern void cq_kafka_consumer_hear_ends(const CqSource *source, CqFetch *fetch);
 extern int	cq_kafka_consumer_wakeup_fd(CqSource *source);
 extern void cq_kafka_consumer_wakeup_clear(CqSource *source);
 extern void cq_kafka_consumer_close(CqSource *source);

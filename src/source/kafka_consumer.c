@@ -373,7 +373,7 @@ pass_control_records(CqKafkaConsumer *consumer)
 
 /* The high watermark as last heard of, or -1; no request. */
 static int64
-cached_end(CqKafkaConsumer *consumer, const char *topic, int32 partition)
+cached_end(const CqKafkaConsumer *consumer, const char *topic, int32 partition)
 {
 	int64_t		low = -1;
 	int64_t		high = -1;
@@ -455,6 +455,20 @@ wait_for_messages(CqKafkaConsumer *consumer, long timeout_ms)
 	return false;
 }
 
+/* See CqSourceRoutine.hear_ends. */
+void
+cq_kafka_consumer_hear_ends(const CqSource *source, CqFetch *fetch)
+{
+	const CqKafkaConsumer *consumer = (const CqKafkaConsumer *) source;
+
+	for (int i = 0; i < fetch->nslices; i++)
+	{
+		CqSlice    *slice = &fetch->slices[i];
+
+		slice->end = Max(cached_end(consumer, slice->topic, slice->partition), slice->next);
+	}
+}
+
 /* See CqSourceRoutine.fetch. A signal also resets the latch and serves interrupts, so the caller looks at its flags again. */
 bool
 cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms)
@@ -495,12 +509,12 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 	fetch->slices = consumer->slices;
 	fetch->nslices = consumer->nslices;
 	fetch->has_backlog = consumer->chunk_next < consumer->chunk_end;
+	cq_kafka_consumer_hear_ends(source, fetch);
 	for (int i = 0; i < consumer->nslices; i++)
 	{
 		CqSlice    *slice = &consumer->slices[i];
 		bool		is_at_end = find_topic(consumer, slice->topic)->partitions[slice->partition]->is_at_end;
 
-		slice->end = Max(cached_end(consumer, slice->topic, slice->partition), slice->next);
 		fetch->has_backlog |= !is_at_end && slice->end > slice->next;
 	}
 	if (fetch->has_backlog && rd_kafka_queue_length(consumer->client->queue) < CQ_KAFKA_CHUNK_SIZE)

@@ -141,6 +141,9 @@ typedef struct CqSourceRoutine
 	bool		(*fetch) (CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
 	void		(*release) (CqSource *source, CqFetch *fetch);
 
+	/* Brings the ends of what was fetched up to date with what has been heard since; asks nobody. NULL: there is nothing to hear. */
+	void		(*hear_ends) (const CqSource *source, CqFetch *fetch);
+
 	/* Next event, or false. The text is palloc'd. */
 	bool		(*poll_event) (CqSource *source, CqSourceEvent *event);
 

@@ -142,6 +142,13 @@ cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_
 }
 
 void
+cq_reader_hear_ends(CqReader *reader)
+{
+	if (reader->routine->hear_ends != NULL)
+		reader->routine->hear_ends(reader->source, &reader->batch.fetch);
+}
+
+void
 cq_reader_release(CqReader *reader)
 {
 	CqBatch    *batch = &reader->batch;

@@ -17,6 +17,7 @@ extern void cq_reader_close(CqReader *reader);
 
 /* See CqSourceRoutine.fetch. NULL where nothing moved. The batch before is released. */
 extern CqBatch *cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_ms);
+extern void cq_reader_hear_ends(CqReader *reader);	/* brings the ends of the batch's slices up to date; asks nobody */
 extern void cq_reader_release(CqReader *reader);	/* done with the batch: frees its messages and columns */
 
 extern bool cq_reader_fetches_in_transaction(const CqReader *reader);
