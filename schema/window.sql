@@ -97,3 +97,54 @@ BEGIN ATOMIC
     WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), n) > ts;
 END;
 COMMENT ON FUNCTION cq.cumulate(bigint, bigint, bigint, bigint) IS 'the cumulating windows of a time: all begin where the tumbling window of that size does, and end a step later each, up to its end';
+
+-- The pane of a time that lies in overlapping windows: what is kept of a view in their place. A time whose windows go beyond the type's range is
+-- an error here as it is there.
+
+CREATE FUNCTION _cq.hop_pane(ts timestamptz, slide interval, size interval, origin timestamptz)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz) LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, slide, origin, 1, 0), _cq.window_bound(ts, slide, origin, 1, 1)
+    WHERE _cq.window_bound(ts, slide, origin, 1, 1 - _cq.window_count(slide, size, 'slide', true)) < _cq.window_bound(ts, slide, origin, 1, _cq.window_count(slide, size, 'slide', true));
+END;
+COMMENT ON FUNCTION _cq.hop_pane(timestamptz, interval, interval, timestamptz) IS 'the pane of a time in the windows of cq.hop';
+
+CREATE FUNCTION _cq.cumulate_pane(ts timestamptz, step interval, size interval, origin timestamptz)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz) LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, 1, 0), _cq.window_bound(ts, step, origin, 1, 1)
+    WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', true), 0) < _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', true), _cq.window_count(step, size, 'step', true));
+END;
+COMMENT ON FUNCTION _cq.cumulate_pane(timestamptz, interval, interval, timestamptz) IS 'the pane of a time in the windows of cq.cumulate';
+
+CREATE FUNCTION _cq.hop_pane(ts timestamp, slide interval, size interval, origin timestamp)
+RETURNS TABLE (window_start timestamp, window_end timestamp) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, slide, origin, 1, 0), _cq.window_bound(ts, slide, origin, 1, 1)
+    WHERE _cq.window_bound(ts, slide, origin, 1, 1 - _cq.window_count(slide, size, 'slide', false)) < _cq.window_bound(ts, slide, origin, 1, _cq.window_count(slide, size, 'slide', false));
+END;
+COMMENT ON FUNCTION _cq.hop_pane(timestamp, interval, interval, timestamp) IS 'the pane of a time in the windows of cq.hop';
+
+CREATE FUNCTION _cq.cumulate_pane(ts timestamp, step interval, size interval, origin timestamp)
+RETURNS TABLE (window_start timestamp, window_end timestamp) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, 1, 0), _cq.window_bound(ts, step, origin, 1, 1)
+    WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', false), 0) < _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step', false), _cq.window_count(step, size, 'step', false));
+END;
+COMMENT ON FUNCTION _cq.cumulate_pane(timestamp, interval, interval, timestamp) IS 'the pane of a time in the windows of cq.cumulate';
+
+CREATE FUNCTION _cq.hop_pane(ts bigint, slide bigint, size bigint, origin bigint)
+RETURNS TABLE (window_start bigint, window_end bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, slide, origin, 1, 0), _cq.window_bound(ts, slide, origin, 1, 1)
+    WHERE _cq.window_bound(ts, slide, origin, 1, 1 - _cq.window_count(slide, size, 'slide')) < _cq.window_bound(ts, slide, origin, 1, _cq.window_count(slide, size, 'slide'));
+END;
+COMMENT ON FUNCTION _cq.hop_pane(bigint, bigint, bigint, bigint) IS 'the pane of a time in the windows of cq.hop';
+
+CREATE FUNCTION _cq.cumulate_pane(ts bigint, step bigint, size bigint, origin bigint)
+RETURNS TABLE (window_start bigint, window_end bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, 1, 0), _cq.window_bound(ts, step, origin, 1, 1)
+    WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), 0) < _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), _cq.window_count(step, size, 'step'));
+END;
+COMMENT ON FUNCTION _cq.cumulate_pane(bigint, bigint, bigint, bigint) IS 'the pane of a time in the windows of cq.cumulate';

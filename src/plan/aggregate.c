@@ -213,6 +213,7 @@ check_grouping_sets(const Query *query)
 static CqReject *
 collect_keys(CqViewPlan *plan)
 {
+	bool		has_pane = false;
 	ListCell   *cell;
 
 	foreach(cell, plan->query->groupClause)
@@ -226,6 +227,13 @@ collect_keys(CqViewPlan *plan)
 														 "grouping by a set-returning function is not supported"),
 											   exprLocation((Node *) key->expr)),
 								  "Call the function in FROM.");
+		if (cq_pane_is_bound(plan, (Node *) key->expr, 0))
+		{
+			if (has_pane)
+				continue;
+			has_pane = true;
+			key->expr = cq_pane_start(key->expr);
+		}
 		plan->keys = lappend(plan->keys, key);
 	}
 	return NULL;
@@ -235,8 +243,10 @@ CqReject *
 cq_aggregate_collect(CqViewPlan *plan)
 {
 	CollectContext context = {plan, NULL, 0};
-	CqReject   *reject = collect_keys(plan);
+	CqReject   *reject;
 
+	cq_pane_find(plan);
+	reject = collect_keys(plan);
 	if (reject != NULL)
 		return reject;
 	if (plan->query->groupingSets != NIL)

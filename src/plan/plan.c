@@ -99,6 +99,8 @@ plan_aggregate(CqViewPlan *plan)
 		add_column(plan, name, partial->storedtype, -1, partial->collation);
 	}
 	maintain->hasAggs = plan->partials != NIL;
+	if (plan->windows != NULL)
+		cq_pane_maintain(plan, maintain);
 	plan->maintain = maintain;
 }
 

@@ -61,6 +61,8 @@ typedef struct CqViewPlan
 	bool		has_grouping_id;	/* grouping sets: one more key, an integer, between keys and partial states */
 	List	   *partials;		/* of CqPartial * */
 	List	   *aggregates;		/* of CqAggregate * */
+	RangeTblEntry *windows;		/* the window function whose panes are kept, or NULL (pane.c) */
+	int			windows_rtindex;	/* in the query */
 	Query	   *maintain;		/* yields the columns of the state table, in their order */
 	List	   *columns;		/* of ColumnDef *: the state table's */
 } CqViewPlan;
@@ -82,6 +84,21 @@ extern bool cq_analyze_reads_stream(Node *query);
 
 /* Collects keys, aggregates and partial states (aggregate.c). */
 extern CqReject *cq_aggregate_collect(CqViewPlan *plan);
+
+/* Panes in the place of overlapping windows (pane.c). Sets windows where the query allows for them. */
+extern void cq_pane_find(CqViewPlan *plan);
+
+/* Is an expression of the query, seen from so many sub-selects below it, a bound of one of those windows? */
+extern bool cq_pane_is_bound(const CqViewPlan *plan, const Node *node, Index level);
+
+/* The key that all bounds are in the state: the start of the pane, which in `maintain` is the windows' first column. */
+extern Expr *cq_pane_start(const Expr *bound);
+
+/* Makes `maintain` yield panes. */
+extern void cq_pane_maintain(const CqViewPlan *plan, Query *maintain);
+
+/* The windows of a pane that starts at a column of the state table: an entry for the range table of `read`. */
+extern RangeTblEntry *cq_pane_windows(const CqViewPlan *plan, Var *pane);
 
 /* The query over the state table that gives the view's rows (read.c). */
 extern CqReject *cq_read_query(const CqViewPlan *plan, Oid state, Query **read);

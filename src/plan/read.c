@@ -4,7 +4,8 @@
  *
  * It is the definition with its FROM replaced by the state table: each grouping expression becomes the key's column,
  * each aggregate becomes cq.finish(partial state, …), GROUPING() is computed from the grouping id; all else above the
- * aggregation (HAVING, DISTINCT, ORDER BY, OVER, LIMIT) stays as it was written.
+ * aggregation (HAVING, DISTINCT, ORDER BY, OVER, LIMIT) stays as it was written. Where panes are kept (pane.c) they are joined
+ * with their windows.
  */
 #include "postgres.h"
 
@@ -35,13 +36,16 @@ typedef struct ReadContext
 	CqReject   *reject;
 } ReadContext;
 
+#define STATE_RTINDEX	1
+#define WINDOWS_RTINDEX	2
+
 /* The n-th column (from 0) of the state table, seen from level. */
 static Var *
 state_var(const CqViewPlan *plan, int n, Index level)
 {
 	ColumnDef  *column = list_nth_node(ColumnDef, plan->columns, n);
 
-	return makeVar(1, n + 1, column->typeName->typeOid, column->typeName->typemod, column->collOid, level);
+	return makeVar(STATE_RTINDEX, n + 1, column->typeName->typeOid, column->typeName->typemod, column->collOid, level);
 }
 
 static int
@@ -174,6 +178,13 @@ find_key(ReadContext *context, Node *node)
 }
 
 static Node *
+window_bound(const Var *bound)
+{
+	return (Node *) makeVar(WINDOWS_RTINDEX, bound->varattno, bound->vartype, bound->vartypmod, bound->varcollid,
+							bound->varlevelsup);
+}
+
+static Node *
 find_aggregate(ReadContext *context, Aggref *aggref)
 {
 	ListCell   *cell;
@@ -199,6 +210,8 @@ over_state(Node *node, ReadContext *context)
 		return find_aggregate(context, (Aggref *) node);
 	if (IsA(node, GroupingFunc) && ((GroupingFunc *) node)->agglevelsup == context->level)
 		return (Node *) grouping_bits(context->plan, (GroupingFunc *) node, context->level);
+	if (cq_pane_is_bound(context->plan, node, context->level))
+		return window_bound((Var *) node);
 	if ((key = find_key(context, node)) != NULL)
 		return key;
 	if (IsA(node, Var) && ((Var *) node)->varlevelsup == context->level)
@@ -239,6 +252,28 @@ query_over(Oid state)
 	table_close(relation, NoLock);
 	free_parsestate(pstate);
 	return query;
+}
+
+static int
+pane_column(const CqViewPlan *plan)
+{
+	int			n = 0;
+
+	while (!cq_pane_is_bound(plan, (Node *) ((CqKey *) list_nth(plan->keys, n))->expr, 0))
+		n++;
+	return n;
+}
+
+/* Joins the panes with their windows. */
+static void
+join_windows(const CqViewPlan *plan, Query *read)
+{
+	RangeTblRef *reference = makeNode(RangeTblRef);
+
+	read->rtable = lappend(read->rtable, cq_pane_windows(plan, state_var(plan, pane_column(plan), 0)));
+	reference->rtindex = list_length(read->rtable);
+	Assert(reference->rtindex == WINDOWS_RTINDEX);
+	read->jointree->fromlist = lappend(read->jointree->fromlist, reference);
 }
 
 /* Adds the grouping id to GROUP BY, as a column that is not shown. */
@@ -284,6 +319,8 @@ read_aggregate(const CqViewPlan *plan, Oid state, Query **result)
 	Query	   *query = plan->query;
 	Query	   *read = query_over(state);
 
+	if (plan->windows != NULL)
+		join_windows(plan, read);
 	read->targetList = (List *) over_state((Node *) copyObject(query->targetList), &context);
 	read->havingQual = over_state(copyObject(query->havingQual), &context);
 	if (context.reject != NULL)

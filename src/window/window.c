@@ -26,9 +26,7 @@
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
-
-/* 2001-01-01 00:00, as a timestamp. */
-#define DEFAULT_ORIGIN	(INT64CONST(366) * USECS_PER_DAY)
+#include "window/window.h"
 
 /* As many windows as one row may belong to. */
 #define MAX_WINDOWS		1000000
@@ -322,7 +320,7 @@ timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
 	Panes	   *panes = fcinfo->flinfo->fn_extra;
 	const Interval *interval = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
 	bool		has_origin = !PG_ARGISNULL(2);
-	int64		origin = has_origin ? PG_GETARG_TIMESTAMP(2) : DEFAULT_ORIGIN;
+	int64		origin = has_origin ? PG_GETARG_TIMESTAMP(2) : CQ_WINDOW_ORIGIN;
 	int32		block = PG_GETARG_INT32(3);
 	pg_tz	   *zone = kind == TIME_TIMESTAMPTZ ? session_timezone : NULL;
 
