@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/hio.h"
 #include "access/xact.h"
 #include "common/compat.h"
 #include "executor/executor.h"
@@ -72,6 +73,21 @@ insert_index_entries(CqWriter *writer, TupleTableSlot *slot)
 	ResetPerTupleExprContext(writer->estate);
 }
 
+/*
+ * Keeps a hold on the page that is being filled. Not so the ring of buffers that comes with it: what was written last is what is read next,
+ * and a ring would make this process flush the log and write pages.
+ */
+static void
+open_bulk(CqWriter *writer)
+{
+	MemoryContext caller = MemoryContextSwitchTo(writer->lifetime);
+
+	writer->bulk = GetBulkInsertState();
+	FreeAccessStrategy(writer->bulk->strategy);
+	writer->bulk->strategy = NULL;
+	MemoryContextSwitchTo(caller);
+}
+
 static void
 flush(CqWriter *writer)
 {
@@ -80,11 +96,7 @@ flush(CqWriter *writer)
 	if (writer->nbuffered == 0)
 		return;
 	if (writer->bulk == NULL)
-	{
-		caller = MemoryContextSwitchTo(writer->lifetime);
-		writer->bulk = GetBulkInsertState();
-		MemoryContextSwitchTo(caller);
-	}
+		open_bulk(writer);
 	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));	/* leaks, where rows are toasted */
 	table_multi_insert(writer->relation, writer->buffer, writer->nbuffered, writer->command, 0, writer->bulk);
 	MemoryContextSwitchTo(caller);
