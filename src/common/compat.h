@@ -182,7 +182,7 @@ cq_compat_require_select(ParseState *pstate, Query *query, Index rtindex, int nc
 }
 
 /*
- * table_tuple_update with the current command, not waiting for a snapshot crosscheck. *is_hot tells that the new version is reached
+ * table_tuple_update with the current command, which does not wait for others and has no snapshot to check against. *is_hot tells that the new version is reached
  * through the old one's place, so that no index needs a new entry.
  */
 static inline TM_Result
@@ -194,13 +194,13 @@ cq_compat_tuple_update(Relation relation, ItemPointer tid, TupleTableSlot *slot,
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes update_indexes;
 
-	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, true, failure, &lockmode,
+	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, false, failure, &lockmode,
 								&update_indexes);
 	*is_hot = update_indexes != TU_All;
 #else
 	bool		update_indexes;
 
-	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, true, failure, &lockmode,
+	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, false, failure, &lockmode,
 								&update_indexes);
 	*is_hot = !update_indexes;
 #endif

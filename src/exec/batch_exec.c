@@ -288,6 +288,7 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	reject_undecoded(&run);
 	trim_dead_letters(&run);
 	report(&run, start);
+	exec->ndoubtful += run.counts.doubtful;
 	exec->nfailures = 0;
 	if (run.stop == batch->nrows)
 		return true;

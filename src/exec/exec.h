@@ -51,6 +51,14 @@ typedef enum CqBatchResult
  */
 extern CqBatchResult cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows);
 
+/* ---- compaction.c ---- */
+
+/*
+ * Goes on with the compaction of those of the lane's views that are due, for about so many microseconds each. No transaction is open before or
+ * after. Errors are dealt with here.
+ */
+extern void cq_exec_compact(CqLane *lane, int64 budget_us);
+
 /* ---- lane.c ---- */
 
 /*

@@ -57,6 +57,12 @@ cq_lock_await(void)
 	return true;
 }
 
+void
+cq_lock_forget(void)
+{
+	wanted.relid = InvalidOid;
+}
+
 /* ---- queries ---- */
 
 static bool

@@ -32,4 +32,7 @@ extern bool cq_lock_is_wanted(void);
  */
 extern bool cq_lock_await(void);
 
+/* Nobody is going to wait for it. */
+extern void cq_lock_forget(void);
+
 #endif							/* CQ_LOCK_H */

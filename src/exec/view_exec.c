@@ -16,6 +16,7 @@
 #include "exec/view_exec.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -135,10 +136,25 @@ find_entry(Oid view)
 	return exec;
 }
 
+CqViewExec *
+cq_view_exec_find(Oid view)
+{
+	return views != NULL ? hash_search(views, &view, HASH_FIND, NULL) : NULL;
+}
+
+void
+cq_view_exec_end_compaction(CqViewExec *exec)
+{
+	if (exec->compaction != NULL)
+		cq_compact_end(exec->compaction);
+	exec->compaction = NULL;
+}
+
 static void
 forget_entry(CqViewExec *exec)
 {
 	MemoryContextDelete(exec->context);
+	cq_view_exec_end_compaction(exec);
 	if (exec->cache != NULL)
 		cq_group_cache_destroy(exec->cache);
 	hash_search(views, &exec->view, HASH_REMOVE, NULL);
@@ -192,8 +208,12 @@ prepare_cache(CqViewExec *exec)
 	if (exec->state_file != file)
 	{
 		cq_group_cache_clear(exec->cache);
+		cq_view_exec_end_compaction(exec);
+		exec->ndoubtful = exec->compact_from = 0;
 		if (cq_workers == 1)
 			cq_merge_warm_up(state, exec->layout, exec->cache);
+		else if (RelationGetNumberOfBlocks(state) > 0)
+			cq_group_cache_doubt(exec->cache);
 	}
 	exec->state_file = file;
 	table_close(state, NoLock);
@@ -260,7 +280,7 @@ prepare_plan(CqViewExec *exec)
 							 cq_batch_needed_columns(exec->planned_small, exec->plan->stream));
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
-		exec->layout = cq_merge_layout(exec->plan);
+		exec->layout = cq_group_layout(exec->plan);
 		prepare_cache(exec);
 	}
 	cq_owner_end(&actor);
@@ -275,6 +295,7 @@ prepare(CqViewExec *exec)
 	exec->is_prepared = false;
 	MemoryContextReset(exec->context);
 	exec->planned = NULL;
+	exec->layout = NULL;
 	caller = MemoryContextSwitchTo(exec->context);
 	exec->row = cq_view_get(exec->view);
 	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)
@@ -358,4 +379,24 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	cq_owner_end(&actor);
 	PopActiveSnapshot();
 	receiver->rDestroy(receiver);
+}
+
+bool
+cq_view_exec_compact(CqViewExec *exec, int64 budget_us)
+{
+	CqActor		actor;
+	bool		goes_on;
+
+	act_as_owner(&actor, exec);
+	if (exec->compaction == NULL)
+	{
+		Relation	state = table_open(exec->row->state, NoLock);
+
+		exec->compaction = cq_compact_begin(TopMemoryContext, state);
+		exec->ndoubtful = 0;
+		table_close(state, NoLock);
+	}
+	goes_on = cq_compact_step(exec->compaction, exec->row->state, exec->layout, budget_us);
+	cq_owner_end(&actor);
+	return goes_on;
 }

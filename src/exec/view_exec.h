@@ -9,6 +9,7 @@
 
 #include "catalog/view.h"
 #include "plan/plan.h"
+#include "state/compact.h"
 #include "state/merge.h"
 #include "stream/batch.h"
 
@@ -26,6 +27,9 @@ typedef struct CqViewExec
 	Bitmapset  *needed;			/* the stream's columns that the plan reads */
 	CqGroupLayout *layout;		/* for groups */
 	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
+	CqCompaction *compaction;	/* under way, or NULL; of the same file as the cache */
+	int64		ndoubtful;		/* groups appended that may be there already, since the last compaction began */
+	int64		compact_from;	/* so many of them are worth one */
 	int64		nerrors;		/* dead letters since they were counted last */
 	int			nfailures;		/* of transactions, in a row, that it made fail */
 	Oid			state_file;		/* relfilenode that the cache speaks of */
@@ -46,5 +50,12 @@ extern int *cq_view_exec_failures(Oid view);
  */
 extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip,
 							 CqMergeCounts *counts);
+
+/* The view if it has been asked for before, prepared or not, or NULL. */
+extern CqViewExec *cq_view_exec_find(Oid view);
+
+/* A step of its compaction, which begins where none is under way; false when done. As run. */
+extern bool cq_view_exec_compact(CqViewExec *exec, int64 budget_us);
+extern void cq_view_exec_end_compaction(CqViewExec *exec);
 
 #endif							/* CQ_VIEW_EXEC_H */

@@ -18,6 +18,8 @@ typedef struct Entry
 	ItemPointerData tid;		/* invalid: empty */
 } Entry;
 
+StaticAssertDecl(sizeof(Entry) == CQ_GROUP_CACHE_ENTRY_SIZE, "a group takes as much as is promised");
+
 typedef struct Table
 {
 	Entry	   *entries;
@@ -29,6 +31,7 @@ struct CqGroupCache
 {
 	MemoryContext context;
 	uint32		max_slots;		/* of one generation */
+	bool		is_complete;
 	Table		generations[2];
 };
 
@@ -75,6 +78,7 @@ cq_group_cache_create(MemoryContext parent, Size max_bytes)
 	CqGroupCache *cache = MemoryContextAllocZero(context, sizeof(CqGroupCache));
 
 	cache->context = context;
+	cache->is_complete = true;
 	cache->max_slots = Max(MIN_SLOTS, pg_prevpower2_size_t(Max(max_bytes / sizeof(Entry) / 2, 1)));
 	table_allocate(cache, &cache->generations[YOUNG], MIN_SLOTS);
 	return cache;
@@ -96,6 +100,19 @@ cq_group_cache_clear(CqGroupCache *cache)
 		memset(&cache->generations[i], 0, sizeof(Table));
 	}
 	table_allocate(cache, &cache->generations[YOUNG], MIN_SLOTS);
+	cache->is_complete = true;
+}
+
+void
+cq_group_cache_doubt(CqGroupCache *cache)
+{
+	cache->is_complete = false;
+}
+
+bool
+cq_group_cache_is_complete(const CqGroupCache *cache)
+{
+	return cache->is_complete;
 }
 
 void
@@ -149,7 +166,10 @@ cq_group_cache_add(CqGroupCache *cache, uint32 hash, ItemPointer tid)
 
 			table_allocate(cache, &fresh, MIN_SLOTS);
 			if (old->entries != NULL)
+			{
 				pfree(old->entries);
+				cache->is_complete = false;
+			}
 			*old = *young;
 			*young = fresh;
 		}

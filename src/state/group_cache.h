@@ -15,6 +15,8 @@
 
 #include "storage/itemptr.h"
 
+#define CQ_GROUP_CACHE_ENTRY_SIZE 12
+
 typedef struct CqGroupCache CqGroupCache;
 
 /* A look-up under way. */
@@ -30,6 +32,13 @@ typedef struct CqGroupProbe
 extern CqGroupCache *cq_group_cache_create(MemoryContext parent, Size max_bytes);
 extern void cq_group_cache_destroy(CqGroupCache *cache);
 extern void cq_group_cache_clear(CqGroupCache *cache);
+
+/*
+ * Does it know all groups that were added since it was empty? What it does not know of is appended, and may be there already. doubt is for the
+ * caller, who knows of groups that it never had.
+ */
+extern bool cq_group_cache_is_complete(const CqGroupCache *cache);
+extern void cq_group_cache_doubt(CqGroupCache *cache);
 
 /* Starts a look-up; each next gives one candidate in probe->tid, or false. */
 extern void cq_group_cache_probe(CqGroupProbe *probe, uint32 hash);

@@ -8,94 +8,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
-#include "nodes/nodeFuncs.h"
-#include "parser/parse_agg.h"
-#include "parser/parse_oper.h"
 #include "state/combiner.h"
 #include "state/merge.h"
 #include "state/writer.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-
-/* How one key is hashed and compared: by its type's functions, or by its bytes where the type has none to hash. */
-typedef struct KeyLayout
-{
-	bool		has_hash;
-	bool		typbyval;
-	int16		typlen;
-	Oid			collation;
-	FmgrInfo	hash;
-	FmgrInfo	equal;
-} KeyLayout;
-
-struct CqGroupLayout
-{
-	int			nkeys;
-	int			npartials;
-	KeyLayout  *keys;
-	CqCombiner *combiners;
-};
-
-/* That an operator has a hash function does not tell that it works: arrays' and rows' need their elements'. */
-static void
-layout_key(KeyLayout *key, Oid type, Oid equality, bool is_hashable, Oid collation)
-{
-	RegProcedure hash;
-
-	get_typlenbyval(type, &key->typlen, &key->typbyval);
-	key->collation = collation;
-	fmgr_info(get_opcode(equality), &key->equal);
-	key->has_hash = is_hashable && get_op_hash_functions(equality, &hash, NULL);
-	if (key->has_hash)
-		fmgr_info(hash, &key->hash);
-}
-
-static Oid
-int4_equality(void)
-{
-	Oid			equality;
-
-	get_sort_group_operators(INT4OID, false, true, false, NULL, &equality, NULL, NULL);
-	return equality;
-}
-
-CqGroupLayout *
-cq_merge_layout(const CqViewPlan *plan)
-{
-	CqGroupLayout *layout = palloc0(sizeof(CqGroupLayout));
-	ListCell   *cell;
-
-	layout->nkeys = cq_plan_nkeys(plan);
-	layout->npartials = list_length(plan->partials);
-	layout->keys = palloc0(sizeof(KeyLayout) * Max(layout->nkeys, 1));
-	layout->combiners = palloc0(sizeof(CqCombiner) * Max(layout->npartials, 1));
-	foreach(cell, plan->keys)
-	{
-		CqKey	   *key = lfirst(cell);
-
-		layout_key(&layout->keys[foreach_current_index(cell)], exprType((Node *) key->expr), key->clause->eqop,
-				   key->clause->hashable, exprCollation((Node *) key->expr));
-	}
-	if (plan->has_grouping_id)
-		layout_key(&layout->keys[layout->nkeys - 1], INT4OID, int4_equality(), true, InvalidOid);
-	foreach(cell, plan->partials)
-	{
-		Aggref	   *aggref = ((CqPartial *) lfirst(cell))->aggref;
-		Oid			argtypes[FUNC_MAX_ARGS];
-		int			nargs = get_aggregate_argtypes(aggref, argtypes);
-
-		cq_combiner_init(&layout->combiners[foreach_current_index(cell)], aggref->aggfnoid, argtypes, nargs,
-						 aggref->aggtype, aggref->inputcollid);
-	}
-	return layout;
-}
 
 typedef struct GroupsReceiver
 {
@@ -110,41 +29,6 @@ typedef struct GroupsReceiver
 	TupleTableSlot *merged;		/* virtual: the row that replaces another */
 } GroupsReceiver;
 
-static uint32
-hash_keys(const CqGroupLayout *layout, const Datum *values, const bool *nulls)
-{
-	uint32		hash = 0;
-
-	for (int i = 0; i < layout->nkeys; i++)
-	{
-		const KeyLayout *key = &layout->keys[i];
-		uint32		h = 0;
-
-		if (!nulls[i])
-			h = key->has_hash ?
-				DatumGetUInt32(FunctionCall1Coll(unconstify(FmgrInfo *, &key->hash), key->collation, values[i])) :
-				datum_image_hash(values[i], key->typbyval, key->typlen);
-		hash = hash_combine(hash, h);
-	}
-	return murmurhash32(hash);
-}
-
-static bool
-same_keys(const CqGroupLayout *layout, TupleTableSlot *a, TupleTableSlot *b)
-{
-	for (int i = 0; i < layout->nkeys; i++)
-	{
-		KeyLayout  *key = &layout->keys[i];
-
-		if (a->tts_isnull[i] != b->tts_isnull[i])
-			return false;
-		if (!a->tts_isnull[i] &&
-			!DatumGetBool(FunctionCall2Coll(&key->equal, key->collation, a->tts_values[i], b->tts_values[i])))
-			return false;
-	}
-	return true;
-}
-
 /* The stored row of the group in slot that the cache knows, fetched, or NULL. */
 static TupleTableSlot *
 find_stored(GroupsReceiver *receiver, TupleTableSlot *slot, CqGroupProbe *probe)
@@ -156,38 +40,10 @@ find_stored(GroupsReceiver *receiver, TupleTableSlot *slot, CqGroupProbe *probe)
 		if (stored == NULL)
 			continue;
 		slot_getallattrs(stored);
-		if (same_keys(receiver->layout, slot, stored))
+		if (cq_group_same_keys(receiver->layout, slot, stored))
 			return stored;
 	}
 	return NULL;
-}
-
-/* Fills merged with the stored row's keys and both rows' states combined. */
-static void
-combine_rows(GroupsReceiver *receiver, TupleTableSlot *stored, TupleTableSlot *incoming)
-{
-	CqGroupLayout *layout = receiver->layout;
-	TupleTableSlot *merged = ExecClearTuple(receiver->merged);
-
-	memcpy(merged->tts_values, stored->tts_values, sizeof(Datum) * layout->nkeys);
-	memcpy(merged->tts_isnull, stored->tts_isnull, sizeof(bool) * layout->nkeys);
-	for (int i = 0; i < layout->npartials; i++)
-	{
-		CqCombiner *combiner = &layout->combiners[i];
-		int			column = layout->nkeys + i;
-		bool		is_null;
-		bool		stored_is_null = stored->tts_isnull[column];
-		bool		incoming_is_null = incoming->tts_isnull[column];
-		Datum		state = cq_combiner_load(combiner, receiver->aggcontext, stored->tts_values[column], &stored_is_null);
-		Datum		other = cq_combiner_load(combiner, receiver->aggcontext, incoming->tts_values[column],
-											 &incoming_is_null);
-
-		state = cq_combiner_combine(combiner, receiver->aggcontext, state, stored_is_null, other, incoming_is_null,
-									&is_null);
-		merged->tts_values[column] = cq_combiner_store(combiner, receiver->aggcontext, state, &is_null);
-		merged->tts_isnull[column] = is_null;
-	}
-	ExecStoreVirtualTuple(merged);
 }
 
 static bool
@@ -201,7 +57,7 @@ merge_in_place(GroupsReceiver *receiver, TupleTableSlot *slot, uint32 hash)
 	stored = find_stored(receiver, slot, &probe);
 	if (stored == NULL)
 		return false;
-	combine_rows(receiver, stored, slot);
+	cq_group_combine(receiver->layout, receiver->aggcontext, stored, slot, receiver->merged);
 	root = probe.tid;
 	if (!cq_writer_replace(receiver->writer, receiver->merged, &root))
 		return false;
@@ -219,18 +75,6 @@ append_row(CqWriter *writer, TupleTableSlot *slot, int natts, uint32 tag)
 	cq_writer_append(writer, copy, tag);
 }
 
-/* States that are pointers come as the executor has serialized them. */
-static void
-pack_states(const CqGroupLayout *layout, TupleTableSlot *slot)
-{
-	for (int i = 0; i < layout->npartials; i++)
-	{
-		int			column = layout->nkeys + i;
-
-		slot->tts_values[column] = cq_combiner_pack(&layout->combiners[i], slot->tts_values[column], slot->tts_isnull[column]);
-	}
-}
-
 static bool
 receive_group(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -239,14 +83,15 @@ receive_group(TupleTableSlot *slot, DestReceiver *self)
 	uint32		hash;
 
 	slot_getallattrs(slot);
-	pack_states(receiver->layout, slot);
-	hash = hash_keys(receiver->layout, slot->tts_values, slot->tts_isnull);
+	cq_group_pack(receiver->layout, slot);
+	hash = cq_group_hash(receiver->layout, slot->tts_values, slot->tts_isnull);
 	if (merge_in_place(receiver, slot, hash))
 		receiver->counts->updated++;
 	else
 	{
-		append_row(receiver->writer, slot, receiver->layout->nkeys + receiver->layout->npartials, hash);
+		append_row(receiver->writer, slot, cq_group_ncolumns(receiver->layout), hash);
 		receiver->counts->inserted++;
+		receiver->counts->doubtful += !cq_group_cache_is_complete(receiver->cache);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(receiver->group_context);
@@ -259,39 +104,19 @@ remember_group(void *context, uint32 tag, ItemPointer tid)
 	cq_group_cache_add((CqGroupCache *) context, tag, tid);
 }
 
-typedef struct WarmUp
-{
-	const CqGroupLayout *layout;
-	CqGroupCache *cache;
-	MemoryContext row_context;	/* reset for each row */
-} WarmUp;
-
 static void
-warm_group(Relation index, ItemPointer tid, Datum *values, bool *nulls, bool is_alive, void *state)
+warm_group(void *cache, uint32 hash, ItemPointer tid)
 {
-	WarmUp	   *warm_up = state;
-	MemoryContext caller = MemoryContextSwitchTo(warm_up->row_context);
-
-	cq_group_cache_add(warm_up->cache, hash_keys(warm_up->layout, values, nulls), tid);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(warm_up->row_context);
+	cq_group_cache_add(cache, hash, tid);
 }
 
 void
 cq_merge_warm_up(Relation state, const CqGroupLayout *layout, CqGroupCache *cache)
 {
-	WarmUp		warm_up = {layout, cache, NULL};
-	IndexInfo  *keys = makeNode(IndexInfo);
-
-	if (layout->nkeys > INDEX_MAX_KEYS)
-		return;
-	keys->ii_NumIndexAttrs = keys->ii_NumIndexKeyAttrs = layout->nkeys;
-	for (int i = 0; i < layout->nkeys; i++)
-		keys->ii_IndexAttrNumbers[i] = i + 1;
-	keys->ii_Concurrent = true; /* what a snapshot sees, and no lock */
-	warm_up.row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq warm-up", ALLOCSET_SMALL_SIZES);
-	table_index_build_scan(state, NULL, keys, true, false, warm_group, &warm_up, NULL);
-	MemoryContextDelete(warm_up.row_context);
+	if (cq_group_can_scan(layout))
+		cq_group_scan(state, layout, 0, InvalidBlockNumber, warm_group, cache);
+	else
+		cq_group_cache_doubt(cache);
 }
 
 static CqWriter *

@@ -8,22 +8,16 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "plan/plan.h"
+#include "state/group.h"
 #include "state/group_cache.h"
 #include "tcop/dest.h"
-#include "utils/relcache.h"
-
-/* What merging needs to know of a view's groups; made once a plan. */
-typedef struct CqGroupLayout CqGroupLayout;
 
 typedef struct CqMergeCounts
 {
 	int64		inserted;		/* rows appended */
+	int64		doubtful;		/* of these: with a cache that does not know all groups */
 	int64		updated;		/* groups updated in place */
 } CqMergeCounts;
-
-/* In CurrentMemoryContext, like all that it looks up. Within a transaction. */
-extern CqGroupLayout *cq_merge_layout(const CqViewPlan *plan);
 
 /*
  * Makes the cache know the groups that are stored already, as if to build an index over them: for a worker that has the view for itself and

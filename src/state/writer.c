@@ -171,6 +171,15 @@ cq_writer_replace(CqWriter *writer, TupleTableSlot *slot, ItemPointer root)
 	return true;
 }
 
+bool
+cq_writer_delete(CqWriter *writer)
+{
+	TM_FailureData failure;
+
+	return table_tuple_delete(writer->relation, &writer->fetched->tts_tid, writer->command, GetActiveSnapshot(),
+							  InvalidSnapshot, false, &failure, false) == TM_Ok;
+}
+
 void
 cq_writer_close(CqWriter *writer)
 {

@@ -37,10 +37,13 @@ extern void cq_writer_append(CqWriter *writer, TupleTableSlot *slot, uint32 tag)
 extern TupleTableSlot *cq_writer_fetch(CqWriter *writer, ItemPointer tid);
 
 /*
- * Replaces the row fetched last. False where somebody else has changed it meanwhile: append then. *root becomes the place by which it
- * is found from now on.
+ * Replaces the row fetched last. False where somebody else has changed it meanwhile, or is about to: append then. *root becomes the place by
+ * which it is found from now on.
  */
 extern bool cq_writer_replace(CqWriter *writer, TupleTableSlot *slot, ItemPointer root);
+
+/* Deletes the row fetched last. False where somebody else has changed it meanwhile, or is about to. */
+extern bool cq_writer_delete(CqWriter *writer);
 
 /* Writes what is still buffered, closes. */
 extern void cq_writer_close(CqWriter *writer);

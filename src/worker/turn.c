@@ -20,6 +20,7 @@
 #define LIVE_SECONDS	1		/* since its last batch: else nobody minds */
 #define SLICE_US		20000	/* of a lane with a backlog, beside a live one */
 #define SMALLEST_SLICE	1000	/* messages */
+#define COMPACTION_US	5000	/* after a batch, and no less than that took, while a view's state is due */
 #define NEAR			20000	/* messages: so close that two lanes may meet */
 #define MEETING_MS		200		/* after which a meeting has failed */
 #define MEETING_PAUSE_MS 1000	/* between meetings that fail */
@@ -124,6 +125,7 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 	{
 		note_batch(ingest, lane, nrows, began);
 		cq_load_end_trouble(ingest, lane->lane->stream);
+		cq_exec_compact(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
 	}
 	/* The reader may be past what was rolled back. */
 	if (result != CQ_BATCH_APPLIED)
