@@ -8,7 +8,7 @@ ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
 demo check:
 	@tools/$@
 bench:
-	@bench/run
+	@bench/run $(if $(QUERY),compare,all)
 
 else
 

@@ -1,4 +1,5 @@
-"""Readers and writers together: clients that ask the view while it fills, and a snapshot that is kept all the while."""
+"""Readers and writers together: clients that ask the view, which has an index for them, while it fills, and a snapshot that is kept
+all the while."""
 
 import re
 import subprocess
@@ -60,6 +61,7 @@ def measure(ground, data_set, query, name, company, figures):
     session = ground.server.session
     make = data_set.statements(ground.broker.address, f"queries/{query}.pg.sql")
     session.rows(make)
+    session.rows("CREATE INDEX ON answer (auction)")
     session.rows("SELECT cq.pause('answer')")
     session.rows("SELECT cq.reset('answer', 'earliest')")
     with company:
