@@ -35,6 +35,8 @@ CREATE CONTINUOUS VIEW filtered AS SELECT window_start, count(*) FROM s, cq.hop(
 CREATE CONTINUOUS VIEW lateral_use AS SELECT window_start, count(*) FROM s, cq.hop(t, '10 min', '1 hour') AS w, LATERAL (SELECT 1 WHERE w.window_start < t - interval '15 min') AS x GROUP BY 1;
 CREATE CONTINUOUS VIEW outer_join AS SELECT window_start, count(*) FROM s LEFT JOIN LATERAL cq.hop(t, '10 min', '1 hour') ON true GROUP BY 1;
 CREATE CONTINUOUS VIEW aliased AS SELECT j.window_start, count(*) FROM (s CROSS JOIN LATERAL cq.hop(t, '10 min', '1 hour')) AS j GROUP BY 1;
+CREATE CONTINUOUS VIEW whole_join AS SELECT window_start, count(*) FROM (s CROSS JOIN LATERAL cq.hop(t, '10 min', '1 hour')) AS j, LATERAL (SELECT 1 WHERE (to_jsonb(j)->>'window_start')::timestamptz < j.t - interval '15 min') AS x GROUP BY 1;
+CREATE CONTINUOUS VIEW whole_join_function AS SELECT x, window_end, count(*) FROM (s CROSS JOIN LATERAL cq.hop(t, '10 min', '1 hour')) AS j, LATERAL jsonb_extract_path_text(to_jsonb(j), 'window_start') AS x GROUP BY 1, 2;
 CREATE CONTINUOUS VIEW numbered AS SELECT w.ordinality, window_start, count(*) FROM s, cq.hop(t, '10 min', '1 hour') WITH ORDINALITY AS w GROUP BY 1, 2;
 CREATE CONTINUOUS VIEW sets AS SELECT g, window_start, count(*) FROM s, cq.hop(t, '10 min', '1 hour') GROUP BY GROUPING SETS ((g, window_start), (g));
 CREATE CONTINUOUS VIEW by_row AS SELECT window_start, count(*) FROM s, cq.hop(t, '10 min', make_interval(mins => 10 * (1 + id % 2))) GROUP BY 1;

@@ -164,12 +164,22 @@ is_used_in_entry(const RangeTblEntry *entry, int rtindex)
 	}
 }
 
-/* Does the query name a join through which it gets at the windows' columns? */
+/* Does the query name a join through which it gets at the windows' columns? As a whole row, other entries may do so too. */
 static bool
 is_used_by_join(const Query *query, int join, const RangeTblEntry *entry, int rtindex)
 {
-	return entry->rtekind == RTE_JOIN && mentions(entry->joinaliasvars, rtindex, 0) &&
-		(mentions(query->targetList, join, 0) || mentions(query->havingQual, join, 0) || mentions(query->jointree, join, 0));
+	ListCell   *cell;
+
+	if (entry->rtekind != RTE_JOIN || !mentions(entry->joinaliasvars, rtindex, 0))
+		return false;
+	if (mentions(query->targetList, join, 0) || mentions(query->havingQual, join, 0) || mentions(query->jointree, join, 0))
+		return true;
+	foreach(cell, query->rtable)
+	{
+		if (is_used_in_entry(lfirst(cell), join))
+			return true;
+	}
+	return false;
 }
 
 static bool
