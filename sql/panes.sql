@@ -40,6 +40,10 @@ CREATE CONTINUOUS VIEW whole_join_function AS SELECT x, window_end, count(*) FRO
 CREATE CONTINUOUS VIEW numbered AS SELECT w.ordinality, window_start, count(*) FROM s, cq.hop(t, '10 min', '1 hour') WITH ORDINALITY AS w GROUP BY 1, 2;
 CREATE CONTINUOUS VIEW sets AS SELECT g, window_start, count(*) FROM s, cq.hop(t, '10 min', '1 hour') GROUP BY GROUPING SETS ((g, window_start), (g));
 CREATE CONTINUOUS VIEW by_row AS SELECT window_start, count(*) FROM s, cq.hop(t, '10 min', make_interval(mins => 10 * (1 + id % 2))) GROUP BY 1;
+CREATE FUNCTION slide() RETURNS interval LANGUAGE sql IMMUTABLE AS $$ SELECT interval '10 min' $$;
+CREATE CONTINUOUS VIEW by_function AS SELECT window_start, count(*) FROM s, cq.hop(t, slide(), '1 hour') GROUP BY 1;
+CREATE DOMAIN length AS interval;
+CREATE CONTINUOUS VIEW by_domain AS SELECT window_start, count(*) FROM s, cq.hop(t, '10 min', '1 hour'::length) GROUP BY 1;
 CREATE CONTINUOUS VIEW days AS SELECT window_start, window_end, count(*) FROM s, cq.hop(t, '1 day', '2 days') GROUP BY 1, 2;
 
 -- In the night to 2025-03-30 clocks go forward. Some rows lie in no window.

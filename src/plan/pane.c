@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -92,6 +93,22 @@ all_arguments(const FuncExpr *call)
 	return arguments;
 }
 
+static bool
+is_users_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* Might it be altered? A view is planned again whenever a worker begins with it, and has to come to what its state was made for. */
+static bool
+is_alterable(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, CoerceToDomain) || check_functions_in_node(node, is_users_function, context) ||
+		expression_tree_walker(node, is_alterable, context);
+}
+
 /* Makes the windows constants, origin included. False where they are none, or the same nowhere else. */
 static bool
 settle_windows(FuncExpr *call)
@@ -103,6 +120,8 @@ settle_windows(FuncExpr *call)
 	is_zoned = exprType(linitial(call->args)) == TIMESTAMPTZOID;
 	for (int i = ARG_STEP; i < NARGS; i++)
 	{
+		if (is_alterable(list_nth(call->args, i), NULL))
+			return false;
 		arguments[i] = (Const *) eval_const_expressions(NULL, list_nth(call->args, i));
 		if (!IsA(arguments[i], Const) || (arguments[i]->constisnull && i != ARG_ORIGIN) ||
 			(is_zoned && i != ARG_ORIGIN && goes_by_calendar(arguments[i])))
