@@ -251,9 +251,10 @@ check_state(const CqViewExec *exec)
 
 	foreach(cell, exec->plan->columns)
 	{
-		int			i = foreach_current_index(cell);
+		ColumnDef  *column = lfirst_node(ColumnDef, cell);
+		Form_pg_attribute found = fits ? TupleDescAttr(descriptor, foreach_current_index(cell)) : NULL;
 
-		fits = fits && TupleDescAttr(descriptor, i)->atttypid == lfirst_node(ColumnDef, cell)->typeName->typeOid;
+		fits = fits && found->atttypid == column->typeName->typeOid && strcmp(NameStr(found->attname), column->colname) == 0;
 	}
 	if (!fits)
 		ereport(ERROR,

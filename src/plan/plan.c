@@ -79,7 +79,8 @@ plan_aggregate(CqViewPlan *plan)
 	foreach(cell, plan->keys)
 	{
 		CqKey	   *key = lfirst(cell);
-		char	   *name = psprintf("k%d", foreach_current_index(cell) + 1);
+		char	   *name = cq_pane_is_bound(plan, (Node *) key->expr, 0) ? CQ_PANE_COLUMN :
+			psprintf("k%d", foreach_current_index(cell) + 1);
 
 		add_target(maintain, copyObject(key->expr), name, key->clause->tleSortGroupRef);
 		add_column(plan, name, exprType((Node *) key->expr), exprTypmod((Node *) key->expr),

@@ -29,7 +29,7 @@ typedef enum CqShape
 	CQ_SHAPE_AGGREGATE			/* groups with partial states */
 } CqShape;
 
-/* A key of the groups: a column k1, k2, … of the state table. */
+/* A key of the groups: a column k1, k2, …, or pane, of the state table. */
 typedef struct CqKey
 {
 	Expr	   *expr;			/* as in the query */
@@ -116,6 +116,7 @@ extern int	cq_plan_nkeys(const CqViewPlan *plan);
 extern PlannedStmt *cq_partial_plan(const CqViewPlan *plan);
 
 #define CQ_GROUPING_ID_COLUMN "grouping_id"
+#define CQ_PANE_COLUMN "pane"	/* where it starts: so called, a state of panes is not taken for one of windows */
 #define CQ_ROW_TIME_COLUMN "_cq_time"	/* of kept rows: when they were processed */
 
 #endif							/* CQ_PLAN_H */
