@@ -237,6 +237,12 @@ plan_for(const CqViewPlan *plan, double nrows)
 	return planned;
 }
 
+static bool
+is_pane(const char *column)
+{
+	return strcmp(column, CQ_PANE_COLUMN) == 0;
+}
+
 /*
  * What the plan yields is written without asking what it is. The table and the definition are the owner's to alter, and an
  * aggregate may have been replaced.
@@ -254,7 +260,8 @@ check_state(const CqViewExec *exec)
 		ColumnDef  *column = lfirst_node(ColumnDef, cell);
 		Form_pg_attribute found = fits ? TupleDescAttr(descriptor, foreach_current_index(cell)) : NULL;
 
-		fits = fits && found->atttypid == column->typeName->typeOid && strcmp(NameStr(found->attname), column->colname) == 0;
+		fits = fits && found->atttypid == column->typeName->typeOid &&
+			is_pane(NameStr(found->attname)) == is_pane(column->colname);
 	}
 	if (!fits)
 		ereport(ERROR,
