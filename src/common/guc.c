@@ -13,7 +13,7 @@
 bool		cq_extended_grammar = true;
 bool		cq_enabled = true;
 int			cq_workers = 1;
-int			cq_batch_rows = 250000;
+int			cq_batch_rows = 100000;
 int			cq_batch_bytes = 65536;
 int			cq_linger = 3;
 bool		cq_synchronous_commit = false;
@@ -38,7 +38,7 @@ cq_guc_init(void)
 							NULL, &cq_workers, 1, 1, 64, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.batch_rows",
 							"Largest number of messages in one batch, which is one transaction.",
-							NULL, &cq_batch_rows, 250000, 1, 10000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+							NULL, &cq_batch_rows, 100000, 1, 10000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.batch_size",
 							"Largest total size of the messages in one batch.",
 							NULL, &cq_batch_bytes, 65536, 64, INT_MAX / 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);

@@ -71,7 +71,7 @@ extern bool cq_kafka_property_is_owned(const char *name);
 extern bool cq_kafka_property_is_secret(const char *name);
 
 /* kafka_conf.c */
-extern rd_kafka_conf_t *cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role);
+extern rd_kafka_conf_t *cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartitions);
 
 /* kafka_client.c */
 extern CqKafkaClient *cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryContext context,

@@ -31,20 +31,18 @@ static const Setting common_defaults[] = {
 };
 
 /*
- * Reading fast within bounded memory: the queue holds some tenths of a second of the fastest stream. While one batch is
+ * Reading fast within bounded memory: the queues hold some tenths of a second of the fastest stream. While one batch is
  * worked on the next arrives; more would only be memory. The number of messages is left to the size.
  */
+#define QUEUES_KB			32768	/* of all partitions: a simple consumer has a queue for each */
+#define BOUNDED_QUEUES_KB	8192	/* for one statement, in a backend among many */
+#define SMALLEST_QUEUE_KB	512
+
 static const Setting reader_defaults[] = {
 	{"fetch.max.bytes", "16777216"},
 	{"fetch.message.max.bytes", "1048576"},
 	{"fetch.wait.max.ms", "100"},
-	{"queued.max.messages.kbytes", "24576"},
 	{"queued.min.messages", "1000000"},
-};
-
-/* For one statement, in a backend among many. */
-static const Setting bounded_defaults[] = {
-	{"queued.max.messages.kbytes", "8192"},
 };
 
 /* Keys go to the partition where Java's clients would put them. */
@@ -116,6 +114,15 @@ set_statistics_interval(rd_kafka_conf_t *conf)
 	set_property(conf, "statistics.interval.ms", value);
 }
 
+static void
+share_queues(rd_kafka_conf_t *conf, int total_kb, int npartitions)
+{
+	char		value[16];
+
+	snprintf(value, sizeof(value), "%d", Max(total_kb / Max(npartitions, 1), SMALLEST_QUEUE_KB));
+	set_property(conf, "queued.max.messages.kbytes", value);
+}
+
 static bool
 has_brokers(rd_kafka_conf_t *conf)
 {
@@ -126,9 +133,12 @@ has_brokers(rd_kafka_conf_t *conf)
 	return get_number(conf, "test.mock.num.brokers") > 0;
 }
 
-/* The caller owns it until it is given to a client. Raises ERROR for a bad property or where no broker is named. */
+/*
+ * For a reader: of so many partitions. The caller owns it until it is given to a client. Raises ERROR for a bad property or where no broker is
+ * named.
+ */
 rd_kafka_conf_t *
-cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role)
+cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartitions)
 {
 	int			nproperties = list_length(config->properties);
 	Setting    *properties = palloc(sizeof(Setting) * Max(nproperties, 1));
@@ -150,9 +160,10 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role)
 	conf = rd_kafka_conf_new();
 	set_all(conf, common_defaults, lengthof(common_defaults));
 	if (role == CQ_KAFKA_READER)
+	{
 		set_all(conf, reader_defaults, lengthof(reader_defaults));
-	if (role == CQ_KAFKA_READER && config->bounded)
-		set_all(conf, bounded_defaults, lengthof(bounded_defaults));
+		share_queues(conf, config->bounded ? BOUNDED_QUEUES_KB : QUEUES_KB, npartitions);
+	}
 	if (role == CQ_KAFKA_WRITER)
 		set_all(conf, writer_defaults, lengthof(writer_defaults));
 

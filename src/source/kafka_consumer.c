@@ -177,7 +177,7 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 	consumer->slices = palloc(sizeof(CqSlice) * Max(npositions, 1));
 	consumer->npartitions = npositions;
 
-	consumer->client = cq_kafka_client_open(config, CQ_KAFKA_READER, context, cq_kafka_conf_build(config, CQ_KAFKA_READER));
+	consumer->client = cq_kafka_client_open(config, CQ_KAFKA_READER, context, cq_kafka_conf_build(config, CQ_KAFKA_READER, npositions));
 	consumer->client->owner = consumer;
 	consumer->client->let_go = let_go;
 	open_wakeup(consumer);

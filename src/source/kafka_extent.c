@@ -56,7 +56,7 @@ open_inquiry(const CqSourceConfig *config, int timeout_ms)
 	inquiry->context = context;
 	inquiry->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 	inquiry->client = cq_kafka_client_open(config, CQ_KAFKA_INQUIRER, context,
-										   cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER));
+										   cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER, 0));
 	inquiry->client->owner = inquiry;
 	inquiry->client->let_go = let_go;
 	return inquiry;

@@ -126,7 +126,7 @@ cq_kafka_producer_open(const CqSourceConfig *config)
 	if (sink->outgoing == NULL)
 	{
 		/* A bad property is the statement's error, not the commit's. */
-		rd_kafka_conf_destroy(cq_kafka_conf_build(config, CQ_KAFKA_WRITER));
+		rd_kafka_conf_destroy(cq_kafka_conf_build(config, CQ_KAFKA_WRITER, 0));
 		sink->outgoing = new_outgoing(config);
 	}
 	return &sink->sink;
@@ -341,7 +341,7 @@ send_all(Outgoing *outgoing)
 
 	if (outgoing->nrows == 0)
 		return;
-	conf = cq_kafka_conf_build(&outgoing->config, CQ_KAFKA_WRITER);
+	conf = cq_kafka_conf_build(&outgoing->config, CQ_KAFKA_WRITER, 0);
 	rd_kafka_conf_set_dr_msg_cb(conf, note_delivery);
 	/* In a child: closed before the rows that librdkafka borrows are freed. */
 	outgoing->client = cq_kafka_client_open(&outgoing->config, CQ_KAFKA_WRITER,
