@@ -64,6 +64,8 @@ CREATE CONTINUOUS VIEW a_numeric AS SELECT n % 2 AS m, count(*) FROM s GROUP BY 
 CREATE CONTINUOUS VIEW a_array AS SELECT tags, j -> 'x' AS x, c, count(*) FROM s GROUP BY tags, j -> 'x', c;
 CREATE CONTINUOUS VIEW a_null AS SELECT NULLIF(k, 3) AS k, count(*), sum(NULLIF(k, 3)) FROM s GROUP BY NULLIF(k, 3);
 CREATE CONTINUOUS VIEW a_join AS SELECT d.name, count(*), sum(s.v) FROM s JOIN dim d USING (k) GROUP BY d.name;
+CREATE CONTINUOUS VIEW a_using AS SELECT k, d.name, count(*), max(k) AS same FROM s JOIN dim d USING (k) GROUP BY s.k, d.name HAVING k > 1;
+CREATE CONTINUOUS VIEW a_using_left AS SELECT k, j.k + 1 AS more, count(name) FROM (s LEFT JOIN dim d USING (k)) AS j GROUP BY j.k;
 CREATE CONTINUOUS VIEW a_left AS SELECT d.name, count(*), count(d.k) AS found FROM s LEFT JOIN dim d ON d.k = s.k + 3 GROUP BY d.name;
 CREATE CONTINUOUS VIEW a_unnest AS SELECT tag, count(*) FROM s, unnest(tags) AS tag GROUP BY tag;
 CREATE CONTINUOUS VIEW a_sub AS SELECT z, count(*) FROM (SELECT k + 1 AS z FROM s WHERE g <> 'g2') x GROUP BY z;

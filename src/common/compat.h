@@ -136,6 +136,17 @@ cq_compat_flatten_group_entry(Query *query)
 	return query;
 }
 
+/* An expression of a query with the columns of joins replaced by what they stand for. May change the query's hasSubLinks. */
+static inline Node *
+cq_compat_flatten_join_columns(Query *query, Node *node)
+{
+#if PG_VERSION_NUM >= 160000
+	return flatten_join_alias_vars(NULL, query, node);
+#else
+	return flatten_join_alias_vars(query, node);
+#endif
+}
+
 /*
  * A copy of a view's query. Before 16, the view itself is there twice at the beginning of the range table, where nothing refers
  * to it: whoever walks over all entries would come round to the view again, so that these are made void.

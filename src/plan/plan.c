@@ -127,6 +127,14 @@ plan_rows(CqViewPlan *plan)
 	plan->maintain = maintain;
 }
 
+/* As the server does it to find out what is grouped: with USING, one column goes by several names. */
+static void
+flatten_join_columns(Query *query)
+{
+	query->targetList = (List *) cq_compat_flatten_join_columns(query, (Node *) query->targetList);
+	query->havingQual = cq_compat_flatten_join_columns(query, query->havingQual);
+}
+
 CqReject *
 cq_plan_view(const Query *definition, CqViewPlan **result)
 {
@@ -140,6 +148,7 @@ cq_plan_view(const Query *definition, CqViewPlan **result)
 	if (has_aggregation(plan->query))
 	{
 		plan->shape = CQ_SHAPE_AGGREGATE;
+		flatten_join_columns(plan->query);
 		reject = cq_aggregate_collect(plan);
 		if (reject != NULL)
 			return reject;
