@@ -193,8 +193,8 @@ cq_compat_require_select(ParseState *pstate, Query *query, Index rtindex, int nc
 }
 
 /*
- * table_tuple_update with the current command, which does not wait for others and has no snapshot to check against. *is_hot tells that the new version is reached
- * through the old one's place, so that no index needs a new entry.
+ * table_tuple_update with the current command, which does not wait for others and has no snapshot to check against. *is_hot tells that
+ * the new version is reached through the old one's place, so that no index needs a new entry.
  */
 static inline TM_Result
 cq_compat_tuple_update(Relation relation, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,

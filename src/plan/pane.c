@@ -14,7 +14,6 @@
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
@@ -183,24 +182,7 @@ is_used_in_entry(const RangeTblEntry *entry, int rtindex)
 	}
 }
 
-/* Does the query name a join through which it gets at the windows' columns? As a whole row, other entries may do so too. */
-static bool
-is_used_by_join(const Query *query, int join, const RangeTblEntry *entry, int rtindex)
-{
-	ListCell   *cell;
-
-	if (entry->rtekind != RTE_JOIN || !mentions(entry->joinaliasvars, rtindex, 0))
-		return false;
-	if (mentions(query->targetList, join, 0) || mentions(query->havingQual, join, 0) || mentions(query->jointree, join, 0))
-		return true;
-	foreach(cell, query->rtable)
-	{
-		if (is_used_in_entry(lfirst(cell), join))
-			return true;
-	}
-	return false;
-}
-
+/* Also through a join that has the windows' columns, and that another entry takes as a whole row: in expressions those are flattened. */
 static bool
 is_used_in_from(const Query *query, int rtindex)
 {
@@ -213,7 +195,10 @@ is_used_in_from(const Query *query, int rtindex)
 		const RangeTblEntry *entry = lfirst(cell);
 		int			index = foreach_current_index(cell) + 1;
 
-		if (index != rtindex && (is_used_in_entry(entry, rtindex) || is_used_by_join(query, index, entry, rtindex)))
+		if (index == rtindex)
+			continue;
+		if (is_used_in_entry(entry, rtindex) ||
+			(entry->rtekind == RTE_JOIN && mentions(entry->joinaliasvars, rtindex, 0) && is_used_in_from(query, index)))
 			return true;
 	}
 	return false;

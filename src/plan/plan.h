@@ -85,7 +85,7 @@ extern bool cq_analyze_reads_stream(Node *query);
 /* Collects keys, aggregates and partial states (aggregate.c). */
 extern CqReject *cq_aggregate_collect(CqViewPlan *plan);
 
-/* Panes in the place of overlapping windows (pane.c). Sets windows where the query allows for them. */
+/* Panes in the place of overlapping windows (pane.c). Sets windows where the query, with joins' columns flattened, allows for them. */
 extern void cq_pane_find(CqViewPlan *plan);
 
 /* Is an expression of the query, seen from so many sub-selects below it, a bound of one of those windows? */

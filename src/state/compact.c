@@ -3,8 +3,8 @@
  *		Compaction of a state table: see compact.h.
  *
  * Rows are noted with the hash of their keys, as many as memory allows for: where the table is larger, it is gone over slice by
- * slice of the hashes. Sorted, rows of one group are neighbours. Of those all but the last are deleted, and the last, which the writer is most likely to
- * remember, is replaced by their combination.
+ * slice of the hashes. Sorted, rows of one group are neighbours. Of those all but the last are deleted, and the last, which the writer is
+ * most likely to remember, is replaced by their combination.
  *
  * Notes are hints, for the table changes between steps: rows are fetched, and compared, when their turn comes. A row that somebody else is at stays
  * as it is.

@@ -4,10 +4,10 @@
  */
 #include "postgres.h"
 
+#include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "access/tableam.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_agg.h"
