@@ -294,6 +294,24 @@ def test_command_while_a_batch_stops_the_view(server, log_db, command):
     assert status(db, "v")[1].endswith("late")
 
 
+def test_drop_of_a_stream_waits_for_no_cursor(server, log_db):
+    """A worker may hold one cursor and want another that the drop holds: what is locked is left, and workers remove it."""
+    db = log_db
+    create(db, ("", "v", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    append(db, 0, 10)
+    db.wait("v")
+    with server.connect(db.name) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT FROM _cq.cursor FOR UPDATE")
+        db.execute("SET lock_timeout = '5s'")
+        db.execute("DROP FOREIGN TABLE s CASCADE")
+        other.execute("ROLLBACK")
+    db.execute("CREATE FOREIGN TABLE s (i int, k int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, count(*) AS n FROM s GROUP BY k")
+    db.wait("v")
+    wait_until(lambda: db.value("SELECT count(*) FROM _cq.cursor") == 1, "the cursor is still there")
+
+
 @pytest.mark.parametrize("is_prepared", [False, True])
 def test_no_deadlock_with_a_batch(server, log_db, is_prepared):
     """A batch that waits for a lock holds none: neither DROP SCHEMA nor it can lock in an order that the other would mind."""

@@ -95,11 +95,15 @@ forget_views(Datum dropped)
 	cq_catalog_changed();
 }
 
-/* Rows of streams among the dropped relations. The views on them have gone with them, or before. */
+/*
+ * Rows of streams among the dropped relations. The views on them have gone with them, or before. A worker may hold one cursor and wait for another
+ * that we hold: what is locked is left, as in cq_follow_forget, and workers remove it.
+ */
 static void
 forget_streams(Datum dropped)
 {
-	run_over("DELETE FROM _cq.cursor WHERE stream = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.cursor WHERE cursor_id IN (SELECT cursor_id FROM _cq.cursor WHERE stream = ANY ($1) FOR UPDATE SKIP LOCKED)",
+			 dropped);
 	run_over("DELETE FROM _cq.gap WHERE stream = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.log WHERE stream = ANY ($1) RETURNING log::oid", dropped);
 	if (SPI_processed > 0)
