@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from psycopg import sql
 
@@ -81,10 +81,24 @@ class Broker:
         self.admin.delete_records([place])[place].result(30)
 
     def await_partitions(self, name, total):
+        """Until all partitions answer: a broker tells of a leader a moment before it is one."""
         def ready():
             topic = self.admin.list_topics(timeout=30).topics.get(name)
             return topic and len(topic.partitions) == total and all(p.leader >= 0 for p in topic.partitions.values())
+
+        def answers():
+            try:
+                for partition in range(total):
+                    consumer.get_watermark_offsets(TopicPartition(name, partition), 30)
+                return True
+            except KafkaException:
+                return False
         wait_until(ready, f"topic {name} has not {total} partitions")
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "await_partitions", "log_level": 0})
+        try:
+            wait_until(answers, f"topic {name} does not answer for {total} partitions")
+        finally:
+            consumer.close()
 
     def producer(self, **config):
         """An idempotent producer: each message once, in order, whatever happens to the broker meanwhile."""
