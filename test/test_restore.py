@@ -1,6 +1,8 @@
 """Restored and copied databases: they have everything, stand still until told to go on, and go on from where they were."""
+import signal
+
 import pytest
-from conftest import Database
+from conftest import Database, kill, wait_until
 
 VIEWS = {
     "by_key": "SELECT k, count(*), sum(v), avg(v) FROM s GROUP BY k HAVING count(*) > 1",
@@ -59,6 +61,15 @@ def copy_by_template(original, other):
     original.close()
     with original.server.connect("postgres") as connection:
         connection.execute(f'CREATE DATABASE "{other.name}" TEMPLATE "{original.name}"')
+
+
+def test_nothing_runs_while_a_dump_is_being_restored(db):
+    """Cursors come before the views that follow them, and before the identity of whom all belongs to."""
+    db.execute("INSERT INTO _cq.cursor (stream, topic, partition, next_offset) VALUES (0, 't', 0, 7)")
+    (pid,) = wait_until(db.worker_pids, "no worker")
+    kill(pid, signal.SIGTERM)
+    wait_until(lambda: db.execute("SELECT pid FROM cq.workers WHERE state = 'idle' AND pid <> %s", pid), "no new worker")
+    assert db.value("SELECT next_offset FROM _cq.cursor") == 7
 
 
 @pytest.mark.parametrize("copy", [copy_by_dump, copy_by_template])

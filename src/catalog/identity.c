@@ -109,6 +109,20 @@ cq_identity_matches(void)
 	return matches;
 }
 
+bool
+cq_identity_is_own(void)
+{
+	Identity	identity;
+	bool		result = false;
+
+	if (open_identity(&identity, AccessShareLock))
+	{
+		result = identity.tuple != NULL && is_own(&identity);
+		close_identity(&identity);
+	}
+	return result;
+}
+
 /* Two first views at a time: the one that comes second finds the other's row. */
 static void
 insert_own_row(void)

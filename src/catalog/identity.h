@@ -14,6 +14,9 @@
 /* True where the catalog is this database's own, or is nobody's yet. Within a transaction. */
 extern bool cq_identity_matches(void);
 
+/* True where it is this database's own: there has been a continuous view, and no dump is just being restored. */
+extern bool cq_identity_is_own(void);
+
 /* Makes a catalog that is nobody's ours: with the first continuous view. Within a transaction. */
 extern void cq_identity_claim(void);
 

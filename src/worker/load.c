@@ -339,17 +339,20 @@ want_unsettled(CqIngest *ingest)
 	ingest->settles_all = false;
 }
 
-/* Reads the catalog, into a context of its own. */
+/*
+ * Reads the catalog, into a context of its own. While a dump is being restored, some of its rows are there and others, the identity among them, are
+ * not: nothing must be mended then.
+ */
 static List *
 read_lanes(CqIngest *ingest, MemoryContext context)
 {
 	List	   *lanes = NIL;
-	bool		is_ours;
+	bool		is_copy;
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	is_ours = cq_identity_matches();
-	if (is_ours)
+	is_copy = !cq_identity_matches();
+	if (cq_identity_is_own())
 	{
 		want_unsettled(ingest);
 		MemoryContextSwitchTo(context);
@@ -358,7 +361,7 @@ read_lanes(CqIngest *ingest, MemoryContext context)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(ingest->context);
-	cq_shared_set_state(ingest->slot, is_ours ? CQ_WORKER_LOADING : CQ_WORKER_COPY);
+	cq_shared_set_state(ingest->slot, is_copy ? CQ_WORKER_COPY : CQ_WORKER_LOADING);
 	return lanes;
 }
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "catalog/identity.h"
 #include "commands/extension.h"
 #include "common/attempt.h"
 #include "common/guc.h"
@@ -279,7 +280,7 @@ run_duty(void *arg)
 	SPI_connect();
 	if (SPI_execute_with_args(is_there, 1, types, args, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for %s", duty->function);
-	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL &&
+	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL && cq_identity_matches() &&
 		SPI_execute(duty->statement, false, 1) == SPI_OK_SELECT)
 		done = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
