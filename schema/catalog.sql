@@ -13,9 +13,19 @@ CREATE TABLE _cq.view (
     retention       interval,
     settings        text[] NOT NULL,                -- name=value: pinned at CREATE, set by the worker
     created_at      timestamptz NOT NULL DEFAULT now(),
-    is_started      boolean NOT NULL DEFAULT false  -- its first positions are settled; partitions seen later begin at their beginning
+    is_started      boolean NOT NULL DEFAULT false, -- its first positions are settled; partitions seen later begin at their beginning
+    emit            text NOT NULL DEFAULT 'change' CHECK (emit IN ('change', 'close')),
+    watermark       interval,                       -- in place of the stream's option
+    allowed_lateness interval,
+    late            text NOT NULL DEFAULT 'drop' CHECK (late IN ('drop', 'keep')),
+    result          regclass                        -- rows of closed windows, where emit = 'close'
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
+
+CREATE FUNCTION _cq.clock() RETURNS timestamptz
+    LANGUAGE C VOLATILE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_clock_now_sql';
+COMMENT ON FUNCTION _cq.clock() IS 'what time it is, or what time cq.clock says it is';
 
 -- A place in a partition of a stream. Views that stand at the same place share a cursor, so that a batch is read once for all.
 CREATE SEQUENCE _cq.cursor_id_seq;
@@ -26,7 +36,9 @@ CREATE TABLE _cq.cursor (
     partition       integer NOT NULL,
     next_offset     bigint NOT NULL,                -- of the next message to be read
     end_offset      bigint,                         -- the partition's end as last seen
-    last_timestamp  timestamptz                     -- of the last message read
+    last_timestamp  timestamptz,                    -- of the last message read
+    event_time      timestamptz,                    -- the highest that was read; of a timestamp the same digits, as if in UTC
+    active_at       timestamptz NOT NULL DEFAULT _cq.clock() -- when something was last read
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 ALTER SEQUENCE _cq.cursor_id_seq OWNED BY _cq.cursor.cursor_id;
 COMMENT ON TABLE _cq.cursor IS 'how far streams have been read, for each partition';
@@ -41,6 +53,33 @@ CREATE TABLE _cq.follow (
 );
 CREATE INDEX follow_cursor ON _cq.follow (cursor_id);
 COMMENT ON TABLE _cq.follow IS 'the cursor that a continuous view follows in each partition';
+
+-- How far the windows of views with emit = 'close' have been closed. Locked after the state: workers read it while they hold that.
+CREATE TABLE _cq.closing (
+    view            regclass PRIMARY KEY,
+    closed_through  timestamptz,                    -- rows of windows that end up to here come too late
+    emitted_through timestamptz,                    -- windows that end up to here are in the result
+    next_close      timestamptz                     -- nothing is to be closed before the watermark gets there
+);
+COMMENT ON TABLE _cq.closing IS 'how far continuous views have closed their windows';
+
+-- Rows that came after all of their windows were closed.
+CREATE TABLE _cq.late (
+    late_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    view            regclass NOT NULL,
+    stream          regclass NOT NULL,
+    topic           text COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    "offset"        bigint NOT NULL,
+    event_time      timestamptz NOT NULL,
+    window_end      timestamptz NOT NULL,           -- of the last of its windows
+    key             bytea,
+    payload         bytea,
+    payload_length  bigint
+);
+CREATE INDEX late_view ON _cq.late (view, late_id);
+COMMENT ON TABLE _cq.late IS 'messages that came too late for a continuous view';
 
 -- Dead letters: rows that could not be decoded or processed.
 CREATE TABLE _cq.error (
@@ -93,7 +132,7 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.error', '_cq.error_error_id_seq',
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing', '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
                                     '_cq.gap', '_cq.gap_gap_id_seq', '_cq.log', '_cq.identity']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;

@@ -1,7 +1,7 @@
 -- What people see of views, streams and workers, and how they steer them. Everybody sees what he may read.
 
 CREATE FUNCTION _cq.stat_relations(
-        OUT relation oid, OUT rows bigint, OUT bytes bigint, OUT bad_rows bigint, OUT groups_inserted bigint, OUT groups_updated bigint,
+        OUT relation oid, OUT rows bigint, OUT bytes bigint, OUT bad_rows bigint, OUT late_rows bigint, OUT groups_inserted bigint, OUT groups_updated bigint,
         OUT batches bigint, OUT total_batch_time float8, OUT mean_batch_time float8, OUT max_batch_time float8,
         OUT rows_per_second float8, OUT last_batch_time timestamptz, OUT state text, OUT state_since timestamptz,
         OUT last_error text, OUT last_error_time timestamptz, OUT stats_reset timestamptz)
@@ -30,7 +30,7 @@ CREATE FUNCTION cq.wait(view regclass, timeout interval DEFAULT NULL) RETURNS bo
     LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_wait';
 COMMENT ON FUNCTION cq.wait(regclass, interval) IS
-    'waits until a continuous view has seen all that is in its stream at the call; false where the timeout was over first';
+    'waits until a continuous view has seen all that is in its stream at the call, and its windows are closed as far as the watermark allows; false where the timeout was over first';
 
 CREATE FUNCTION cq.pause(view regclass) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -53,17 +53,43 @@ CREATE FUNCTION cq.stat_reset(view regclass DEFAULT NULL) RETURNS void
     AS 'MODULE_PATHNAME', 'cq_stats_reset';
 COMMENT ON FUNCTION cq.stat_reset(regclass) IS 'sets the counters of a continuous view, or of all in this database, to zero';
 
+-- ---- time ----
+
+CREATE FUNCTION cq.watermark(view regclass) RETURNS timestamptz
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_watermark';
+COMMENT ON FUNCTION cq.watermark(regclass) IS
+    'the time below which a continuous view expects no more rows; null where its stream has no event times, or not all partitions have brought one';
+
+CREATE FUNCTION _cq.close_windows() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_close_windows';
+COMMENT ON FUNCTION _cq.close_windows() IS 'closes windows whose end the watermark has passed; gives of how many views';
+REVOKE ALL ON FUNCTION _cq.close_windows() FROM PUBLIC;
+
+CREATE FUNCTION _cq.emit_windows() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_emit_windows';
+COMMENT ON FUNCTION _cq.emit_windows() IS 'makes the rows of closed windows, of one view; gives how many';
+REVOKE ALL ON FUNCTION _cq.emit_windows() FROM PUBLIC;
+
 -- ---- positions ----
 
 CREATE VIEW cq.positions WITH (security_barrier) AS
 SELECT f.view, c.stream, f.topic, f.partition, c.next_offset, e.end_offset,
-       greatest(e.end_offset - c.next_offset, 0) AS lag_messages, c.last_timestamp
+       greatest(e.end_offset - c.next_offset, 0) AS lag_messages, c.last_timestamp,
+       c.event_time, c.event_time - d.delay AS watermark, c.active_at
 FROM _cq.follow f
 JOIN _cq.cursor c USING (cursor_id)
 JOIN pg_catalog.pg_class r ON r.oid = f.view,
 LATERAL (SELECT max(o.end_offset) AS end_offset
          FROM _cq.cursor o
-         WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition) e
+         WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition) e,
+LATERAL (SELECT coalesce(v.watermark, (SELECT o.option_value::interval
+                                       FROM pg_catalog.pg_foreign_table t, pg_catalog.pg_options_to_table(t.ftoptions) o
+                                       WHERE t.ftrelid = c.stream AND o.option_name = 'watermark'), '0') AS delay
+         FROM _cq.view v
+         WHERE v.view = f.view) d
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
 COMMENT ON VIEW cq.positions IS 'how far continuous views have read; exact for what the same snapshot sees of the view';
 
@@ -81,12 +107,12 @@ SELECT v.view,
                      WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
        v.stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
-       v.start, v.on_error, v.retention,
+       v.start, v.on_error, v.retention, v.emit, v.allowed_lateness, v.late,
        pg_catalog.pg_get_viewdef(v.definition) AS definition,
        v.created_at,
        p.lag_messages::bigint AS lag_messages,
        p.lag,
-       coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows,
+       coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows, coalesce(n.late_rows, 0) AS late_rows,
        coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
@@ -158,6 +184,27 @@ REVOKE ALL ON FUNCTION _cq.delete_error() FROM PUBLIC;
 CREATE TRIGGER delete_error INSTEAD OF DELETE ON cq.errors FOR EACH ROW EXECUTE FUNCTION _cq.delete_error();
 COMMENT ON TRIGGER delete_error ON cq.errors IS 'deletes what is deleted from cq.errors';
 
+CREATE VIEW cq.late WITH (security_barrier) AS
+SELECT l.late_id, l.occurred_at, l.view, l.stream, l.topic, l.partition, l."offset", l.event_time, l.window_end, l.key, l.payload,
+       l.payload_length
+FROM _cq.late l
+JOIN pg_catalog.pg_class r ON r.oid = l.view
+WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
+COMMENT ON VIEW cq.late IS 'messages that came too late for a continuous view with late = keep; for its owner to see, and to delete';
+
+CREATE FUNCTION _cq.delete_late() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    DELETE FROM _cq.late WHERE late_id = OLD.late_id;
+    RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION _cq.delete_late() IS 'deletes what is deleted from cq.late';
+REVOKE ALL ON FUNCTION _cq.delete_late() FROM PUBLIC;
+CREATE TRIGGER delete_late INSTEAD OF DELETE ON cq.late FOR EACH ROW EXECUTE FUNCTION _cq.delete_late();
+COMMENT ON TRIGGER delete_late ON cq.late IS 'deletes what is deleted from cq.late';
+
 -- ---- workers, statistics ----
 
 CREATE VIEW cq.workers WITH (security_barrier) AS
@@ -174,7 +221,7 @@ ORDER BY worker;
 COMMENT ON VIEW cq.stat_workers IS 'what the ingest workers of this database have read';
 
 CREATE VIEW cq.stat_views WITH (security_barrier) AS
-SELECT v.view, n.rows, n.bytes, n.bad_rows, n.groups_inserted, n.groups_updated, n.batches, n.total_batch_time, n.mean_batch_time,
+SELECT v.view, n.rows, n.bytes, n.bad_rows, n.late_rows, n.groups_inserted, n.groups_updated, n.batches, n.total_batch_time, n.mean_batch_time,
        n.max_batch_time, round(n.rows_per_second::numeric, 2)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time, n.stats_reset
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view

@@ -155,7 +155,7 @@ SELECT * FROM parts ORDER BY view::text;
 DROP CONTINUOUS VIEW hot;
 DROP CONTINUOUS VIEW hot CASCADE;
 SELECT count(*) FROM _cq.view;
-SELECT relname FROM pg_class WHERE relnamespace = '_cq'::regnamespace AND relname ~ '_(state|definition)';
+SELECT relname FROM pg_class WHERE relnamespace = '_cq'::regnamespace AND relname ~ '_(state|definition)' ORDER BY 1;
 
 -- Event triggers see one command.
 CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS $$

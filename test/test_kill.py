@@ -27,6 +27,13 @@ VIEWS = {
                  "FROM {source}, cq.tumble(at, '10 s') w GROUP BY w.window_start",
     "kept": "SELECT id, amount FROM {source} WHERE id % 7 = 0",
 }
+# The same of closed windows. No message is late: they come in order in each partition.
+CLOSED = {
+    "closed": "SELECT w.window_end, account % 10 AS digit, count(*) AS messages, sum(amount) AS amount "
+              "FROM {source}, cq.tumble(at, '1 s') w {condition} GROUP BY w.window_end, account % 10",
+    "closed_hop": "SELECT w.window_end, count(*) AS messages, avg(amount) AS amount "
+                  "FROM {source}, cq.hop(at, '500 ms', '2 s') w {condition} GROUP BY w.window_end",
+}
 # Message number id; the same in Python below.
 SENT = ("(SELECT id, id % 101 AS account, id * 7919 % 10007 - 5000 AS amount, "
         "timestamptz '2026-01-01 00:00Z' + id * interval '1 ms' AS at FROM generate_series(0, {last}::bigint) AS id)")
@@ -111,9 +118,11 @@ def test_killed_at_random_moments(broker, server, two_workers, db, topic):
     print(f"KILL_SEED={seed}")
     name = topic(partitions=PARTITIONS)
     db.execute(f"CREATE FOREIGN TABLE message (id bigint, account bigint, amount bigint, at timestamptz) "
-               f"SERVER kafka OPTIONS (topic '{name}', format 'json')")
+               f"SERVER kafka OPTIONS (topic '{name}', format 'json', event_time 'at', watermark '100 ms')")
     for view, query in VIEWS.items():
         db.execute(f"CREATE CONTINUOUS VIEW {view} AS {query.format(source='message')}")
+    for view, query in CLOSED.items():
+        db.execute(f"CREATE CONTINUOUS VIEW {view} WITH (emit = 'close', late = 'keep') AS {query.format(source='message', condition='')}")
 
     victims = ([kill_worker] * 4 + [kill_server, kill_broker]) * (KILLS // 6)
     rng.shuffle(victims)
@@ -136,4 +145,12 @@ def test_killed_at_random_moments(broker, server, two_workers, db, topic):
     for view, query in VIEWS.items():
         db.wait(view, 120)
         db.assert_equal(f"TABLE {view}", query.format(source=sent), f"KILL_SEED={seed}: {view}")
+    for view, query in CLOSED.items():
+        db.wait(view, 120)
+        wait_until(lambda: db.execute("SELECT view FROM _cq.closing WHERE view = %s::regclass AND emitted_through = closed_through "
+                                      "AND next_close > cq.watermark(view)", view), f"KILL_SEED={seed}: {view} is not closed")
+        watermark = db.value("SELECT cq.watermark(%s::regclass)", view)
+        closed = query.format(source=sent, condition=f"WHERE window_end <= '{watermark}'")
+        db.assert_equal(f"TABLE {view}", closed, f"KILL_SEED={seed}: {view}")
     assert db.value("SELECT count(*) FROM cq.errors") == 0
+    assert db.value("SELECT count(*) FROM cq.late") == 0

@@ -19,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* The kind of a wrapper, or false where it is not one of ours. */
 static bool
@@ -80,6 +81,9 @@ cq_stream_server_properties(Oid server, Oid userid)
 	return list_concat(list_copy(GetForeignServer(server)->options), user_mapping_options(userid, server));
 }
 
+/* How far ahead of the clock event times may be: whatever a time zone may do to them, and not a wrong year. */
+#define DEFAULT_MAX_EVENT_LEAD	USECS_PER_DAY
+
 static AttrNumber
 find_event_time(Oid relid, const char *name)
 {
@@ -90,6 +94,12 @@ find_event_time(Oid relid, const char *name)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of stream \"%s\" does not exist", name, get_rel_name(relid)),
 				 errdetail("The option event_time names it.")));
+	if (get_atttype(relid, attno) != TIMESTAMPTZOID && get_atttype(relid, attno) != TIMESTAMPOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" of stream \"%s\" cannot be the event time", name, get_rel_name(relid)),
+				 errdetail("It has type %s; it must be %s or %s.", format_type_be(get_atttype(relid, attno)),
+						   format_type_be(TIMESTAMPTZOID), format_type_be(TIMESTAMPOID))));
 	return attno;
 }
 
@@ -112,6 +122,8 @@ apply_option(CqStream *stream, DefElem *option)
 		reject = cq_option_interval(name, value, &stream->watermark_delay);
 	else if (strcmp(name, "idle_timeout") == 0)
 		reject = cq_option_interval(name, value, &stream->idle_timeout);
+	else if (strcmp(name, "max_event_lead") == 0)
+		reject = cq_option_interval(name, value, &stream->max_event_lead);
 	else if (strcmp(name, "retention") == 0)
 		reject = cq_option_interval(name, value, &stream->retention);
 	else if (strcmp(name, "tombstone") == 0)
@@ -224,6 +236,7 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->relid = relid;
 	stream->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 	stream->format = stream->kind == CQ_STREAM_LOG ? "row" : "json";
+	stream->max_event_lead = DEFAULT_MAX_EVENT_LEAD;
 	stream->properties = list_copy(server->options);
 	foreach(cell, GetForeignTable(relid)->options)
 		apply_option(stream, lfirst_node(DefElem, cell));

@@ -62,6 +62,7 @@ typedef struct CqStream
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
 	int64		watermark_delay;	/* microseconds */
 	int64		idle_timeout;	/* microseconds, 0: never idle */
+	int64		max_event_lead; /* microseconds */
 	int64		retention;		/* microseconds, 0: for ever; of the log */
 	bool		skip_bad_rows;	/* a bounded SELECT leaves bad rows out instead of failing */
 	CqStreamColumn *columns;	/* one for each live attribute */

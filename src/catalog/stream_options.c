@@ -111,6 +111,7 @@ static const CqOptionRule rules[] = {
 	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
 	{"watermark", KAFKA_TABLE | LOG_TABLE, check_interval},
 	{"idle_timeout", KAFKA_TABLE | LOG_TABLE, check_interval},
+	{"max_event_lead", KAFKA_TABLE | LOG_TABLE, check_interval},
 	{"tombstone", KAFKA_TABLE | LOG_TABLE, check_tombstone},
 	{"on_gap", KAFKA_TABLE | LOG_TABLE, check_on_gap},
 	{"on_error", KAFKA_TABLE | LOG_TABLE, check_on_error},

@@ -38,7 +38,12 @@ enum
 	VIEW_SETTINGS,
 	VIEW_CREATED_AT,
 	VIEW_IS_STARTED,
-	VIEW_NATTS = VIEW_IS_STARTED
+	VIEW_EMIT,
+	VIEW_WATERMARK,
+	VIEW_ALLOWED_LATENESS,
+	VIEW_LATE,
+	VIEW_RESULT,
+	VIEW_NATTS = VIEW_RESULT
 };
 
 static Oid
@@ -117,6 +122,30 @@ array_of_strings(const List *strings)
 	return PointerGetDatum(construct_array(elements, list_length(strings), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/* Such intervals have no months. */
+static int64
+microseconds_of(Datum interval)
+{
+	const Interval *value = DatumGetIntervalP(interval);
+
+	return value->day * USECS_PER_DAY + value->time;
+}
+
+static Datum
+interval_of(int64 microseconds)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = microseconds;
+	return IntervalPGetDatum(interval);
+}
+
+Oid
+cq_view_table(const CqView *view)
+{
+	return OidIsValid(view->result) ? view->result : view->state;
+}
+
 CqView *
 cq_view_get(Oid relid)
 {
@@ -144,6 +173,11 @@ cq_view_get(Oid relid)
 			view->retention = palloc(sizeof(Interval));
 			*view->retention = *DatumGetIntervalP(values[VIEW_RETENTION - 1]);
 		}
+		view->emits_on_close = strcmp(TextDatumGetCString(values[VIEW_EMIT - 1]), "close") == 0;
+		view->watermark_delay = nulls[VIEW_WATERMARK - 1] ? -1 : microseconds_of(values[VIEW_WATERMARK - 1]);
+		view->allowed_lateness = nulls[VIEW_ALLOWED_LATENESS - 1] ? 0 : microseconds_of(values[VIEW_ALLOWED_LATENESS - 1]);
+		view->keeps_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "keep") == 0;
+		view->result = nulls[VIEW_RESULT - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_RESULT - 1]);
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
 		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
@@ -170,6 +204,14 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_SETTINGS - 1] = array_of_strings(view->settings);
 	values[VIEW_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[VIEW_IS_STARTED - 1] = BoolGetDatum(view->is_started);
+	values[VIEW_EMIT - 1] = CStringGetTextDatum(view->emits_on_close ? "close" : "change");
+	nulls[VIEW_WATERMARK - 1] = view->watermark_delay < 0;
+	values[VIEW_WATERMARK - 1] = interval_of(view->watermark_delay);
+	nulls[VIEW_ALLOWED_LATENESS - 1] = !view->emits_on_close;
+	values[VIEW_ALLOWED_LATENESS - 1] = interval_of(view->allowed_lateness);
+	values[VIEW_LATE - 1] = CStringGetTextDatum(view->keeps_late ? "keep" : "drop");
+	nulls[VIEW_RESULT - 1] = !OidIsValid(view->result);
+	values[VIEW_RESULT - 1] = ObjectIdGetDatum(view->result);
 }
 
 void
@@ -202,7 +244,8 @@ void
 cq_view_replace(const CqView *view)
 {
 	Oid			types[VIEW_NATTS] = {
-		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID
+		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
+		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -213,7 +256,8 @@ cq_view_replace(const CqView *view)
 		nulls[i] = is_null[i] ? 'n' : ' ';
 	nulls[VIEW_NATTS] = '\0';
 	update_row("definition = $2, state = $3, stream = $4, status = $5, status_detail = $6, on_error = $7, start = $8, "
-			   "retention = $9, settings = $10, created_at = $11, is_started = $12",
+			   "retention = $9, settings = $10, created_at = $11, is_started = $12, "
+			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17",
 			   VIEW_NATTS, types, values, nulls);
 }
 
@@ -238,4 +282,19 @@ cq_view_set_status(Oid relid, const char *status, const char *detail)
 	};
 
 	update_row("status = $2, status_detail = $3", lengthof(types), types, args, detail ? "   " : "  n");
+}
+
+void
+cq_view_forget_closing(Oid relid)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(relid)};
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute("DELETE FROM _cq.closing WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
+	cq_query_execute("DELETE FROM _cq.late WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
+	SPI_finish();
+	cq_owner_end(&actor);
 }

@@ -21,6 +21,11 @@ typedef struct CqView
 	bool		pause_on_error; /* else skip */
 	char	   *start;
 	Interval   *retention;		/* or NULL */
+	bool		emits_on_close; /* else on change */
+	int64		watermark_delay;	/* microseconds, in place of the stream's; -1: as the stream says */
+	int64		allowed_lateness;	/* microseconds */
+	bool		keeps_late;		/* rows that come too late; else they are only counted */
+	Oid			result;			/* table of closed windows' rows, or InvalidOid */
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */
 	bool		is_started;
 	bool		is_changed_here;	/* by the current transaction: only read */
@@ -32,6 +37,9 @@ extern bool cq_view_is(Oid relid);
 /* The row of a continuous view, palloc'd, or NULL. */
 extern CqView *cq_view_get(Oid relid);
 
+/* The table that has the view's rows as people read them, or from which they are made: the result, or else the state. */
+extern Oid	cq_view_table(const CqView *view);
+
 extern void cq_view_insert(const CqView *view);
 
 /*
@@ -40,5 +48,8 @@ extern void cq_view_insert(const CqView *view);
 extern void cq_view_replace(const CqView *view);	/* all of it */
 extern void cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention);
 extern void cq_view_set_status(Oid relid, const char *status, const char *detail);	/* detail may be NULL */
+
+/* Forgets which windows were closed, and the rows that came too late: after the state has gone, or is locked against everybody. */
+extern void cq_view_forget_closing(Oid relid);
 
 #endif							/* CQ_CATALOG_VIEW_H */

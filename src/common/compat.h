@@ -192,6 +192,20 @@ cq_compat_require_select(ParseState *pstate, Query *query, Index rtindex, int nc
 #endif
 }
 
+/* Asks also for DELETE, of the relation that the query deletes from. */
+static inline void
+cq_compat_require_delete(Query *query, Index rtindex)
+{
+	RangeTblEntry *entry = rt_fetch(rtindex, query->rtable);
+
+	entry->rellockmode = RowExclusiveLock;
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(query->rteperminfos, entry)->requiredPerms |= ACL_DELETE;
+#else
+	entry->requiredPerms |= ACL_DELETE;
+#endif
+}
+
 /*
  * table_tuple_update with the current command, which does not wait for others and has no snapshot to check against. *is_hot tells that
  * the new version is reached through the old one's place, so that no index needs a new entry.

@@ -22,6 +22,7 @@ int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
 int			cq_max_errors = 10000;
 int			cq_max_views = 1000;
+double		cq_clock = 0;
 
 void
 cq_guc_init(void)
@@ -64,6 +65,10 @@ cq_guc_init(void)
 							"Largest number of rejected messages that are kept in cq.errors for each view; the newest are.",
 							"All are counted in cq.stat_views. -1 keeps all.",
 							&cq_max_errors, 10000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("cq.clock",
+							 "What time it is, in seconds since 1970, where event times are compared with the wall clock.",
+							 "For tests. 0 means the time it is.",
+							 &cq_clock, 0, 0, 1e11, PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	/* Sizes shared memory, of which there is none where the module is loaded later. */
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("cq.max_views",

@@ -134,10 +134,13 @@ cq_resume_all(PG_FUNCTION_ARGS)
 	adopt_pairs("SELECT part.oid, whole.oid"
 				" FROM (SELECT definition AS part, view AS whole FROM _cq.view"
 				"       UNION ALL SELECT state, view FROM _cq.view"
+				"       UNION ALL SELECT result, view FROM _cq.view WHERE result IS NOT NULL"
 				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole");
 	cq_identity_take(keep_prefix);
+	/* What nobody has read so far is not idle. */
+	SPI_execute("UPDATE _cq.cursor SET active_at = _cq.clock()", false, 0);
 	SPI_execute("UPDATE _cq.view SET status = 'running', status_detail = NULL WHERE status = 'restored'", false, 0);
 	SPI_finish();
 	cq_catalog_changed();

@@ -20,6 +20,7 @@
 #include "common/owner.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
+#include "catalog/stream.h"
 #include "catalog/toasting.h"
 #include "catalog/view.h"
 #include "commands/defrem.h"
@@ -209,6 +210,16 @@ create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_st
 	return state;
 }
 
+/* Closed windows' rows: written once, never changed. */
+static Oid
+create_result(Query *read, char *base, Oid owner, const char *query_string)
+{
+	Oid			result = create_internal(RELKIND_RELATION, base, "result", view_columns(read), NIL, owner, query_string);
+
+	NewRelationCreateToastTable(result, (Datum) 0);
+	return result;
+}
+
 static Oid
 create_definition(Query *query, char *base, Oid owner, const char *query_string)
 {
@@ -351,6 +362,23 @@ index_row_time(Oid state)
 }
 
 static void
+check_late_options(const CqViewOptions *options)
+{
+	if (!options->emits_on_close && (options->allowed_lateness >= 0 || options->says_late || options->watermark_delay >= 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the options watermark, allowed_lateness and late need emit = 'close'"),
+				 errdetail("With emit = 'change' a row is counted however late it comes.")));
+}
+
+/* The event times by which windows are closed. */
+static AttrNumber
+event_time_of(Oid stream)
+{
+	return cq_stream_get(stream, GetUserId())->event_time;
+}
+
+static void
 check_retention(const CqViewOptions *options, bool keeps_rows)
 {
 	if (options->retention != NULL && !keeps_rows)
@@ -381,7 +409,10 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	owner = before ? cq_owner_of_relation(replaced) : GetUserId();
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
-	cq_reject_raise(cq_plan_view(query, &plan), query_string);
+	check_late_options(&options);
+	cq_reject_raise(cq_plan_view(query, false, InvalidAttrNumber, &plan), query_string);
+	if (options.emits_on_close)
+		cq_reject_raise(cq_plan_view(query, true, event_time_of(plan->stream), &plan), query_string);
 	check_plans(plan);
 	check_retention(&options, plan->shape == CQ_SHAPE_ROWS);
 
@@ -390,18 +421,29 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	if (options.retention != NULL)
 		index_row_time(row->state);
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
+	if (options.emits_on_close)
+	{
+		row->result = create_result(read, stmt->view->relname, owner, query_string);
+		read = cq_read_table(row->result);
+	}
 	if (before)
 		replace_view(replaced, read, options.server_options);
 	row->view = before ? replaced : create_view(stmt, read, options.server_options, query_string);
 	row->definition = create_definition(query, stmt->view->relname, owner, query_string);
 	cq_adopt_part(row->definition, row->view);
 	cq_adopt_part(row->state, row->view);
+	if (OidIsValid(row->result))
+		cq_adopt_part(row->result, row->view);
 
 	row->stream = plan->stream;
 	row->status = "running";
 	row->pause_on_error = options.pause_on_error;
 	row->start = options.start;
 	row->retention = options.retention;
+	row->emits_on_close = options.emits_on_close;
+	row->watermark_delay = options.watermark_delay;
+	row->allowed_lateness = Max(options.allowed_lateness, 0);
+	row->keeps_late = options.keeps_late;
 	row->settings = current_settings();
 	if (before)
 	{
@@ -410,6 +452,9 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		cq_follow_forget(row->view, before->stream);
 		drop_part(before->definition);
 		drop_part(before->state);
+		if (OidIsValid(before->result))
+			drop_part(before->result);
+		cq_view_forget_closing(row->view);
 	}
 	else
 		cq_view_insert(row);
@@ -456,7 +501,7 @@ cq_view_state_column(Oid view, const char *column)
 		source = rt_fetch(((Var *) entry->expr)->varno, query->rtable);
 		attno = ((Var *) entry->expr)->varattno;
 		if (source->rtekind == RTE_RELATION)
-			return source->relid == row->state ? get_attname(row->state, attno, false) : NULL;
+			return source->relid == cq_view_table(row) ? get_attname(source->relid, attno, false) : NULL;
 		if (source->rtekind != RTE_SUBQUERY)
 			return NULL;
 		query = source->subquery;

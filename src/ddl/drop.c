@@ -73,16 +73,18 @@ forget_views(Datum dropped)
 	uint64		ngone;
 	Datum		definitions;
 	Datum		states;
+	Datum		results;
 
 	/* In the order in which workers lock them. */
 	run_over("SELECT FROM _cq.view WHERE view = ANY ($1) ORDER BY view::oid FOR UPDATE", dropped);
-	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view, stream, definition, state", dropped);
+	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view, stream, definition, state, coalesce(result, state)", dropped);
 	if (SPI_processed == 0)
 		return;
 	gone = SPI_tuptable;
 	ngone = SPI_processed;
 	definitions = collect_oids(3);
 	states = collect_oids(4);
+	results = collect_oids(5);
 	for (uint64 i = 0; i < ngone; i++)
 	{
 		bool		is_null;
@@ -91,7 +93,10 @@ forget_views(Datum dropped)
 						 DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 2, &is_null)));
 	}
 	drop_remaining(definitions);
+	drop_remaining(results);
 	drop_remaining(states);
+	run_over("DELETE FROM _cq.closing WHERE view = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.late WHERE view = ANY ($1)", dropped);
 	cq_catalog_changed();
 }
 

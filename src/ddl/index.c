@@ -137,7 +137,7 @@ cq_index_create(CqCommand *command)
 	view = cq_view_get(indexed.view);
 	if (view == NULL)
 		elog(ERROR, "continuous view %u is gone", indexed.view);
-	indexed.state = view->state;
+	indexed.state = cq_view_table(view);
 	LockRelationOid(indexed.state, lockmode);
 	indexed.stmt = copyObject(stmt);
 	map_statement(&indexed);

@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/view_start.h"
 #include "commands/defrem.h"
+#include "common/options.h"
 #include "ddl/view_options.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -18,6 +19,9 @@ static void set_emit(CqViewOptions *result, const char *value);
 static void set_on_error(CqViewOptions *result, const char *value);
 static void set_start(CqViewOptions *result, const char *value);
 static void set_retention(CqViewOptions *result, const char *value);
+static void set_watermark(CqViewOptions *result, const char *value);
+static void set_allowed_lateness(CqViewOptions *result, const char *value);
+static void set_late(CqViewOptions *result, const char *value);
 static void set_later(CqViewOptions *result, const char *value);
 
 typedef struct OptionRule
@@ -33,8 +37,9 @@ static const OptionRule rules[] = {
 	{"on_error", "skip", true, set_on_error},
 	{"start", "earliest", false, set_start},
 	{"retention", NULL, true, set_retention},
-	{"allowed_lateness", NULL, false, set_later},
-	{"late", NULL, false, set_later},
+	{"watermark", NULL, false, set_watermark},
+	{"allowed_lateness", NULL, false, set_allowed_lateness},
+	{"late", NULL, false, set_late},
 	{"sink", NULL, false, set_later},
 };
 
@@ -50,12 +55,9 @@ bad_value(const char *name, const char *value, const char *hint)
 static void
 set_emit(CqViewOptions *result, const char *value)
 {
-	if (strcmp(value, "close") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("emit = close is not supported yet")));
-	if (strcmp(value, "change") != 0)
-		bad_value("emit", value, "Valid value: change.");
+	if (strcmp(value, "change") != 0 && strcmp(value, "close") != 0)
+		bad_value("emit", value, "Valid values: change, close.");
+	result->emits_on_close = strcmp(value, "close") == 0;
 }
 
 static void
@@ -87,6 +89,37 @@ set_retention(CqViewOptions *result, const char *value)
 		bad_value("retention", value, "It must be an interval greater than zero.");
 }
 
+static int64
+parse_length(const char *name, const char *value)
+{
+	int64		microseconds = -1;
+
+	if (value != NULL)
+		cq_reject_raise(cq_option_interval(name, value, &microseconds), NULL);
+	return microseconds;
+}
+
+static void
+set_watermark(CqViewOptions *result, const char *value)
+{
+	result->watermark_delay = parse_length("watermark", value);
+}
+
+static void
+set_allowed_lateness(CqViewOptions *result, const char *value)
+{
+	result->allowed_lateness = parse_length("allowed_lateness", value);
+}
+
+static void
+set_late(CqViewOptions *result, const char *value)
+{
+	result->says_late = value != NULL;
+	if (value != NULL && strcmp(value, "drop") != 0 && strcmp(value, "keep") != 0)
+		bad_value("late", value, "Valid values: drop, keep.");
+	result->keeps_late = value != NULL && strcmp(value, "keep") == 0;
+}
+
 /* Known names whose time has not come. */
 static void
 set_later(CqViewOptions *result, const char *value)
@@ -94,7 +127,7 @@ set_later(CqViewOptions *result, const char *value)
 	if (value != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the options allowed_lateness, late and sink are not supported yet")));
+				 errmsg("the option sink is not supported yet")));
 }
 
 static const OptionRule *

@@ -15,6 +15,11 @@ typedef struct CqViewOptions
 	bool		pause_on_error;
 	char	   *start;
 	Interval   *retention;		/* NULL: rows are kept for ever */
+	bool		emits_on_close;
+	int64		watermark_delay;	/* microseconds; -1: as the stream says */
+	int64		allowed_lateness;	/* microseconds; -1: not said */
+	bool		keeps_late;
+	bool		says_late;		/* that option was given */
 	List	   *server_options; /* of DefElem: what the server knows, such as security_barrier */
 } CqViewOptions;
 

@@ -19,7 +19,10 @@
 #include "common/guc.h"
 #include "exec/cursor.h"
 #include "exec/dead_letter.h"
+#include "exec/event_time.h"
 #include "exec/exec.h"
+#include "exec/fault.h"
+#include "exec/late.h"
 #include "exec/lock.h"
 #include "exec/view_exec.h"
 #include "miscadmin.h"
@@ -48,59 +51,14 @@ typedef struct ViewRun
 	CqBatch    *batch;
 	CqViewExec *exec;
 	MemoryContext context;		/* of one attempt; reset after each, since there may be thousands in a transaction */
-	Bitmapset  *skip;			/* rows it leaves out: they could not be decoded */
+	Bitmapset  *skip;			/* rows it leaves out: they could not be decoded, or are late */
+	Bitmapset  *late;
+	int64		nlate;
 	CqMergeCounts counts;
 	int64		nbad;
 	int			stop;			/* the first row it has not seen, nrows if none */
 	char	   *stop_reason;
 } ViewRun;
-
-/* SQLSTATEs that the standard leaves to applications: a function of the user's said so. */
-static bool
-is_of_application(int sqlerrcode)
-{
-	return strchr("689IJKLMNOQRSTUVWYZ", *unpack_sql_state(sqlerrcode)) != NULL;
-}
-
-/* Is it the row's fault? Else the view as a whole cannot go on. */
-static bool
-is_about_data(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case MAKE_SQLSTATE('2', '0', '0', '0', '0'):	/* no WHEN of a CASE in PL/pgSQL for it */
-		case MAKE_SQLSTATE('2', '1', '0', '0', '0'):	/* cardinality: a sub-select gave two rows for this one */
-		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):	/* data exception */
-		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):	/* integrity constraint */
-		case MAKE_SQLSTATE('2', 'F', '0', '0', '0'):	/* a function that ended without RETURN */
-		case MAKE_SQLSTATE('3', '8', '0', '0', '0'):	/* external routine */
-		case MAKE_SQLSTATE('3', '9', '0', '0', '0'):
-		case MAKE_SQLSTATE('5', '4', '0', '0', '0'):	/* program limit: row too big, stack depth */
-		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* raised in PL/pgSQL */
-			return true;
-		default:
-			/* Extensions say of a value that it is an internal error; the server, of a unit or a path in it, that it is not supported. */
-			return sqlerrcode == ERRCODE_INTERNAL_ERROR || sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED ||
-				is_of_application(sqlerrcode);
-	}
-}
-
-/* Does it pass by itself, so that the whole batch is better tried again? */
-static bool
-is_transient(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case MAKE_SQLSTATE('0', '8', '0', '0', '0'):	/* connection: a foreign table that is looked up */
-		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* serialization, deadlock */
-		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* memory, disk */
-		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* canceled, shutting down */
-		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system */
-			return true;
-		default:
-			return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-	}
-}
 
 /* Runs rows [first, end) in a subtransaction. NULL, or the error after which nothing of it is left. */
 static ErrorData *
@@ -130,7 +88,7 @@ attempt(ViewRun *run, int first, int end)
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
 		run->counts = counts;
-		if (is_transient(error->sqlerrcode))
+		if (cq_fault_is_transient(error->sqlerrcode))
 		{
 			run->exec->nfailures++;
 			ReThrowError(error);
@@ -174,7 +132,7 @@ run_range(ViewRun *run, int first, int end)
 	error = attempt(run, first, end);
 	if (error == NULL)
 		return;
-	if (!is_about_data(error->sqlerrcode))
+	if (!cq_fault_is_about_data(error->sqlerrcode))
 		stop_before(run, first, error->message);
 	else if (end - first == 1)
 		reject_row(run, first, error->sqlerrcode, error->message);
@@ -247,6 +205,7 @@ report(const ViewRun *run, instr_time start)
 	CqBatchStats stats = {
 		.rows = run->stop,
 		.bad_rows = run->nbad,
+		.late_rows = run->nlate,
 		.groups_inserted = run->counts.inserted,
 		.groups_updated = run->counts.updated,
 	};
@@ -283,9 +242,15 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	skip_undecoded(&run);
 	if (exec->row->pause_on_error && run.skip != NULL)
 		end = bms_next_member(run.skip, -1);
+	if (exec->row->emits_on_close)
+	{
+		run.late = cq_late_find(exec, batch, run.skip);
+		run.skip = bms_add_members(run.skip, run.late);
+	}
 	if (end > 0)
 		run_range(&run, 0, end);
 	reject_undecoded(&run);
+	run.nlate = cq_late_take(exec, batch, run.late, run.stop);
 	trim_dead_letters(&run);
 	report(&run, start);
 	exec->ndoubtful += run.counts.doubtful;
@@ -337,7 +302,7 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		if (is_transient(error->sqlerrcode))
+		if (cq_fault_is_transient(error->sqlerrcode))
 		{
 			(*cq_view_exec_failures(view))++;
 			ReThrowError(error);
@@ -396,6 +361,7 @@ apply(CqLane *lane, CqBatch *batch)
 {
 	List	   *execs = NIL;
 	Bitmapset  *needed = NULL;
+	TimestampTz *event_times;
 	bool		left = false;
 	ListCell   *cell;
 
@@ -419,14 +385,19 @@ apply(CqLane *lane, CqBatch *batch)
 		if (exec == NULL)
 			return CQ_BATCH_RETRY;	/* it follows the cursors, and yet is not to be run: look again */
 		execs = lappend(execs, exec);
+		lane->closes_windows |= exec->row->emits_on_close;
 		needed = bms_add_members(needed, exec->needed);
 	}
+	needed = bms_add_members(needed, cq_event_time_column(lane));
 	decode_as_owner(lane, batch, needed);
+	event_times = cq_event_time_highest(lane, batch);
 	foreach(cell, execs)
 	{
 		if (!run_view(lane, batch, lfirst(cell)))
 			left = true;
 	}
+	if (event_times != NULL)
+		cq_cursor_note_event_times(lane, &batch->fetch, event_times);
 	note_ends(lane, batch);
 	return left ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_APPLIED;
 }
@@ -487,7 +458,7 @@ roll_back(void)
 {
 	ErrorData  *error = CopyErrorData();
 
-	if (!is_transient(error->sqlerrcode) || ProcDiePending)
+	if (!cq_fault_is_transient(error->sqlerrcode) || ProcDiePending)
 		PG_RE_THROW();
 	if (!cq_lock_is_wanted())
 		EmitErrorReport();

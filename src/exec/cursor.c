@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/clock.h"
 #include "exec/cursor.h"
 #include "executor/spi.h"
 #include "utils/array.h"
@@ -115,15 +116,16 @@ static bool
 move_cursors(const Moves *moves)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID};
+	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 	Datum		args[] = {
 		int8_array(moves->ids, moves->n), int8_array(moves->from, moves->n), int8_array(moves->to, moves->n),
-		int8_array(moves->ends, moves->n), timestamptz_array(moves->times, moves->n)
+		int8_array(moves->ends, moves->n), timestamptz_array(moves->times, moves->n), TimestampTzGetDatum(cq_clock_now())
 	};
 
 	run(&plan,
 		"UPDATE _cq.cursor AS c SET next_offset = m.next_offset, end_offset = GREATEST(m.end_offset, m.next_offset), "
-		"last_timestamp = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN m.last_timestamp ELSE c.last_timestamp END "
+		"last_timestamp = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN m.last_timestamp ELSE c.last_timestamp END, "
+		"active_at = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN $6 ELSE c.active_at END "
 		"FROM unnest($1, $2, $3, $4, $5) AS m(cursor_id, from_offset, next_offset, end_offset, last_timestamp) "
 		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.next_offset OPERATOR(pg_catalog.=) m.from_offset",
 		lengthof(types), types, args, SPI_OK_UPDATE);
@@ -179,6 +181,23 @@ cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch)
 }
 
 void
+cq_cursor_note_event_times(CqLane *lane, const CqFetch *fetch, const TimestampTz *event_times)
+{
+	static SPIPlanPtr plan = NULL;
+	Moves		moves = find_moves(lane, fetch);
+	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZARRAYOID};
+	Datum		args[] = {int8_array(moves.ids, moves.n), timestamptz_array(event_times, moves.n)};
+
+	SPI_connect();
+	run(&plan,
+		"UPDATE _cq.cursor AS c SET event_time = m.event_time FROM unnest($1, $2) AS m(cursor_id, event_time) "
+		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND pg_catalog.isfinite(m.event_time) "
+		"AND (c.event_time IS NULL OR c.event_time OPERATOR(pg_catalog.<) m.event_time)",
+		lengthof(types), types, args, SPI_OK_UPDATE);
+	SPI_finish();
+}
+
+void
 cq_cursor_believe(CqLane *lane, const CqFetch *fetch)
 {
 	for (int i = 0; i < fetch->nslices; i++)
@@ -221,8 +240,8 @@ cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 		};
 
 		run(&plan,
-			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset) "
-			"SELECT $1, $4, $5, $3 FROM _cq.follow AS f "	/* none where the view has just been dropped */
+			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, event_time) "
+			"SELECT $1, $4, $5, $3, c.event_time FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "	/* none where the view has just been dropped */
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 RETURNING cursor_id) "
 			"UPDATE _cq.follow AS f SET cursor_id = own.cursor_id FROM own "
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6",

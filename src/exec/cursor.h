@@ -17,6 +17,12 @@ extern bool cq_cursor_advance(CqLane *lane, const CqFetch *fetch);
 /* Writes how far the partitions reach now, as the fetch says. After cq_cursor_advance. */
 extern void cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch);
 
+/*
+ * Writes the highest event times that the fetch brought in each slice, as long as they are higher than what was read before; DT_NOBEGIN: none.
+ * After cq_cursor_advance and after all views that leave the lane have done so.
+ */
+extern void cq_cursor_note_event_times(CqLane *lane, const CqFetch *fetch, const TimestampTz *event_times);
+
 /* After the commit: the lane believes what was committed. */
 extern void cq_cursor_believe(CqLane *lane, const CqFetch *fetch);
 

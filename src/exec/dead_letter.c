@@ -11,9 +11,10 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 
-static Datum
-bytes_datum(const char *bytes, uint32 length, uint32 limit, char *is_null)
+Datum
+cq_dead_letter_bytes(const char *bytes, uint32 length, char *is_null)
 {
+	uint32		limit = (uint32) cq_error_payload_limit * 1024;
 	bytea	   *value;
 
 	*is_null = bytes == NULL ? 'n' : ' ';
@@ -36,7 +37,6 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nb
 	const CqMessage *source = &batch->fetch.messages[row];
 	const CqSlice *slice = &batch->fetch.slices[source->slice];
 	char		nulls[lengthof(types) + 1] = "          ";
-	uint32		limit = (uint32) cq_error_payload_limit * 1024;
 	Datum		args[lengthof(types)];
 
 	if (cq_max_errors >= 0 && nbefore >= cq_max_errors)
@@ -47,8 +47,8 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nb
 	args[2] = CStringGetTextDatum(slice->topic);
 	args[3] = Int32GetDatum(slice->partition);
 	args[4] = Int64GetDatum(source->offset);
-	args[5] = bytes_datum(source->key, source->key_length, limit, &nulls[5]);
-	args[6] = bytes_datum(source->value, source->value_length, limit, &nulls[6]);
+	args[5] = cq_dead_letter_bytes(source->key, source->key_length, &nulls[5]);
+	args[6] = cq_dead_letter_bytes(source->value, source->value_length, &nulls[6]);
 	args[7] = Int64GetDatum(source->value_length);
 	args[8] = CStringGetTextDatum(unpack_sql_state(sqlerrcode));
 	args[9] = CStringGetTextDatum(message);

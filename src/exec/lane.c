@@ -144,8 +144,8 @@ static void
 split(CursorRow *row)
 {
 	static const char statement[] =
-		"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp) "
-		"SELECT stream, topic, partition, next_offset, end_offset, last_timestamp FROM _cq.cursor WHERE cursor_id = $1 FOR UPDATE RETURNING cursor_id) "
+		"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp, event_time, active_at) "
+		"SELECT stream, topic, partition, next_offset, end_offset, last_timestamp, event_time, active_at FROM _cq.cursor WHERE cursor_id = $1 FOR UPDATE RETURNING cursor_id) "
 		"UPDATE _cq.follow f SET cursor_id = own.cursor_id FROM own WHERE f.cursor_id = $1 AND f.view = ANY ($2)";
 	Oid			types[] = {INT8OID, OIDARRAYOID};
 	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), array_of_oids(row->stopped)};
@@ -160,8 +160,11 @@ merge(CursorRow *kept, CursorRow *gone)
 {
 	static const char lock[] =
 		"SELECT next_offset FROM _cq.cursor WHERE cursor_id IN ($1, $2) ORDER BY cursor_id FOR UPDATE";
+	/* One may have begun later and not know the highest event time of the partition. */
 	static const char move[] =
-		"WITH gone AS (DELETE FROM _cq.cursor WHERE cursor_id = $2) "
+		"WITH gone AS (DELETE FROM _cq.cursor WHERE cursor_id = $2 RETURNING event_time, active_at), "
+		"kept AS (UPDATE _cq.cursor c SET event_time = greatest(c.event_time, gone.event_time), "
+		"active_at = greatest(c.active_at, gone.active_at) FROM gone WHERE c.cursor_id = $1) "
 		"UPDATE _cq.follow SET cursor_id = $1 WHERE cursor_id = $2";
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		args[] = {Int64GetDatum(kept->cursor.cursor_id), Int64GetDatum(gone->cursor.cursor_id)};

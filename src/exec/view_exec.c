@@ -9,10 +9,11 @@
 
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/stream.h"
 #include "common/compat.h"
 #include "common/guc.h"
-#include "common/owner.h"
 #include "exec/lock.h"
+#include "exec/view_actor.h"
 #include "exec/view_exec.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -160,26 +161,6 @@ forget_entry(CqViewExec *exec)
 	hash_search(views, &exec->view, HASH_REMOVE, NULL);
 }
 
-/* Acts as the view's owner, under its pinned settings; ended by cq_owner_end or by the subtransaction's abort. */
-static void
-act_as_owner(CqActor *actor, const CqViewExec *exec)
-{
-	ListCell   *cell;
-
-	cq_owner_begin_user(actor, exec->owner);
-	foreach(cell, exec->row->settings)
-	{
-		char	   *setting = lfirst(cell);
-		char	   *separator = strchr(setting, '=');
-		char	   *name = pnstrdup(setting, separator - setting);
-		const char *current = GetConfigOption(name, true, false);
-
-		if (current == NULL || strcmp(current, separator + 1) != 0)
-			(void) set_config_option(name, separator + 1, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		pfree(name);
-	}
-}
-
 /* The query, with all that it reads locked; sets the owner. */
 static Query *
 definition_query(CqViewExec *exec)
@@ -273,14 +254,21 @@ check_state(const CqViewExec *exec)
 	table_close(state, NoLock);
 }
 
+static AttrNumber
+stream_event_time(Oid stream)
+{
+	return cq_stream_get(stream, cq_owner_of_relation(stream))->event_time;
+}
+
 static void
 prepare_plan(CqViewExec *exec)
 {
 	CqActor		actor;
 	Query	   *query = definition_query(exec);
 
-	act_as_owner(&actor, exec);
-	cq_reject_raise(cq_plan_view(query, &exec->plan), NULL);
+	cq_view_actor_begin(&actor, exec->row, exec->owner);
+	exec->event_time = exec->row->emits_on_close ? stream_event_time(exec->row->stream) : InvalidAttrNumber;
+	cq_reject_raise(cq_plan_view(query, exec->row->emits_on_close, exec->event_time, &exec->plan), NULL);
 	check_state(exec);
 	exec->planned = plan_for(exec->plan, LARGE_BATCH);
 	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
@@ -289,6 +277,11 @@ prepare_plan(CqViewExec *exec)
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		exec->layout = cq_group_layout(exec->plan);
+		if (exec->row->emits_on_close)
+		{
+			exec->bound = palloc(sizeof(CqWindowBound));
+			cq_window_bound_init(exec->bound, &exec->plan->closing);
+		}
 		prepare_cache(exec);
 	}
 	cq_owner_end(&actor);
@@ -375,7 +368,7 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 
 	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	act_as_owner(&actor, exec);
+	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	cq_batch_bind(&binding);
 	query = CreateQueryDesc(end - first < LARGE_FROM ? exec->planned_small : exec->planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
 	ExecutorStart(query, 0);
@@ -395,7 +388,7 @@ cq_view_exec_compact(CqViewExec *exec, int64 budget_us)
 	CqActor		actor;
 	bool		goes_on;
 
-	act_as_owner(&actor, exec);
+	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	if (exec->compaction == NULL)
 	{
 		Relation	state = table_open(exec->row->state, NoLock);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/view.h"
+#include "exec/window_bound.h"
 #include "plan/plan.h"
 #include "state/compact.h"
 #include "state/merge.h"
@@ -25,6 +26,8 @@ typedef struct CqViewExec
 	PlannedStmt *planned;		/* for large batches */
 	PlannedStmt *planned_small; /* for small ones: joins look rows up instead of reading whole tables */
 	Bitmapset  *needed;			/* the stream's columns that the plan reads */
+	CqWindowBound *bound;		/* where windows are closed */
+	AttrNumber	event_time;		/* the stream's column, where windows are closed */
 	CqGroupLayout *layout;		/* for groups */
 	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
 	CqCompaction *compaction;	/* under way, or NULL; of the same file as the cache */

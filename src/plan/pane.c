@@ -11,144 +11,44 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "plan/plan.h"
-#include "utils/fmgrprotos.h"
+#include "plan/window_call.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
-#include "window/window.h"
 
-/* The arguments of cq.hop and cq.cumulate; the first is the time. */
-#define ARG_STEP	1
-#define ARG_SIZE	2
-#define ARG_ORIGIN	3
-#define NARGS		4
-
-/* The columns that they return. */
-#define WINDOW_START 1
-#define WINDOW_END	2
-
+/* A call whose windows overlap, or NULL. */
 static FuncExpr *
-window_call(const RangeTblEntry *entry)
+overlapping_call(const RangeTblEntry *entry)
 {
-	FuncExpr   *call;
-	char	   *name;
+	CqWindowKind kind;
+	FuncExpr   *call = cq_window_call(entry, &kind);
 
-	if (entry->rtekind != RTE_FUNCTION || entry->funcordinality || list_length(entry->functions) != 1)
-		return NULL;
-	call = (FuncExpr *) linitial_node(RangeTblFunction, entry->functions)->funcexpr;
-	if (!IsA(call, FuncExpr) || get_func_namespace(call->funcid) != get_namespace_oid("cq", true))
-		return NULL;
-	name = get_func_name(call->funcid);
-	return strcmp(name, "hop") == 0 || strcmp(name, "cumulate") == 0 ? call : NULL;
+	return call != NULL && kind != CQ_WINDOW_TUMBLE ? call : NULL;
 }
 
 /* _cq.hop_pane or _cq.cumulate_pane with the same arguments. */
 static Oid
 pane_function(const FuncExpr *call)
 {
-	Oid			argtypes[NARGS];
+	Oid			argtypes[CQ_WINDOW_SIZE + 2];
 	ListCell   *cell;
 
 	foreach(cell, call->args)
 		argtypes[foreach_current_index(cell)] = exprType(lfirst(cell));
 	return LookupFuncName(list_make2(makeString("_cq"), makeString(psprintf("%s_pane", get_func_name(call->funcid)))),
-						  NARGS, argtypes, false);
-}
-
-/* In a step of days or months of a timestamptz, the reader's TimeZone would have a say. */
-static bool
-goes_by_calendar(const Const *step)
-{
-	Interval   *interval;
-
-	if (step->consttype != INTERVALOID)
-		return false;
-	interval = DatumGetIntervalP(step->constvalue);
-	return interval->month != 0 || interval->day != 0;
-}
-
-/* The arguments in their order, with those that are left out. */
-static List *
-all_arguments(const FuncExpr *call)
-{
-	HeapTuple	function = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-	List	   *arguments;
-
-	if (!HeapTupleIsValid(function))
-		elog(ERROR, "cache lookup failed for function %u", call->funcid);
-	arguments = expand_function_arguments(call->args, false, call->funcresulttype, function);
-	ReleaseSysCache(function);
-	Assert(list_length(arguments) == NARGS);
-	return arguments;
-}
-
-static bool
-is_users_function(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId;
-}
-
-/* Might it be altered? A view is planned again whenever a worker begins with it, and has to come to what its state was made for. */
-static bool
-is_alterable(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, CoerceToDomain) || check_functions_in_node(node, is_users_function, context) ||
-		expression_tree_walker(node, is_alterable, context);
-}
-
-/* Makes the windows constants, origin included. False where they are none, or the same nowhere else. */
-static bool
-settle_windows(FuncExpr *call)
-{
-	Const	   *arguments[NARGS] = {NULL};
-	bool		is_zoned;
-
-	call->args = all_arguments(call);
-	is_zoned = exprType(linitial(call->args)) == TIMESTAMPTZOID;
-	for (int i = ARG_STEP; i < NARGS; i++)
-	{
-		if (is_alterable(list_nth(call->args, i), NULL))
-			return false;
-		arguments[i] = (Const *) eval_const_expressions(NULL, list_nth(call->args, i));
-		if (!IsA(arguments[i], Const) || (arguments[i]->constisnull && i != ARG_ORIGIN) ||
-			(is_zoned && i != ARG_ORIGIN && goes_by_calendar(arguments[i])))
-			return false;
-	}
-	if (is_zoned && arguments[ARG_ORIGIN]->constisnull)
-	{
-		arguments[ARG_ORIGIN]->constvalue = DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(CQ_WINDOW_ORIGIN));
-		arguments[ARG_ORIGIN]->constisnull = false;
-	}
-	for (int i = ARG_STEP; i < NARGS; i++)
-		lfirst(list_nth_cell(call->args, i)) = arguments[i];
-	return true;
+						  lengthof(argtypes), argtypes, false);
 }
 
 static bool
 mentions(const void *node, int rtindex, int level)
 {
 	return bms_is_member(rtindex, pull_varnos_of_level(NULL, unconstify(void *, node), level));
-}
-
-static bool
-is_bound(const Node *node, int rtindex, Index level)
-{
-	const Var  *var = (const Var *) node;
-
-	return IsA(var, Var) && var->varno == rtindex && var->varlevelsup == level &&
-		(var->varattno == WINDOW_START || var->varattno == WINDOW_END);
 }
 
 /* Is a key made of the windows, or does an aggregate take them for input? Then they must be there row by row. */
@@ -204,31 +104,6 @@ is_used_in_from(const Query *query, int rtindex)
 	return false;
 }
 
-/* A row with no window is left out, not kept with nulls. */
-static bool
-is_inner_joined(const Node *node, int rtindex)
-{
-	const JoinExpr *join = (const JoinExpr *) node;
-
-	if (IsA(node, RangeTblRef))
-		return ((const RangeTblRef *) node)->rtindex == rtindex;
-	return IsA(node, JoinExpr) && join->jointype == JOIN_INNER &&
-		(is_inner_joined(join->larg, rtindex) || is_inner_joined(join->rarg, rtindex));
-}
-
-static bool
-is_in_from(const Query *query, int rtindex)
-{
-	ListCell   *cell;
-
-	foreach(cell, query->jointree->fromlist)
-	{
-		if (is_inner_joined(lfirst(cell), rtindex))
-			return true;
-	}
-	return false;
-}
-
 /* Are the windows keys, and nothing else before the aggregation? */
 static bool
 serves_as_key(const Query *query, int rtindex)
@@ -240,7 +115,7 @@ serves_as_key(const Query *query, int rtindex)
 	{
 		Node	   *key = get_sortgroupclause_expr(lfirst(cell), query->targetList);
 
-		if (is_bound(key, rtindex, 0))
+		if (cq_window_is_bound(key, rtindex, 0))
 			found = true;
 		else if (mentions(key, rtindex, 0))
 			return false;
@@ -261,11 +136,11 @@ cq_pane_find(CqViewPlan *plan)
 		int			rtindex = foreach_current_index(cell) + 1;
 		RangeTblEntry *entry;
 
-		if (window_call(lfirst(cell)) == NULL || !is_in_from(plan->query, rtindex) ||
+		if (overlapping_call(lfirst(cell)) == NULL || !cq_window_is_inner(plan->query, rtindex) ||
 			!serves_as_key(plan->query, rtindex))
 			continue;
 		entry = copyObject(lfirst_node(RangeTblEntry, cell));
-		if (!settle_windows(window_call(entry)))
+		if (!cq_window_settle(overlapping_call(entry), false))
 			continue;
 		plan->windows = entry;
 		plan->windows_rtindex = rtindex;
@@ -276,7 +151,7 @@ cq_pane_find(CqViewPlan *plan)
 bool
 cq_pane_is_bound(const CqViewPlan *plan, const Node *node, Index level)
 {
-	return plan->windows != NULL && is_bound(node, plan->windows_rtindex, level);
+	return plan->windows != NULL && cq_window_is_bound(node, plan->windows_rtindex, level);
 }
 
 Expr *
@@ -284,7 +159,7 @@ cq_pane_start(const Expr *bound)
 {
 	Var		   *start = copyObject((Var *) bound);
 
-	start->varattno = start->varattnosyn = WINDOW_START;
+	start->varattno = start->varattnosyn = CQ_WINDOW_START;
 	return (Expr *) start;
 }
 
@@ -292,7 +167,7 @@ void
 cq_pane_maintain(const CqViewPlan *plan, Query *maintain)
 {
 	RangeTblEntry *entry = copyObject(plan->windows);
-	FuncExpr   *call = window_call(entry);
+	FuncExpr   *call = overlapping_call(entry);
 	ListCell   *cell;
 
 	call->funcid = pane_function(call);
@@ -307,7 +182,7 @@ cq_pane_windows(const CqViewPlan *plan, Var *pane)
 {
 	RangeTblEntry *entry = copyObject(plan->windows);
 
-	linitial(window_call(entry)->args) = pane;
+	linitial(overlapping_call(entry)->args) = pane;
 	entry->lateral = true;
 	return entry;
 }

@@ -136,7 +136,7 @@ flatten_join_columns(Query *query)
 }
 
 CqReject *
-cq_plan_view(const Query *definition, CqViewPlan **result)
+cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, CqViewPlan **result)
 {
 	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
 	CqReject   *reject;
@@ -149,6 +149,9 @@ cq_plan_view(const Query *definition, CqViewPlan **result)
 	{
 		plan->shape = CQ_SHAPE_AGGREGATE;
 		flatten_join_columns(plan->query);
+		reject = emits_on_close ? cq_close_find(plan, event_time) : NULL;
+		if (reject != NULL)
+			return reject;
 		reject = cq_aggregate_collect(plan);
 		if (reject != NULL)
 			return reject;
@@ -156,6 +159,8 @@ cq_plan_view(const Query *definition, CqViewPlan **result)
 	}
 	else
 	{
+		if (emits_on_close)
+			return cq_close_find(plan, event_time);
 		plan->shape = CQ_SHAPE_ROWS;
 		reject = cq_analyze_flat(plan->query);
 		if (reject != NULL)

@@ -52,6 +52,18 @@ typedef struct CqAggregate
 	int			partial;		/* index */
 } CqAggregate;
 
+/* How the windows of a view with emit = 'close' lie: what _cq.window_bound is asked for. */
+typedef struct CqWindowSteps
+{
+	int			rtindex;		/* of the window function in the query; 0: windows are not closed */
+	Oid			type;			/* of its bounds: timestamptz or timestamp */
+	Oid			bound;			/* the function */
+	Const	   *step;
+	Const	   *origin;
+	int			block;			/* panes in a block */
+	int			last;			/* the last window of a time ends where this pane of its block begins */
+} CqWindowSteps;
+
 typedef struct CqViewPlan
 {
 	CqShape		shape;
@@ -63,15 +75,17 @@ typedef struct CqViewPlan
 	List	   *aggregates;		/* of CqAggregate * */
 	RangeTblEntry *windows;		/* the window function whose panes are kept, or NULL (pane.c) */
 	int			windows_rtindex;	/* in the query */
+	CqWindowSteps closing;
 	Query	   *maintain;		/* yields the columns of the state table, in their order */
 	List	   *columns;		/* of ColumnDef *: the state table's */
 } CqViewPlan;
 
 /*
  * Analyzes a definition (a SELECT after parse analysis, not rewritten; not changed). Everything is palloc'd in
- * CurrentMemoryContext. Returns the reason why it cannot be maintained, with its location, or NULL.
+ * CurrentMemoryContext. Returns the reason why it cannot be maintained, with its location, or NULL. emits_on_close: its windows are closed, at event
+ * times of the stream's column event_time (or InvalidAttrNumber, which is a reason why not).
  */
-extern CqReject *cq_plan_view(const Query *definition, CqViewPlan **plan);
+extern CqReject *cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, CqViewPlan **plan);
 
 /* Finds the one stream and checks that the rest can be evaluated row by row (analyze.c). */
 extern CqReject *cq_analyze_query(Query *query, Oid *stream);
@@ -81,6 +95,18 @@ extern CqReject *cq_analyze_flat(Query *query);
 
 /* Does a query, with its sub-selects and views, read any stream? (analyze.c) */
 extern bool cq_analyze_reads_stream(Node *query);
+
+/* Finds the windows that are closed, and has the query grouped by their end (close.c). */
+extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
+
+/* The end of the window, as in the query. */
+extern Var *cq_close_end(const CqViewPlan *plan);
+
+/* A condition on bounds: left ≤ or > the parameter $number. */
+extern Node *cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_after, int number);
+
+/* The end of the last of a pane's windows. */
+extern Expr *cq_close_last_end(const CqViewPlan *plan, Expr *time);
 
 /* Collects keys, aggregates and partial states (aggregate.c). */
 extern CqReject *cq_aggregate_collect(CqViewPlan *plan);
@@ -102,6 +128,16 @@ extern RangeTblEntry *cq_pane_windows(const CqViewPlan *plan, Var *pane);
 
 /* The query over the state table that gives the view's rows (read.c). */
 extern CqReject *cq_read_query(const CqViewPlan *plan, Oid state, Query **read);
+
+/*
+ * The same of the groups whose windows end after $1 and not after $2, of the bounds' type; and the DELETE of what no window needs
+ * that ends after $1.
+ */
+extern CqReject *cq_read_closed(const CqViewPlan *plan, Oid state, Query **read);
+extern Query *cq_read_delete_closed(const CqViewPlan *plan, Oid state);
+
+/* SELECT all columns FROM a table, in a form that cannot be updated through. */
+extern Query *cq_read_table(Oid table);
 
 /* The type _cq.state: see state/state_type.h. */
 extern Oid	cq_plan_state_type(void);

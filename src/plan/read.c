@@ -378,6 +378,40 @@ select_from(Query *inner)
 	return outer;
 }
 
+CqReject *
+cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
+{
+	ReadContext context = {plan, 0, NULL};
+	CqReject   *reject = read_aggregate(plan, state, result);
+	Expr	   *end;
+
+	if (reject != NULL)
+		return reject;
+	end = (Expr *) over_state((Node *) cq_close_end(plan), &context);
+	(*result)->jointree->quals = (Node *) list_make2(cq_close_condition(plan, end, true, 1),
+													 cq_close_condition(plan, copyObject(end), false, 2));
+	(*result)->jointree->quals = (Node *) make_ands_explicit((List *) (*result)->jointree->quals);
+	return NULL;
+}
+
+Query *
+cq_read_delete_closed(const CqViewPlan *plan, Oid state)
+{
+	ReadContext context = {plan, 0, NULL};
+	Query	   *query = query_over(state);
+	Expr	   *end;
+
+	if (plan->windows != NULL)
+		end = cq_close_last_end(plan, (Expr *) state_var(plan, pane_column(plan), 0));
+	else
+		end = (Expr *) over_state((Node *) cq_close_end(plan), &context);
+	query->commandType = CMD_DELETE;
+	query->resultRelation = STATE_RTINDEX;
+	query->jointree->quals = cq_close_condition(plan, end, false, 1);
+	cq_compat_require_delete(query, STATE_RTINDEX);
+	return query;
+}
+
 static CqReject *
 read_rows(const CqViewPlan *plan, Oid state, Query **result)
 {
@@ -403,6 +437,25 @@ read_rows(const CqViewPlan *plan, Oid state, Query **result)
 	*result = select_from(read);
 	(*result)->sortClause = copyObject(plan->query->sortClause);
 	return NULL;
+}
+
+Query *
+cq_read_table(Oid table)
+{
+	Query	   *query = query_over(table);
+	Relation	relation = table_open(table, NoLock);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+		Var		   *var = makeVar(STATE_RTINDEX, i + 1, attribute->atttypid, attribute->atttypmod, attribute->attcollation, 0);
+
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) var, i + 1, pstrdup(NameStr(attribute->attname)), false));
+	}
+	table_close(relation, NoLock);
+	return select_from(query);
 }
 
 CqReject *

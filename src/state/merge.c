@@ -180,6 +180,7 @@ typedef struct RowsReceiver
 {
 	DestReceiver pub;
 	Oid			state;
+	bool		has_time;
 	TimestampTz time;
 	CqMergeCounts *counts;
 	CqWriter   *writer;
@@ -195,11 +196,30 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	slot_getallattrs(slot);
 	memcpy(copy->tts_values, slot->tts_values, sizeof(Datum) * natts);
 	memcpy(copy->tts_isnull, slot->tts_isnull, sizeof(bool) * natts);
-	copy->tts_values[natts] = TimestampTzGetDatum(receiver->time);
-	copy->tts_isnull[natts] = false;
+	if (receiver->has_time)
+	{
+		copy->tts_values[natts] = TimestampTzGetDatum(receiver->time);
+		copy->tts_isnull[natts] = false;
+	}
 	cq_writer_append(receiver->writer, copy, 0);
 	receiver->counts->inserted++;
 	return true;
+}
+
+/* The table is its owner's to alter. */
+static void
+check_columns(Relation table, TupleDesc rows)
+{
+	TupleDesc	columns = RelationGetDescr(table);
+	bool		fits = columns->natts == rows->natts;
+
+	for (int i = 0; fits && i < columns->natts; i++)
+		fits = TupleDescAttr(columns, i)->atttypid == TupleDescAttr(rows, i)->atttypid;
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" does not have the columns that the continuous view needs", RelationGetRelationName(table)),
+				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 }
 
 static void
@@ -208,6 +228,8 @@ rows_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	RowsReceiver *receiver = (RowsReceiver *) self;
 
 	receiver->writer = open_writer(receiver->state, NULL, NULL);
+	if (!receiver->has_time)
+		check_columns(cq_writer_relation(receiver->writer), typeinfo);
 }
 
 static void
@@ -216,8 +238,8 @@ rows_shutdown(DestReceiver *self)
 	cq_writer_close(((RowsReceiver *) self)->writer);
 }
 
-DestReceiver *
-cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts)
+static RowsReceiver *
+make_rows_receiver(Oid state, CqMergeCounts *counts)
 {
 	RowsReceiver *receiver = palloc0(sizeof(RowsReceiver));
 
@@ -227,7 +249,22 @@ cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts)
 	receiver->pub.rDestroy = destroy_receiver;
 	receiver->pub.mydest = DestNone;
 	receiver->state = state;
-	receiver->time = time;
 	receiver->counts = counts;
+	return receiver;
+}
+
+DestReceiver *
+cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts)
+{
+	RowsReceiver *receiver = make_rows_receiver(state, counts);
+
+	receiver->has_time = true;
+	receiver->time = time;
 	return &receiver->pub;
+}
+
+DestReceiver *
+cq_merge_result_receiver(Oid table, CqMergeCounts *counts)
+{
+	return &make_rows_receiver(table, counts)->pub;
 }

@@ -34,4 +34,7 @@ extern DestReceiver *cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, 
 /* A receiver that appends rows, with the time in the last column. */
 extern DestReceiver *cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts);
 
+/* A receiver that appends rows as they are. Raises ERROR where the table does not have their columns. */
+extern DestReceiver *cq_merge_result_receiver(Oid table, CqMergeCounts *counts);
+
 #endif							/* CQ_MERGE_H */

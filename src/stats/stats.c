@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "commands/dbcommands.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "fmgr.h"
@@ -178,6 +179,7 @@ cq_stats_view_batch(Oid view, const CqBatchStats *batch)
 	entry->sum.rows += batch->rows;
 	entry->sum.bytes += batch->bytes;
 	entry->sum.bad_rows += batch->bad_rows;
+	entry->sum.late_rows += batch->late_rows;
 	entry->sum.groups_inserted += batch->groups_inserted;
 	entry->sum.groups_updated += batch->groups_updated;
 	entry->sum.duration_us += batch->duration_us;
@@ -218,7 +220,7 @@ void
 cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
 {
 	char		text[ERROR_LENGTH] = "";
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_now();
 	Entry	   *entry;
 
 	if (message != NULL)
@@ -235,6 +237,20 @@ cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
 		entry->last_error_time = now;
 	}
 	release(entry);
+}
+
+bool
+cq_stats_stream_is_read(Oid stream, TimestampTz *since)
+{
+	Entry	   *entry = acquire(stream);
+	bool		is_read;
+
+	if (entry == NULL)
+		return false;
+	is_read = entry->state == CQ_STREAM_READING;
+	*since = entry->state_since;
+	release(entry);
+	return is_read;
 }
 
 void
@@ -314,14 +330,15 @@ visibility_of(Oid relation)
 static void
 put_entry(ReturnSetInfo *result, const Entry *entry, bool with_error)
 {
-	Datum		values[17];
-	bool		nulls[17] = {false};
+	Datum		values[18];
+	bool		nulls[18] = {false};
 	int			n = 0;
 
 	values[n++] = ObjectIdGetDatum(entry->key.relation);
 	values[n++] = Int64GetDatum(entry->sum.rows);
 	values[n++] = Int64GetDatum(entry->sum.bytes);
 	values[n++] = Int64GetDatum(entry->sum.bad_rows);
+	values[n++] = Int64GetDatum(entry->sum.late_rows);
 	values[n++] = Int64GetDatum(entry->sum.groups_inserted);
 	values[n++] = Int64GetDatum(entry->sum.groups_updated);
 	values[n++] = Int64GetDatum(entry->nbatches);

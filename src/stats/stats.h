@@ -18,6 +18,7 @@ typedef struct CqBatchStats
 	int64		rows;
 	int64		bytes;
 	int64		bad_rows;
+	int64		late_rows;
 	int64		groups_inserted;
 	int64		groups_updated;
 	int64		duration_us;	/* the view's part of the batch */
@@ -39,6 +40,9 @@ extern void cq_stats_view_error(Oid view, const char *message);
 
 /* message may be NULL. */
 extern void cq_stats_stream_state(Oid stream, CqStreamState state, const char *message);
+
+/* Is it read, and since when? */
+extern bool cq_stats_stream_is_read(Oid stream, TimestampTz *since);
 
 /* Forgets what is known of a database that is no more. */
 extern void cq_stats_forget_database(Oid database);

@@ -129,6 +129,22 @@ compare_cells(const void *left, const void *right)
 }
 
 void
+cq_batch_reject(CqBatch *batch, int row, AttrNumber attno, CqReject *reject)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->context);
+
+	cq_bad_cells_add(&batch->bad, row, attno, reject);
+	MemoryContextSwitchTo(caller);
+}
+
+void
+cq_batch_sort_rejects(CqBatch *batch)
+{
+	if (batch->bad.ncells > 1)
+		qsort(batch->bad.cells, batch->bad.ncells, sizeof(CqBadCell), compare_cells);
+}
+
+void
 cq_batch_decode(CqBatch *batch, const Bitmapset *needed)
 {
 	CqReader   *reader = batch->reader;
@@ -138,7 +154,7 @@ cq_batch_decode(CqBatch *batch, const Bitmapset *needed)
 	prepare_arrays(reader, batch, needed);
 	decode_values(reader, batch, needed);
 	if (cq_metadata_fill(reader, batch, needed))
-		qsort(batch->bad.cells, batch->bad.ncells, sizeof(CqBadCell), compare_cells);
+		cq_batch_sort_rejects(batch);
 	batch->decoded = bms_copy(needed);
 	MemoryContextSwitchTo(caller);
 }

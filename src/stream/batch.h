@@ -34,6 +34,10 @@ typedef struct CqBatch
 /* Fills the columns in needed (attribute numbers). Within a transaction. May be called once for each fetch. */
 extern void cq_batch_decode(CqBatch *batch, const Bitmapset *needed);
 
+/* Makes a decoded value of a row a bad one. Before the batch is used, cq_batch_sort_rejects puts them in order. */
+extern void cq_batch_reject(CqBatch *batch, int row, AttrNumber attno, CqReject *reject);
+extern void cq_batch_sort_rejects(CqBatch *batch);
+
 /*
  * A part of a batch for one run of one plan: rows [first, end), leaving out those in skip (row numbers, or NULL).
  * While bound, a foreign scan of the stream in this backend reads it. One binding a stream at a time.

@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
 #include "catalog/view_start.h"
+#include "common/clock.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -95,6 +96,17 @@ lock_view(Oid view)
 	} while (strcmp(before, followed_cursors(view)) != 0);
 }
 
+/* What it has not read while it stood still is not idle. */
+static void
+mark_active(Oid view)
+{
+	Oid			types[] = {OIDOID, TIMESTAMPTZOID};
+	Datum		args[] = {ObjectIdGetDatum(view), TimestampTzGetDatum(cq_clock_now())};
+
+	execute("UPDATE _cq.cursor SET active_at = $2 WHERE cursor_id IN (SELECT cursor_id FROM _cq.follow WHERE view = $1)",
+			SPI_OK_UPDATE, lengthof(types), types, args);
+}
+
 /* Moves the view from one of the statuses to another one, if it has such a one. */
 static void
 change_status(Oid view, const char *from, const char *to)
@@ -108,6 +120,8 @@ change_status(Oid view, const char *from, const char *to)
 	lock_view(view);
 	execute("UPDATE _cq.view SET status = $3, status_detail = NULL WHERE view = $1 AND status = ANY (string_to_array($2, ' '))",
 			SPI_OK_UPDATE, lengthof(types), types, args);
+	if (strcmp(to, "running") == 0)
+		mark_active(view);
 	SPI_finish();
 	cq_owner_end(&actor);
 	cq_catalog_changed();
@@ -156,14 +170,13 @@ start_again(Oid view, const char *start)
 
 /* The table is its owner's, and so may be triggers on it. */
 static void
-empty_state(const CqView *view)
+empty_table(Oid table)
 {
 	CqActor		actor;
 
-	cq_owner_begin_user(&actor, cq_owner_of_relation(view->state));
+	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
 	SPI_connect();
-	execute(psprintf("TRUNCATE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->state)),
-															   get_rel_name(view->state))),
+	execute(psprintf("TRUNCATE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table))),
 			SPI_OK_UTILITY, 0, NULL, NULL);
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -188,7 +201,10 @@ cq_reset(PG_FUNCTION_ARGS)
 	cq_follow_forget(view->view, view->stream);
 	SPI_finish();
 	cq_owner_end(&actor);
-	empty_state(view);
+	empty_table(view->state);
+	if (OidIsValid(view->result))
+		empty_table(view->result);
+	cq_view_forget_closing(view->view);
 	cq_catalog_changed();
 	PG_RETURN_VOID();
 }

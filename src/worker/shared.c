@@ -147,6 +147,22 @@ wake(PGPROC *process)
 }
 
 void
+cq_shared_request_closing(void)
+{
+	CqDatabaseSlot *slot;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	slot = cq_shared_find_database(MyDatabaseId, false);
+	if (slot != NULL)
+	{
+		slot->closing_requests++;
+		if (slot->process != NULL)
+			SetLatch(&slot->process->procLatch);
+	}
+	LWLockRelease(cq_shared->lock);
+}
+
+void
 cq_shared_wake_launcher(void)
 {
 	LWLockAcquire(cq_shared->lock, LW_SHARED);

@@ -51,6 +51,7 @@ typedef struct CqDatabaseSlot
 	bool		is_wanted;		/* the extension was created since the launcher last looked */
 	int			holds;			/* transactions that want the database for themselves */
 	uint32		settle_requests;	/* grows when somebody knows of partitions that no worker has seen */
+	uint32		closing_requests;	/* grows when a batch may have brought windows to their end */
 	bool		lacks_process;	/* max_worker_processes was reached */
 } CqDatabaseSlot;
 
@@ -132,6 +133,9 @@ extern CqWorkerSlot *cq_shared_attach_worker(const CqStart *start);
 extern bool cq_shared_terminate(Oid database, bool with_supervisor);
 
 extern void cq_shared_wake_launcher(void);
+
+/* Has the supervisor look which windows are to be closed. */
+extern void cq_shared_request_closing(void);
 
 /*
  * SIGTERM: a process that is busy is interrupted, as any backend; one that waits ends by itself once it sees

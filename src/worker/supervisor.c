@@ -42,7 +42,9 @@ typedef struct Duty
 	const char *function;		/* as a regprocedure; without arguments, or defaults for all of them */
 	const char *statement;		/* that calls it; it returns how much it did */
 	int64		much;
+	int64		done;			/* the last time */
 	int			interval_ms;
+	bool		on_request;		/* also soon after a batch that asks for it */
 	TimestampTz next;
 	char	   *last_warning;
 } Duty;
@@ -50,7 +52,11 @@ typedef struct Duty
 static Duty duties[] = {
 	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .much = 100000, .interval_ms = 10000},
 	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows()", .much = 100000, .interval_ms = 10000},
+	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = PG_INT64_MAX, .interval_ms = 1000, .on_request = true},
+	{.function = "_cq.emit_windows()", .statement = "SELECT _cq.emit_windows()", .much = 1, .interval_ms = 1000, .on_request = true},
 };
+
+#define ON_REQUEST_MS	10		/* no sooner than this after the last time */
 
 static CqDatabaseSlot *own;		/* this supervisor's */
 static int	failures[64];		/* of each worker, in a row */
@@ -274,7 +280,6 @@ run_duty(void *arg)
 	Duty	   *duty = arg;
 	Oid			types[] = {TEXTOID};
 	Datum		args[] = {CStringGetTextDatum(duty->function)};
-	int64		done = 0;
 	bool		isnull;
 
 	SPI_connect();
@@ -282,10 +287,10 @@ run_duty(void *arg)
 		elog(ERROR, "could not look for %s", duty->function);
 	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL && cq_identity_matches() &&
 		SPI_execute(duty->statement, false, 1) == SPI_OK_SELECT)
-		done = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		duty->done = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	duty->next = GetCurrentTimestamp();
-	if (done < duty->much)
+	if (duty->done < duty->much)
 		duty->next = TimestampTzPlusMilliseconds(duty->next, duty->interval_ms);
 }
 
@@ -296,6 +301,7 @@ do_duty(Duty *duty)
 
 	/* Where it fails. */
 	duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
+	duty->done = 0;
 	cq_shared_is_busy = true;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -305,13 +311,38 @@ do_duty(Duty *duty)
 		cq_attempt_warn(error, &duty->last_warning);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (duty->done > 0)
+		ConditionVariableBroadcast(&cq_shared->changed);	/* somebody may wait for it */
 	cq_shared_is_busy = false;
+}
+
+/* What batches have asked for is due soon. */
+static void
+take_requests(void)
+{
+	static uint32 seen = 0;
+	uint32		requests;
+	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ON_REQUEST_MS);
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	requests = own->closing_requests;
+	LWLockRelease(cq_shared->lock);
+	if (requests == seen)
+		return;
+	seen = requests;
+	for (int i = 0; i < (int) lengthof(duties); i++)
+	{
+		if (duties[i].on_request)
+			duties[i].next = Min(duties[i].next, soon);
+	}
 }
 
 static long
 do_duties(void)
 {
 	long		delay = NAP_MS;
+
+	take_requests();
 
 	for (int i = 0; i < (int) lengthof(duties); i++)
 	{

@@ -125,6 +125,8 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 	{
 		note_batch(ingest, lane, nrows, began);
 		cq_load_end_trouble(ingest, lane->lane->stream);
+		if (lane->lane->closes_windows)
+			cq_shared_request_closing();
 		cq_exec_compact(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
 	}
 	/* The reader may be past what was rolled back. */

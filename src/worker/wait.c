@@ -13,6 +13,7 @@
 #include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
+#include "exec/closing.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -186,6 +187,18 @@ has_begun(Oid relid)
 	return view != NULL && view->is_started;
 }
 
+static bool
+has_closed(Oid relid)
+{
+	CqActor		actor;
+	bool		is_done;
+
+	cq_owner_begin_catalog(&actor);
+	is_done = cq_closing_is_done(relid);
+	cq_owner_end(&actor);
+	return is_done;
+}
+
 /* Raises ERROR where nobody will bring the view further. */
 static void
 require_progress(Oid relid)
@@ -301,7 +314,7 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 		int64		not_followed;
 		long		delay = LOOK_MS;
 
-		if (count_missing(goal, &not_followed) == 0 && has_begun(goal->view))
+		if (count_missing(goal, &not_followed) == 0 && has_begun(goal->view) && has_closed(goal->view))
 			return true;
 		require_progress(goal->view);
 		/* They may just be told to start. */

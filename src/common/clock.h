@@ -1,0 +1,14 @@
+/*
+ * clock.h
+ *		The wall clock, as far as watermarks and what hangs on them ask for it: tests set it by cq.clock.
+ */
+#ifndef CQ_CLOCK_H
+#define CQ_CLOCK_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+extern TimestampTz cq_clock_now(void);
+
+#endif							/* CQ_CLOCK_H */

@@ -1,0 +1,367 @@
+/*
+ * closing.c
+ *		Closes windows of views with emit = 'close'.
+ *
+ *		closed_through   ├──────────────┤ rows of these windows come too late
+ *		emitted_through  ├─────────┤      and their own rows are in the result, for good
+ *		                           └────┘ closed, and about to be emitted
+ *
+ * First it is decided that windows are closed, which takes a moment in which no batch of the view runs: batches hold a lock shared that
+ * this takes exclusively, and read closed_through under it. From then on the state of those windows does not change any more, so that
+ * their rows can be made from it in another transaction, however long that takes, while ingest goes on. That transaction writes the rows, drops
+ * the state and sets emitted_through. So each row appears exactly once, whatever crashes when.
+ *
+ * Where panes are kept, the windows that are closed share state with those that are open: there both steps are one transaction.
+ *
+ * Locks are taken in this order: relations, the closing lock, the row of _cq.closing; a batch takes them so as well.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "catalog/query.h"
+#include "catalog/stream.h"
+#include "catalog/view.h"
+#include "common/attempt.h"
+#include "common/compat.h"
+#include "common/wake.h"
+#include "exec/closing.h"
+#include "exec/fault.h"
+#include "exec/view_actor.h"
+#include "exec/watermark.h"
+#include "exec/window_bound.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "plan/plan.h"
+#include "rewrite/rewriteHandler.h"
+#include "state/merge.h"
+#include "stats/stats.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(cq_close_windows);
+PG_FUNCTION_INFO_V1(cq_emit_windows);
+
+/* A view whose windows are being closed. */
+typedef struct Closing
+{
+	Oid			relid;
+	CqView	   *view;
+	Oid			owner;
+	CqViewPlan *plan;
+	bool		is_emitting;	/* its own query is running */
+	int64		ndone;			/* windows' rows written, or decisions made */
+} Closing;
+
+/* ---- the lock ---- */
+
+/* Not on the table itself: that would be in the way of vacuum. */
+static void
+lock_closing(Oid state, LOCKMODE mode)
+{
+	LockDatabaseObject(RelationRelationId, state, 1, mode);
+}
+
+void
+cq_closing_hold_off(Oid state)
+{
+	lock_closing(state, ShareLock);
+}
+
+/* ---- the row of _cq.closing ---- */
+
+typedef struct Marks
+{
+	TimestampTz closed_through; /* DT_NOBEGIN: nothing */
+	TimestampTz emitted_through;
+	TimestampTz next_close;
+} Marks;
+
+static TimestampTz
+mark(int number)
+{
+	bool		is_null;
+	Datum		value = cq_query_column(0, number, &is_null);
+
+	return is_null ? DT_NOBEGIN : DatumGetTimestampTz(value);
+}
+
+static Marks
+read_marks(Oid view)
+{
+	Marks		marks = {DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN};
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+
+	SPI_connect();
+	cq_query_execute("SELECT closed_through, emitted_through, next_close FROM _cq.closing WHERE view = $1", SPI_OK_SELECT,
+					 lengthof(types), types, args, NULL);
+	if (SPI_processed > 0)
+		marks = (Marks) {mark(1), mark(2), mark(3)};
+	SPI_finish();
+	return marks;
+}
+
+static void
+write_marks(Oid view, const Marks *marks)
+{
+	static const char write[] =
+		"INSERT INTO _cq.closing (view, closed_through, emitted_through, next_close) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (view) DO UPDATE SET closed_through = $2, emitted_through = $3, next_close = $4";
+	Oid			types[] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		args[] = {
+		ObjectIdGetDatum(view), TimestampTzGetDatum(marks->closed_through), TimestampTzGetDatum(marks->emitted_through),
+		TimestampTzGetDatum(marks->next_close)
+	};
+
+	SPI_connect();
+	cq_query_execute(write, SPI_OK_INSERT, lengthof(types), types, args, NULL);
+	SPI_finish();
+}
+
+/* ---- the view ---- */
+
+/* Plans the view, with what it is made of locked. False where it is not to be closed. */
+static bool
+prepare(Closing *closing)
+{
+	Relation	definition;
+	CqActor		actor;
+
+	closing->view = cq_view_get(closing->relid);
+	if (closing->view == NULL || !closing->view->emits_on_close || strcmp(closing->view->status, "running") != 0)
+		return false;
+	definition = table_open(closing->view->definition, AccessShareLock);
+	LockRelationOid(closing->view->state, RowExclusiveLock);
+	LockRelationOid(closing->view->result, RowExclusiveLock);
+	closing->owner = definition->rd_rel->relowner;
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	cq_reject_raise(cq_plan_view(cq_compat_view_query(definition), true,
+								 cq_stream_get(closing->view->stream, cq_owner_of_relation(closing->view->stream))->event_time,
+								 &closing->plan), NULL);
+	cq_owner_end(&actor);
+	table_close(definition, NoLock);
+	return true;
+}
+
+/* ---- emission ---- */
+
+static ParamListInfo
+make_params(Oid type, const TimestampTz *values, int nvalues)
+{
+	ParamListInfo params = makeParamList(nvalues);
+
+	for (int i = 0; i < nvalues; i++)
+	{
+		params->params[i].value = TimestampTzGetDatum(values[i]);
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = type;
+	}
+	return params;
+}
+
+static void
+run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
+{
+	PlannedStmt *planned;
+	QueryDesc  *description;
+
+	AcquireRewriteLocks(query, true, false);
+	planned = pg_plan_query(linitial_node(Query, QueryRewrite(query)), "", 0, params);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	description = CreateQueryDesc(planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, params, NULL, 0);
+	ExecutorStart(description, 0);
+	cq_compat_executor_run(description);
+	ExecutorFinish(description);
+	ExecutorEnd(description);
+	FreeQueryDesc(description);
+	PopActiveSnapshot();
+}
+
+/* Writes the rows of windows that end after from and not after to, and drops what no other window needs. */
+static void
+emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
+{
+	const TimestampTz bounds[] = {from, to};
+	Oid			type = closing->plan->closing.type;
+	CqMergeCounts counts = {0};
+	Query	   *read;
+	DestReceiver *receiver = cq_merge_result_receiver(closing->view->result, &counts);
+	CqActor		actor;
+
+	closing->is_emitting = true;
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	cq_reject_raise(cq_read_closed(closing->plan, closing->view->state, &read), NULL);
+	run_query(read, make_params(type, bounds, lengthof(bounds)), receiver);
+	run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(type, &to, 1), None_Receiver);
+	cq_owner_end(&actor);
+	receiver->rDestroy(receiver);
+	closing->ndone += counts.inserted;
+}
+
+static void
+emit(void *arg)
+{
+	Closing    *closing = arg;
+	Marks		marks;
+
+	if (!prepare(closing))
+		return;
+	marks = read_marks(closing->relid);
+	if (marks.closed_through <= marks.emitted_through)
+		return;
+	emit_rows(closing, marks.emitted_through, marks.closed_through);
+	marks.emitted_through = marks.closed_through;
+	write_marks(closing->relid, &marks);
+}
+
+/* ---- decision ---- */
+
+static bool
+watermark_for_closing(const CqView *view, TimestampTz *watermark)
+{
+	if (!cq_watermark_get(view, watermark))
+		return false;
+	*watermark -= view->allowed_lateness;
+	return true;
+}
+
+/* Where the windows lie around the watermark: under the view's TimeZone. */
+static void
+find_bounds(const Closing *closing, TimestampTz watermark, TimestampTz *before, TimestampTz *after)
+{
+	CqWindowBound bound;
+	CqActor		actor;
+
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	cq_window_bound_init(&bound, &closing->plan->closing);
+	*before = cq_window_bound_before(&bound, watermark);
+	*after = cq_window_bound_after(&bound, watermark);
+	cq_owner_end(&actor);
+}
+
+static void
+decide(void *arg)
+{
+	Closing    *closing = arg;
+	Marks		marks = read_marks(closing->relid);
+	TimestampTz watermark;
+	TimestampTz before;
+
+	closing->view = cq_view_get(closing->relid);
+	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) || watermark < marks.next_close ||
+		!prepare(closing))
+		return;
+	lock_closing(closing->view->state, ExclusiveLock);
+	marks = read_marks(closing->relid);
+	if (!watermark_for_closing(closing->view, &watermark))
+		return;
+	find_bounds(closing, watermark, &before, &marks.next_close);
+	if (before > marks.closed_through)
+	{
+		closing->ndone++;
+		marks.closed_through = before;
+		if (closing->plan->windows != NULL)
+		{
+			emit_rows(closing, marks.emitted_through, marks.closed_through);
+			marks.emitted_through = marks.closed_through;
+		}
+	}
+	write_marks(closing->relid, &marks);
+}
+
+bool
+cq_closing_is_done(Oid relid)
+{
+	const CqView *view = cq_view_get(relid);
+	TimestampTz watermark;
+	Marks		marks;
+
+	if (view == NULL || !view->emits_on_close || !watermark_for_closing(view, &watermark))
+		return true;
+	marks = read_marks(relid);
+	return watermark < marks.next_close && marks.closed_through == marks.emitted_through;
+}
+
+/* ---- for all views ---- */
+
+/* Where the view's own query fails, and it does not pass by itself, the view stops. All else its workers find as well. */
+static void
+take_error(const Closing *closing, ErrorData *error)
+{
+	static char *last_warning = NULL;
+
+	cq_attempt_warn(error, &last_warning);
+	if (!closing->is_emitting || cq_fault_is_transient(error->sqlerrcode))
+		return;
+	cq_view_set_status(closing->relid, "failed", psprintf("its windows cannot be closed: %s", error->message));
+	cq_stats_view_error(closing->relid, error->message);
+	cq_catalog_changed();
+}
+
+static List *
+views_where(const char *condition)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *views = NIL;
+
+	SPI_connect();
+	cq_query_execute(psprintf("SELECT v.view::oid FROM _cq.view v LEFT JOIN _cq.closing c ON c.view = v.view "
+							  "WHERE v.emit = 'close' AND v.status = 'running' AND v.is_started AND %s ORDER BY 1", condition),
+					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+		Oid			view = DatumGetObjectId(cq_query_column(i, 1, &is_null));
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		views = lappend_oid(views, view);
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return views;
+}
+
+static int64
+do_for(List *views, void (*step) (void *closing))
+{
+	int64		ndone = 0;
+	ListCell   *cell;
+
+	foreach(cell, views)
+	{
+		Closing		closing = {.relid = lfirst_oid(cell)};
+		ErrorData  *error = cq_attempt(step, &closing);
+
+		if (error != NULL)
+			take_error(&closing, error);
+		else
+			ndone += closing.ndone;
+	}
+	return ndone;
+}
+
+/* _cq.close_windows(): decides for all views. How many have windows that were closed. */
+Datum
+cq_close_windows(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(do_for(views_where("true"), decide));
+}
+
+/* _cq.emit_windows(): makes the rows of windows that were closed, of one view. How many rows; 0: there was none. */
+Datum
+cq_emit_windows(PG_FUNCTION_ARGS)
+{
+	List	   *views = views_where("c.closed_through IS DISTINCT FROM c.emitted_through");
+
+	PG_RETURN_INT64(do_for(list_truncate(views, 1), emit));
+}

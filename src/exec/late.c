@@ -1,0 +1,171 @@
+/*
+ * late.c
+ *		Rows that come too late: see late.h.
+ *
+ * A row is judged by its event time alone, before the query's WHERE is asked. It is late when even the last of its windows has been closed;
+ * where only some have, it counts in the others. (What it does to the state of those that are closed is never looked at again.)
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "catalog/query.h"
+#include "common/attempt.h"
+#include "common/guc.h"
+#include "exec/closing.h"
+#include "exec/dead_letter.h"
+#include "exec/late.h"
+#include "exec/view_actor.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* False: nothing has been closed yet. */
+static bool
+find_closed_through(Oid view, TimestampTz *closed_through)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+	bool		is_null = true;
+
+	SPI_connect();
+	if (plan == NULL)
+	{
+		plan = SPI_prepare("SELECT closed_through FROM _cq.closing WHERE view = $1", lengthof(types), types);
+		SPI_keepplan(plan);
+	}
+	if (SPI_execute_plan(plan, args, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read _cq.closing: %s", SPI_result_code_string(SPI_result));
+	if (SPI_processed > 0)
+		*closed_through = DatumGetTimestampTz(cq_query_column(0, 1, &is_null));
+	SPI_finish();
+	return !is_null;
+}
+
+typedef struct Question
+{
+	CqViewExec *exec;
+	TimestampTz time;
+	TimestampTz last_end;
+} Question;
+
+static void
+find_last_end(void *arg)
+{
+	Question   *question = arg;
+	CqActor		actor;
+
+	cq_view_actor_begin(&actor, question->exec->row, question->exec->owner);
+	question->last_end = cq_window_bound_last_end(question->exec->bound, question->time);
+	cq_owner_end(&actor);
+}
+
+/* A time that lies in no window at all is an error of the row's, not late. */
+static bool
+last_end_of(CqViewExec *exec, TimestampTz time, TimestampTz *last_end)
+{
+	Question	question = {exec, time, 0};
+	ErrorData  *error = cq_attempt(find_last_end, &question);
+
+	*last_end = question.last_end;
+	if (error != NULL)
+		FreeErrorData(error);
+	return error == NULL;
+}
+
+static TimestampTz
+event_time(const CqViewExec *exec, const CqBatch *batch, int row)
+{
+	return DatumGetTimestampTz(batch->values[exec->event_time - 1][row]);
+}
+
+Bitmapset *
+cq_late_find(CqViewExec *exec, const CqBatch *batch, const Bitmapset *skip)
+{
+	const bool *nulls = batch->nulls[exec->event_time - 1];
+	Bitmapset  *late = NULL;
+	TimestampTz closed_through = 0;
+	TimestampTz last_end;
+
+	cq_closing_hold_off(exec->row->state);
+	if (!find_closed_through(exec->view, &closed_through))
+		return NULL;
+	for (int row = 0; row < batch->nrows; row++)
+	{
+		TimestampTz time = event_time(exec, batch, row);
+
+		/* A window ends after all of its times: most rows are no question. */
+		if (time < closed_through && !nulls[row] && !bms_is_member(row, batch->absent) && !bms_is_member(row, skip) &&
+			last_end_of(exec, time, &last_end) && last_end <= closed_through)
+			late = bms_add_member(late, row);
+	}
+	return late;
+}
+
+/* ---- keeping them ---- */
+
+static void
+keep(CqViewExec *exec, const CqBatch *batch, int row)
+{
+	static const char insert[] =
+		"INSERT INTO _cq.late (view, stream, topic, partition, \"offset\", event_time, window_end, key, payload, payload_length) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+	Oid			types[] = {OIDOID, OIDOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, INT8OID};
+	const CqMessage *source = &batch->fetch.messages[row];
+	const CqSlice *slice = &batch->fetch.slices[source->slice];
+	TimestampTz time = event_time(exec, batch, row);
+	TimestampTz last_end;
+	char		nulls[lengthof(types) + 1] = "          ";
+	Datum		args[lengthof(types)];
+
+	if (!last_end_of(exec, time, &last_end))
+		return;
+	SPI_connect();
+	args[0] = ObjectIdGetDatum(exec->view);
+	args[1] = ObjectIdGetDatum(exec->row->stream);
+	args[2] = CStringGetTextDatum(slice->topic);
+	args[3] = Int32GetDatum(slice->partition);
+	args[4] = Int64GetDatum(source->offset);
+	args[5] = TimestampTzGetDatum(time);
+	args[6] = TimestampTzGetDatum(last_end);
+	args[7] = cq_dead_letter_bytes(source->key, source->key_length, &nulls[7]);
+	args[8] = cq_dead_letter_bytes(source->value, source->value_length, &nulls[8]);
+	args[9] = Int64GetDatum(source->value_length);
+	cq_query_execute(insert, SPI_OK_INSERT, lengthof(types), types, args, nulls);
+	SPI_finish();
+}
+
+/* The newest stay. */
+static void
+trim(Oid view)
+{
+	static const char remove[] =
+		"DELETE FROM _cq.late WHERE view = $1 AND late_id <= "
+		"(SELECT late_id FROM _cq.late WHERE view = $1 ORDER BY late_id DESC OFFSET $2 LIMIT 1)";
+	Oid			types[] = {OIDOID, INT8OID};
+	Datum		args[] = {ObjectIdGetDatum(view), Int64GetDatum(cq_max_errors)};
+
+	if (cq_max_errors < 0)
+		return;
+	SPI_connect();
+	cq_query_execute(remove, SPI_OK_DELETE, lengthof(types), types, args, NULL);
+	SPI_finish();
+}
+
+int64
+cq_late_take(CqViewExec *exec, const CqBatch *batch, const Bitmapset *late, int end)
+{
+	int64		nlate = 0;
+	int			row = -1;
+
+	while ((row = bms_next_member(late, row)) >= 0 && row < end)
+	{
+		if (exec->row->keeps_late && (cq_max_errors < 0 || nlate < cq_max_errors))
+			keep(exec, batch, row);
+		nlate++;
+	}
+	if (nlate > 0 && exec->row->keeps_late)
+		trim(exec->view);
+	return nlate;
+}

@@ -1,0 +1,48 @@
+/*
+ * window_bound.c
+ *		Where the windows of a view begin and end: see window_bound.h.
+ */
+#include "postgres.h"
+
+#include "exec/window_bound.h"
+#include "utils/timestamp.h"
+
+void
+cq_window_bound_init(CqWindowBound *bound, const CqWindowSteps *steps)
+{
+	bound->steps = *steps;
+	fmgr_info(steps->bound, &bound->function);
+}
+
+/* _cq.window_bound(time, step, origin, block, offset) */
+static TimestampTz
+call(CqWindowBound *bound, TimestampTz time, int block, int offset)
+{
+	LOCAL_FCINFO(fcinfo, 5);
+
+	InitFunctionCallInfoData(*fcinfo, &bound->function, 5, InvalidOid, NULL, NULL);
+	fcinfo->args[0] = (NullableDatum) {TimestampTzGetDatum(time), false};
+	fcinfo->args[1] = (NullableDatum) {bound->steps.step->constvalue, false};
+	fcinfo->args[2] = (NullableDatum) {bound->steps.origin->constvalue, bound->steps.origin->constisnull};
+	fcinfo->args[3] = (NullableDatum) {Int32GetDatum(block), false};
+	fcinfo->args[4] = (NullableDatum) {Int32GetDatum(offset), false};
+	return DatumGetTimestampTz(FunctionCallInvoke(fcinfo));
+}
+
+TimestampTz
+cq_window_bound_before(CqWindowBound *bound, TimestampTz time)
+{
+	return call(bound, time, 1, 0);
+}
+
+TimestampTz
+cq_window_bound_after(CqWindowBound *bound, TimestampTz time)
+{
+	return call(bound, time, 1, 1);
+}
+
+TimestampTz
+cq_window_bound_last_end(CqWindowBound *bound, TimestampTz time)
+{
+	return call(bound, time, bound->steps.block, bound->steps.last);
+}

@@ -1,0 +1,28 @@
+/*
+ * window_bound.h
+ *		Where the windows of a view with emit = 'close' begin and end.
+ */
+#ifndef CQ_WINDOW_BOUND_H
+#define CQ_WINDOW_BOUND_H
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "plan/plan.h"
+
+typedef struct CqWindowBound
+{
+	CqWindowSteps steps;
+	FmgrInfo	function;
+} CqWindowBound;
+
+/* Look-ups live in CurrentMemoryContext; the steps' constants where the plan does. */
+extern void cq_window_bound_init(CqWindowBound *bound, const CqWindowSteps *steps);
+
+/* The last bound of any window that is not after time, and the first that is. Raise ERROR for times out of range. */
+extern TimestampTz cq_window_bound_before(CqWindowBound *bound, TimestampTz time);
+extern TimestampTz cq_window_bound_after(CqWindowBound *bound, TimestampTz time);
+
+/* The end of the last window in which time lies. */
+extern TimestampTz cq_window_bound_last_end(CqWindowBound *bound, TimestampTz time);
+
+#endif							/* CQ_WINDOW_BOUND_H */

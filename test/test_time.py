@@ -1,0 +1,254 @@
+"""Event time: watermarks of partitions of very different speed, idle ones, and what is emitted when windows close."""
+import random
+import signal
+import threading
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from conftest import Database, kill, wait_until
+
+START = datetime(2030, 1, 1, tzinfo=timezone.utc)
+MINUTES = "SELECT window_start, window_end, count(*), sum(id) FROM {source}, cq.tumble(at, '1 min') {condition} GROUP BY 1, 2"
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def rows(*seconds):
+    return [{"id": number, "at": at(second).isoformat()} for number, second in enumerate(seconds)]
+
+
+@pytest.fixture
+def clock(server):
+    """Sets the clock, in seconds after START; the time it is where it was not set."""
+    def set_clock(seconds):
+        server.set(cq__clock=at(seconds).timestamp())
+        with server.connect("postgres") as connection:
+            wait_until(lambda: connection.execute("SHOW cq.clock").fetchone()[0] == f"{at(seconds).timestamp():g}" or
+                       float(connection.execute("SHOW cq.clock").fetchone()[0]) == at(seconds).timestamp(), "the clock was not set")
+    yield set_clock
+    server.set(cq__clock=None)
+
+
+def create_stream(db, topic, **options):
+    options = {"topic": topic, "format": "json", "event_time": "at", "watermark": "10 s", **options}
+    db.execute("CREATE FOREIGN TABLE s (id bigint, at timestamptz) SERVER kafka OPTIONS ("
+               + ", ".join(f"{key} '{value}'" for key, value in options.items()) + ")")
+
+
+def create_view(db, name="v", **options):
+    options = "".join(f", {key} = '{value}'" for key, value in options.items())
+    db.execute(f"CREATE CONTINUOUS VIEW {name} WITH (emit = 'close'{options}) AS " + MINUTES.format(source="s", condition=""))
+
+
+def watermark(db, view="v"):
+    return db.value("SELECT cq.watermark(%s::regclass)", view)
+
+
+def await_emitted(db, seconds, view="v"):
+    wait_until(lambda: db.execute("SELECT view FROM _cq.closing WHERE view = %s::regclass AND emitted_through >= %s", view, at(seconds)),
+               lambda: f"windows of {view} do not close: {db.execute('TABLE _cq.closing')}, {db.execute('TABLE cq.positions')}")
+
+
+def test_the_slowest_partition_counts(db, broker, topic, clock):
+    name = topic(partitions=2)
+    clock(0)
+    create_stream(db, name)
+    create_view(db)
+    broker.produce(name, rows(10, 200, 400), partition=0)
+    db.wait("v")
+    assert watermark(db) is None
+    broker.produce(name, rows(30), partition=1)
+    db.wait("v")
+    assert watermark(db) == at(20)
+    assert db.execute("SELECT partition, event_time, watermark FROM cq.positions ORDER BY 1") == \
+        [(0, at(400), at(390)), (1, at(30), at(20))]
+    assert db.execute("SELECT * FROM v ORDER BY 1") == []
+    broker.produce(name, rows(40, 130), partition=1)
+    await_emitted(db, 120)
+    assert watermark(db) == at(120)
+    # Two from the slow partition, one from the fast one.
+    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 3, 0)]
+    # A new partition has brought no event time yet: nothing closes until it does.
+    broker.add_partitions(name, 3)
+    wait_until(lambda: db.value("SELECT count(*) FROM cq.positions") == 3, "the partition was not found")
+    broker.produce(name, rows(700), partition=0)
+    broker.produce(name, rows(700), partition=1)
+    db.wait("v")
+    assert watermark(db) is None
+    broker.produce(name, rows(250), partition=2)
+    await_emitted(db, 240)
+    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 3, 0), (at(120), at(180), 1, 1), (at(180), at(240), 1, 1)]
+
+
+def test_idle_partitions(db, broker, topic, clock):
+    name = topic(partitions=3)
+    clock(0)
+    create_stream(db, name, idle_timeout="30 s")
+    create_view(db)
+    broker.produce(name, rows(100), partition=0)
+    broker.produce(name, rows(5), partition=1)
+    db.wait("v")
+    assert watermark(db) is None
+    # Long enough, but the stream has not been read for as long as that.
+    clock(30)
+    assert watermark(db) is None
+    broker.produce(name, rows(130), partition=0)
+    db.wait("v")
+    clock(31)
+    # Partitions 1 and 2 are idle: the one that is not counts alone.
+    assert watermark(db) == at(120)
+    await_emitted(db, 120)
+    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 1, 0), (at(60), at(120), 1, 0)]
+    # All are idle: it goes on with the clock from the highest event time, 130 at 30.
+    clock(60)
+    assert watermark(db) == at(120)
+    clock(61)
+    assert watermark(db) == at(130 + 31 - 10)
+    clock(100)
+    assert watermark(db) == at(130 + 70 - 10)
+    await_emitted(db, 180)
+    assert db.execute("SELECT * FROM v WHERE window_start >= %s", at(120)) == [(at(120), at(180), 1, 0)]
+    # One comes back, too late. The watermark may go back; what is closed stays closed.
+    broker.produce(name, rows(20, 185), partition=1)
+    db.wait("v")
+    assert watermark(db) == at(175)
+    assert db.value("SELECT late_rows FROM cq.views") == 1
+    assert db.value("SELECT count(*) FROM v") == 3
+
+
+def test_a_broker_that_is_away_makes_nobody_idle(db, broker, topic, clock):
+    name = topic()
+    clock(0)
+    create_stream(db, name, idle_timeout="30 s")
+    create_view(db)
+    broker.produce(name, rows(5), partition=0)
+    db.wait("v")
+    broker.kill()
+    try:
+        wait_until(lambda: db.value("SELECT state FROM cq.streams WHERE stream = 's'::regclass") == "waiting for broker", "not noticed")
+        clock(1000)
+        assert watermark(db) == at(-5)
+    finally:
+        broker.start()
+    wait_until(lambda: db.value("SELECT state FROM cq.streams WHERE stream = 's'::regclass") == "reading", "not noticed")
+    assert watermark(db) == at(-5)
+    clock(1031)
+    wait_until(lambda: watermark(db) == at(5 + 1031 - 10), lambda: f"the watermark is {watermark(db)}")
+
+
+def test_a_view_that_was_paused_is_not_idle(db, broker, topic, clock):
+    name = topic()
+    clock(0)
+    create_stream(db, name, idle_timeout="30 s")
+    create_view(db, late="keep")
+    broker.produce(name, rows(5), partition=0)
+    db.wait("v")
+    db.execute("SELECT cq.pause('v')")
+    broker.produce(name, rows(7), partition=0)
+    clock(1000)
+    db.execute("SELECT cq.resume('v')")
+    db.wait("v")
+    assert db.value("SELECT count(*) FROM cq.late") == 0
+    clock(1100)
+    await_emitted(db, 60)
+    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 2, 0)]
+
+
+def test_event_times_in_the_future(db, broker, topic, clock):
+    name = topic()
+    clock(0)
+    create_stream(db, name, max_event_lead="1 min")
+    create_view(db)
+    db.execute("CREATE CONTINUOUS VIEW timeless AS SELECT count(*) FROM s")
+    broker.produce(name, rows(60) + rows(60.001), partition=0)
+    for view in ("v", "timeless"):
+        db.wait(view)
+    assert watermark(db) == at(50)
+    assert [message for (message,) in db.execute("SELECT message FROM cq.errors WHERE view = 'v'::regclass")] == \
+        ["event time 2030-01-01 00:01:00.001+00 is too far ahead of the clock"]
+    # Who does not look at the time does not mind.
+    assert db.value("TABLE timeless") == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_random_orders(server, db, broker, topic, workers):
+    """Rows in any order, workers killed meanwhile: what was emitted is the query over the rows that were not late."""
+    rng = random.Random(workers)
+    name = topic(partitions=3)
+    server.set(cq__workers=workers, cq__batch_rows=200)
+    try:
+        create_stream(db, name, watermark="20 s", max_event_lead="36500 days")
+        create_view(db, late="keep")
+        create_view(db, "patient", late="keep", allowed_lateness="1 min")
+        db.execute("CREATE CONTINUOUS VIEW hops WITH (emit = 'close', late = 'keep') AS "
+                   + "SELECT window_end, count(*), sum(id) FROM s, cq.hop(at, '20 s', '1 min') GROUP BY 1")
+        values = [{"id": number, "at": at(number / 10 + rng.choice([0, rng.uniform(-30, 0), rng.uniform(-150, 20)])).isoformat()}
+                  for number in range(12000)]
+        done = threading.Event()
+
+        def send():
+            for first in range(0, len(values), 500):
+                broker.produce(name, values[first:first + 500], partition=lambda value: value["id"] % 3)
+            done.set()
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        while not done.is_set():
+            pids = db.worker_pids()
+            if pids:
+                kill(rng.choice(pids), signal.SIGTERM)
+            done.wait(rng.uniform(0.1, 0.5))
+        sender.join()
+        for view in ("v", "patient", "hops"):
+            db.wait(view)
+            wait_until(lambda: db.execute("SELECT view FROM _cq.closing WHERE view = %s::regclass AND emitted_through = closed_through "
+                                          "AND next_close > %s", view, watermark(db, view) - timedelta(minutes=view == "patient")),
+                       f"{view} is not closed")
+        for view in ("v", "patient"):
+            late = f'(SELECT partition, "offset" FROM cq.late WHERE view = \'{view}\'::regclass)'
+            on_time = f'(SELECT id, at FROM t WHERE (part, o) NOT IN {late}) AS on_time'
+            db.execute("CREATE FOREIGN TABLE IF NOT EXISTS t (id bigint, at timestamptz, part int OPTIONS (metadata 'partition'), "
+                       f"o bigint OPTIONS (metadata 'offset')) SERVER kafka OPTIONS (topic '{name}', format 'json')")
+            closed = db.value("SELECT closed_through FROM _cq.closing WHERE view = %s::regclass", view)
+            db.assert_equal(f"TABLE {view}", MINUTES.format(source=on_time, condition=f"WHERE window_end <= '{closed}'"), view)
+            assert db.value("SELECT count(*) FROM cq.late WHERE view = %s::regclass", view) > 0
+        # A row may be late for some of its windows: none has more than there are rows for it.
+        assert db.execute("SELECT * FROM hops JOIN (SELECT window_end, count(*) AS n FROM t, cq.hop(at, '20 s', '1 min') GROUP BY 1) x "
+                          "USING (window_end) WHERE count > n") == []
+        assert db.value("SELECT count(*) FROM hops") == db.value("SELECT count(DISTINCT window_end) FROM hops") > 0
+        assert db.value("SELECT count(*) FROM cq.errors") == 0
+    finally:
+        server.set(cq__workers=None, cq__batch_rows=None)
+
+
+def test_dump_and_restore(broker, server, db, topic, tmp_path):
+    name = topic()
+    create_stream(db, name, max_event_lead="36500 days")
+    create_view(db, late="keep")
+    broker.produce(name, rows(5, 65, 75, 1, 80), partition=0)
+    await_emitted(db, 60)
+    db.wait("v")
+    before = db.execute("SELECT * FROM v ORDER BY 1")
+    dump = tmp_path / "dump"
+    server.program("pg_dump", "-Fc", "-f", str(dump), db.name)
+    broker.produce(name, rows(2, 100, 150), partition=0)
+    await_emitted(db, 120)
+    copy = Database(server, f"{db.name}_restored", broker)
+    with server.connect("postgres") as connection:
+        connection.execute(f'CREATE DATABASE "{copy.name}"')
+    try:
+        server.program("pg_restore", "--exit-on-error", "-d", copy.name, str(dump))
+        assert copy.execute("SELECT * FROM v ORDER BY 1") == before
+        copy.execute("SELECT cq.resume_all()")
+        await_emitted(copy, 120)
+        copy.assert_equal("TABLE v", "SELECT * FROM (VALUES " + ", ".join(
+            f"('{start}'::timestamptz, '{end}'::timestamptz, {count}::bigint, {total}::numeric)"
+            for start, end, count, total in db.execute("TABLE v")) + ") AS x")
+        copy.execute("DROP VIEW v")
+        assert copy.value("SELECT count(*) FROM _cq.closing") == 0
+    finally:
+        copy.close()
+        with server.connect("postgres") as connection:
+            connection.execute(f'DROP DATABASE "{copy.name}" WITH (FORCE)')
