@@ -1,4 +1,5 @@
 """Event time: watermarks of partitions of very different speed, idle ones, and what is emitted when windows close."""
+import os
 import random
 import signal
 import threading
@@ -149,6 +150,33 @@ def test_a_view_that_was_paused_is_not_idle(db, broker, topic, clock):
     broker.produce(name, rows(7), partition=0)
     clock(1000)
     db.execute("SELECT cq.resume('v')")
+    db.wait("v")
+    assert db.value("SELECT count(*) FROM cq.late") == 0
+    clock(1100)
+    await_emitted(db, 60)
+    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 2, 0)]
+
+
+def test_a_worker_that_is_away_makes_nobody_idle(db, broker, topic, clock):
+    """It may be busy as well: while it does not look, what is silent is not the stream."""
+    name = topic()
+    clock(0)
+    create_stream(db, name, idle_timeout="30 s")
+    create_view(db, late="keep")
+    broker.produce(name, rows(5), partition=0)
+    db.wait("v")
+    (pid,) = db.worker_pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        broker.produce(name, rows(7), partition=0)
+        stopped = db.value("SELECT clock_timestamp()")
+        wait_until(lambda: db.value("SELECT clock_timestamp() > %s + interval '3 s'", stopped), "time stands still")
+        clock(1000)
+        looked = db.value("SELECT clock_timestamp()")
+        wait_until(lambda: db.value("SELECT clock_timestamp() > %s + interval '2 s'", looked), "time stands still")
+        assert db.execute("SELECT * FROM v ORDER BY 1") == []
+    finally:
+        os.kill(pid, signal.SIGCONT)
     db.wait("v")
     assert db.value("SELECT count(*) FROM cq.late") == 0
     clock(1100)

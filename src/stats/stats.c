@@ -52,6 +52,7 @@ typedef struct Entry
 	double		rate;			/* rows per second as of last_batch_time */
 	CqStreamState state;
 	TimestampTz state_since;
+	TimestampTz read_since;		/* by the clock of watermarks */
 	TimestampTz last_error_time;	/* 0: none */
 	char		last_error[ERROR_LENGTH];
 } Entry;
@@ -125,6 +126,7 @@ add(const Key *key)
 		reset(entry, GetCurrentTimestamp());
 		entry->state = CQ_STREAM_UNREAD;
 		entry->state_since = entry->stats_reset;
+		entry->read_since = cq_clock_now();
 	}
 	LWLockRelease(lock);
 }
@@ -220,7 +222,7 @@ void
 cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
 {
 	char		text[ERROR_LENGTH] = "";
-	TimestampTz now = cq_clock_now();
+	TimestampTz now = GetCurrentTimestamp();
 	Entry	   *entry;
 
 	if (message != NULL)
@@ -229,13 +231,28 @@ cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
 	if (entry == NULL)
 		return;
 	if (entry->state != state)
+	{
 		entry->state_since = now;
+		entry->read_since = cq_clock_now();
+	}
 	entry->state = state;
 	if (message != NULL)
 	{
 		memcpy(entry->last_error, text, ERROR_LENGTH);
 		entry->last_error_time = now;
 	}
+	release(entry);
+}
+
+void
+cq_stats_stream_opened(Oid stream)
+{
+	TimestampTz now = cq_clock_now();
+	Entry	   *entry = acquire(stream);
+
+	if (entry == NULL)
+		return;
+	entry->read_since = now;
 	release(entry);
 }
 
@@ -248,7 +265,7 @@ cq_stats_stream_is_read(Oid stream, TimestampTz *since)
 	if (entry == NULL)
 		return false;
 	is_read = entry->state == CQ_STREAM_READING;
-	*since = entry->state_since;
+	*since = entry->read_since;
 	release(entry);
 	return is_read;
 }

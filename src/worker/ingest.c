@@ -145,6 +145,7 @@ work(CqIngest *ingest)
 	bool		had_something;
 
 	cq_shared_is_busy = true;
+	ingest->slot->last_round = GetCurrentTimestamp();
 	CHECK_FOR_INTERRUPTS();
 	hear_of_changes(ingest);
 	if (ingest->lanes_are_stale)

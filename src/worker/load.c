@@ -315,8 +315,12 @@ open_readers(CqIngest *ingest)
 			cq_load_put_off(ingest, lane->stream, error->message);
 			FreeErrorData(error);
 		}
-		else if (trouble == NULL)
-			cq_stats_stream_state(lane->stream, CQ_STREAM_READING, NULL);
+		else
+		{
+			cq_stats_stream_opened(lane->stream);
+			if (trouble == NULL)
+				cq_stats_stream_state(lane->stream, CQ_STREAM_READING, NULL);
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ typedef struct Duty
 	int64		done;			/* the last time */
 	int			interval_ms;
 	bool		on_request;		/* also soon after a batch that asks for it */
+	bool		needs_workers;	/* only while all of them read */
 	TimestampTz next;
 	char	   *last_warning;
 } Duty;
@@ -52,11 +53,12 @@ typedef struct Duty
 static Duty duties[] = {
 	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .much = 100000, .interval_ms = 10000},
 	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows()", .much = 100000, .interval_ms = 10000},
-	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = PG_INT64_MAX, .interval_ms = 1000, .on_request = true},
+	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = PG_INT64_MAX, .interval_ms = 1000, .on_request = true, .needs_workers = true},
 	{.function = "_cq.emit_windows()", .statement = "SELECT _cq.emit_windows()", .much = 1, .interval_ms = 1000, .on_request = true},
 };
 
 #define ON_REQUEST_MS	10		/* no sooner than this after the last time */
+#define LATELY_MS		2000	/* a worker that is not busy looks each second */
 
 static CqDatabaseSlot *own;		/* this supervisor's */
 static int	failures[64];		/* of each worker, in a row */
@@ -337,6 +339,28 @@ take_requests(void)
 	}
 }
 
+/*
+ * Has each worker looked lately what there is? What is unread because a worker is busy, or away, must not be taken for a silence of the stream, in
+ * which windows close.
+ */
+static bool
+workers_read(void)
+{
+	TimestampTz lately = GetCurrentTimestamp() - LATELY_MS * INT64CONST(1000);
+	int			nreading = 0;
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		const CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		if (slot->database == own->database && slot->process != NULL && slot->last_round >= lately)
+			nreading++;
+	}
+	LWLockRelease(cq_shared->lock);
+	return nreading >= cq_workers;
+}
+
 static long
 do_duties(void)
 {
@@ -346,6 +370,8 @@ do_duties(void)
 
 	for (int i = 0; i < (int) lengthof(duties); i++)
 	{
+		if (duties[i].next <= GetCurrentTimestamp() && duties[i].needs_workers && !workers_read())
+			duties[i].next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_MS / 10);
 		if (duties[i].next <= GetCurrentTimestamp())
 			do_duty(&duties[i]);
 		delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), duties[i].next));
