@@ -64,13 +64,13 @@ COMMENT ON FUNCTION cq.watermark(regclass) IS
 CREATE FUNCTION _cq.close_windows() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_close_windows';
-COMMENT ON FUNCTION _cq.close_windows() IS 'closes windows whose end the watermark has passed; gives of how many views';
+COMMENT ON FUNCTION _cq.close_windows() IS 'closes windows whose end the watermark has passed, of one view; 0: there was none';
 REVOKE ALL ON FUNCTION _cq.close_windows() FROM PUBLIC;
 
 CREATE FUNCTION _cq.emit_windows() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_emit_windows';
-COMMENT ON FUNCTION _cq.emit_windows() IS 'makes the rows of closed windows, of one view; gives how many';
+COMMENT ON FUNCTION _cq.emit_windows() IS 'makes the rows of closed windows, of one view; 0: there was none';
 REVOKE ALL ON FUNCTION _cq.emit_windows() FROM PUBLIC;
 
 -- ---- positions ----

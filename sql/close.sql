@@ -145,6 +145,34 @@ SELECT cq.resume('careful');
 CALL await('careful', '2026-01-01 04:00+00');
 TABLE careful;
 
+
+-- Windows of another time beside those that are closed: panes of the one are not what the other closes.
+CREATE FOREIGN TABLE two (t timestamptz, z timestamp, v int) SERVER cq_log OPTIONS (event_time 't');
+CREATE CONTINUOUS VIEW pairs WITH (emit = 'close') AS
+  SELECT a.window_end, b.window_end AS other, sum(v) FROM two, cq.tumble(t, '1 min') a, cq.hop(z, '1 min', '3 min') b GROUP BY 1, 2;
+INSERT INTO two SELECT '2026-01-01 00:00' :: timestamptz + i * interval '7 s', '2026-01-01 00:00' :: timestamp - i % 5 * interval '1 hour', i FROM generate_series(0, 20) i;
+SELECT cq.wait('pairs');
+INSERT INTO two SELECT '2026-01-01 00:02:27' :: timestamptz + i * interval '7 s', '2026-01-01 00:00' :: timestamp - i % 5 * interval '1 hour', i FROM generate_series(0, 20) i;
+SELECT cq.wait('pairs');
+SELECT count(*) FROM pairs;
+SELECT * FROM (TABLE pairs EXCEPT ALL SELECT a.window_end, b.window_end, sum(v) FROM two, cq.tumble(t, '1 min') a, cq.hop(z, '1 min', '3 min') b WHERE a.window_end <= '2026-01-01 00:04' GROUP BY 1, 2) x;
+SELECT * FROM (SELECT a.window_end, b.window_end, sum(v) FROM two, cq.tumble(t, '1 min') a, cq.hop(z, '1 min', '3 min') b WHERE a.window_end <= '2026-01-01 00:04' GROUP BY 1, 2 EXCEPT ALL TABLE pairs) x;
+
+-- What an owner does to the state, or raises, is the view's trouble and nobody else's.
+CREATE CONTINUOUS VIEW ruled WITH (emit = 'close') AS SELECT window_start, count(*) FROM two, cq.tumble(t, '1 min') GROUP BY 1;
+CREATE RULE nothing AS ON DELETE TO _cq.ruled_state DO INSTEAD NOTHING;
+CREATE FUNCTION cancel(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'no more' USING ERRCODE = '57014'; END $$;
+CREATE CONTINUOUS VIEW cancelled WITH (emit = 'close') AS SELECT window_start, cancel(count(*)) FROM two, cq.tumble(t, '1 min') GROUP BY 1;
+CREATE CONTINUOUS VIEW harmless WITH (emit = 'close') AS SELECT window_start, count(*) FROM two, cq.tumble(t, '1 min') GROUP BY 1;
+SELECT cq.wait('harmless');
+SELECT count(*) FROM harmless;
+DO $$ BEGIN FOR i IN 1 .. 3000 LOOP EXIT WHEN (SELECT count(*) = 2 FROM cq.views WHERE view::text ~ 'ruled|cancelled' AND status = 'failed'); COMMIT; PERFORM pg_sleep(0.02); END LOOP; END $$;
+SELECT view, status, status_detail FROM cq.views WHERE view::text ~ 'ruled|cancelled' ORDER BY 1;
+DROP RULE nothing ON _cq.ruled_state;
+SELECT cq.resume('ruled');
+SELECT cq.wait('ruled');
+SELECT count(*) FROM ruled;
+
 SET client_min_messages = warning;
 DROP SCHEMA closing CASCADE;
 SELECT count(*) FROM _cq.closing;

@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "common/attempt.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -33,7 +34,8 @@ cq_attempt(void (*run) (void *arg), void *arg)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
-	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+	/* In our own processes only what somebody's function raises looks like that: they end by other means. */
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION && MyBackendType != B_BG_WORKER)
 		ReThrowError(error);
 	return error;
 }

@@ -60,6 +60,9 @@ cq_option_choice(const char *name, const char *value, const char *const *choices
 	return cq_reject_hint(cq_option_bad_value(name, value), "Valid values: %s.", names.data);
 }
 
+/* Times plus or minus as much stay in range. */
+#define LONGEST_DAYS	1000000
+
 /* Reads value as the server reads an interval, but says false instead of raising an error. */
 static bool
 parse_interval(const char *value, Interval *interval)
@@ -89,6 +92,8 @@ cq_option_interval(const char *name, const char *value, int64 *microseconds)
 							  "Months and years differ in length: say it in days or smaller units.");
 	if (pg_mul_s64_overflow(interval.day, USECS_PER_DAY, microseconds) ||
 		pg_add_s64_overflow(*microseconds, interval.time, microseconds))
+		return cq_reject_hint(cq_option_bad_value(name, value), "That is too long.");
+	if (*microseconds > LONGEST_DAYS * USECS_PER_DAY)
 		return cq_reject_hint(cq_option_bad_value(name, value), "That is too long.");
 	if (*microseconds < 0)
 		return cq_reject_hint(cq_option_bad_value(name, value), "It must not be negative.");

@@ -11,7 +11,7 @@
  * their rows can be made from it in another transaction, however long that takes, while ingest goes on. That transaction writes the rows, drops
  * the state and sets emitted_through. So each row appears exactly once, whatever crashes when.
  *
- * Where panes are kept, the windows that are closed share state with those that are open: there both steps are one transaction.
+ * Where windows overlap, those that are closed share rows with those that are open, or panes: there both steps are one transaction.
  *
  * Locks are taken in this order: relations, the closing lock, the row of _cq.closing; a batch takes them so as well.
  */
@@ -40,6 +40,7 @@
 #include "state/merge.h"
 #include "stats/stats.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -57,7 +58,7 @@ typedef struct Closing
 	Oid			owner;
 	CqViewPlan *plan;
 	bool		is_emitting;	/* its own query is running */
-	int64		ndone;			/* windows' rows written, or decisions made */
+	bool		is_done;		/* something was written */
 } Closing;
 
 /* ---- the lock ---- */
@@ -69,10 +70,22 @@ lock_closing(Oid state, LOCKMODE mode)
 	LockDatabaseObject(RelationRelationId, state, 1, mode);
 }
 
+/* However long it takes: an emission is under way. */
 void
 cq_closing_hold_off(Oid state)
 {
-	lock_closing(state, ShareLock);
+	int			timeout = LockTimeout;
+
+	LockTimeout = 0;
+	PG_TRY();
+	{
+		lock_closing(state, ShareLock);
+	}
+	PG_FINALLY();
+	{
+		LockTimeout = timeout;
+	}
+	PG_END_TRY();
 }
 
 /* ---- the row of _cq.closing ---- */
@@ -171,11 +184,19 @@ make_params(Oid type, const TimestampTz *values, int nvalues)
 static void
 run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
 {
+	CmdType		command = query->commandType;
+	List	   *rewritten;
 	PlannedStmt *planned;
 	QueryDesc  *description;
 
 	AcquireRewriteLocks(query, true, false);
-	planned = pg_plan_query(linitial_node(Query, QueryRewrite(query)), "", 0, params);
+	rewritten = QueryRewrite(query);
+	if (list_length(rewritten) != 1 || linitial_node(Query, rewritten)->commandType != command)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a rule changes what is to be done with the state of a continuous view"),
+				 errhint("Drop the rule.")));
+	planned = pg_plan_query(linitial_node(Query, rewritten), "", 0, params);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	description = CreateQueryDesc(planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, params, NULL, 0);
@@ -193,7 +214,7 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 {
 	const TimestampTz bounds[] = {from, to};
 	Oid			type = closing->plan->closing.type;
-	CqMergeCounts counts = {0};
+	CqMergeCounts counts = {0};	/* nobody asks */
 	Query	   *read;
 	DestReceiver *receiver = cq_merge_result_receiver(closing->view->result, &counts);
 	CqActor		actor;
@@ -205,7 +226,6 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(type, &to, 1), None_Receiver);
 	cq_owner_end(&actor);
 	receiver->rDestroy(receiver);
-	closing->ndone += counts.inserted;
 }
 
 static void
@@ -222,6 +242,7 @@ emit(void *arg)
 	emit_rows(closing, marks.emitted_through, marks.closed_through);
 	marks.emitted_through = marks.closed_through;
 	write_marks(closing->relid, &marks);
+	closing->is_done = true;
 }
 
 /* ---- decision ---- */
@@ -268,15 +289,15 @@ decide(void *arg)
 	find_bounds(closing, watermark, &before, &marks.next_close);
 	if (before > marks.closed_through)
 	{
-		closing->ndone++;
 		marks.closed_through = before;
-		if (closing->plan->windows != NULL)
+		if (closing->plan->closing.last > 1)	/* overlapping windows */
 		{
 			emit_rows(closing, marks.emitted_through, marks.closed_through);
 			marks.emitted_through = marks.closed_through;
 		}
 	}
 	write_marks(closing->relid, &marks);
+	closing->is_done = true;
 }
 
 bool
@@ -301,7 +322,8 @@ take_error(const Closing *closing, ErrorData *error)
 	static char *last_warning = NULL;
 
 	cq_attempt_warn(error, &last_warning);
-	if (!closing->is_emitting || cq_fault_is_transient(error->sqlerrcode))
+	if (!closing->is_emitting ||
+		(cq_fault_is_transient(error->sqlerrcode) && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION))
 		return;
 	cq_view_set_status(closing->relid, "failed", psprintf("its windows cannot be closed: %s", error->message));
 	cq_stats_view_error(closing->relid, error->message);
@@ -331,37 +353,55 @@ views_where(const char *condition)
 	return views;
 }
 
-static int64
-do_for(List *views, void (*step) (void *closing))
+/* Where to begin in a list: behind the view that was done last, so that none waits for ever. */
+static int
+place_behind(const List *views, Oid last)
 {
-	int64		ndone = 0;
-	ListCell   *cell;
+	int			place = 0;
 
-	foreach(cell, views)
-	{
-		Closing		closing = {.relid = lfirst_oid(cell)};
-		ErrorData  *error = cq_attempt(step, &closing);
-
-		if (error != NULL)
-			take_error(&closing, error);
-		else
-			ndone += closing.ndone;
-	}
-	return ndone;
+	while (place < list_length(views) && list_nth_oid(views, place) <= last)
+		place++;
+	return place;
 }
 
-/* _cq.close_windows(): decides for all views. How many have windows that were closed. */
+/*
+ * Takes the step for one view, since what it locks stays locked to the end of the transaction: the first in turn that has something to do. What goes
+ * wrong with a view is not the others' concern. How many there were: 0 or 1.
+ */
+static int64
+do_one(const List *views, Oid *last, void (*step) (void *closing))
+{
+	int			nviews = list_length(views);
+	int			place = place_behind(views, *last);
+
+	for (int i = 0; i < nviews; i++)
+	{
+		Closing		closing = {.relid = list_nth_oid(views, (place + i) % nviews)};
+		ErrorData  *error = cq_attempt(step, &closing);
+
+		*last = closing.relid;
+		if (error != NULL)
+			take_error(&closing, error);
+		else if (closing.is_done)
+			return 1;
+	}
+	return 0;
+}
+
+/* _cq.close_windows(): decides for one view. 0: for none there was anything to decide. */
 Datum
 cq_close_windows(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(do_for(views_where("true"), decide));
+	static Oid	last = InvalidOid;
+
+	PG_RETURN_INT64(do_one(views_where("true"), &last, decide));
 }
 
-/* _cq.emit_windows(): makes the rows of windows that were closed, of one view. How many rows; 0: there was none. */
+/* _cq.emit_windows(): makes the rows of windows that were closed, of one view. 0: there was none. */
 Datum
 cq_emit_windows(PG_FUNCTION_ARGS)
 {
-	List	   *views = views_where("c.closed_through IS DISTINCT FROM c.emitted_through");
+	static Oid	last = InvalidOid;
 
-	PG_RETURN_INT64(do_for(list_truncate(views, 1), emit));
+	PG_RETURN_INT64(do_one(views_where("c.closed_through IS DISTINCT FROM c.emitted_through"), &last, emit));
 }

@@ -175,7 +175,7 @@ cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch)
 	SPI_connect();
 	run(&plan,
 		"UPDATE _cq.cursor AS c SET end_offset = m.end_offset FROM unnest($1, $2) AS m(cursor_id, end_offset) "
-		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.end_offset OPERATOR(pg_catalog.<) m.end_offset",
+		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND (c.end_offset IS NULL OR c.end_offset OPERATOR(pg_catalog.<) m.end_offset)",
 		lengthof(types), types, args, SPI_OK_UPDATE);
 	SPI_finish();
 }
@@ -240,8 +240,8 @@ cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 		};
 
 		run(&plan,
-			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, event_time) "
-			"SELECT $1, $4, $5, $3, c.event_time FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "	/* none where the view has just been dropped */
+			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp, event_time) "
+			"SELECT $1, $4, $5, $3, c.end_offset, c.last_timestamp, c.event_time FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "	/* none where the view has just been dropped */
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 RETURNING cursor_id) "
 			"UPDATE _cq.follow AS f SET cursor_id = own.cursor_id FROM own "
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6",

@@ -88,7 +88,9 @@ cq_late_find(CqViewExec *exec, const CqBatch *batch, const Bitmapset *skip)
 	TimestampTz closed_through = 0;
 	TimestampTz last_end;
 
+	exec->nfailures++;
 	cq_closing_hold_off(exec->row->state);
+	exec->nfailures--;
 	if (!find_closed_through(exec->view, &closed_through))
 		return NULL;
 	for (int row = 0; row < batch->nrows; row++)

@@ -401,7 +401,7 @@ cq_read_delete_closed(const CqViewPlan *plan, Oid state)
 	Query	   *query = query_over(state);
 	Expr	   *end;
 
-	if (plan->windows != NULL)
+	if (plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex)
 		end = cq_close_last_end(plan, (Expr *) state_var(plan, pane_column(plan), 0));
 	else
 		end = (Expr *) over_state((Node *) cq_close_end(plan), &context);

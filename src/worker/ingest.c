@@ -142,10 +142,10 @@ show_rest(CqIngest *ingest)
 static bool
 work(CqIngest *ingest)
 {
+	TimestampTz began = GetCurrentTimestamp();
 	bool		had_something;
 
 	cq_shared_is_busy = true;
-	ingest->slot->last_round = GetCurrentTimestamp();
 	CHECK_FOR_INTERRUPTS();
 	hear_of_changes(ingest);
 	if (ingest->lanes_are_stale)
@@ -156,6 +156,7 @@ work(CqIngest *ingest)
 	if (had_something)
 		cq_shared_set_state(ingest->slot, CQ_WORKER_RUNNING);
 	pgstat_report_stat(false);
+	ingest->slot->last_round = began;	/* what was there then is committed now */
 	cq_shared_is_busy = false;
 	return had_something || ingest->lanes_are_stale;
 }

@@ -84,7 +84,7 @@ typedef struct CqWorkerSlot
 	int64		bytes;
 	int64		nbatches;
 	int64		nrestarts;
-	TimestampTz last_round;		/* when it last began to look what there is */
+	TimestampTz last_round;		/* when the last one that is over began: it took what was there */
 	TimestampTz last_batch_time;
 	TimestampTz last_error_time;	/* 0: none */
 	char		last_error[CQ_SLOT_ERROR_LENGTH];

@@ -53,7 +53,7 @@ typedef struct Duty
 static Duty duties[] = {
 	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .much = 100000, .interval_ms = 10000},
 	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows()", .much = 100000, .interval_ms = 10000},
-	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = PG_INT64_MAX, .interval_ms = 1000, .on_request = true, .needs_workers = true},
+	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = 1, .interval_ms = 1000, .on_request = true, .needs_workers = true},
 	{.function = "_cq.emit_windows()", .statement = "SELECT _cq.emit_windows()", .much = 1, .interval_ms = 1000, .on_request = true},
 };
 
