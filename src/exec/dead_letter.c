@@ -11,8 +11,8 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 
-Datum
-cq_dead_letter_bytes(const char *bytes, uint32 length, char *is_null)
+static Datum
+bytes_datum(const char *bytes, uint32 length, char *is_null)
 {
 	uint32		limit = (uint32) cq_error_payload_limit * 1024;
 	bytea	   *value;
@@ -28,14 +28,26 @@ cq_dead_letter_bytes(const char *bytes, uint32 length, char *is_null)
 }
 
 void
+cq_dead_letter_describe(const CqBatch *batch, int row, Datum *args, char *nulls)
+{
+	const CqMessage *source = &batch->fetch.messages[row];
+	const CqSlice *slice = &batch->fetch.slices[source->slice];
+
+	args[0] = CStringGetTextDatum(slice->topic);
+	args[1] = Int32GetDatum(slice->partition);
+	args[2] = Int64GetDatum(source->offset);
+	args[3] = bytes_datum(source->key, source->key_length, &nulls[3]);
+	args[4] = bytes_datum(source->value, source->value_length, &nulls[4]);
+	args[5] = Int64GetDatum(source->value_length);
+}
+
+void
 cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore, int sqlerrcode, const char *message)
 {
 	static const char insert[] =
-		"INSERT INTO _cq.error (view, stream, topic, partition, \"offset\", key, payload, payload_length, sqlstate, message) "
+		"INSERT INTO _cq.error (view, stream, " CQ_MESSAGE_COLUMNS ", sqlstate, message) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-	Oid			types[] = {OIDOID, OIDOID, TEXTOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, INT8OID, TEXTOID, TEXTOID};
-	const CqMessage *source = &batch->fetch.messages[row];
-	const CqSlice *slice = &batch->fetch.slices[source->slice];
+	Oid			types[] = {OIDOID, OIDOID, CQ_MESSAGE_TYPES, TEXTOID, TEXTOID};
 	char		nulls[lengthof(types) + 1] = "          ";
 	Datum		args[lengthof(types)];
 
@@ -44,32 +56,29 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nb
 	SPI_connect();				/* what is made from here on is freed by SPI_finish: a batch may have many */
 	args[0] = ObjectIdGetDatum(view);
 	args[1] = ObjectIdGetDatum(stream);
-	args[2] = CStringGetTextDatum(slice->topic);
-	args[3] = Int32GetDatum(slice->partition);
-	args[4] = Int64GetDatum(source->offset);
-	args[5] = cq_dead_letter_bytes(source->key, source->key_length, &nulls[5]);
-	args[6] = cq_dead_letter_bytes(source->value, source->value_length, &nulls[6]);
-	args[7] = Int64GetDatum(source->value_length);
+	cq_dead_letter_describe(batch, row, &args[2], &nulls[2]);
 	args[8] = CStringGetTextDatum(unpack_sql_state(sqlerrcode));
 	args[9] = CStringGetTextDatum(message);
-
-	if (SPI_execute_with_args(insert, lengthof(types), types, args, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not record a dead letter: %s", SPI_result_code_string(SPI_result));
+	cq_query_execute(insert, SPI_OK_INSERT, lengthof(types), types, args, nulls);
 	SPI_finish();
 }
 
 void
-cq_dead_letter_trim(Oid view)
+cq_dead_letter_trim_by(const char *statement, Oid view)
 {
-	static const char remove[] =
-		"DELETE FROM _cq.error WHERE view = $1 AND error_id <= "
-		"(SELECT error_id FROM _cq.error WHERE view = $1 ORDER BY error_id DESC OFFSET $2 LIMIT 1)";
 	Oid			types[] = {OIDOID, INT8OID};
 	Datum		args[] = {ObjectIdGetDatum(view), Int64GetDatum(cq_max_errors)};
 
 	if (cq_max_errors < 0)
 		return;
 	SPI_connect();
-	cq_query_execute(remove, SPI_OK_DELETE, lengthof(types), types, args, NULL);
+	cq_query_execute(statement, SPI_OK_DELETE, lengthof(types), types, args, NULL);
 	SPI_finish();
+}
+
+void
+cq_dead_letter_trim(Oid view)
+{
+	cq_dead_letter_trim_by("DELETE FROM _cq.error WHERE view = $1 AND error_id <= "
+						   "(SELECT error_id FROM _cq.error WHERE view = $1 ORDER BY error_id DESC OFFSET $2 LIMIT 1)", view);
 }

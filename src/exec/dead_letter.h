@@ -14,10 +14,18 @@
 extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore, int sqlerrcode,
 							   const char *message);
 
-/* A part of a message as it is kept, cut to cq.error_payload_limit; *is_null as SPI has it. */
-extern Datum cq_dead_letter_bytes(const char *bytes, uint32 length, char *is_null);
-
 /* Removes the view's oldest where there are more than cq.max_errors. */
 extern void cq_dead_letter_trim(Oid view);
+
+/* ---- also for other messages that are kept ---- */
+
+#define CQ_MESSAGE_COLUMNS	"topic, partition, \"offset\", key, payload, payload_length"
+#define CQ_MESSAGE_TYPES	TEXTOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, INT8OID
+
+/* Sets the arguments for CQ_MESSAGE_COLUMNS, nulls as SPI has them: the row's message, key and payload cut to cq.error_payload_limit. */
+extern void cq_dead_letter_describe(const CqBatch *batch, int row, Datum *args, char *nulls);
+
+/* Runs a DELETE of what view $1 has beyond its newest $2, which are cq.max_errors; nothing where all are kept. */
+extern void cq_dead_letter_trim_by(const char *statement, Oid view);
 
 #endif							/* CQ_DEAD_LETTER_H */

@@ -17,7 +17,6 @@
 #include "exec/late.h"
 #include "exec/view_actor.h"
 #include "executor/spi.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 /* False: nothing has been closed yet. */
@@ -111,11 +110,9 @@ static void
 keep(CqViewExec *exec, const CqBatch *batch, int row)
 {
 	static const char insert[] =
-		"INSERT INTO _cq.late (view, stream, topic, partition, \"offset\", event_time, window_end, key, payload, payload_length) "
+		"INSERT INTO _cq.late (view, stream, " CQ_MESSAGE_COLUMNS ", event_time, window_end) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-	Oid			types[] = {OIDOID, OIDOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, INT8OID};
-	const CqMessage *source = &batch->fetch.messages[row];
-	const CqSlice *slice = &batch->fetch.slices[source->slice];
+	Oid			types[] = {OIDOID, OIDOID, CQ_MESSAGE_TYPES, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	TimestampTz time = event_time(exec, batch, row);
 	TimestampTz last_end;
 	char		nulls[lengthof(types) + 1] = "          ";
@@ -126,32 +123,10 @@ keep(CqViewExec *exec, const CqBatch *batch, int row)
 	SPI_connect();
 	args[0] = ObjectIdGetDatum(exec->view);
 	args[1] = ObjectIdGetDatum(exec->row->stream);
-	args[2] = CStringGetTextDatum(slice->topic);
-	args[3] = Int32GetDatum(slice->partition);
-	args[4] = Int64GetDatum(source->offset);
-	args[5] = TimestampTzGetDatum(time);
-	args[6] = TimestampTzGetDatum(last_end);
-	args[7] = cq_dead_letter_bytes(source->key, source->key_length, &nulls[7]);
-	args[8] = cq_dead_letter_bytes(source->value, source->value_length, &nulls[8]);
-	args[9] = Int64GetDatum(source->value_length);
+	cq_dead_letter_describe(batch, row, &args[2], &nulls[2]);
+	args[8] = TimestampTzGetDatum(time);
+	args[9] = TimestampTzGetDatum(last_end);
 	cq_query_execute(insert, SPI_OK_INSERT, lengthof(types), types, args, nulls);
-	SPI_finish();
-}
-
-/* The newest stay. */
-static void
-trim(Oid view)
-{
-	static const char remove[] =
-		"DELETE FROM _cq.late WHERE view = $1 AND late_id <= "
-		"(SELECT late_id FROM _cq.late WHERE view = $1 ORDER BY late_id DESC OFFSET $2 LIMIT 1)";
-	Oid			types[] = {OIDOID, INT8OID};
-	Datum		args[] = {ObjectIdGetDatum(view), Int64GetDatum(cq_max_errors)};
-
-	if (cq_max_errors < 0)
-		return;
-	SPI_connect();
-	cq_query_execute(remove, SPI_OK_DELETE, lengthof(types), types, args, NULL);
 	SPI_finish();
 }
 
@@ -168,6 +143,7 @@ cq_late_take(CqViewExec *exec, const CqBatch *batch, const Bitmapset *late, int 
 		nlate++;
 	}
 	if (nlate > 0 && exec->row->keeps_late)
-		trim(exec->view);
+		cq_dead_letter_trim_by("DELETE FROM _cq.late WHERE view = $1 AND late_id <= "
+							   "(SELECT late_id FROM _cq.late WHERE view = $1 ORDER BY late_id DESC OFFSET $2 LIMIT 1)", exec->view);
 	return nlate;
 }

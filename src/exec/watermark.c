@@ -45,16 +45,16 @@ static void
 take_partition(Progress *progress, uint64 row, TimestampTz idle_since)
 {
 	bool		is_unknown;
-	bool		is_unread;
+	bool		is_null;
 	TimestampTz event_time = DatumGetTimestampTz(cq_query_column(row, 1, &is_unknown));
-	TimestampTz active_at = DatumGetTimestampTz(cq_query_column(row, 2, &is_unread));
-	bool		is_at_end = DatumGetBool(cq_query_column(row, 3, &is_unread));
+	TimestampTz active_at = DatumGetTimestampTz(cq_query_column(row, 2, &is_null));
+	bool		is_at_end = DatumGetBool(cq_query_column(row, 3, &is_null)) && !is_null;
 
 	progress->npartitions++;
 	progress->active_at = Max(progress->active_at, active_at);
 	if (!is_unknown)
 		progress->highest = Max(progress->highest, event_time);
-	if (!is_unread && is_at_end && active_at < idle_since)
+	if (is_at_end && active_at < idle_since)
 		progress->nidle++;
 	else if (is_unknown)
 		progress->is_unknown = true;

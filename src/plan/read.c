@@ -388,9 +388,8 @@ cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 	if (reject != NULL)
 		return reject;
 	end = (Expr *) over_state((Node *) cq_close_end(plan), &context);
-	(*result)->jointree->quals = (Node *) list_make2(cq_close_condition(plan, end, true, 1),
-													 cq_close_condition(plan, copyObject(end), false, 2));
-	(*result)->jointree->quals = (Node *) make_ands_explicit((List *) (*result)->jointree->quals);
+	(*result)->jointree->quals = (Node *) make_ands_explicit(list_make2(cq_close_condition(plan, end, true, 1),
+																		cq_close_condition(plan, copyObject(end), false, 2)));
 	return NULL;
 }
 

@@ -15,7 +15,6 @@
 #define CQ_WINDOW_END	2
 
 /* The arguments: the time, the step (slide, or of cq.tumble the size), of the other two the size, the origin. */
-#define CQ_WINDOW_TIME	0
 #define CQ_WINDOW_STEP	1
 #define CQ_WINDOW_SIZE	2
 
