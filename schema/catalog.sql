@@ -6,7 +6,7 @@ CREATE TABLE _cq.view (
     state           regclass NOT NULL,              -- keys and partial states, or kept rows
     stream          regclass NOT NULL,              -- the one stream that feeds it
     status          text NOT NULL DEFAULT 'running'
-                    CHECK (status IN ('running', 'paused', 'failed', 'restored')),
+                    CHECK (status IN ('running', 'paused', 'blocked', 'failed', 'restored')), -- blocked: its sink is too far behind
     status_detail   text,                           -- why it failed, or what it waits for
     on_error        text NOT NULL DEFAULT 'skip' CHECK (on_error IN ('skip', 'pause')),
     start           text NOT NULL DEFAULT 'earliest', -- earliest, latest, a timestamp, or JSON of offsets for each partition
@@ -18,7 +18,11 @@ CREATE TABLE _cq.view (
     watermark       interval,                       -- in place of the stream's option
     allowed_lateness interval,
     late            text NOT NULL DEFAULT 'drop' CHECK (late IN ('drop', 'keep')),
-    result          regclass                        -- rows of closed windows, where emit = 'close'
+    result          regclass,                       -- rows of closed windows, where emit = 'close'
+    sink            regclass,                       -- where its changes go: a stream or a table
+    outbox          regclass,                       -- what is still to be sent, where the sink is a topic
+    notify          text,                           -- the channel that is told of its changes
+    tells_changes   boolean NOT NULL DEFAULT false  -- to whomever
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 
@@ -81,6 +85,26 @@ CREATE TABLE _cq.late (
 CREATE INDEX late_view ON _cq.late (view, late_id);
 COMMENT ON TABLE _cq.late IS 'messages that came too late for a continuous view';
 
+-- Where an outbox ends. Batches write it, while they hold the lock of the view.
+CREATE TABLE _cq.outbox_end (
+    view            regclass PRIMARY KEY,
+    next_id         bigint NOT NULL DEFAULT 1       -- of the next row that is put there
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE _cq.outbox_end IS 'where the outboxes of continuous views end';
+
+-- How far an outbox has been sent. The emitter writes it; not the same row as the end, so that batches and emitter never wait for each other.
+CREATE TABLE _cq.sink (
+    view            regclass PRIMARY KEY,
+    sink            regclass NOT NULL,              -- a stream of cq_kafka
+    outbox          regclass NOT NULL,
+    epoch           bigint NOT NULL,                -- random; the transactional id is made of it
+    sent_id         bigint NOT NULL DEFAULT 0,      -- rows up to it are in the topic, and deleted here
+    sending_id      bigint NOT NULL DEFAULT 0,      -- rows up to it may be in the topic: the place kept in Kafka says
+    status          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'failed')),
+    detail          text                            -- why it failed
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE _cq.sink IS 'topics that continuous views send their changes to';
+
 -- Dead letters: rows that could not be decoded or processed.
 CREATE TABLE _cq.error (
     error_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -132,7 +156,7 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing', '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing', '_cq.late', '_cq.late_late_id_seq', '_cq.outbox_end', '_cq.sink', '_cq.error', '_cq.error_error_id_seq',
                                     '_cq.gap', '_cq.gap_gap_id_seq', '_cq.log', '_cq.identity']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;

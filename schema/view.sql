@@ -23,3 +23,10 @@ CREATE FUNCTION _cq.expire_rows(max_rows bigint DEFAULT 100000) RETURNS bigint
 COMMENT ON FUNCTION _cq.expire_rows(bigint) IS
     'deletes rows older than the retention of their view, at most so many of each; gives how many went';
 REVOKE ALL ON FUNCTION _cq.expire_rows(bigint) FROM PUBLIC;
+
+CREATE FUNCTION _cq.unblock_views() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_unblock_views';
+COMMENT ON FUNCTION _cq.unblock_views() IS
+    'lets those views run again that were blocked by their sink, once half of their outbox is sent; gives how many there were';
+REVOKE ALL ON FUNCTION _cq.unblock_views() FROM PUBLIC;

@@ -141,7 +141,12 @@ apply_option(CqStream *stream, DefElem *option)
 		reject = cq_option_choice(name, value, cq_stream_error_choices, &choice);
 		stream->skip_bad_rows = choice == 1;
 	}
-	else if (strcmp(name, "mode") != 0)
+	else if (strcmp(name, "mode") == 0)
+	{
+		reject = cq_option_choice(name, value, cq_stream_modes, &choice);
+		stream->mode = (CqStreamMode) choice;
+	}
+	else
 		stream->properties = lappend(stream->properties, option);
 	cq_reject_raise(reject, NULL);
 }
@@ -243,4 +248,14 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->properties = list_concat(stream->properties, user_mapping_options(userid, server_id));
 	describe_columns(stream);
 	return stream;
+}
+
+void
+cq_stream_require_readable(const CqStream *stream)
+{
+	if (stream->mode != CQ_MODE_APPEND)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("reading stream %s is not supported: its mode is %s", stream->name, cq_stream_modes[stream->mode]),
+				 errhint("Such streams can be the sink of a continuous view. A foreign table with mode append reads the topic's messages as they are.")));
 }

@@ -36,6 +36,14 @@ typedef enum CqTombstone
 	CQ_TOMBSTONE_SKIP
 } CqTombstone;
 
+/* What a message means; the last two as output only. */
+typedef enum CqStreamMode
+{
+	CQ_MODE_APPEND,				/* a row that is added (default) */
+	CQ_MODE_UPSERT,				/* what the row of its key is now; without a value it is gone */
+	CQ_MODE_DEBEZIUM			/* what the row of its key was and is */
+} CqStreamMode;
+
 typedef enum CqOnGap
 {
 	CQ_ON_GAP_PAUSE,
@@ -57,6 +65,7 @@ typedef struct CqStream
 	char	   *name;			/* schema-qualified and quoted, for messages */
 	List	   *topics;			/* of char * */
 	char	   *format;
+	CqStreamMode mode;
 	CqTombstone tombstone;
 	CqOnGap		on_gap;
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
@@ -92,5 +101,8 @@ extern bool cq_stream_is(Oid relid);
  * CurrentMemoryContext; within a transaction; raises ERROR for a relation that is no stream.
  */
 extern CqStream *cq_stream_get(Oid relid, Oid userid);
+
+/* Raises ERROR where the stream's mode allows writing alone. */
+extern void cq_stream_require_readable(const CqStream *stream);
 
 #endif							/* CQ_CATALOG_STREAM_H */

@@ -16,6 +16,7 @@
 
 const char *const cq_stream_tombstones[] = {"error", "row", "skip", NULL};
 const char *const cq_stream_gap_choices[] = {"pause", "skip", NULL};
+const char *const cq_stream_modes[] = {"append", "upsert", "debezium", NULL};
 const char *const cq_stream_error_choices[] = {"fail", "skip", NULL};
 
 enum
@@ -94,20 +95,28 @@ check_metadata(const char *name, const char *value)
 static CqReject *
 check_mode(const char *name, const char *value)
 {
-	static const char *const modes[] = {"append", "upsert", "debezium", NULL};
 	int			choice;
-	CqReject   *reject = cq_option_choice(name, value, modes, &choice);
+
+	return cq_option_choice(name, value, cq_stream_modes, &choice);
+}
+
+static CqReject *
+check_log_mode(const char *name, const char *value)
+{
+	int			choice;
+	CqReject   *reject = cq_option_choice(name, value, cq_stream_modes, &choice);
 
 	if (reject == NULL && choice != 0)
-		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "mode \"%s\" is not yet supported", value),
-							  "For now streams can only be read as rows that are added: mode append.");
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "mode \"%s\" of a stream kept in the database is not supported", value),
+							  "Rows are added to it: mode append.");
 	return reject;
 }
 
 static const CqOptionRule rules[] = {
 	{"topic", KAFKA_TABLE, check_topics},
 	{"format", KAFKA_TABLE, check_format},
-	{"mode", KAFKA_TABLE | LOG_TABLE, check_mode},
+	{"mode", KAFKA_TABLE, check_mode},
+	{"mode", LOG_TABLE, check_log_mode},
 	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
 	{"watermark", KAFKA_TABLE | LOG_TABLE, check_interval},
 	{"idle_timeout", KAFKA_TABLE | LOG_TABLE, check_interval},

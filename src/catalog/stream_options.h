@@ -7,6 +7,7 @@
 
 extern const char *const cq_stream_tombstones[];	/* CqTombstone */
 extern const char *const cq_stream_gap_choices[];	/* CqOnGap */
+extern const char *const cq_stream_modes[];	/* as CqStreamMode */
 extern const char *const cq_stream_error_choices[]; /* fail, skip */
 extern const char *const cq_stream_metadata[];	/* CqColumnOrigin, from CQ_COLUMN_TOPIC on */
 

@@ -43,7 +43,11 @@ enum
 	VIEW_ALLOWED_LATENESS,
 	VIEW_LATE,
 	VIEW_RESULT,
-	VIEW_NATTS = VIEW_RESULT
+	VIEW_SINK,
+	VIEW_OUTBOX,
+	VIEW_NOTIFY,
+	VIEW_TELLS_CHANGES,
+	VIEW_NATTS = VIEW_TELLS_CHANGES
 };
 
 static Oid
@@ -178,6 +182,10 @@ cq_view_get(Oid relid)
 		view->allowed_lateness = nulls[VIEW_ALLOWED_LATENESS - 1] ? 0 : microseconds_of(values[VIEW_ALLOWED_LATENESS - 1]);
 		view->keeps_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "keep") == 0;
 		view->result = nulls[VIEW_RESULT - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_RESULT - 1]);
+		view->sink = nulls[VIEW_SINK - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_SINK - 1]);
+		view->outbox = nulls[VIEW_OUTBOX - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_OUTBOX - 1]);
+		view->notify = nulls[VIEW_NOTIFY - 1] ? NULL : TextDatumGetCString(values[VIEW_NOTIFY - 1]);
+		view->tells_changes = DatumGetBool(values[VIEW_TELLS_CHANGES - 1]);
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
 		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
@@ -212,6 +220,13 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_LATE - 1] = CStringGetTextDatum(view->keeps_late ? "keep" : "drop");
 	nulls[VIEW_RESULT - 1] = !OidIsValid(view->result);
 	values[VIEW_RESULT - 1] = ObjectIdGetDatum(view->result);
+	nulls[VIEW_SINK - 1] = !OidIsValid(view->sink);
+	values[VIEW_SINK - 1] = ObjectIdGetDatum(view->sink);
+	nulls[VIEW_OUTBOX - 1] = !OidIsValid(view->outbox);
+	values[VIEW_OUTBOX - 1] = ObjectIdGetDatum(view->outbox);
+	nulls[VIEW_NOTIFY - 1] = view->notify == NULL;
+	values[VIEW_NOTIFY - 1] = view->notify ? CStringGetTextDatum(view->notify) : (Datum) 0;
+	values[VIEW_TELLS_CHANGES - 1] = BoolGetDatum(view->tells_changes);
 }
 
 void
@@ -245,7 +260,7 @@ cq_view_replace(const CqView *view)
 {
 	Oid			types[VIEW_NATTS] = {
 		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
-		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID
+		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -257,7 +272,8 @@ cq_view_replace(const CqView *view)
 	nulls[VIEW_NATTS] = '\0';
 	update_row("definition = $2, state = $3, stream = $4, status = $5, status_detail = $6, on_error = $7, start = $8, "
 			   "retention = $9, settings = $10, created_at = $11, is_started = $12, "
-			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17",
+			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17, "
+			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21",
 			   VIEW_NATTS, types, values, nulls);
 }
 

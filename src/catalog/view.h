@@ -26,6 +26,10 @@ typedef struct CqView
 	int64		allowed_lateness;	/* microseconds */
 	bool		keeps_late;		/* rows that come too late; else they are only counted */
 	Oid			result;			/* table of closed windows' rows, or InvalidOid */
+	Oid			sink;			/* where its changes go: a stream or table, or InvalidOid */
+	Oid			outbox;			/* table of what is still to be sent to a topic, or InvalidOid */
+	char	   *notify;			/* the channel that is told of its changes, or NULL */
+	bool		tells_changes;	/* to whomever: its state is kept so that they are known */
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */
 	bool		is_started;
 	bool		is_changed_here;	/* by the current transaction: only read */

@@ -22,6 +22,7 @@ int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
 int			cq_max_errors = 10000;
 int			cq_max_views = 1000;
+int			cq_max_outbox_rows = 1000000;
 double		cq_clock = 0;
 
 void
@@ -65,6 +66,10 @@ cq_guc_init(void)
 							"Largest number of rejected messages that are kept in cq.errors for each view; the newest are.",
 							"All are counted in cq.stat_views. -1 keeps all.",
 							&cq_max_errors, 10000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.max_outbox_rows",
+							"Largest number of rows of one view that wait to be sent to a topic; with more the view is blocked.",
+							"It goes on when half of them have been sent. -1 sets no limit.",
+							&cq_max_outbox_rows, 1000000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("cq.clock",
 							 "What time it is, in seconds since 1970, where event times are compared with the wall clock.",
 							 "For tests. 0 means the time it is.",

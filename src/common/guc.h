@@ -19,6 +19,7 @@ extern int	cq_group_cache_size;	/* cq.group_cache_size, in kB, for each view and
 extern int	cq_error_payload_limit; /* cq.error_payload_limit, in kB */
 extern int	cq_max_errors;		/* cq.max_errors, for each view; -1: all */
 extern int	cq_max_views;		/* cq.max_views: views and streams that are counted */
+extern int	cq_max_outbox_rows;	/* cq.max_outbox_rows, for each view; -1: no limit */
 extern double cq_clock;			/* cq.clock, in seconds since 1970; 0: the time it is */
 
 extern void cq_guc_init(void);

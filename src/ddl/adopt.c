@@ -49,6 +49,18 @@ cq_adopt_part(Oid part, Oid whole)
 	recordDependencyOn(&part_address, &whole_address, DEPENDENCY_INTERNAL);
 }
 
+void
+cq_adopt_sink(Oid sink, Oid view)
+{
+	ObjectAddress sink_address;
+	ObjectAddress view_address;
+
+	ObjectAddressSet(sink_address, RelationRelationId, sink);
+	ObjectAddressSet(view_address, RelationRelationId, view);
+	deleteDependencyRecordsForSpecific(RelationRelationId, view, DEPENDENCY_NORMAL, RelationRelationId, sink);
+	recordDependencyOn(&view_address, &sink_address, DEPENDENCY_NORMAL);
+}
+
 /* A dependency of a relation in _cq, as a whole, upon a relation as a whole. */
 static bool
 is_part_dependency(Form_pg_depend dependency, Oid schema)
@@ -105,9 +117,9 @@ cq_adopt_whole(Oid part)
 	return wholes != NIL ? linitial_oid(wholes) : InvalidOid;
 }
 
-/* Adopts the pairs (part, whole) that a query finds; those of which one is gone are left to the sql_drop trigger. */
+/* Adopts the pairs (part or sink, whole) that a query finds; those of which one is gone are left to the sql_drop trigger. */
 static void
-adopt_pairs(const char *query)
+adopt_pairs(const char *query, void (*adopt) (Oid part, Oid whole))
 {
 	SPI_execute(query, true, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -117,7 +129,7 @@ adopt_pairs(const char *query)
 		Oid			part = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_null));
 		Oid			whole = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null));
 
-		cq_adopt_part(part, whole);
+		adopt(part, whole);
 	}
 }
 
@@ -135,9 +147,11 @@ cq_resume_all(PG_FUNCTION_ARGS)
 				" FROM (SELECT definition AS part, view AS whole FROM _cq.view"
 				"       UNION ALL SELECT state, view FROM _cq.view"
 				"       UNION ALL SELECT result, view FROM _cq.view WHERE result IS NOT NULL"
+				"       UNION ALL SELECT outbox, view FROM _cq.view WHERE outbox IS NOT NULL"
 				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
-				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole");
+				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);
+	adopt_pairs("SELECT s.oid, v.view FROM _cq.view v JOIN pg_catalog.pg_class s ON s.oid = v.sink", cq_adopt_sink);
 	cq_identity_take(keep_prefix);
 	/* What nobody has read so far is not idle. */
 	SPI_execute("UPDATE _cq.cursor SET active_at = _cq.clock()", false, 0);

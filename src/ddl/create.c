@@ -29,6 +29,7 @@
 #include "commands/view.h"
 #include "common/compat.h"
 #include "ddl/ddl.h"
+#include "ddl/output.h"
 #include "ddl/view_options.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -169,11 +170,9 @@ check_tablespace(void)
 		aclcheck_error(result, OBJECT_TABLESPACE, get_tablespace_name(tablespace));
 }
 
-/*
- * Creates a relation in _cq, owned by owner, which needs no privileges there: for the moment we are whoever owns that schema.
- */
-static Oid
-create_internal(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
+/* For the moment we are whoever owns that schema. */
+Oid
+cq_view_create_part(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
 				const char *query_string)
 {
 	Oid			schema = get_namespace_oid("_cq", false);
@@ -205,7 +204,7 @@ create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_st
 		options = lappend(options, makeDefElem("autovacuum_vacuum_scale_factor", (Node *) makeFloat("0.1"), -1));
 	}
 	check_tablespace();
-	state = create_internal(RELKIND_RELATION, base, "state", plan->columns, options, owner, query_string);
+	state = cq_view_create_part(RELKIND_RELATION, base, "state", plan->columns, options, owner, query_string);
 	NewRelationCreateToastTable(state, (Datum) 0);
 	return state;
 }
@@ -214,7 +213,7 @@ create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_st
 static Oid
 create_result(Query *read, char *base, Oid owner, const char *query_string)
 {
-	Oid			result = create_internal(RELKIND_RELATION, base, "result", view_columns(read), NIL, owner, query_string);
+	Oid			result = cq_view_create_part(RELKIND_RELATION, base, "result", view_columns(read), NIL, owner, query_string);
 
 	NewRelationCreateToastTable(result, (Datum) 0);
 	return result;
@@ -223,7 +222,7 @@ create_result(Query *read, char *base, Oid owner, const char *query_string)
 static Oid
 create_definition(Query *query, char *base, Oid owner, const char *query_string)
 {
-	Oid			definition = create_internal(RELKIND_VIEW, base, "definition", view_columns(query), NIL, owner,
+	Oid			definition = cq_view_create_part(RELKIND_VIEW, base, "definition", view_columns(query), NIL, owner,
 											 query_string);
 
 	StoreViewQuery(definition, query, false);
@@ -288,8 +287,8 @@ replace_columns(Oid relid, List *columns, List *options)
 	CommandCounterIncrement();
 }
 
-static void
-drop_part(Oid relid)
+void
+cq_view_drop_part(Oid relid)
 {
 	ObjectAddress address = relation_address(relid);
 
@@ -410,9 +409,10 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
 	check_late_options(&options);
-	cq_reject_raise(cq_plan_view(query, false, InvalidAttrNumber, &plan), query_string);
+	cq_reject_raise(cq_plan_view(query, false, InvalidAttrNumber, cq_view_tells_changes(&options), &plan), query_string);
+	cq_stream_require_readable(cq_stream_get(plan->stream, owner));
 	if (options.emits_on_close)
-		cq_reject_raise(cq_plan_view(query, true, event_time_of(plan->stream), &plan), query_string);
+		cq_reject_raise(cq_plan_view(query, true, event_time_of(plan->stream), false, &plan), query_string);
 	check_plans(plan);
 	check_retention(&options, plan->shape == CQ_SHAPE_ROWS);
 
@@ -420,6 +420,8 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
 	if (options.retention != NULL)
 		index_row_time(row->state);
+	if (plan->tells_changes)
+		cq_view_index_groups(plan, row->state);
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
 	if (options.emits_on_close)
 	{
@@ -445,19 +447,24 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->allowed_lateness = Max(options.allowed_lateness, 0);
 	row->keeps_late = options.keeps_late;
 	row->settings = current_settings();
+	row->notify = options.notify;
+	row->tells_changes = cq_view_tells_changes(&options);
+	cq_view_make_output(row, plan, options.sink, owner, query_string);
 	if (before)
 	{
 		/* In the order in which workers take them: the view's row, its cursors, its state. */
 		cq_view_replace(row);
 		cq_follow_forget(row->view, before->stream);
-		drop_part(before->definition);
-		drop_part(before->state);
+		cq_view_drop_part(before->definition);
+		cq_view_drop_part(before->state);
 		if (OidIsValid(before->result))
-			drop_part(before->result);
+			cq_view_drop_part(before->result);
 		cq_view_forget_closing(row->view);
+		cq_view_drop_output(before);
 	}
 	else
 		cq_view_insert(row);
+	cq_view_connect_output(row);
 	CommandCounterIncrement();
 	cq_catalog_changed();
 	return relation_address(row->view);

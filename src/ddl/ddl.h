@@ -63,6 +63,13 @@ extern void cq_utility_run(CqCommand *command, ObjectAddress (*run) (CqCommand *
 extern ObjectAddress cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
 									ParamListInfo params, QueryEnvironment *query_env);
 
+/* Creates a relation in _cq, owned by owner, which needs no privileges there. columns are of ColumnDef, options of DefElem. */
+extern Oid	cq_view_create_part(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
+								const char *query_string);
+
+/* Drops what is a part of something else. */
+extern void cq_view_drop_part(Oid relid);
+
 /* SET (list of DefElem) or RESET (their names) of a view's options; the caller has checked ownership and holds a lock. */
 extern void cq_view_alter_options(Oid view, List *options, bool reset);
 
@@ -99,6 +106,9 @@ extern bool cq_adopt_has_catalog(void);
 
 /* Makes part go when whole goes, and not before. */
 extern void cq_adopt_part(Oid part, Oid whole);
+
+/* Has the server refuse to drop a sink before the view that writes to it. */
+extern void cq_adopt_sink(Oid sink, Oid view);
 
 /* The relations that are part of whole: of OIDs. */
 extern List *cq_adopt_parts(Oid whole);

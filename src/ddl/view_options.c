@@ -22,7 +22,8 @@ static void set_retention(CqViewOptions *result, const char *value);
 static void set_watermark(CqViewOptions *result, const char *value);
 static void set_allowed_lateness(CqViewOptions *result, const char *value);
 static void set_late(CqViewOptions *result, const char *value);
-static void set_later(CqViewOptions *result, const char *value);
+static void set_sink(CqViewOptions *result, const char *value);
+static void set_notify(CqViewOptions *result, const char *value);
 
 typedef struct OptionRule
 {
@@ -40,7 +41,8 @@ static const OptionRule rules[] = {
 	{"watermark", NULL, false, set_watermark},
 	{"allowed_lateness", NULL, false, set_allowed_lateness},
 	{"late", NULL, false, set_late},
-	{"sink", NULL, false, set_later},
+	{"sink", NULL, false, set_sink},
+	{"notify", NULL, false, set_notify},
 };
 
 static void
@@ -120,14 +122,18 @@ set_late(CqViewOptions *result, const char *value)
 	result->keeps_late = value != NULL && strcmp(value, "keep") == 0;
 }
 
-/* Known names whose time has not come. */
 static void
-set_later(CqViewOptions *result, const char *value)
+set_sink(CqViewOptions *result, const char *value)
 {
-	if (value != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the option sink is not supported yet")));
+	result->sink = value ? pstrdup(value) : NULL;
+}
+
+static void
+set_notify(CqViewOptions *result, const char *value)
+{
+	if (value != NULL && (value[0] == '\0' || strlen(value) >= NAMEDATALEN))
+		bad_value("notify", value, "It is the name of a channel, of 1 to 63 bytes.");
+	result->notify = value ? pstrdup(value) : NULL;
 }
 
 static const OptionRule *
@@ -141,7 +147,7 @@ find_rule(const DefElem *option)
 			return &rules[i];
 	}
 	initStringInfo(&names);
-	for (int i = 0; i < (int) lengthof(rules) && rules[i].set != set_later; i++)
+	for (int i = 0; i < (int) lengthof(rules); i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", rules[i].name);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

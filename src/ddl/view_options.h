@@ -20,6 +20,8 @@ typedef struct CqViewOptions
 	int64		allowed_lateness;	/* microseconds; -1: not said */
 	bool		keeps_late;
 	bool		says_late;		/* that option was given */
+	char	   *sink;			/* name of a relation, or NULL */
+	char	   *notify;			/* a channel, or NULL */
 	List	   *server_options; /* of DefElem: what the server knows, such as security_barrier */
 } CqViewOptions;
 

@@ -24,7 +24,9 @@
 #include "exec/fault.h"
 #include "exec/late.h"
 #include "exec/lock.h"
+#include "exec/output.h"
 #include "exec/view_exec.h"
+#include "exec/view_lock.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -229,6 +231,17 @@ warn_of_stop(Oid view, const char *reason)
 			 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
 }
 
+/* Too much waits to be sent: the view goes no further, and the others do. */
+static bool
+leave_if_blocked(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
+{
+	if (!cq_output_is_full(exec->row))
+		return false;
+	cq_cursor_leave(lane, exec->view, &batch->fetch, 0);
+	cq_view_set_status(exec->view, "blocked", "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent");
+	return true;
+}
+
 /* True where the view has seen the whole batch; else it has left the lane. */
 static bool
 run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
@@ -238,6 +251,10 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	if (leave_if_blocked(lane, batch, exec))
+		return false;
+	if (exec->row->tells_changes && !exec->row->emits_on_close)
+		cq_view_lock_exclusive(exec->row->state);
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
 	skip_undecoded(&run);
 	if (exec->row->pause_on_error && run.skip != NULL)
@@ -386,6 +403,7 @@ apply(CqLane *lane, CqBatch *batch)
 			return CQ_BATCH_RETRY;	/* it follows the cursors, and yet is not to be run: look again */
 		execs = lappend(execs, exec);
 		lane->closes_windows |= exec->row->emits_on_close;
+		lane->fills_outbox |= OidIsValid(exec->row->outbox);
 		needed = bms_add_members(needed, exec->needed);
 	}
 	needed = bms_add_members(needed, cq_event_time_column(lane));

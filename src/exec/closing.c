@@ -29,6 +29,7 @@
 #include "common/wake.h"
 #include "exec/closing.h"
 #include "exec/fault.h"
+#include "exec/output.h"
 #include "exec/view_actor.h"
 #include "exec/watermark.h"
 #include "exec/window_bound.h"
@@ -158,6 +159,7 @@ prepare(Closing *closing)
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
 	cq_reject_raise(cq_plan_view(cq_compat_view_query(definition), true,
 								 cq_stream_get(closing->view->stream, cq_owner_of_relation(closing->view->stream))->event_time,
+								 false,
 								 &closing->plan), NULL);
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
@@ -216,14 +218,19 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	Oid			type = closing->plan->closing.type;
 	CqMergeCounts counts = {0};	/* nobody asks */
 	Query	   *read;
-	DestReceiver *receiver = cq_merge_result_receiver(closing->view->result, &counts);
+	CqChangeReceiver *changes;
+	DestReceiver *receiver;
 	CqActor		actor;
 
 	closing->is_emitting = true;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	changes = cq_output_open(closing->view, closing->owner, closing->plan);
+	receiver = cq_merge_result_receiver(closing->view->result, &counts, changes);
 	cq_reject_raise(cq_read_closed(closing->plan, closing->view->state, &read), NULL);
 	run_query(read, make_params(type, bounds, lengthof(bounds)), receiver);
 	run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(type, &to, 1), None_Receiver);
+	if (changes != NULL)
+		changes->finish(changes);
 	cq_owner_end(&actor);
 	receiver->rDestroy(receiver);
 }
@@ -234,7 +241,7 @@ emit(void *arg)
 	Closing    *closing = arg;
 	Marks		marks;
 
-	if (!prepare(closing))
+	if (!prepare(closing) || cq_output_is_full(closing->view))
 		return;
 	marks = read_marks(closing->relid);
 	if (marks.closed_through <= marks.emitted_through)
@@ -280,7 +287,7 @@ decide(void *arg)
 
 	closing->view = cq_view_get(closing->relid);
 	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) || watermark < marks.next_close ||
-		!prepare(closing))
+		!prepare(closing) || cq_output_is_full(closing->view))
 		return;
 	lock_closing(closing->view->state, ExclusiveLock);
 	marks = read_marks(closing->relid);

@@ -13,6 +13,7 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "exec/lock.h"
+#include "exec/output.h"
 #include "exec/view_actor.h"
 #include "exec/view_exec.h"
 #include "executor/executor.h"
@@ -48,7 +49,7 @@ static bool
 depends_on_relation(const CqViewExec *exec, Oid relid)
 {
 	return exec->planned == NULL || exec->view == relid || exec->row->definition == relid ||
-		exec->row->state == relid || list_member_oid(exec->planned->relationOids, relid);
+		exec->row->state == relid || exec->row->sink == relid || list_member_oid(exec->planned->relationOids, relid);
 }
 
 static void
@@ -268,7 +269,8 @@ prepare_plan(CqViewExec *exec)
 
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	exec->event_time = exec->row->emits_on_close ? stream_event_time(exec->row->stream) : InvalidAttrNumber;
-	cq_reject_raise(cq_plan_view(query, exec->row->emits_on_close, exec->event_time, &exec->plan), NULL);
+	cq_reject_raise(cq_plan_view(query, exec->row->emits_on_close, exec->event_time, exec->row->tells_changes, &exec->plan),
+					NULL);
 	check_state(exec);
 	exec->planned = plan_for(exec->plan, LARGE_BATCH);
 	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
@@ -317,6 +319,10 @@ lock_relations(CqViewExec *exec)
 	ListCell   *cell;
 
 	cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
+	if (OidIsValid(exec->row->sink))
+		cq_lock_relation(exec->view, exec->row->sink, RowExclusiveLock);
+	if (OidIsValid(exec->row->outbox))
+		cq_lock_relation(exec->view, exec->row->outbox, RowExclusiveLock);
 	foreach(cell, exec->planned->rtable)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
@@ -350,36 +356,57 @@ cq_view_exec_failures(Oid view)
 	return &find_entry(view)->nfailures;
 }
 
+/* changes: who asks for them, or NULL. */
 static DestReceiver *
-make_receiver(CqViewExec *exec, CqMergeCounts *counts)
+make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes, CqGroupRow *row)
 {
-	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
-		return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
-	return cq_merge_rows_receiver(exec->row->state, GetCurrentTransactionStartTimestamp(), counts);
+	if (exec->plan->shape == CQ_SHAPE_ROWS)
+		return cq_merge_rows_receiver(exec->row->state, GetCurrentTransactionStartTimestamp(), counts, changes);
+	if (exec->plan->tells_changes)
+		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts, &(CqMergeChanges) {changes, row});
+	return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
+}
+
+static void
+run_plan(const CqViewExec *exec, int nrows, DestReceiver *receiver)
+{
+	QueryDesc  *query = CreateQueryDesc(nrows < LARGE_FROM ? exec->planned_small : exec->planned, "", GetActiveSnapshot(),
+										InvalidSnapshot, receiver, NULL, NULL, 0);
+
+	ExecutorStart(query, 0);
+	cq_compat_executor_run(query);
+	ExecutorFinish(query);
+	ExecutorEnd(query);
+	FreeQueryDesc(query);
 }
 
 void
 cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip, CqMergeCounts *counts)
 {
 	CqBinding	binding = {exec->plan->stream, batch, first, end, skip};
-	DestReceiver *receiver = make_receiver(exec, counts);
-	QueryDesc  *query;
+	CqChangeReceiver *changes = NULL;
+	CqGroupRow *row = NULL;
+	DestReceiver *receiver;
 	CqActor		actor;
 
 	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
+	if (!exec->row->emits_on_close)
+		changes = cq_output_open(exec->row, exec->owner, exec->plan);
+	if (exec->plan->tells_changes)
+		row = cq_group_row_open(exec->plan);
+	receiver = make_receiver(exec, counts, changes, row);
 	cq_batch_bind(&binding);
-	query = CreateQueryDesc(end - first < LARGE_FROM ? exec->planned_small : exec->planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
-	ExecutorStart(query, 0);
-	cq_compat_executor_run(query);
-	ExecutorFinish(query);
-	ExecutorEnd(query);
-	FreeQueryDesc(query);
+	run_plan(exec, end - first, receiver);
 	cq_batch_unbind();
+	receiver->rDestroy(receiver);
+	if (changes != NULL)
+		changes->finish(changes);
+	if (row != NULL)
+		cq_group_row_close(row);
 	cq_owner_end(&actor);
 	PopActiveSnapshot();
-	receiver->rDestroy(receiver);
 }
 
 bool

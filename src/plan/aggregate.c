@@ -245,7 +245,8 @@ cq_aggregate_collect(CqViewPlan *plan)
 	CollectContext context = {plan, NULL, 0};
 	CqReject   *reject;
 
-	cq_pane_find(plan);
+	if (!plan->tells_changes)	/* what happens to a pane happens to several groups */
+		cq_pane_find(plan);
 	reject = collect_keys(plan);
 	if (reject != NULL)
 		return reject;

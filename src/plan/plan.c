@@ -136,7 +136,7 @@ flatten_join_columns(Query *query)
 }
 
 CqReject *
-cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, CqViewPlan **result)
+cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, bool tells_changes, CqViewPlan **result)
 {
 	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
 	CqReject   *reject;
@@ -152,7 +152,10 @@ cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time
 		reject = emits_on_close ? cq_close_find(plan, event_time) : NULL;
 		if (reject != NULL)
 			return reject;
+		plan->tells_changes = tells_changes && !emits_on_close;
 		reject = cq_aggregate_collect(plan);
+		if (reject == NULL && plan->tells_changes)
+			reject = cq_changes_check(plan);
 		if (reject != NULL)
 			return reject;
 		plan_aggregate(plan);

@@ -76,6 +76,7 @@ typedef struct CqViewPlan
 	RangeTblEntry *windows;		/* the window function whose panes are kept, or NULL (pane.c) */
 	int			windows_rtindex;	/* in the query */
 	CqWindowSteps closing;
+	bool		tells_changes;	/* each group is one row of the state, and one of the view: see changes.c */
 	Query	   *maintain;		/* yields the columns of the state table, in their order */
 	List	   *columns;		/* of ColumnDef *: the state table's */
 } CqViewPlan;
@@ -83,9 +84,10 @@ typedef struct CqViewPlan
 /*
  * Analyzes a definition (a SELECT after parse analysis, not rewritten; not changed). Everything is palloc'd in
  * CurrentMemoryContext. Returns the reason why it cannot be maintained, with its location, or NULL. emits_on_close: its windows are closed, at event
- * times of the stream's column event_time (or InvalidAttrNumber, which is a reason why not).
+ * times of the stream's column event_time (or InvalidAttrNumber, which is a reason why not). tells_changes: what it changes is asked for.
  */
-extern CqReject *cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, CqViewPlan **plan);
+extern CqReject *cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, bool tells_changes,
+							  CqViewPlan **plan);
 
 /* Finds the one stream and checks that the rest can be evaluated row by row (analyze.c). */
 extern CqReject *cq_analyze_query(Query *query, Oid *stream);
@@ -135,6 +137,18 @@ extern CqReject *cq_read_query(const CqViewPlan *plan, Oid state, Query **read);
  */
 extern CqReject *cq_read_closed(const CqViewPlan *plan, Oid state, Query **read);
 extern Query *cq_read_delete_closed(const CqViewPlan *plan, Oid state);
+
+/*
+ * The view's row of one group: the target list and HAVING (or NULL) over a row that has the group's keys, as in the state, and the results of the
+ * aggregates, in their order.
+ */
+extern CqReject *cq_read_group(const CqViewPlan *plan, List **targets, Node **having);
+
+/* Checks that the view's rows change one by one, each with its group (changes.c). */
+extern CqReject *cq_changes_check(const CqViewPlan *plan);
+
+/* The columns of the view, from 1, that tell its rows apart: those that it is grouped by. The reason why there are none, or NULL (changes.c). */
+extern CqReject *cq_changes_key(const CqViewPlan *plan, Bitmapset **columns);
 
 /* SELECT all columns FROM a table, in a form that cannot be updated through. */
 extern Query *cq_read_table(Oid table);

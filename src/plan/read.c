@@ -33,6 +33,7 @@ typedef struct ReadContext
 {
 	const CqViewPlan *plan;
 	Index		level;			/* of sub-selects below the query */
+	bool		is_finished;	/* over results of the aggregates, not over partial states */
 	CqReject   *reject;
 } ReadContext;
 
@@ -193,8 +194,12 @@ find_aggregate(ReadContext *context, Aggref *aggref)
 	{
 		CqAggregate *aggregate = lfirst(cell);
 
-		if (equal(aggregate->aggref, aggref))
-			return (Node *) finish_call(context->plan, aggregate, context->level);
+		if (!equal(aggregate->aggref, aggref))
+			continue;
+		if (context->is_finished)
+			return (Node *) makeVar(STATE_RTINDEX, cq_plan_nkeys(context->plan) + foreach_current_index(cell) + 1, aggref->aggtype, -1,
+									aggref->aggcollid, context->level);
+		return (Node *) finish_call(context->plan, aggregate, context->level);
 	}
 	elog(ERROR, "aggregate %u was not collected", aggref->aggfnoid);
 }
@@ -315,7 +320,7 @@ upper_ctes(const Query *query)
 static CqReject *
 read_aggregate(const CqViewPlan *plan, Oid state, Query **result)
 {
-	ReadContext context = {plan, 0, NULL};
+	ReadContext context = {.plan = plan};
 	Query	   *query = plan->query;
 	Query	   *read = query_over(state);
 
@@ -342,6 +347,24 @@ read_aggregate(const CqViewPlan *plan, Oid state, Query **result)
 	read->hasDistinctOn = query->hasDistinctOn;
 	*result = read;
 	return NULL;
+}
+
+CqReject *
+cq_read_group(const CqViewPlan *plan, List **targets, Node **having)
+{
+	ReadContext context = {.plan = plan, .is_finished = true};
+	ListCell   *cell;
+
+	*targets = NIL;
+	foreach(cell, plan->query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk)
+			*targets = lappend(*targets, over_state((Node *) copyObject(entry), &context));
+	}
+	*having = over_state(copyObject(plan->query->havingQual), &context);
+	return context.reject;
 }
 
 /*
@@ -381,7 +404,7 @@ select_from(Query *inner)
 CqReject *
 cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 {
-	ReadContext context = {plan, 0, NULL};
+	ReadContext context = {.plan = plan};
 	CqReject   *reject = read_aggregate(plan, state, result);
 	Expr	   *end;
 
@@ -396,7 +419,7 @@ cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 Query *
 cq_read_delete_closed(const CqViewPlan *plan, Oid state)
 {
-	ReadContext context = {plan, 0, NULL};
+	ReadContext context = {.plan = plan};
 	Query	   *query = query_over(state);
 	Expr	   *end;
 

@@ -211,3 +211,9 @@ cq_group_can_scan(const CqGroupLayout *layout)
 {
 	return layout->nkeys <= INDEX_MAX_KEYS;
 }
+
+int
+cq_group_nkeys(const CqGroupLayout *layout)
+{
+	return layout->nkeys;
+}

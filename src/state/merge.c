@@ -10,6 +10,7 @@
 
 #include "executor/executor.h"
 #include "state/combiner.h"
+#include "state/group_index.h"
 #include "state/merge.h"
 #include "state/writer.h"
 #include "utils/memutils.h"
@@ -27,6 +28,8 @@ typedef struct GroupsReceiver
 	MemoryContext group_context;	/* reset for each group */
 	Node	   *aggcontext;
 	TupleTableSlot *merged;		/* virtual: the row that replaces another */
+	CqMergeChanges changes;		/* receiver is NULL: nobody asks for them */
+	CqGroupIndex *index;		/* where changes are told */
 } GroupsReceiver;
 
 /* The stored row of the group in slot that the cache knows, fetched, or NULL. */
@@ -44,6 +47,71 @@ find_stored(GroupsReceiver *receiver, TupleTableSlot *slot, CqGroupProbe *probe)
 			return stored;
 	}
 	return NULL;
+}
+
+/* The same by the index, where the cache did not know it; it does then. */
+static TupleTableSlot *
+look_up_stored(GroupsReceiver *receiver, TupleTableSlot *slot, ItemPointer tid)
+{
+	cq_group_index_probe(receiver->index, slot);
+	while (cq_group_index_next(receiver->index, tid))
+	{
+		TupleTableSlot *stored = cq_writer_fetch(receiver->writer, tid);
+
+		if (stored == NULL)
+			continue;
+		slot_getallattrs(stored);
+		if (cq_group_same_keys(receiver->layout, slot, stored))
+			return stored;
+	}
+	return NULL;
+}
+
+/* The view's row of a group before, of after, or both: unless nothing is to be seen of the change. */
+static void
+tell_change(GroupsReceiver *receiver, TupleTableSlot *before, TupleTableSlot *after)
+{
+	const CqMergeChanges *changes = &receiver->changes;
+	TupleTableSlot *row_before = before ? cq_group_row_make(changes->row, receiver->aggcontext, before, CQ_GROUP_ROW_BEFORE) : NULL;
+	TupleTableSlot *row_after = cq_group_row_make(changes->row, receiver->aggcontext, after, CQ_GROUP_ROW_AFTER);
+
+	if (row_before == NULL && row_after == NULL)
+		return;
+	if (row_before == NULL || row_after == NULL || !cq_group_row_same(row_before, row_after))
+		changes->receiver->take(changes->receiver, row_before, row_after);
+}
+
+/* As merge_in_place, for a group that has one row at most. */
+static bool
+merge_and_tell(GroupsReceiver *receiver, TupleTableSlot *slot, uint32 hash)
+{
+	CqGroupProbe probe;
+	ItemPointerData root;
+	TupleTableSlot *stored;
+	bool		is_cached;
+
+	cq_group_cache_probe(&probe, hash);
+	stored = find_stored(receiver, slot, &probe);
+	is_cached = stored != NULL;
+	root = probe.tid;
+	if (!is_cached)
+		stored = look_up_stored(receiver, slot, &root);
+	if (stored == NULL)
+	{
+		tell_change(receiver, NULL, slot);
+		return false;
+	}
+	cq_group_combine(receiver->layout, receiver->aggcontext, stored, slot, receiver->merged);
+	tell_change(receiver, stored, receiver->merged);
+	if (!cq_writer_replace(receiver->writer, receiver->merged, &root))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("the state of a continuous view was changed meanwhile")));
+	if (is_cached)
+		cq_group_cache_touch(receiver->cache, &probe, &root);
+	else
+		cq_group_cache_add(receiver->cache, hash, &root);
+	return true;
 }
 
 static bool
@@ -85,13 +153,13 @@ receive_group(TupleTableSlot *slot, DestReceiver *self)
 	slot_getallattrs(slot);
 	cq_group_pack(receiver->layout, slot);
 	hash = cq_group_hash(receiver->layout, slot->tts_values, slot->tts_isnull);
-	if (merge_in_place(receiver, slot, hash))
+	if (receiver->index != NULL ? merge_and_tell(receiver, slot, hash) : merge_in_place(receiver, slot, hash))
 		receiver->counts->updated++;
 	else
 	{
 		append_row(receiver->writer, slot, cq_group_ncolumns(receiver->layout), hash);
 		receiver->counts->inserted++;
-		receiver->counts->doubtful += !cq_group_cache_is_complete(receiver->cache);
+		receiver->counts->doubtful += receiver->index == NULL && !cq_group_cache_is_complete(receiver->cache);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(receiver->group_context);
@@ -141,6 +209,8 @@ groups_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	receiver->aggcontext = cq_combiner_context(receiver->group_context);
 	receiver->merged = MakeSingleTupleTableSlot(RelationGetDescr(cq_writer_relation(receiver->writer)),
 												&TTSOpsVirtual);
+	if (receiver->changes.receiver != NULL)
+		receiver->index = cq_group_index_open(cq_writer_relation(receiver->writer), receiver->layout, cq_group_nkeys(receiver->layout));
 }
 
 static void
@@ -148,6 +218,8 @@ groups_shutdown(DestReceiver *self)
 {
 	GroupsReceiver *receiver = (GroupsReceiver *) self;
 
+	if (receiver->index != NULL)
+		cq_group_index_close(receiver->index);
 	ExecDropSingleTupleTableSlot(receiver->merged);
 	cq_writer_close(receiver->writer);
 	MemoryContextDelete(receiver->group_context);
@@ -176,6 +248,15 @@ cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, 
 	return &receiver->pub;
 }
 
+DestReceiver *
+cq_merge_changes_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts, const CqMergeChanges *changes)
+{
+	GroupsReceiver *receiver = (GroupsReceiver *) cq_merge_groups_receiver(state, layout, cache, counts);
+
+	receiver->changes = *changes;
+	return &receiver->pub;
+}
+
 typedef struct RowsReceiver
 {
 	DestReceiver pub;
@@ -184,6 +265,7 @@ typedef struct RowsReceiver
 	TimestampTz time;
 	CqMergeCounts *counts;
 	CqWriter   *writer;
+	CqChangeReceiver *changes;	/* or NULL */
 } RowsReceiver;
 
 static bool
@@ -203,6 +285,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	}
 	cq_writer_append(receiver->writer, copy, 0);
 	receiver->counts->inserted++;
+	if (receiver->changes != NULL)
+		receiver->changes->take(receiver->changes, NULL, slot);
 	return true;
 }
 
@@ -239,7 +323,7 @@ rows_shutdown(DestReceiver *self)
 }
 
 static RowsReceiver *
-make_rows_receiver(Oid state, CqMergeCounts *counts)
+make_rows_receiver(Oid state, CqMergeCounts *counts, CqChangeReceiver *changes)
 {
 	RowsReceiver *receiver = palloc0(sizeof(RowsReceiver));
 
@@ -250,13 +334,14 @@ make_rows_receiver(Oid state, CqMergeCounts *counts)
 	receiver->pub.mydest = DestNone;
 	receiver->state = state;
 	receiver->counts = counts;
+	receiver->changes = changes;
 	return receiver;
 }
 
 DestReceiver *
-cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts)
+cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts, CqChangeReceiver *changes)
 {
-	RowsReceiver *receiver = make_rows_receiver(state, counts);
+	RowsReceiver *receiver = make_rows_receiver(state, counts, changes);
 
 	receiver->has_time = true;
 	receiver->time = time;
@@ -264,7 +349,7 @@ cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts)
 }
 
 DestReceiver *
-cq_merge_result_receiver(Oid table, CqMergeCounts *counts)
+cq_merge_result_receiver(Oid table, CqMergeCounts *counts, CqChangeReceiver *changes)
 {
-	return &make_rows_receiver(table, counts)->pub;
+	return &make_rows_receiver(table, counts, changes)->pub;
 }

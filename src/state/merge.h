@@ -8,8 +8,10 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "state/change.h"
 #include "state/group.h"
 #include "state/group_cache.h"
+#include "state/group_row.h"
 #include "tcop/dest.h"
 
 typedef struct CqMergeCounts
@@ -18,6 +20,13 @@ typedef struct CqMergeCounts
 	int64		doubtful;		/* of these: with a cache that does not know all groups */
 	int64		updated;		/* groups updated in place */
 } CqMergeCounts;
+
+/* To whom changes go, and how a group's row is made. */
+typedef struct CqMergeChanges
+{
+	CqChangeReceiver *receiver;
+	CqGroupRow *row;			/* for groups */
+} CqMergeChanges;
 
 /*
  * Makes the cache know the groups that are stored already, as if to build an index over them: for a worker that has the view for itself and
@@ -31,10 +40,17 @@ extern void cq_merge_warm_up(Relation state, const CqGroupLayout *layout, CqGrou
  */
 extern DestReceiver *cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts);
 
-/* A receiver that appends rows, with the time in the last column. */
-extern DestReceiver *cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts);
+/*
+ * The same for views that tell changes: a group that the cache does not know is looked up, and has one row in the end. Nobody else may write to the
+ * state meanwhile. The changes are told in the order of the groups.
+ */
+extern DestReceiver *cq_merge_changes_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts,
+											   const CqMergeChanges *changes);
 
-/* A receiver that appends rows as they are. Raises ERROR where the table does not have their columns. */
-extern DestReceiver *cq_merge_result_receiver(Oid table, CqMergeCounts *counts);
+/* A receiver that appends rows, with the time in the last column. changes may be NULL. */
+extern DestReceiver *cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts, CqChangeReceiver *changes);
+
+/* A receiver that appends rows as they are. Raises ERROR where the table does not have their columns. changes may be NULL. */
+extern DestReceiver *cq_merge_result_receiver(Oid table, CqMergeCounts *counts, CqChangeReceiver *changes);
 
 #endif							/* CQ_MERGE_H */

@@ -2,19 +2,17 @@
  * modify.c
  *		INSERT and COPY into a stream, and TRUNCATE of one that is kept in this database.
  *
- * A row becomes a message: the value columns go through the format's encoder, those with metadata say key, headers, topic, partition
- * and timestamp; an offset is never chosen. Rows go to the source in batches, except where each has to be known at once, for RETURNING,
+ * A row becomes a message (see outgoing.h). Rows go to the source in batches, except where each has to be known at once, for RETURNING,
  * triggers and the like. Unlike other foreign tables, a stream's constraints are enforced here: nobody behind it would.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/compat.h"
 #include "executor/executor.h"
-#include "mb/pg_wchar.h"
 #include "source/log.h"
 #include "stream/modify.h"
+#include "stream/outgoing.h"
 #include "stream/reader_state.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -27,35 +25,12 @@
 typedef struct ModifyState
 {
 	CqStream   *stream;
-	const CqFormat *format;
-	CqEncoder  *encoder;
+	CqOutgoingRows *rows;
 	CqSink	   *sink;
-	StringInfoData encoded;
 	CqOutgoing	outgoing[BATCH_ROWS];
 	MemoryContext batch_context;
 	TupleTableSlot *returned;	/* a row with what the source has added, made when somebody asks */
 } ModifyState;
-
-static void
-open_encoder(ModifyState *modify, TupleDesc descriptor)
-{
-	const CqStream *stream = modify->stream;
-	CqColumn   *columns = cq_reader_columns(stream, descriptor);
-	int			ncolumns = 0;
-
-	modify->format = cq_format_find(stream->format);
-	if (modify->format == NULL || modify->format->encoder_open == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder", stream->name, stream->format)));
-	for (int i = 0; i < stream->ncolumns; i++)
-	{
-		if (stream->columns[i].origin == CQ_COLUMN_VALUE)
-			columns[ncolumns++] = columns[i];
-	}
-	modify->encoder = modify->format->encoder_open(columns, ncolumns);
-	initStringInfo(&modify->encoded);
-}
 
 /* Are rows looked at again once they are written? */
 static bool
@@ -77,7 +52,7 @@ begin_insert(ResultRelInfo *result, EState *estate)
 
 	modify->stream = cq_stream_get(RelationGetRelid(relation), cq_compat_modify_user(result, estate));
 	config = cq_reader_config(modify->stream, true);
-	open_encoder(modify, RelationGetDescr(relation));
+	modify->rows = cq_outgoing_open(modify->stream, RelationGetDescr(relation));
 	modify->batch_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq insert", ALLOCSET_DEFAULT_SIZES);
 	modify->sink = cq_reader_routine(modify->stream)->sink_open(&config);
 	result->ri_FdwState = modify;
@@ -107,135 +82,6 @@ end_insert(EState *estate, ResultRelInfo *result)
 	result->ri_FdwState = NULL;
 	cq_reader_routine(modify->stream)->sink_close(modify->sink);
 	MemoryContextDelete(modify->batch_context);
-}
-
-static const char *
-choose_topic(const CqStream *stream, Datum value)
-{
-	char	   *topic = TextDatumGetCString(value);
-	ListCell   *cell;
-
-	foreach(cell, stream->topics)
-	{
-		if (strcmp(lfirst(cell), topic) == 0)
-			return lfirst(cell);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("topic \"%s\" is not one of stream %s", topic, stream->name)));
-}
-
-/* A key's bytes: of text, in UTF-8. */
-static void
-set_key(CqMessage *message, Datum value, Oid type)
-{
-	struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
-
-	message->key = VARDATA_ANY(packed);
-	message->key_length = VARSIZE_ANY_EXHDR(packed);
-	if (type == TEXTOID)
-	{
-		char	   *text = pg_server_to_any(message->key, message->key_length, PG_UTF8);
-
-		if (text != message->key)
-			message->key_length = strlen(text);
-		message->key = text;
-	}
-}
-
-static void
-set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Datum value, CqOutgoing *row)
-{
-	switch (column->origin)
-	{
-		case CQ_COLUMN_VALUE:
-			break;
-		case CQ_COLUMN_TOPIC:
-			if (stream->kind == CQ_STREAM_KAFKA)
-				row->topic = choose_topic(stream, value);
-			break;
-		case CQ_COLUMN_PARTITION:
-			row->partition = DatumGetInt32(value);
-			break;
-		case CQ_COLUMN_OFFSET:
-			ereport(ERROR,
-					(errcode(ERRCODE_GENERATED_ALWAYS),
-					 errmsg("cannot insert a value into column \"%s\"", column->name),
-					 errdetail("The offset of a message is given by where it is written to.")));
-			break;
-		case CQ_COLUMN_TIMESTAMP:
-			row->message.timestamp = DatumGetTimestampTz(value);
-			break;
-		case CQ_COLUMN_KEY:
-			set_key(&row->message, value, type);
-			break;
-		case CQ_COLUMN_HEADERS:
-			row->headers = value;
-			row->has_headers = true;
-			break;
-	}
-}
-
-/* Does a row stand for a message without a value, as it would be read? */
-static bool
-is_tombstone(const CqStream *stream, const TupleTableSlot *slot)
-{
-	if (stream->tombstone != CQ_TOMBSTONE_ROW)
-		return false;
-	for (int i = 0; i < stream->ncolumns; i++)
-	{
-		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !slot->tts_isnull[stream->columns[i].attno - 1])
-			return false;
-	}
-	return true;
-}
-
-static void
-set_value(ModifyState *modify, const TupleTableSlot *slot, CqMessage *message)
-{
-	StringInfo	encoded = &modify->encoded;
-	char	   *value;
-
-	if (is_tombstone(modify->stream, slot))
-		return;
-	resetStringInfo(encoded);
-	modify->format->encode(modify->encoder, slot->tts_values, slot->tts_isnull, encoded);
-	value = palloc(encoded->len + 1);
-	memcpy(value, encoded->data, encoded->len);
-	message->value = value;
-	message->value_length = encoded->len;
-}
-
-/* In the batch's context, which is current. */
-static void
-fill_outgoing(ModifyState *modify, TupleTableSlot *slot, CqOutgoing *row)
-{
-	const CqStream *stream = modify->stream;
-
-	memset(row, 0, sizeof(CqOutgoing));
-	row->partition = -1;
-	row->message.offset = -1;
-	row->message.timestamp = DT_NOBEGIN;
-	slot_getallattrs(slot);
-	for (int i = 0; i < stream->ncolumns; i++)
-	{
-		int			index = stream->columns[i].attno - 1;
-
-		if (stream->columns[i].origin != CQ_COLUMN_VALUE && !slot->tts_isnull[index])
-			set_metadata(stream, &stream->columns[i], TupleDescAttr(slot->tts_tupleDescriptor, index)->atttypid,
-						 slot->tts_values[index], row);
-	}
-	if (stream->kind == CQ_STREAM_LOG && row->partition > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("stream %s has no partition %d", stream->name, row->partition),
-				 errdetail("A stream that is kept in the database has partition 0 alone.")));
-	if (list_length(stream->topics) > 1 && row->topic == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("stream %s has several topics, and the row does not say which", stream->name),
-				 errhint("A column with the option metadata 'topic' says it.")));
-	set_value(modify, slot, &row->message);
 }
 
 /* Where a row was written to, in terms of one kind of metadata; false for the kinds that the row itself has said. */
@@ -312,7 +158,7 @@ append_rows(ModifyState *modify, ResultRelInfo *result, EState *estate, TupleTab
 	{
 		check_constraints(result, estate, slots[i]);
 		MemoryContextSwitchTo(modify->batch_context);
-		fill_outgoing(modify, slots[i], &modify->outgoing[i]);
+		cq_outgoing_fill(modify->rows, slots[i], &modify->outgoing[i]);
 		MemoryContextSwitchTo(caller);
 	}
 	cq_reader_routine(modify->stream)->sink_append(modify->sink, modify->outgoing, nslots);

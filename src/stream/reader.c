@@ -57,6 +57,7 @@ find_format(const CqStream *stream)
 {
 	const CqFormat *format = cq_format_find(stream->format);
 
+	cq_stream_require_readable(stream);
 	if (format == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -79,6 +79,7 @@ get_plan(PlannerInfo *root, RelOptInfo *relation, Oid relid, ForeignPath *path, 
 	List	   *narrowing = NIL;
 	ListCell   *cell;
 
+	cq_stream_require_readable(stream);
 	foreach(cell, clauses)
 	{
 		if (cq_pushdown_accepts(stream, relation->relid, lfirst(cell)))

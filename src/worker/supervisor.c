@@ -55,6 +55,7 @@ static Duty duties[] = {
 	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows()", .much = 100000, .interval_ms = 10000},
 	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = 1, .interval_ms = 1000, .on_request = true, .needs_workers = true},
 	{.function = "_cq.emit_windows()", .statement = "SELECT _cq.emit_windows()", .much = 1, .interval_ms = 1000, .on_request = true},
+	{.function = "_cq.unblock_views()", .statement = "SELECT _cq.unblock_views()", .much = PG_INT64_MAX, .interval_ms = 1000},
 };
 
 #define ON_REQUEST_MS	10		/* no sooner than this after the last time */

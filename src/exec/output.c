@@ -1,0 +1,131 @@
+/*
+ * output.c
+ *		Where the changes of a view go: to its sink, to a channel of NOTIFY, or to both.
+ *
+ * An outbox takes them as they come. Statements over tables, with whatever triggers, wait until the run is over.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/query.h"
+#include "common/guc.h"
+#include "common/owner.h"
+#include "common/wake.h"
+#include "catalog/pg_type.h"
+#include "exec/output.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "sink/sink.h"
+#include "state/change_buffer.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(cq_unblock_views);
+
+typedef struct Output
+{
+	CqChangeReceiver pub;
+	List	   *receivers;		/* of CqChangeReceiver * */
+} Output;
+
+static void
+take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+{
+	ListCell   *cell;
+
+	foreach(cell, ((Output *) self)->receivers)
+	{
+		CqChangeReceiver *receiver = lfirst(cell);
+
+		receiver->take(receiver, before, after);
+	}
+}
+
+static void
+finish(CqChangeReceiver *self)
+{
+	ListCell   *cell;
+
+	foreach(cell, ((Output *) self)->receivers)
+	{
+		CqChangeReceiver *receiver = lfirst(cell);
+
+		receiver->finish(receiver);
+	}
+}
+
+static TupleDesc
+row_of_view(Oid view)
+{
+	Relation	relation = table_open(view, AccessShareLock);
+	TupleDesc	row = CreateTupleDescCopy(RelationGetDescr(relation));
+
+	table_close(relation, NoLock);
+	return row;
+}
+
+static CqChangeReceiver *
+open_sink(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
+{
+	CqSinkTarget *target = palloc0(sizeof(CqSinkTarget));
+	CqChangeReceiver *receiver;
+
+	target->view = view->view;
+	target->owner = owner;
+	target->sink = view->sink;
+	target->outbox = view->outbox;
+	target->row = row;
+	target->is_append_only = view->emits_on_close || plan->shape == CQ_SHAPE_ROWS;
+	if (plan->shape == CQ_SHAPE_AGGREGATE)
+		(void) cq_changes_key(plan, &target->key);
+	receiver = cq_sink_open(target);
+	return OidIsValid(view->outbox) ? receiver : cq_change_buffer_open(row, receiver);
+}
+
+CqChangeReceiver *
+cq_output_open(const CqView *view, Oid owner, const CqViewPlan *plan)
+{
+	Output	   *output;
+	TupleDesc	row;
+
+	if (!OidIsValid(view->sink) && view->notify == NULL)
+		return NULL;
+	output = palloc0(sizeof(Output));
+	output->pub.take = take;
+	output->pub.finish = finish;
+	row = row_of_view(view->view);
+	if (OidIsValid(view->sink))
+		output->receivers = lappend(output->receivers, open_sink(view, owner, plan, row));
+	if (view->notify != NULL)
+		output->receivers = lappend(output->receivers, cq_notify_open(view->notify, view->view, row));
+	return &output->pub;
+}
+
+bool
+cq_output_is_full(const CqView *view)
+{
+	return OidIsValid(view->outbox) && cq_max_outbox_rows >= 0 && cq_outbox_pending(view->view) > cq_max_outbox_rows;
+}
+
+/* _cq.unblock_views(). What such a view has not read meanwhile is not idle. */
+Datum
+cq_unblock_views(PG_FUNCTION_ARGS)
+{
+	static const char unblock[] =
+		"WITH unblocked AS (UPDATE _cq.view v SET status = 'running', status_detail = NULL FROM _cq.sink s, _cq.outbox_end e "
+		"WHERE v.status = 'blocked' AND s.view = v.view AND e.view = v.view AND ($1 < 0 OR e.next_id - 1 - s.sent_id <= $1 / 2) RETURNING v.view), "
+		"active AS (UPDATE _cq.cursor c SET active_at = _cq.clock() FROM _cq.follow f "
+		"WHERE f.view IN (SELECT view FROM unblocked) AND f.cursor_id = c.cursor_id) "
+		"SELECT count(*) FROM unblocked";
+	Oid			types[] = {INT8OID};
+	Datum		args[] = {Int64GetDatum(cq_max_outbox_rows)};
+	int64		nviews;
+	bool		is_null;
+
+	SPI_connect();
+	cq_query_execute(unblock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	nviews = DatumGetInt64(cq_query_column(0, 1, &is_null));
+	SPI_finish();
+	if (nviews > 0)
+		cq_catalog_changed();
+	PG_RETURN_INT64(nviews);
+}

@@ -1,0 +1,98 @@
+/*
+ * changes.c
+ *		Views whose changes somebody asks for: which row was there before, and which is there now.
+ *
+ * A batch tells which groups it has touched. Where each row of the view is made of one group and of nothing else, the row before comes of the
+ * group's state before, and the row after of its state after. So whatever looks at several groups at once is refused here. Windows that overlap
+ * are kept each by itself, not in panes.
+ */
+#include "postgres.h"
+
+#include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteManip.h"
+#include "plan/plan.h"
+#include "plan/window_call.h"
+
+static CqReject *
+unsupported(const char *what, int location)
+{
+	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+												 "changes of a continuous view with %s are not supported", what), location),
+						  "They are told for each group by itself. Do it in the query that reads the view, or where the changes go to.");
+}
+
+CqReject *
+cq_changes_check(const CqViewPlan *plan)
+{
+	const Query *query = plan->query;
+
+	if (query->limitCount != NULL || query->limitOffset != NULL)
+		return unsupported("LIMIT or OFFSET", exprLocation(query->limitCount ? query->limitCount : query->limitOffset));
+	if (query->hasWindowFuncs)
+		return unsupported("window functions (OVER)", -1);
+	if (query->distinctClause != NIL)
+		return unsupported("DISTINCT", -1);
+	if (query->hasTargetSRFs)
+		return unsupported("functions that return sets", -1);
+	if (query->hasSubLinks && (checkExprHasSubLink((Node *) query->targetList) || checkExprHasSubLink(query->havingQual)))
+		return unsupported("sub-selects over its groups", -1);
+	return NULL;
+}
+
+/* The visible column of the view that shows the expression, or 0. */
+static int
+column_of(const Query *query, const Node *expr)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk && equal(entry->expr, expr))
+			return entry->resno;
+	}
+	return 0;
+}
+
+/* Of a window one bound tells the other, but of one that cumulates the end alone. */
+static int
+column_of_other_bound(const Query *query, const Node *expr)
+{
+	const Var  *var = (const Var *) expr;
+	CqWindowKind kind;
+	Var		   *other;
+
+	if (!IsA(var, Var) || var->varlevelsup > 0 || var->varno > list_length(query->rtable) ||
+		cq_window_call(list_nth(query->rtable, var->varno - 1), &kind) == NULL ||
+		(kind == CQ_WINDOW_CUMULATE && var->varattno == CQ_WINDOW_END))
+		return 0;
+	other = copyObject(unconstify(Var *, var));
+	other->varattno = var->varattno == CQ_WINDOW_END ? CQ_WINDOW_START : CQ_WINDOW_END;
+	other->varattnosyn = other->varattno;
+	return column_of(query, (const Node *) other);
+}
+
+CqReject *
+cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
+{
+	ListCell   *cell;
+
+	*columns = NULL;
+	foreach(cell, plan->keys)
+	{
+		Node	   *expr = (Node *) ((CqKey *) lfirst(cell))->expr;
+		int			column = column_of(plan->query, expr);
+
+		if (column == 0)
+			column = column_of_other_bound(plan->query, expr);
+		if (column == 0)
+			return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+														 "the view does not show a column that it is grouped by"), exprLocation(expr)),
+								  "Those are what tells one of its rows from another. Add it to the select list.");
+		*columns = bms_add_member(*columns, column);
+	}
+	if (plan->has_grouping_id)
+		return unsupported("grouping sets to a sink of rows by key", -1);
+	return NULL;
+}

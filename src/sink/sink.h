@@ -1,0 +1,71 @@
+/*
+ * sink.h
+ *		Where the changes of a continuous view go: to a topic by way of an outbox, to a table, to a channel of NOTIFY.
+ *
+ * All of them write within the transaction of the changes, as the view's owner. Each kind is a receiver of changes (state/change.h).
+ */
+#ifndef CQ_SINK_H
+#define CQ_SINK_H
+
+#include "postgres.h"
+
+#include "common/reject.h"
+#include "nodes/bitmapset.h"
+#include "state/change.h"
+
+typedef struct CqSinkTarget
+{
+	Oid			view;
+	Oid			owner;			/* of the view */
+	Oid			sink;			/* stream or table */
+	Oid			outbox;			/* where the sink is a topic, else InvalidOid */
+	TupleDesc	row;			/* of the view */
+	Bitmapset  *key;			/* columns of the view, from 1, that tell its rows apart; NULL: nothing does */
+	bool		is_append_only; /* rows are added, and stay */
+} CqSinkTarget;
+
+typedef enum CqSinkKind
+{
+	CQ_SINK_TOPIC,
+	CQ_SINK_TABLE				/* also a stream that is kept in the database */
+} CqSinkKind;
+
+/* Raises ERROR where the relation is neither. */
+extern CqSinkKind cq_sink_kind(Oid sink);
+
+/* Checks that the view's rows can go there, and that its owner may write there. Raises ERROR. outbox need not be there yet. */
+extern void cq_sink_check(const CqSinkTarget *target);
+
+/* A receiver for one run. In CurrentMemoryContext; target has to last. Raises ERROR as cq_sink_check does. */
+extern CqChangeReceiver *cq_sink_open(const CqSinkTarget *target);
+
+/* ---- outbox.c ---- */
+
+extern void cq_outbox_check(const CqSinkTarget *target);
+extern CqChangeReceiver *cq_outbox_open(const CqSinkTarget *target);
+
+/* How many rows of the view have not been sent yet. */
+extern int64 cq_outbox_pending(Oid view);
+
+/* The columns of an outbox (of ColumnDef). */
+extern List *cq_outbox_columns(void);
+
+/* ---- table.c ---- */
+
+extern void cq_table_sink_check(const CqSinkTarget *target);
+extern CqChangeReceiver *cq_table_sink_open(const CqSinkTarget *target);
+
+/* ---- notify.c ---- */
+
+/* Tells a channel of each change, as JSON. */
+extern CqChangeReceiver *cq_notify_open(const char *channel, Oid view, TupleDesc row);
+
+/* ---- mapping.c ---- */
+
+/* For each attribute of the sink the view's column, from 1, that goes there by its name; 0: none, null. Raises ERROR where one of them fits nowhere. */
+extern int *cq_sink_map(Oid sink, TupleDesc columns, TupleDesc row);
+
+/* Fills a virtual slot of the sink from a row of the view. Points into it. */
+extern void cq_sink_map_row(const int *map, TupleTableSlot *row, TupleTableSlot *slot);
+
+#endif							/* CQ_SINK_H */

@@ -1,0 +1,258 @@
+/*
+ * table.c
+ *		A table as the sink of a view: it gets what is new, what has changed and what is gone, with its own triggers, defaults and constraints.
+ *
+ * Rows of a view that only adds are inserted. Other rows are found again by the columns that the view is grouped by: an index over them makes that
+ * fast. One that is not there any more, since somebody else has deleted it, is inserted. A stream that is kept in the database takes rows that are
+ * added.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/query.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "sink/sink.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+typedef struct TableSink
+{
+	CqChangeReceiver pub;
+	const CqSinkTarget *target;
+	char	   *name;			/* qualified and quoted */
+	int			natts;			/* of a row of the view; each is a parameter, the row before comes behind the row after */
+	Oid		   *types;
+	SPIPlanPtr	insert;			/* the rest is prepared when it is first needed */
+	SPIPlanPtr	update;
+	SPIPlanPtr	delete;
+	bool		is_connected;	/* to SPI */
+	MemoryContext row_context;
+} TableSink;
+
+void
+cq_table_sink_check(const CqSinkTarget *target)
+{
+	Relation	sink = table_open(target->sink, AccessShareLock);
+	AclMode		needed = target->is_append_only ? ACL_INSERT : ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_SELECT;
+	AclResult	result = pg_class_aclmask(target->sink, target->owner, needed, ACLMASK_ALL) == needed ? ACLCHECK_OK : ACLCHECK_NO_PRIV;
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, get_relkind_objtype(sink->rd_rel->relkind), RelationGetRelationName(sink));
+	if (sink->rd_rel->relkind == RELKIND_FOREIGN_TABLE && !target->is_append_only)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rows of the view change, and the sink \"%s\" takes only rows that are added", RelationGetRelationName(sink)),
+				 errhint("Set the view's option emit to close, or its option changes to have the changes themselves in a stream.")));
+	if (sink->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the sink of a continuous view cannot be temporary")));
+	(void) cq_sink_map(target->sink, RelationGetDescr(sink), target->row);
+	table_close(sink, NoLock);
+}
+
+/* ---- statements ---- */
+
+static const char *
+column_name(const TableSink *sink, int column)
+{
+	return quote_identifier(NameStr(TupleDescAttr(sink->target->row, column)->attname));
+}
+
+/* "a, b, c" or, with a format for the n-th parameter, "$1, $2, $3" and the like. */
+static void
+append_columns(const TableSink *sink, StringInfo statement, bool with_name, bool with_value)
+{
+	for (int i = 0; i < sink->natts; i++)
+	{
+		appendStringInfoString(statement, i > 0 ? ", " : "");
+		if (with_name)
+			appendStringInfoString(statement, column_name(sink, i));
+		if (with_name && with_value)
+			appendStringInfoString(statement, " = ");
+		if (with_value)
+			appendStringInfo(statement, "$%d", i + 1);
+	}
+}
+
+/* Which row it was: by an operator that an index can serve, where no key is null. */
+static void
+append_condition(const TableSink *sink, StringInfo statement, bool has_null)
+{
+	const char *separator = " WHERE ";
+	int			column = -1;
+
+	while ((column = bms_next_member(sink->target->key, column)) >= 0)
+	{
+		appendStringInfo(statement, "%s%s %s $%d", separator, column_name(sink, column - 1),
+						 has_null ? "IS NOT DISTINCT FROM" : "OPERATOR(pg_catalog.=)", sink->natts + column);
+		separator = " AND ";
+	}
+}
+
+static char *
+insert_statement(const TableSink *sink)
+{
+	StringInfoData statement;
+
+	initStringInfo(&statement);
+	appendStringInfo(&statement, "INSERT INTO %s (", sink->name);
+	append_columns(sink, &statement, true, false);
+	appendStringInfoString(&statement, ") VALUES (");
+	append_columns(sink, &statement, false, true);
+	appendStringInfoChar(&statement, ')');
+	return statement.data;
+}
+
+static char *
+update_statement(const TableSink *sink, bool has_null)
+{
+	StringInfoData statement;
+
+	initStringInfo(&statement);
+	appendStringInfo(&statement, "UPDATE %s SET ", sink->name);
+	append_columns(sink, &statement, true, true);
+	append_condition(sink, &statement, has_null);
+	return statement.data;
+}
+
+static char *
+delete_statement(const TableSink *sink, bool has_null)
+{
+	StringInfoData statement;
+
+	initStringInfo(&statement);
+	appendStringInfo(&statement, "DELETE FROM %s", sink->name);
+	append_condition(sink, &statement, has_null);
+	return statement.data;
+}
+
+/* ---- running them ---- */
+
+static SPIPlanPtr
+prepare(const TableSink *sink, const char *statement)
+{
+	SPIPlanPtr	plan = SPI_prepare(statement, sink->natts * 2, sink->types);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", statement, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+static bool
+has_null_key(const TableSink *sink, const TupleTableSlot *row)
+{
+	int			column = -1;
+
+	while ((column = bms_next_member(sink->target->key, column)) >= 0)
+	{
+		if (row->tts_isnull[column - 1])
+			return true;
+	}
+	return false;
+}
+
+static void
+fill_half(const TableSink *sink, TupleTableSlot *row, int half, Datum *values, char *nulls)
+{
+	for (int i = 0; i < sink->natts; i++)
+	{
+		int			n = half * sink->natts + i;
+
+		nulls[n] = row == NULL || row->tts_isnull[i] ? 'n' : ' ';
+		values[n] = row ? row->tts_values[i] : (Datum) 0;
+	}
+}
+
+/* How many rows it was for. */
+static uint64
+execute(const TableSink *sink, SPIPlanPtr plan, TupleTableSlot *before, TupleTableSlot *after)
+{
+	Datum	   *values = palloc(sizeof(Datum) * sink->natts * 2);
+	char	   *nulls = palloc(sink->natts * 2);
+
+	fill_half(sink, after, 0, values, nulls);
+	fill_half(sink, before, 1, values, nulls);
+	if (SPI_execute_plan(plan, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not write to %s: %s", sink->name, SPI_result_code_string(SPI_result));
+	return SPI_processed;
+}
+
+/* The row before says which. With a key that is null the statement is another one, made for this row alone. */
+static uint64
+execute_by_key(const TableSink *sink, SPIPlanPtr *plan, char *(*statement) (const TableSink *, bool), TupleTableSlot *before,
+			   TupleTableSlot *after)
+{
+	SPIPlanPtr	special;
+	uint64		nrows;
+
+	if (!has_null_key(sink, before))
+	{
+		if (*plan == NULL)
+			*plan = prepare(sink, statement(sink, false));
+		return execute(sink, *plan, before, after);
+	}
+	special = prepare(sink, statement(sink, true));
+	nrows = execute(sink, special, before, after);
+	SPI_freeplan(special);
+	return nrows;
+}
+
+static void
+insert_row(TableSink *sink, TupleTableSlot *row)
+{
+	if (sink->insert == NULL)
+		sink->insert = prepare(sink, insert_statement(sink));
+	(void) execute(sink, sink->insert, NULL, row);
+}
+
+static void
+take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+{
+	TableSink  *sink = (TableSink *) self;
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (!sink->is_connected)
+		SPI_connect();
+	sink->is_connected = true;
+	MemoryContextSwitchTo(sink->row_context);
+	if (before == NULL)
+		insert_row(sink, after);
+	else if (after == NULL)
+		(void) execute_by_key(sink, &sink->delete, delete_statement, before, NULL);
+	else if (execute_by_key(sink, &sink->update, update_statement, before, after) == 0)
+		insert_row(sink, after);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(sink->row_context);
+}
+
+static void
+finish(CqChangeReceiver *self)
+{
+	if (((TableSink *) self)->is_connected)
+		SPI_finish();
+}
+
+CqChangeReceiver *
+cq_table_sink_open(const CqSinkTarget *target)
+{
+	TableSink  *sink = palloc0(sizeof(TableSink));
+
+	cq_table_sink_check(target);
+	sink->pub.take = take;
+	sink->pub.finish = finish;
+	sink->target = target;
+	sink->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(target->sink)), get_rel_name(target->sink));
+	sink->natts = target->row->natts;
+	sink->types = palloc(sizeof(Oid) * sink->natts * 2);
+	for (int i = 0; i < sink->natts; i++)
+		sink->types[i] = sink->types[sink->natts + i] = TupleDescAttr(target->row, i)->atttypid;
+	sink->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq table sink", ALLOCSET_SMALL_SIZES);
+	return &sink->pub;
+}

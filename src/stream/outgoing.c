@@ -1,0 +1,169 @@
+/*
+ * outgoing.c
+ *		From a row of a stream to a message on its way out: see outgoing.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "stream/outgoing.h"
+#include "stream/reader_state.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+CqOutgoingRows *
+cq_outgoing_open(const CqStream *stream, TupleDesc descriptor)
+{
+	CqOutgoingRows *rows = palloc0(sizeof(CqOutgoingRows));
+	CqColumn   *columns = cq_reader_columns(stream, descriptor);
+	int			ncolumns = 0;
+
+	rows->stream = stream;
+	rows->format = cq_format_find(stream->format);
+	if (rows->format == NULL || rows->format->encoder_open == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder", stream->name, stream->format)));
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == CQ_COLUMN_VALUE)
+			columns[ncolumns++] = columns[i];
+	}
+	rows->encoder = rows->format->encoder_open(columns, ncolumns);
+	initStringInfo(&rows->encoded);
+	return rows;
+}
+
+static const char *
+choose_topic(const CqStream *stream, Datum value)
+{
+	char	   *topic = TextDatumGetCString(value);
+	ListCell   *cell;
+
+	foreach(cell, stream->topics)
+	{
+		if (strcmp(lfirst(cell), topic) == 0)
+			return lfirst(cell);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("topic \"%s\" is not one of stream %s", topic, stream->name)));
+}
+
+/* A key's bytes: of text, in UTF-8. */
+static void
+set_key(CqMessage *message, Datum value, Oid type)
+{
+	struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+
+	message->key = VARDATA_ANY(packed);
+	message->key_length = VARSIZE_ANY_EXHDR(packed);
+	if (type == TEXTOID)
+	{
+		char	   *text = pg_server_to_any(message->key, message->key_length, PG_UTF8);
+
+		if (text != message->key)
+			message->key_length = strlen(text);
+		message->key = text;
+	}
+}
+
+static void
+set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Datum value, CqOutgoing *row)
+{
+	switch (column->origin)
+	{
+		case CQ_COLUMN_VALUE:
+			break;
+		case CQ_COLUMN_TOPIC:
+			if (stream->kind == CQ_STREAM_KAFKA)
+				row->topic = choose_topic(stream, value);
+			break;
+		case CQ_COLUMN_PARTITION:
+			row->partition = DatumGetInt32(value);
+			break;
+		case CQ_COLUMN_OFFSET:
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("cannot insert a value into column \"%s\"", column->name),
+					 errdetail("The offset of a message is given by where it is written to.")));
+			break;
+		case CQ_COLUMN_TIMESTAMP:
+			row->message.timestamp = DatumGetTimestampTz(value);
+			break;
+		case CQ_COLUMN_KEY:
+			set_key(&row->message, value, type);
+			break;
+		case CQ_COLUMN_HEADERS:
+			row->headers = value;
+			row->has_headers = true;
+			break;
+	}
+}
+
+/* Does a row stand for a message without a value, as it would be read? */
+static bool
+is_tombstone(const CqStream *stream, const TupleTableSlot *slot)
+{
+	if (stream->tombstone != CQ_TOMBSTONE_ROW)
+		return false;
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !slot->tts_isnull[stream->columns[i].attno - 1])
+			return false;
+	}
+	return true;
+}
+
+static void
+set_value(CqOutgoingRows *rows, const TupleTableSlot *slot, CqMessage *message)
+{
+	StringInfo	encoded = &rows->encoded;
+	char	   *value;
+
+	if (is_tombstone(rows->stream, slot))
+		return;
+	resetStringInfo(encoded);
+	rows->format->encode(rows->encoder, slot->tts_values, slot->tts_isnull, encoded);
+	value = palloc(encoded->len + 1);
+	memcpy(value, encoded->data, encoded->len);
+	message->value = value;
+	message->value_length = encoded->len;
+}
+
+void
+cq_outgoing_describe(const CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row)
+{
+	const CqStream *stream = rows->stream;
+
+	memset(row, 0, sizeof(CqOutgoing));
+	row->partition = -1;
+	row->message.offset = -1;
+	row->message.timestamp = DT_NOBEGIN;
+	slot_getallattrs(slot);
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		int			index = stream->columns[i].attno - 1;
+
+		if (stream->columns[i].origin != CQ_COLUMN_VALUE && !slot->tts_isnull[index])
+			set_metadata(stream, &stream->columns[i], TupleDescAttr(slot->tts_tupleDescriptor, index)->atttypid,
+						 slot->tts_values[index], row);
+	}
+	if (stream->kind == CQ_STREAM_LOG && row->partition > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stream %s has no partition %d", stream->name, row->partition),
+				 errdetail("A stream that is kept in the database has partition 0 alone.")));
+	if (list_length(stream->topics) > 1 && row->topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("stream %s has several topics, and the row does not say which", stream->name),
+				 errhint("A column with the option metadata 'topic' says it.")));
+}
+
+void
+cq_outgoing_fill(CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row)
+{
+	cq_outgoing_describe(rows, slot, row);
+	set_value(rows, slot, &row->message);
+}

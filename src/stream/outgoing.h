@@ -1,0 +1,34 @@
+/*
+ * outgoing.h
+ *		From a row of a stream to a message on its way out: the value columns go through the format's encoder, those with metadata say key,
+ *		headers, topic, partition and timestamp.
+ */
+#ifndef CQ_OUTGOING_H
+#define CQ_OUTGOING_H
+
+#include "postgres.h"
+
+#include "catalog/stream.h"
+#include "executor/tuptable.h"
+#include "format/format.h"
+#include "source/source.h"
+
+typedef struct CqOutgoingRows
+{
+	const CqStream *stream;
+	const CqFormat *format;
+	CqEncoder  *encoder;		/* of the value columns */
+	StringInfoData encoded;
+} CqOutgoingRows;
+
+/* In CurrentMemoryContext. stream stays the caller's, and has to last. Raises ERROR where the format cannot write. */
+extern CqOutgoingRows *cq_outgoing_open(const CqStream *stream, TupleDesc descriptor);
+
+/*
+ * The message of a row, whose columns are the foreign table's. What it points to is the slot's or palloc'd in CurrentMemoryContext. Raises ERROR
+ * where the row says what cannot be. describe leaves the value out.
+ */
+extern void cq_outgoing_fill(CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row);
+extern void cq_outgoing_describe(const CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row);
+
+#endif							/* CQ_OUTGOING_H */
