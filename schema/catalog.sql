@@ -22,7 +22,8 @@ CREATE TABLE _cq.view (
     sink            regclass,                       -- where its changes go: a stream or a table
     outbox          regclass,                       -- what is still to be sent, where the sink is a topic
     notify          text,                           -- the channel that is told of its changes
-    tells_changes   boolean NOT NULL DEFAULT false  -- to whomever
+    tells_changes   boolean NOT NULL DEFAULT false, -- to whomever
+    changes         regclass                        -- stream of its changes: old row and new row
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 

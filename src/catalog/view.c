@@ -47,7 +47,8 @@ enum
 	VIEW_OUTBOX,
 	VIEW_NOTIFY,
 	VIEW_TELLS_CHANGES,
-	VIEW_NATTS = VIEW_TELLS_CHANGES
+	VIEW_CHANGES,
+	VIEW_NATTS = VIEW_CHANGES
 };
 
 static Oid
@@ -186,6 +187,7 @@ cq_view_get(Oid relid)
 		view->outbox = nulls[VIEW_OUTBOX - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_OUTBOX - 1]);
 		view->notify = nulls[VIEW_NOTIFY - 1] ? NULL : TextDatumGetCString(values[VIEW_NOTIFY - 1]);
 		view->tells_changes = DatumGetBool(values[VIEW_TELLS_CHANGES - 1]);
+		view->changes = nulls[VIEW_CHANGES - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_CHANGES - 1]);
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
 		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
@@ -227,6 +229,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	nulls[VIEW_NOTIFY - 1] = view->notify == NULL;
 	values[VIEW_NOTIFY - 1] = view->notify ? CStringGetTextDatum(view->notify) : (Datum) 0;
 	values[VIEW_TELLS_CHANGES - 1] = BoolGetDatum(view->tells_changes);
+	nulls[VIEW_CHANGES - 1] = !OidIsValid(view->changes);
+	values[VIEW_CHANGES - 1] = ObjectIdGetDatum(view->changes);
 }
 
 void
@@ -260,7 +264,7 @@ cq_view_replace(const CqView *view)
 {
 	Oid			types[VIEW_NATTS] = {
 		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
-		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID
+		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -273,7 +277,7 @@ cq_view_replace(const CqView *view)
 	update_row("definition = $2, state = $3, stream = $4, status = $5, status_detail = $6, on_error = $7, start = $8, "
 			   "retention = $9, settings = $10, created_at = $11, is_started = $12, "
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17, "
-			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21",
+			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22",
 			   VIEW_NATTS, types, values, nulls);
 }
 

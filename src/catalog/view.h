@@ -28,6 +28,7 @@ typedef struct CqView
 	Oid			result;			/* table of closed windows' rows, or InvalidOid */
 	Oid			sink;			/* where its changes go: a stream or table, or InvalidOid */
 	Oid			outbox;			/* table of what is still to be sent to a topic, or InvalidOid */
+	Oid			changes;		/* stream of its changes, old row and new row, or InvalidOid */
 	char	   *notify;			/* the channel that is told of its changes, or NULL */
 	bool		tells_changes;	/* to whomever: its state is kept so that they are known */
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */

@@ -148,6 +148,7 @@ cq_resume_all(PG_FUNCTION_ARGS)
 				"       UNION ALL SELECT state, view FROM _cq.view"
 				"       UNION ALL SELECT result, view FROM _cq.view WHERE result IS NOT NULL"
 				"       UNION ALL SELECT outbox, view FROM _cq.view WHERE outbox IS NOT NULL"
+				"       UNION ALL SELECT changes, view FROM _cq.view WHERE changes IS NOT NULL"
 				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);

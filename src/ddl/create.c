@@ -449,7 +449,9 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->settings = current_settings();
 	row->notify = options.notify;
 	row->tells_changes = cq_view_tells_changes(&options);
-	cq_view_make_output(row, plan, options.sink, owner, query_string);
+	if (before)
+		cq_view_drop_output(before);
+	cq_view_make_output(row, plan, &options, owner, query_string);
 	if (before)
 	{
 		/* In the order in which workers take them: the view's row, its cursors, its state. */
@@ -460,7 +462,6 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		if (OidIsValid(before->result))
 			cq_view_drop_part(before->result);
 		cq_view_forget_closing(row->view);
-		cq_view_drop_output(before);
 	}
 	else
 		cq_view_insert(row);

@@ -1,6 +1,6 @@
 /*
  * output.c
- *		The options sink and notify at CREATE: see output.h.
+ *		The options sink, notify and changes at CREATE: see output.h.
  */
 #include "postgres.h"
 
@@ -10,12 +10,16 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "catalog/toasting.h"
 #include "catalog/view_sink.h"
 #include "commands/tablecmds.h"
 #include "common/compat.h"
+#include "common/owner.h"
 #include "ddl/ddl.h"
 #include "ddl/output.h"
+#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "sink/sink.h"
 #include "state/group_index.h"
@@ -27,7 +31,7 @@
 bool
 cq_view_tells_changes(const CqViewOptions *options)
 {
-	return options->sink != NULL || options->notify != NULL;
+	return options->sink != NULL || options->notify != NULL || options->changes != NULL;
 }
 
 static void
@@ -100,15 +104,67 @@ create_outbox(char *base, Oid owner, const char *query_string)
 	return outbox;
 }
 
-void
-cq_view_make_output(CqView *row, const CqViewPlan *plan, const char *sink, Oid owner, const char *query_string)
+/* What the view writes must not come back to it, through whatever views. */
+static void
+check_circle(const CqView *row)
 {
-	if (sink == NULL)
-		return;
-	row->sink = find_sink(sink);
+	static const char reach[] =
+		"WITH RECURSIVE reached AS (SELECT $1 AS stream UNION SELECT unnest(ARRAY[v.sink, v.changes])::oid "
+		"FROM _cq.view v JOIN reached r ON v.stream = r.stream WHERE v.view <> $3) SELECT FROM reached WHERE stream = $2";
+	Oid			types[] = {OIDOID, OIDOID, OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(row->sink), ObjectIdGetDatum(row->stream), ObjectIdGetDatum(row->view)};
+	bool		is_circle;
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute(reach, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	is_circle = SPI_processed > 0;
+	SPI_finish();
+	cq_owner_end(&actor);
+	if (is_circle)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("the continuous view would read what it writes to \"%s\"", get_rel_name(row->sink)),
+				 errdetail("The sink feeds, by itself or through other continuous views, the stream that the view reads.")));
+}
+
+static void
+make_sink(CqView *row, const CqViewPlan *plan, const char *name, Oid owner, const char *query_string)
+{
+	row->sink = find_sink(name);
 	check_sink(row, plan, owner);
+	check_circle(row);
 	if (cq_sink_kind(row->sink) == CQ_SINK_TOPIC)
 		row->outbox = create_outbox(get_rel_name(row->view), owner, query_string);
+}
+
+/* A stream of the view's changes, as the view's owner would make it. */
+static void
+make_changes(CqView *row, const char *name, Oid owner)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(row->view));
+	char	   *view = quote_qualified_identifier(schema, get_rel_name(row->view));
+	char	   *stream = quote_qualified_identifier(schema, name);
+	CqActor		actor;
+
+	cq_owner_begin_user(&actor, owner);
+	SPI_connect();
+	cq_query_execute(psprintf("CREATE FOREIGN TABLE %s (old %s, new %s) SERVER cq_log", stream, view, view), SPI_OK_UTILITY, 0, NULL, NULL,
+					 NULL);
+	SPI_finish();
+	cq_owner_end(&actor);
+	CommandCounterIncrement();
+	row->changes = get_relname_relid(name, get_rel_namespace(row->view));
+}
+
+void
+cq_view_make_output(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner, const char *query_string)
+{
+	if (options->sink != NULL)
+		make_sink(row, plan, options->sink, owner, query_string);
+	if (options->changes != NULL)
+		make_changes(row, options->changes, owner);
 }
 
 void
@@ -116,6 +172,8 @@ cq_view_connect_output(const CqView *row)
 {
 	if (OidIsValid(row->sink))
 		cq_adopt_sink(row->sink, row->view);
+	if (OidIsValid(row->changes))
+		cq_adopt_part(row->changes, row->view);
 	if (!OidIsValid(row->outbox))
 		return;
 	cq_adopt_part(row->outbox, row->view);
@@ -127,6 +185,8 @@ cq_view_drop_output(const CqView *before)
 {
 	if (OidIsValid(before->sink))
 		deleteDependencyRecordsForSpecific(RelationRelationId, before->view, DEPENDENCY_NORMAL, RelationRelationId, before->sink);
+	if (OidIsValid(before->changes))
+		cq_view_drop_part(before->changes);
 	if (!OidIsValid(before->outbox))
 		return;
 	cq_view_drop_part(before->outbox);

@@ -1,6 +1,6 @@
 /*
  * output.h
- *		The options sink and notify at CREATE: what is made for them.
+ *		The options sink, notify and changes at CREATE: what is made for them.
  */
 #ifndef CQ_DDL_OUTPUT_H
 #define CQ_DDL_OUTPUT_H
@@ -18,15 +18,15 @@ extern bool cq_view_tells_changes(const CqViewOptions *options);
 extern void cq_view_index_groups(const CqViewPlan *plan, Oid state);
 
 /*
- * Finds the sink by its name (NULL: none), checks that the view's rows can go there, and makes the outbox where it is a topic: sets both in row, whose
- * relation is there already.
+ * Finds the sink by its name, checks that the view's rows can go there, and makes the outbox where it is a topic; makes the stream of changes. Sets
+ * them in row, whose relation is there already.
  */
-extern void cq_view_make_output(CqView *row, const CqViewPlan *plan, const char *sink, Oid owner, const char *query_string);
+extern void cq_view_make_output(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner, const char *query_string);
 
 /* Once the view's row is in the catalog. */
 extern void cq_view_connect_output(const CqView *row);
 
-/* Of a view that is replaced. */
+/* Of a view that is replaced; before the new one is made. */
 extern void cq_view_drop_output(const CqView *before);
 
 #endif							/* CQ_DDL_OUTPUT_H */

@@ -24,6 +24,7 @@ static void set_allowed_lateness(CqViewOptions *result, const char *value);
 static void set_late(CqViewOptions *result, const char *value);
 static void set_sink(CqViewOptions *result, const char *value);
 static void set_notify(CqViewOptions *result, const char *value);
+static void set_changes(CqViewOptions *result, const char *value);
 
 typedef struct OptionRule
 {
@@ -43,6 +44,7 @@ static const OptionRule rules[] = {
 	{"late", NULL, false, set_late},
 	{"sink", NULL, false, set_sink},
 	{"notify", NULL, false, set_notify},
+	{"changes", NULL, false, set_changes},
 };
 
 static void
@@ -134,6 +136,14 @@ set_notify(CqViewOptions *result, const char *value)
 	if (value != NULL && (value[0] == '\0' || strlen(value) >= NAMEDATALEN))
 		bad_value("notify", value, "It is the name of a channel, of 1 to 63 bytes.");
 	result->notify = value ? pstrdup(value) : NULL;
+}
+
+static void
+set_changes(CqViewOptions *result, const char *value)
+{
+	if (value != NULL && (value[0] == '\0' || strlen(value) >= NAMEDATALEN))
+		bad_value("changes", value, "It is the name of a stream, of 1 to 63 bytes, which is made in the schema of the view.");
+	result->changes = value ? pstrdup(value) : NULL;
 }
 
 static const OptionRule *

@@ -22,6 +22,7 @@ typedef struct CqViewOptions
 	bool		says_late;		/* that option was given */
 	char	   *sink;			/* name of a relation, or NULL */
 	char	   *notify;			/* a channel, or NULL */
+	char	   *changes;		/* name of a stream to be made, or NULL */
 	List	   *server_options; /* of DefElem: what the server knows, such as security_barrier */
 } CqViewOptions;
 

@@ -15,8 +15,10 @@
 
 #include "access/xact.h"
 #include "common/owner.h"
+#include "catalog/pg_class.h"
 #include "catalog/view.h"
 #include "common/guc.h"
+#include "exec/chain.h"
 #include "exec/cursor.h"
 #include "exec/dead_letter.h"
 #include "exec/event_time.h"
@@ -372,11 +374,23 @@ note_ends(CqLane *lane, const CqBatch *batch)
 	cq_cursor_note_ends(lane, &batch->fetch);
 }
 
+/* The stream in this database that the view writes to, or InvalidOid. */
+static Oid
+fed_stream(const CqViewExec *exec)
+{
+	Oid			sink = OidIsValid(exec->row->outbox) ? InvalidOid : exec->row->sink;
+
+	if (OidIsValid(exec->row->changes))
+		return exec->row->changes;
+	return OidIsValid(sink) && get_rel_relkind(sink) == RELKIND_FOREIGN_TABLE ? sink : InvalidOid;
+}
+
 /* All of a batch but begin and commit. */
 static CqBatchResult
 apply(CqLane *lane, CqBatch *batch)
 {
 	List	   *execs = NIL;
+	List	   *fed = NIL;
 	Bitmapset  *needed = NULL;
 	TimestampTz *event_times;
 	bool		left = false;
@@ -413,6 +427,13 @@ apply(CqLane *lane, CqBatch *batch)
 	{
 		if (!run_view(lane, batch, lfirst(cell)))
 			left = true;
+		if (OidIsValid(fed_stream(lfirst(cell))))
+			fed = list_append_unique_oid(fed, fed_stream(lfirst(cell)));
+	}
+	foreach(cell, fed)
+	{
+		if (!cq_chain_follow(lfirst_oid(cell), apply))
+			return CQ_BATCH_RETRY;
 	}
 	if (event_times != NULL)
 		cq_cursor_note_event_times(lane, &batch->fetch, event_times);
@@ -516,7 +537,15 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 
 	*nrows = 0;
 	if (in_transaction)
+	{
 		begin();
+		if (!cq_cursor_refresh(lane))
+		{
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+			return CQ_BATCH_LANES_CHANGED;
+		}
+	}
 	batch = cq_reader_fetch(lane->reader, max_rows(lane),
 							(Size) cq_batch_bytes * 1024, timeout_ms);
 	if (batch == NULL)

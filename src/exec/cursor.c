@@ -164,6 +164,28 @@ cq_cursor_advance(CqLane *lane, const CqFetch *fetch)
 	return unchanged;
 }
 
+bool
+cq_cursor_refresh(CqLane *lane)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		args[] = {Int64GetDatum(lane->cursors[0].cursor_id)};
+	int64		next_offset = -1;
+	bool		isnull;
+
+	SPI_connect();
+	run(&plan, "SELECT next_offset FROM _cq.cursor WHERE cursor_id OPERATOR(pg_catalog.=) $1", lengthof(types), types, args, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		next_offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	if (next_offset > lane->cursors[0].next_offset)
+	{
+		cq_reader_seek(lane->reader, next_offset);
+		lane->cursors[0].next_offset = next_offset;
+	}
+	return next_offset >= 0;
+}
+
 void
 cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch)
 {

@@ -14,6 +14,12 @@
  */
 extern bool cq_cursor_advance(CqLane *lane, const CqFetch *fetch);
 
+/*
+ * Of a stream that is read in the transaction: has somebody else moved the lane's cursors on? The lane and its reader then go on from there. False
+ * where they have gone.
+ */
+extern bool cq_cursor_refresh(CqLane *lane);
+
 /* Writes how far the partitions reach now, as the fetch says. After cq_cursor_advance. */
 extern void cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch);
 

@@ -70,6 +70,9 @@ extern void cq_exec_compact(CqLane *lane, int64 budget_us);
  */
 extern List *cq_lane_load(int worker, int nworkers);	/* of CqLane * */
 
+/* The lanes of one stream, whoever they fall to, with their cursors locked to the end of the transaction. */
+extern List *cq_lane_of_stream(Oid stream);
+
 /* ---- settle.c ---- */
 
 /*

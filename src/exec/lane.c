@@ -87,30 +87,45 @@ make_row(uint64 row)
 	return result;
 }
 
-/* Cursors of this worker that a running view follows, those of a partition together by offset. In context. */
+/* Cursors that a running view follows, those of a partition together by offset: of one stream, or InvalidOid. In context. */
 static List *
-read_cursors(int worker, int nworkers, MemoryContext context)
+read_all_cursors(Oid stream, MemoryContext context)
 {
 	static const char read[] =
 		"SELECT c.cursor_id, c.stream::oid, c.topic, c.partition, c.next_offset, "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running') "
 		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
+		"WHERE $1 = 0 OR c.stream = $1 "
 		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running' AND v.is_started) "
 		"ORDER BY c.stream::oid, c.topic, c.partition, c.next_offset, c.cursor_id";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream)};
 	MemoryContext caller;
 	List	   *rows = NIL;
 
-	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	caller = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		CursorRow  *row = make_row(i);
-
-		if (is_own(row->stream, row->cursor.topic, row->cursor.partition, worker, nworkers))
-			rows = lappend(rows, row);
-	}
+		rows = lappend(rows, make_row(i));
 	MemoryContextSwitchTo(caller);
+	return rows;
+}
+
+/* Those of this worker. */
+static List *
+read_cursors(int worker, int nworkers, MemoryContext context)
+{
+	List	   *rows = read_all_cursors(InvalidOid, context);
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		const CursorRow *row = lfirst(cell);
+
+		if (!is_own(row->stream, row->cursor.topic, row->cursor.partition, worker, nworkers))
+			rows = foreach_delete_current(rows, cell);
+	}
 	return rows;
 }
 
@@ -274,5 +289,27 @@ cq_lane_load(int worker, int nworkers)
 	if (mend(rows))
 		rows = read_cursors(worker, nworkers, caller);
 	SPI_finish();
+	return group_cursors(rows);
+}
+
+List *
+cq_lane_of_stream(Oid stream)
+{
+	static const char lock[] = "SELECT FROM _cq.cursor WHERE stream = $1 ORDER BY cursor_id FOR UPDATE";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream)};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *rows;
+	ListCell   *cell;
+
+	SPI_connect();
+	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	rows = SPI_processed > 0 ? read_all_cursors(stream, caller) : NIL;
+	SPI_finish();
+	foreach(cell, rows)
+	{
+		if (((CursorRow *) lfirst(cell))->stopped != NIL)	/* to be mended first */
+			rows = foreach_delete_current(rows, cell);
+	}
 	return group_cursors(rows);
 }

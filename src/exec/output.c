@@ -1,6 +1,6 @@
 /*
  * output.c
- *		Where the changes of a view go: to its sink, to a channel of NOTIFY, or to both.
+ *		Where the changes of a view go: to its sink, to a stream of its changes, to a channel of NOTIFY, or to several of them.
  *
  * An outbox takes them as they come. Statements over tables, with whatever triggers, wait until the run is over.
  */
@@ -87,7 +87,7 @@ cq_output_open(const CqView *view, Oid owner, const CqViewPlan *plan)
 	Output	   *output;
 	TupleDesc	row;
 
-	if (!OidIsValid(view->sink) && view->notify == NULL)
+	if (!OidIsValid(view->sink) && !OidIsValid(view->changes) && view->notify == NULL)
 		return NULL;
 	output = palloc0(sizeof(Output));
 	output->pub.take = take;
@@ -95,6 +95,8 @@ cq_output_open(const CqView *view, Oid owner, const CqViewPlan *plan)
 	row = row_of_view(view->view);
 	if (OidIsValid(view->sink))
 		output->receivers = lappend(output->receivers, open_sink(view, owner, plan, row));
+	if (OidIsValid(view->changes))
+		output->receivers = lappend(output->receivers, cq_change_buffer_open(row, cq_change_stream_open(view->changes, row)));
 	if (view->notify != NULL)
 		output->receivers = lappend(output->receivers, cq_notify_open(view->notify, view->view, row));
 	return &output->pub;

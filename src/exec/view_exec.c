@@ -321,6 +321,8 @@ lock_relations(CqViewExec *exec)
 	cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
 	if (OidIsValid(exec->row->sink))
 		cq_lock_relation(exec->view, exec->row->sink, RowExclusiveLock);
+	if (OidIsValid(exec->row->changes))
+		cq_lock_relation(exec->view, exec->row->changes, RowExclusiveLock);
 	if (OidIsValid(exec->row->outbox))
 		cq_lock_relation(exec->view, exec->row->outbox, RowExclusiveLock);
 	foreach(cell, exec->planned->rtable)

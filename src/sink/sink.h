@@ -55,6 +55,11 @@ extern List *cq_outbox_columns(void);
 extern void cq_table_sink_check(const CqSinkTarget *target);
 extern CqChangeReceiver *cq_table_sink_open(const CqSinkTarget *target);
 
+/* ---- change_stream.c ---- */
+
+/* Adds rows (old, new) to a stream that was made for it. */
+extern CqChangeReceiver *cq_change_stream_open(Oid stream, TupleDesc row);
+
 /* ---- notify.c ---- */
 
 /* Tells a channel of each change, as JSON. */

@@ -24,6 +24,7 @@ typedef struct LogSource
 	CqSource	base;
 	Oid			stream;
 	bool		bounded;
+	bool		sees_own;
 	int64		position;		/* -1: not opened for any partition */
 	bool		has_gap;		/* what the position says is not there, and the reader has been told or will be */
 	bool		gap_is_told;
@@ -79,6 +80,7 @@ log_open(const CqSourceConfig *config, const CqPosition *positions, int npositio
 	source->base.routine = &cq_log_source;
 	source->stream = config->stream;
 	source->bounded = config->bounded;
+	source->sees_own = config->sees_own;
 	source->position = npositions > 0 ? positions[0].offset : -1;
 	source->rows = AllocSetContextCreate(CurrentMemoryContext, "pg_cq log rows", ALLOCSET_DEFAULT_SIZES);
 	return &source->base;
@@ -151,6 +153,7 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 	}
 	source->slice = (CqSlice) {.topic = CQ_LOG_TOPIC, .from = source->position};
 	cq_log_scan_begin(&scan, &table, source->position, source->bounded);
+	scan.takes_own = source->sees_own;
 	while (fetch->nmessages < max_messages && (Size) source->slice.nbytes < max_bytes && cq_log_scan_next(&scan))
 		take_message(source, fetch, &scan);
 	cq_log_scan_end(&scan);
@@ -164,6 +167,15 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 	fetch->nslices = 1;
 	fetch->has_backlog = fetch->nmessages == max_messages || (Size) source->slice.nbytes >= max_bytes;
 	return true;
+}
+
+static void
+log_seek(CqSource *base, int64 offset)
+{
+	LogSource  *source = (LogSource *) base;
+
+	source->position = offset;
+	source->has_gap = source->gap_is_told = false;
 }
 
 static void
@@ -226,6 +238,7 @@ const CqSourceRoutine cq_log_source = {
 	.seek_time = log_seek_time,
 	.open = log_open,
 	.fetch = log_fetch,
+	.seek = log_seek,
 	.release = log_release,
 	.poll_event = log_poll_event,
 	.wakeup_fd = log_wakeup_fd,

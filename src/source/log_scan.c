@@ -45,6 +45,7 @@ cq_log_scan_begin(CqLogScan *scan, const CqLogTable *table, int64 position, bool
 	Snapshot	snapshot;
 
 	scan->is_dirty = !in_statement;
+	scan->takes_own = false;
 	scan->position = position;
 	scan->end = in_statement ? cq_log_table_end(table->relid) : settled_end(table->relid);
 	scan->table = cq_log_table_open(table, AccessShareLock);
@@ -57,7 +58,7 @@ cq_log_scan_begin(CqLogScan *scan, const CqLogTable *table, int64 position, bool
 	index_rescan(scan->scan, &key, 1, NULL, 0);
 }
 
-/* The transaction that inserted the row in the slot is running: another's, or this one. */
+/* The transaction that inserted the row in the slot is running: another's, or this one, unless its rows count as well. */
 static bool
 is_in_progress(const CqLogScan *scan)
 {
@@ -67,7 +68,7 @@ is_in_progress(const CqLogScan *scan)
 	if (TransactionIdIsValid(scan->dirty.xmin))
 		return true;
 	inserter = DatumGetTransactionId(slot_getsysattr(scan->slot, MinTransactionIdAttributeNumber, &is_null));
-	return TransactionIdIsCurrentTransactionId(inserter);
+	return !scan->takes_own && TransactionIdIsCurrentTransactionId(inserter);
 }
 
 bool

@@ -77,6 +77,7 @@ typedef struct CqLogScan
 	TupleTableSlot *slot;		/* the row found */
 	SnapshotData dirty;
 	bool		is_dirty;
+	bool		takes_own;		/* rows of this transaction do not stop it; set after begin */
 	int64		position;		/* all rows before it have been passed */
 	int64		end;
 } CqLogScan;

@@ -99,6 +99,7 @@ typedef struct CqSourceConfig
 	List	   *topics;			/* of char *; empty for the log */
 	List	   *properties;		/* of DefElem: librdkafka properties by their own names, user mapping included */
 	bool		bounded;		/* for one statement, in a backend: small buffers, errors are raised */
+	bool		sees_own;		/* of the log, not bounded: also what this transaction has written */
 } CqSourceConfig;
 
 /* A row on its way out. */
@@ -140,6 +141,9 @@ typedef struct CqSourceRoutine
 	 */
 	bool		(*fetch) (CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
 	void		(*release) (CqSource *source, CqFetch *fetch);
+
+	/* Goes on at another offset of its only partition. NULL: it cannot. Nothing is fetched at the moment. */
+	void		(*seek) (CqSource *source, int64 offset);
 
 	/* Brings the ends of what was fetched up to date with what has been heard since; asks nobody. NULL: there is nothing to hear. */
 	void		(*hear_ends) (const CqSource *source, CqFetch *fetch);

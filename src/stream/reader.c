@@ -83,12 +83,13 @@ prepare_columns(CqReader *reader)
 
 /* The stream's description must live as long as the reader; get makes it, in the reader's context. */
 static CqReader *
-open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions, int npositions, bool bounded)
+open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions, int npositions, bool bounded, bool sees_own)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CqReader   *reader = palloc0(sizeof(CqReader));
 	CqSourceConfig config = cq_reader_config(stream, bounded);
 
+	config.sees_own = sees_own;
 	reader->context = context;
 	reader->stream = stream;
 	reader->format = find_format(stream);
@@ -102,15 +103,28 @@ open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions
 	return reader;
 }
 
-CqReader *
-cq_reader_open(Oid stream, const CqPosition *positions, int npositions)
+/* As the table's owner. */
+static CqReader *
+open_as_owner(Oid stream, const CqPosition *positions, int npositions, bool sees_own)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CqStream   *description = cq_stream_get(stream, cq_owner_of_relation(stream));
 
 	MemoryContextSwitchTo(caller);
-	return open_reader(context, description, positions, npositions, false);
+	return open_reader(context, description, positions, npositions, false, sees_own);
+}
+
+CqReader *
+cq_reader_open(Oid stream, const CqPosition *positions, int npositions)
+{
+	return open_as_owner(stream, positions, npositions, false);
+}
+
+CqReader *
+cq_reader_open_own(Oid stream, const CqPosition *positions, int npositions)
+{
+	return open_as_owner(stream, positions, npositions, true);
 }
 
 CqReader *
@@ -118,7 +132,7 @@ cq_reader_open_bounded(CqStream *stream, const CqPosition *positions, int nposit
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader", ALLOCSET_DEFAULT_SIZES);
 
-	return open_reader(context, stream, positions, npositions, true);
+	return open_reader(context, stream, positions, npositions, true, false);
 }
 
 void
@@ -140,6 +154,13 @@ cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_
 	reader->has_batch = true;
 	batch->nrows = batch->fetch.nmessages;
 	return batch;
+}
+
+void
+cq_reader_seek(CqReader *reader, int64 offset)
+{
+	cq_reader_release(reader);
+	reader->routine->seek(reader->source, offset);
 }
 
 void

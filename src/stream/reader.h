@@ -15,6 +15,12 @@
 extern CqReader *cq_reader_open(Oid stream, const CqPosition *positions, int npositions);
 extern void cq_reader_close(CqReader *reader);
 
+/* The same of a stream kept in the database, also of what this transaction has written there. To be closed before it ends. */
+extern CqReader *cq_reader_open_own(Oid stream, const CqPosition *positions, int npositions);
+
+/* Goes on at another offset: of a reader that fetches in the transaction. */
+extern void cq_reader_seek(CqReader *reader, int64 offset);
+
 /* See CqSourceRoutine.fetch. NULL where nothing moved. The batch before is released. */
 extern CqBatch *cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_ms);
 extern void cq_reader_hear_ends(CqReader *reader);	/* brings the ends of the batch's slices up to date; asks nobody */

@@ -1,0 +1,50 @@
+/*
+ * chain.c
+ *		Views that read what other views write to a stream of this database: in the same transaction.
+ *
+ *		batch ──► view 1 ──changes──► stream ──► view 2 ──changes──► stream ──► …		all of it or nothing
+ *
+ * View 2 has cursors as any view has. Where they stand at the end of the stream, what view 1 has added is applied at once, and moves them, as part of the
+ * batch: so both views are of one moment in every snapshot. A view that is behind (it is new, was paused, or somebody else's rows are still to be
+ * committed before these) is caught up by the worker to whom the stream falls, like any other, and is then taken along again.
+ *
+ * The cursors are locked here before they are read, so that this worker is not in between; it looks where they stand before it reads on. A
+ * stream is never fed, through whatever views, by a view that reads it: that is refused at CREATE.
+ */
+#include "postgres.h"
+
+#include "common/guc.h"
+#include "common/wake.h"
+#include "exec/chain.h"
+
+static bool
+follow_lane(CqLane *lane, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
+{
+	const CqCursor *cursor = &lane->cursors[0];
+	CqPosition	position = {.topic = cursor->topic, .partition = cursor->partition, .offset = cursor->next_offset};
+	CqBatchResult result = CQ_BATCH_APPLIED;
+	CqBatch    *batch;
+
+	lane->reader = cq_reader_open_own(lane->stream, &position, 1);
+	/* As much as the largest batch may have made of its rows; what is more is a backlog. */
+	batch = cq_reader_fetch(lane->reader, cq_batch_rows * 2, (Size) cq_batch_bytes * 1024 * 2, 0);
+	if (batch != NULL && !batch->fetch.has_backlog)
+		result = apply(lane, batch);
+	cq_lane_close(lane);
+	if (result == CQ_BATCH_LANES_CHANGED)
+		cq_catalog_changed();
+	return result != CQ_BATCH_RETRY;
+}
+
+bool
+cq_chain_follow(Oid stream, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
+{
+	ListCell   *cell;
+
+	foreach(cell, cq_lane_of_stream(stream))
+	{
+		if (!follow_lane(lfirst(cell), apply))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,86 @@
+/*
+ * change_stream.c
+ *		The changes of a view as a stream of this database, with the columns old and new, which are rows of the view.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/query.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "sink/sink.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+typedef struct ChangeStream
+{
+	CqChangeReceiver pub;
+	Oid			stream;
+	TupleDesc	row;
+	SPIPlanPtr	insert;			/* NULL: not connected to SPI yet */
+	MemoryContext row_context;
+} ChangeStream;
+
+static SPIPlanPtr
+prepare(const ChangeStream *stream)
+{
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream->stream)), get_rel_name(stream->stream));
+	Oid			types[] = {stream->row->tdtypeid, stream->row->tdtypeid};
+	SPIPlanPtr	plan = SPI_prepare(psprintf("INSERT INTO %s (old, new) VALUES ($1, $2)", name), lengthof(types), types);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare to write to %s: %s", name, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+static Datum
+row_datum(const ChangeStream *stream, TupleTableSlot *row)
+{
+	return row ? HeapTupleGetDatum(heap_form_tuple(stream->row, row->tts_values, row->tts_isnull)) : (Datum) 0;
+}
+
+static void
+take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+{
+	ChangeStream *stream = (ChangeStream *) self;
+	MemoryContext caller = CurrentMemoryContext;
+	char		nulls[] = {before ? ' ' : 'n', after ? ' ' : 'n'};
+	Datum		values[2];
+
+	if (stream->insert == NULL)
+	{
+		SPI_connect();
+		stream->insert = prepare(stream);
+	}
+	MemoryContextSwitchTo(stream->row_context);
+	values[0] = row_datum(stream, before);
+	values[1] = row_datum(stream, after);
+	if (SPI_execute_plan(stream->insert, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write a change: %s", SPI_result_code_string(SPI_result));
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(stream->row_context);
+}
+
+static void
+finish(CqChangeReceiver *self)
+{
+	ChangeStream *stream = (ChangeStream *) self;
+
+	if (stream->insert != NULL)
+		SPI_finish();
+	MemoryContextDelete(stream->row_context);
+}
+
+CqChangeReceiver *
+cq_change_stream_open(Oid relid, TupleDesc row)
+{
+	ChangeStream *stream = palloc0(sizeof(ChangeStream));
+
+	stream->pub.take = take;
+	stream->pub.finish = finish;
+	stream->stream = relid;
+	stream->row = row;
+	stream->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq change stream", ALLOCSET_SMALL_SIZES);
+	return &stream->pub;
+}
