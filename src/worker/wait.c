@@ -12,6 +12,7 @@
 #include "catalog/identity.h"
 #include "common/owner.h"
 #include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "catalog/view.h"
 #include "exec/closing.h"
 #include "executor/spi.h"
@@ -343,14 +344,71 @@ patience(TimestampTz deadline)
 	return Min(EXTENTS_TIMEOUT_MS, Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline)));
 }
 
+/* The views that write to a stream, by themselves or through others: of Oid, those further up first. */
+static List *
+find_feeders(Oid stream)
+{
+	static const char read[] =
+		"WITH RECURSIVE feeder AS (SELECT view, stream, 1 AS distance FROM _cq.view WHERE $1 IN (sink, changes) "
+		"UNION ALL SELECT v.view, v.stream, distance + 1 FROM _cq.view v JOIN feeder f ON f.stream IN (v.sink, v.changes)) "
+		"SELECT view::oid FROM feeder GROUP BY view ORDER BY max(distance) DESC, view::oid";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream)};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *feeders = NIL;
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		feeders = lappend_oid(feeders, DatumGetObjectId(cq_query_column(i, 1, &isnull)));
+	}
+	SPI_finish();
+	cq_owner_end(&actor);
+	return feeders;
+}
+
+static bool
+wait_for_view(const CqView *view, TimestampTz deadline)
+{
+	Goal		goal;
+	bool		is_reached;
+
+	require_not_failed(view);
+	goal = find_goal(view, patience(deadline));
+	ConditionVariablePrepareToSleep(&cq_shared->changed);
+	is_reached = wait_for_goal(&goal, deadline);
+	ConditionVariableCancelSleep();
+	return is_reached;
+}
+
+/* What comes from other views is in the stream once they have seen what is in theirs. */
+static bool
+wait_for_feeders(const CqView *view, TimestampTz deadline)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_feeders(view->stream))
+	{
+		CqView	   *feeder = cq_view_get(lfirst_oid(cell));
+
+		if (feeder != NULL && !wait_for_view(feeder, deadline))
+			return false;
+	}
+	return true;
+}
+
 /* cq.wait(view regclass, timeout interval): false where the time was over first. */
 Datum
 cq_wait(PG_FUNCTION_ARGS)
 {
 	CqView	   *view;
-	Goal		goal;
 	TimestampTz deadline = DT_NOEND;
-	bool		is_reached;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -361,9 +419,5 @@ cq_wait(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
-	goal = find_goal(view, patience(deadline));
-	ConditionVariablePrepareToSleep(&cq_shared->changed);
-	is_reached = wait_for_goal(&goal, deadline);
-	ConditionVariableCancelSleep();
-	PG_RETURN_BOOL(is_reached);
+	PG_RETURN_BOOL(wait_for_feeders(view, deadline) && wait_for_view(view, deadline));
 }
