@@ -86,26 +86,6 @@ CREATE TABLE _cq.late (
 CREATE INDEX late_view ON _cq.late (view, late_id);
 COMMENT ON TABLE _cq.late IS 'messages that came too late for a continuous view';
 
--- Where an outbox ends. Batches write it, while they hold the lock of the view.
-CREATE TABLE _cq.outbox_end (
-    view            regclass PRIMARY KEY,
-    next_id         bigint NOT NULL DEFAULT 1       -- of the next row that is put there
-) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
-COMMENT ON TABLE _cq.outbox_end IS 'where the outboxes of continuous views end';
-
--- How far an outbox has been sent. The emitter writes it; not the same row as the end, so that batches and emitter never wait for each other.
-CREATE TABLE _cq.sink (
-    view            regclass PRIMARY KEY,
-    sink            regclass NOT NULL,              -- a stream of cq_kafka
-    outbox          regclass NOT NULL,
-    epoch           bigint NOT NULL,                -- random; the transactional id is made of it
-    sent_id         bigint NOT NULL DEFAULT 0,      -- rows up to it are in the topic, and deleted here
-    sending_id      bigint NOT NULL DEFAULT 0,      -- rows up to it may be in the topic: the place kept in Kafka says
-    status          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'failed')),
-    detail          text                            -- why it failed
-) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
-COMMENT ON TABLE _cq.sink IS 'topics that continuous views send their changes to';
-
 -- Dead letters: rows that could not be decoded or processed.
 CREATE TABLE _cq.error (
     error_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -136,6 +116,29 @@ CREATE TABLE _cq.gap (
 );
 COMMENT ON TABLE _cq.gap IS 'ranges of offsets that were gone before they could be read';
 
+-- Sinks: continuous views whose changes go to a Kafka stream. The outbox is a table of the view's owner in this schema, which goes with the view:
+--     id bigint PRIMARY KEY, topic text, partition integer, "timestamp" timestamptz, key bytea, value bytea, headers jsonb
+-- Its ids are consecutive in the order of commits; where value is null the message is a tombstone. Written by the emitter once the view is there.
+CREATE TABLE _cq.sink (
+    view            regclass PRIMARY KEY,
+    sink            regclass NOT NULL,              -- the stream that gets the rows
+    outbox          regclass NOT NULL,              -- rows on their way
+    epoch           bigint NOT NULL,                -- random: names the producer and its place in Kafka, which count ids of this outbox and no other
+    sent_id         bigint NOT NULL DEFAULT 0,      -- rows up to here are in Kafka, and deleted
+    sending_id      bigint NOT NULL DEFAULT 0,      -- rows up to here may be; what counts is the place that Kafka keeps
+    status          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'failed')),
+    detail          text,                           -- why it failed
+    kafka_id        bigint                          -- where it failed because Kafka is ahead: rows up to here are in Kafka
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE _cq.sink IS 'continuous views that send their changes to Kafka, and how far';
+
+-- A row of its own, so that batches, which number the rows of an outbox, and the emitter do not wait for each other.
+CREATE TABLE _cq.outbox_end (
+    view            regclass PRIMARY KEY,
+    next_id         bigint NOT NULL DEFAULT 1       -- of the next row to be put into the outbox
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE _cq.outbox_end IS 'how far the rows in outboxes are numbered';
+
 -- Which table holds the rows of a stream of server cq_log.
 CREATE TABLE _cq.log (
     stream          regclass PRIMARY KEY,
@@ -157,8 +160,8 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing', '_cq.late', '_cq.late_late_id_seq', '_cq.outbox_end', '_cq.sink', '_cq.error', '_cq.error_error_id_seq',
-                                    '_cq.gap', '_cq.gap_gap_id_seq', '_cq.log', '_cq.identity']::regclass[] LOOP
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing', '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
+                                    '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink', '_cq.outbox_end', '_cq.log', '_cq.identity']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;
 END

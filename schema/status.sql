@@ -160,6 +160,41 @@ JOIN pg_catalog.pg_class r ON r.oid = g.stream
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
 COMMENT ON VIEW cq.gaps IS 'ranges of offsets that were gone before they could be read';
 
+-- ---- sinks ----
+
+CREATE FUNCTION _cq.stat_sinks(
+        OUT view oid, OUT state text, OUT state_since timestamptz, OUT rows bigint, OUT bytes bigint, OUT transactions bigint,
+        OUT last_sent_time timestamptz, OUT last_error text, OUT last_error_time timestamptz)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_sink_stats';
+COMMENT ON FUNCTION _cq.stat_sinks() IS 'how the sinks of this database fare, since the server was started';
+
+CREATE FUNCTION _cq.wake_emitter() RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_wake_emitter';
+COMMENT ON FUNCTION _cq.wake_emitter() IS 'has the emitter of this database look into the outboxes now, and started where there is none';
+REVOKE ALL ON FUNCTION _cq.wake_emitter() FROM PUBLIC;
+
+CREATE VIEW cq.sinks WITH (security_barrier) AS
+SELECT k.view, k.sink,
+       CASE WHEN _cq.is_copy() THEN 'restored'
+            WHEN k.status = 'failed' THEN 'failed'
+            ELSE coalesce(s.state, 'unserved') END AS state,
+       CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN k.detail END AS detail,
+       greatest(coalesce(e.next_id, 1) - 1 - k.sent_id, 0) AS pending_rows,
+       k.sent_id AS sent_rows,
+       s.last_sent_time,
+       s.last_error, s.last_error_time,
+       coalesce(s.rows, 0) AS rows, coalesce(s.bytes, 0) AS bytes, coalesce(s.transactions, 0) AS transactions,
+       'pg_cq-' || lpad(to_hex(k.epoch), 16, '0') AS transactional_id
+FROM _cq.sink k
+JOIN pg_catalog.pg_class r ON r.oid = k.view
+LEFT JOIN _cq.outbox_end e ON e.view = k.view
+LEFT JOIN _cq.stat_sinks() s ON s.view = k.view
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+COMMENT ON VIEW cq.sinks IS 'where the changes of continuous views are sent: state, how far, last error';
+
 -- ---- dead letters ----
 
 CREATE VIEW cq.errors WITH (security_barrier) AS

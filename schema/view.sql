@@ -17,6 +17,12 @@ COMMENT ON FUNCTION cq.resume_all(boolean) IS
     'lets the continuous views of a restored or copied database run here, under new consumer group and transactional ids unless told to keep them';
 REVOKE ALL ON FUNCTION cq.resume_all(boolean) FROM PUBLIC;
 
+CREATE FUNCTION cq.resume_sink(view regclass, resend boolean) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_resume_sink';
+COMMENT ON FUNCTION cq.resume_sink(regclass, boolean) IS
+    'lets a sink that has failed go on: rows of which is unknown whether they are in Kafka are sent (again), or are taken as sent';
+
 CREATE FUNCTION _cq.expire_rows(max_rows bigint DEFAULT 100000) RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_expire_rows';

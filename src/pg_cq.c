@@ -9,6 +9,7 @@
 #include "common/guc.h"
 #include "ddl/ddl.h"
 #include "source/source.h"
+#include "stats/sink_stats.h"
 #include "stats/stats.h"
 #include "worker/slots.h"
 
@@ -24,5 +25,6 @@ _PG_init(void)
 	cq_utility_init();
 	cq_kafka_init();
 	cq_stats_init();
+	cq_sink_stats_init();
 	cq_worker_init();
 }

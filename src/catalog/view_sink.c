@@ -6,22 +6,10 @@
 
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
+#include "catalog/sink.h"
 #include "catalog/view_sink.h"
 #include "common/owner.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
-
-static int64
-random_epoch(void)
-{
-	int64		epoch;
-
-	if (!pg_strong_random(&epoch, sizeof(epoch)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random number")));
-	return epoch & PG_INT64_MAX;
-}
 
 static void
 execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
@@ -39,7 +27,7 @@ void
 cq_view_sink_insert(Oid view, Oid sink, Oid outbox)
 {
 	Oid			types[] = {OIDOID, OIDOID, OIDOID, INT8OID};
-	Datum		args[] = {ObjectIdGetDatum(view), ObjectIdGetDatum(sink), ObjectIdGetDatum(outbox), Int64GetDatum(random_epoch())};
+	Datum		args[] = {ObjectIdGetDatum(view), ObjectIdGetDatum(sink), ObjectIdGetDatum(outbox), Int64GetDatum(cq_sink_new_epoch())};
 
 	execute("INSERT INTO _cq.outbox_end (view) VALUES ($1)", SPI_OK_INSERT, 1, types, args);
 	execute("INSERT INTO _cq.sink (view, sink, outbox, epoch) VALUES ($1, $2, $3, $4)", SPI_OK_INSERT, lengthof(args), types, args);

@@ -99,6 +99,11 @@ extern void cq_index_find_dropped(CqCommand *command);
 /* Stops the workers of a database that the statement needs to itself, or whose extension goes. */
 extern void cq_database_release(const Node *stmt);
 
+/* ---- resume_sink.c ---- */
+
+/* New epochs for all sinks, so that they have nothing to do with those of the database that this one is a copy of. Between SPI_connect and SPI_finish. */
+extern void cq_resume_sink_renew_all(void);
+
 /* ---- adopt.c ---- */
 
 /* True where this database has the extension's catalog. */

@@ -432,7 +432,7 @@ apply(CqLane *lane, CqBatch *batch)
 	}
 	foreach(cell, fed)
 	{
-		if (!cq_chain_follow(lfirst_oid(cell), apply))
+		if (!cq_chain_follow(lane, lfirst_oid(cell), apply))
 			return CQ_BATCH_RETRY;
 	}
 	if (event_times != NULL)

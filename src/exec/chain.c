@@ -18,7 +18,7 @@
 #include "exec/chain.h"
 
 static bool
-follow_lane(CqLane *lane, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
+follow_lane(CqLane *from, CqLane *lane, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
 {
 	const CqCursor *cursor = &lane->cursors[0];
 	CqPosition	position = {.topic = cursor->topic, .partition = cursor->partition, .offset = cursor->next_offset};
@@ -30,6 +30,8 @@ follow_lane(CqLane *lane, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
 	batch = cq_reader_fetch(lane->reader, cq_batch_rows * 2, (Size) cq_batch_bytes * 1024 * 2, 0);
 	if (batch != NULL && !batch->fetch.has_backlog)
 		result = apply(lane, batch);
+	from->closes_windows |= lane->closes_windows;
+	from->fills_outbox |= lane->fills_outbox;
 	cq_lane_close(lane);
 	if (result == CQ_BATCH_LANES_CHANGED)
 		cq_catalog_changed();
@@ -37,13 +39,13 @@ follow_lane(CqLane *lane, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
 }
 
 bool
-cq_chain_follow(Oid stream, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
+cq_chain_follow(CqLane *from, Oid stream, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
 {
 	ListCell   *cell;
 
 	foreach(cell, cq_lane_of_stream(stream))
 	{
-		if (!follow_lane(lfirst(cell), apply))
+		if (!follow_lane(from, lfirst(cell), apply))
 			return false;
 	}
 	return true;

@@ -17,7 +17,8 @@ typedef enum CqKafkaRole
 {
 	CQ_KAFKA_READER,			/* reads messages for a long time, in a worker, or for one statement, in a backend */
 	CQ_KAFKA_INQUIRER,			/* asks for offsets and goes */
-	CQ_KAFKA_WRITER
+	CQ_KAFKA_WRITER,			/* sends the rows of one statement */
+	CQ_KAFKA_EMITTER			/* sends rows in Kafka's transactions for a long time, in a worker */
 } CqKafkaRole;
 
 #define CQ_KAFKA_TEXT_LENGTH 512

@@ -150,7 +150,7 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 	char		reason[CQ_KAFKA_TEXT_LENGTH];
 
 	client->stream_name = MemoryContextStrdup(context, config->stream_name);
-	client->is_lasting = role == CQ_KAFKA_READER && !config->bounded;
+	client->is_lasting = role == CQ_KAFKA_EMITTER || (role == CQ_KAFKA_READER && !config->bounded);
 	client->notes.npartitions = -1;
 	client->log_budget = LOG_BUDGET;
 	client->log_time = GetCurrentTimestamp();
@@ -165,8 +165,8 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 	rd_kafka_conf_set_log_cb(conf, note_log);
 	rd_kafka_conf_set_error_cb(conf, note_error);
 	rd_kafka_conf_set_stats_cb(conf, note_statistics);
-	client->rk = start_handle(role == CQ_KAFKA_WRITER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf,
-							  reason, sizeof(reason));
+	client->rk = start_handle(role == CQ_KAFKA_WRITER || role == CQ_KAFKA_EMITTER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+							  conf, reason, sizeof(reason));
 	if (client->rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);

@@ -51,6 +51,12 @@ static const Setting writer_defaults[] = {
 	{"partitioner", "murmur2_random"},
 };
 
+/* Over the writer's. A transaction right after another one is asked to wait a moment, and 100 ms would be a long one. */
+static const Setting emitter_defaults[] = {
+	{"retry.backoff.ms", "10"},
+	{"transaction.timeout.ms", "60000"},
+};
+
 static const Setting common_owned[] = {
 	{"log.queue", "true"},
 };
@@ -123,6 +129,20 @@ share_queues(rd_kafka_conf_t *conf, int total_kb, int npartitions)
 	set_property(conf, "queued.max.messages.kbytes", value);
 }
 
+/* A message that could still be delivered after its transaction is over is refused as a setting. */
+static void
+cap_message_timeout(rd_kafka_conf_t *conf)
+{
+	int			message = get_number(conf, "message.timeout.ms");
+	int			transaction = get_number(conf, "transaction.timeout.ms");
+	char		value[16];
+
+	if (message > 0 && message <= transaction)
+		return;
+	snprintf(value, sizeof(value), "%d", transaction);
+	set_property(conf, "message.timeout.ms", value);
+}
+
 static bool
 has_brokers(rd_kafka_conf_t *conf)
 {
@@ -164,8 +184,10 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartiti
 		set_all(conf, reader_defaults, lengthof(reader_defaults));
 		share_queues(conf, config->bounded ? BOUNDED_QUEUES_KB : QUEUES_KB, npartitions);
 	}
-	if (role == CQ_KAFKA_WRITER)
+	if (role == CQ_KAFKA_WRITER || role == CQ_KAFKA_EMITTER)
 		set_all(conf, writer_defaults, lengthof(writer_defaults));
+	if (role == CQ_KAFKA_EMITTER)
+		set_all(conf, emitter_defaults, lengthof(emitter_defaults));
 
 	/* Since 2.2: how long a full queue keeps librdkafka from fetching; a second unless told. Older: see nudge(). */
 	if (role == CQ_KAFKA_READER)
@@ -179,8 +201,10 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartiti
 		set_all(conf, reader_owned, lengthof(reader_owned));
 		set_statistics_interval(conf);
 	}
-	if (role == CQ_KAFKA_WRITER)
+	if (role == CQ_KAFKA_WRITER || role == CQ_KAFKA_EMITTER)
 		set_all(conf, writer_owned, lengthof(writer_owned));
+	if (role == CQ_KAFKA_EMITTER)
+		cap_message_timeout(conf);
 
 	if (!has_brokers(conf))
 	{

@@ -29,6 +29,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "stats/sink_stats.h"
 #include "stats/stats.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -243,6 +244,7 @@ forget_database(Candidate *candidate)
 	if (!is_free)
 		return;
 	cq_stats_forget_database(candidate->database);
+	cq_sink_stats_forget(candidate->database, InvalidOid);
 	hash_search(candidates, &candidate->database, HASH_REMOVE, NULL);
 }
 

@@ -34,11 +34,25 @@ set(const char *name, const char *value)
 		SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-void
-cq_session_apply_settings(void)
+static void
+apply_common(void)
 {
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		set(settings[i][0], settings[i][1]);
+}
+
+void
+cq_session_apply_settings(void)
+{
+	apply_common();
 	set("synchronous_commit", cq_synchronous_commit ? "on" : "off");
 	set("work_mem", psprintf("%dkB", cq_work_mem));
+}
+
+/* Outboxes are short, and are read and deleted from at one end: what their statistics say is never so. */
+void
+cq_session_apply_emitter_settings(void)
+{
+	apply_common();
+	set("enable_seqscan", "off");
 }

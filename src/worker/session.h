@@ -11,4 +11,7 @@
  */
 extern void cq_session_apply_settings(void);
 
+/* The same for the emitter, whose commits wait as the server is set. */
+extern void cq_session_apply_emitter_settings(void);
+
 #endif							/* CQ_SESSION_H */

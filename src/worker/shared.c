@@ -162,6 +162,44 @@ cq_shared_request_closing(void)
 	LWLockRelease(cq_shared->lock);
 }
 
+/* Where no emitter runs, the supervisor sees to it that one does. */
+void
+cq_shared_request_emitting(void)
+{
+	CqDatabaseSlot *database;
+	PGPROC	   *process = NULL;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	database = cq_shared_find_database(MyDatabaseId, false);
+	if (database != NULL)
+	{
+		database->emitting_requests++;
+		process = database->process;
+	}
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		const CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		if (slot->database == MyDatabaseId && slot->number == CQ_EMITTER_NUMBER && slot->process != NULL)
+			process = slot->process;
+	}
+	wake(process);
+	LWLockRelease(cq_shared->lock);
+}
+
+uint32
+cq_shared_emitting_requests(void)
+{
+	CqDatabaseSlot *database;
+	uint32		requests;
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	database = cq_shared_find_database(MyDatabaseId, false);
+	requests = database != NULL ? database->emitting_requests : 0;
+	LWLockRelease(cq_shared->lock);
+	return requests;
+}
+
 void
 cq_shared_wake_launcher(void)
 {

@@ -8,6 +8,8 @@
  *		database:  FREE ─► STARTING ─► RUNNING ─► LEFT ─► FREE or STARTING		moved by the launcher, → RUNNING → LEFT by the supervisor
  *		worker:    FREE ─► STARTING ─► (its states while it runs) ─► STOPPED ─► RESTARTING ─► STARTING	moved by the supervisor and the worker
  *
+ * The emitter, of which a database has one where there are sinks, has a slot like that of a worker, with the number 0.
+ *
  * All of it is guarded by one lock, held for moments.
  */
 #ifndef CQ_SHARED_H
@@ -21,6 +23,7 @@
 #include "storage/proc.h"
 
 #define CQ_SLOT_ERROR_LENGTH	512
+#define CQ_EMITTER_NUMBER		0	/* of the emitter's slot among those of workers */
 #define CQ_START_TIMEOUT_MS		30000	/* a process that has not attached by then never will */
 
 typedef enum CqDatabaseState
@@ -52,6 +55,7 @@ typedef struct CqDatabaseSlot
 	int			holds;			/* transactions that want the database for themselves */
 	uint32		settle_requests;	/* grows when somebody knows of partitions that no worker has seen */
 	uint32		closing_requests;	/* grows when a batch may have brought windows to their end */
+	uint32		emitting_requests;	/* grows when a batch has put rows into an outbox */
 	bool		lacks_process;	/* max_worker_processes was reached */
 } CqDatabaseSlot;
 
@@ -71,7 +75,7 @@ typedef enum CqWorkerState
 typedef struct CqWorkerSlot
 {
 	Oid			database;		/* InvalidOid: the slot is free */
-	int			number;			/* 1 … total */
+	int			number;			/* 1 … total; CQ_EMITTER_NUMBER: the emitter */
 	int			total;
 	uint32		generation;
 	PGPROC	   *process;		/* NULL: none */
@@ -138,6 +142,12 @@ extern void cq_shared_wake_launcher(void);
 /* Has the supervisor look which windows are to be closed. */
 extern void cq_shared_request_closing(void);
 
+/* Has the emitter look into the outboxes of this database: after the commit of a batch that has put rows into one. */
+extern void cq_shared_request_emitting(void);
+
+/* How often that was called. */
+extern uint32 cq_shared_emitting_requests(void);
+
 /*
  * SIGTERM: a process that is busy is interrupted, as any backend; one that waits ends by itself once it sees
  * ShutdownRequestPending.
@@ -156,5 +166,6 @@ extern const char *cq_shared_state_name(CqWorkerState state);
 extern PGDLLEXPORT void cq_launcher_main(Datum arg);
 extern PGDLLEXPORT void cq_supervisor_main(Datum arg);
 extern PGDLLEXPORT void cq_ingest_main(Datum arg);
+extern PGDLLEXPORT void cq_emitter_main(Datum arg);
 
 #endif							/* CQ_SHARED_H */

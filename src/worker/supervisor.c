@@ -2,6 +2,8 @@
  * supervisor.c
  *		The supervisor of one database: keeps cq.workers ingest workers running, and does what is due from time to time.
  *
+ * Where there are sinks, it keeps an emitter running as well: a slot with the number 0.
+ *
  * When the number of workers changes, all of them end before the new ones start, since each works on the partitions that fall
  * to it among so many. A worker that fails is started again after 1, 2, 4 … 30 s; one that was told to end, at once.
  */
@@ -11,6 +13,7 @@
 
 #include "access/xact.h"
 #include "catalog/identity.h"
+#include "catalog/sink.h"
 #include "commands/extension.h"
 #include "common/attempt.h"
 #include "common/guc.h"
@@ -62,8 +65,8 @@ static Duty duties[] = {
 #define LATELY_MS		2000	/* a worker that is not busy looks each second */
 
 static CqDatabaseSlot *own;		/* this supervisor's */
-static int	failures[64];		/* of each worker, in a row */
-static TimestampTz next_start[64];	/* of each worker */
+static int	failures[65];		/* of the emitter, and of each worker, in a row */
+static TimestampTz next_start[65];	/* of the emitter, and of each worker */
 
 static bool
 has_extension(void)
@@ -146,7 +149,7 @@ clear_others(void)
 	{
 		CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		if (slot->database != own->database || slot->total == cq_workers)
+		if (slot->database != own->database || slot->total == cq_workers || slot->number == CQ_EMITTER_NUMBER)
 			continue;
 		slot->generation++;
 		if (slot->pid != 0)
@@ -171,7 +174,7 @@ clear_others(void)
 static void
 take_end(CqWorkerSlot *slot, TimestampTz now)
 {
-	int			w = slot->number - 1;
+	int			w = slot->number;
 
 	slot->state = CQ_WORKER_RESTARTING;
 	if (slot->left_as_told)
@@ -198,9 +201,9 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 	{
 		if (slot->state == CQ_WORKER_STOPPED)
 			take_end(slot, now);
-		is_due = next_start[number - 1] <= now;
+		is_due = next_start[number] <= now;
 		if (!is_due)
-			*delay = Min(*delay, TimestampDifferenceMilliseconds(now, next_start[number - 1]));
+			*delay = Min(*delay, TimestampDifferenceMilliseconds(now, next_start[number]));
 	}
 	if (is_due)
 	{
@@ -212,7 +215,7 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 		slot->started_at = now;
 		*start = (CqStart) {own->database, slot - cq_shared->workers, slot->generation};
 		/* Should it never come. */
-		next_start[number - 1] = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
+		next_start[number] = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
 	}
 	LWLockRelease(cq_shared->lock);
 	return is_due;
@@ -228,10 +231,19 @@ start_worker(int number, const CqStart *start)
 		.bgw_notify_pid = MyProcPid,
 	};
 
-	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_cq worker %d of %d", number, cq_workers);
-	strlcpy(worker.bgw_type, "pg_cq worker", BGW_MAXLEN);
+	if (number == CQ_EMITTER_NUMBER)
+	{
+		strlcpy(worker.bgw_name, "pg_cq emitter", BGW_MAXLEN);
+		strlcpy(worker.bgw_type, "pg_cq emitter", BGW_MAXLEN);
+		strlcpy(worker.bgw_function_name, "cq_emitter_main", BGW_MAXLEN);
+	}
+	else
+	{
+		snprintf(worker.bgw_name, BGW_MAXLEN, "pg_cq worker %d of %d", number, cq_workers);
+		strlcpy(worker.bgw_type, "pg_cq worker", BGW_MAXLEN);
+		strlcpy(worker.bgw_function_name, "cq_ingest_main", BGW_MAXLEN);
+	}
 	strlcpy(worker.bgw_library_name, "pg_cq", MAXPGPATH);
-	strlcpy(worker.bgw_function_name, "cq_ingest_main", BGW_MAXLEN);
 	memcpy(worker.bgw_extra, start, sizeof(CqStart));
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
@@ -241,14 +253,28 @@ put_off(int number, const CqStart *start, TimestampTz now)
 {
 	static bool is_logged = false;
 
-	next_start[number - 1] = TimestampTzPlusMilliseconds(now, RETRY_MS);
+	next_start[number] = TimestampTzPlusMilliseconds(now, RETRY_MS);
 	cq_shared_set_state(&cq_shared->workers[start->slot], CQ_WORKER_NO_PROCESS);
 	if (!is_logged)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 number == CQ_EMITTER_NUMBER ? errmsg("no free worker process for the emitter") :
 				 errmsg("no free worker process for worker %d of %d", number, cq_workers),
 				 errhint("Consider increasing max_worker_processes.")));
 	is_logged = true;
+}
+
+static void
+tend_worker(int number, long *delay)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	CqStart		start;
+
+	if (reserve(number, now, &start, delay) && !start_worker(number, &start))
+	{
+		put_off(number, &start, now);
+		*delay = Min(*delay, RETRY_MS);
+	}
 }
 
 /* Starts what is due. Returns when to look again, in ms. */
@@ -260,16 +286,48 @@ tend_workers(void)
 	if (!clear_others())
 		return 1000;			/* woken before, when the last one has left */
 	for (int number = 1; number <= cq_workers; number++)
-	{
-		TimestampTz now = GetCurrentTimestamp();
-		CqStart		start;
+		tend_worker(number, &delay);
+	return delay;
+}
 
-		if (reserve(number, now, &start, &delay) && !start_worker(number, &start))
-		{
-			put_off(number, &start, now);
-			delay = Min(delay, RETRY_MS);
-		}
+/* ---- the emitter ---- */
+
+static bool
+emitter_runs(void)
+{
+	bool		result = false;
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		const CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		result |= slot->database == own->database && slot->number == CQ_EMITTER_NUMBER && slot->process != NULL;
 	}
+	LWLockRelease(cq_shared->lock);
+	return result;
+}
+
+/* In a database that is a copy nothing is sent. */
+static bool
+has_sinks(void)
+{
+	bool		result;
+
+	StartTransactionCommand();
+	result = cq_sink_any() && cq_identity_matches();
+	CommitTransactionCommand();
+	return result;
+}
+
+/* Starts the emitter where there is something to emit; one that finds nothing ends by itself. */
+static long
+tend_emitter(void)
+{
+	long		delay = NAP_MS;
+
+	if (!emitter_runs() && has_sinks())
+		tend_worker(CQ_EMITTER_NUMBER, &delay);
 	return delay;
 }
 
@@ -315,7 +373,10 @@ do_duty(Duty *duty)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (duty->done > 0)
+	{
 		ConditionVariableBroadcast(&cq_shared->changed);	/* somebody may wait for it */
+		cq_shared_request_emitting();	/* what was made of closed windows may have gone to an outbox */
+	}
 	cq_shared_is_busy = false;
 }
 
@@ -355,7 +416,8 @@ workers_read(void)
 	{
 		const CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		if (slot->database == own->database && slot->process != NULL && slot->last_round >= lately)
+		if (slot->database == own->database && slot->process != NULL && slot->number != CQ_EMITTER_NUMBER &&
+			slot->last_round >= lately)
 			nreading++;
 	}
 	LWLockRelease(cq_shared->lock);
@@ -412,6 +474,7 @@ cq_supervisor_main(Datum arg)
 		if (!has_extension())
 			leave(CQ_OUTCOME_NO_EXTENSION);
 		delay = tend_workers();
+		delay = Min(delay, tend_emitter());
 		delay = Min(delay, do_duties());
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

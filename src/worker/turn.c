@@ -127,6 +127,8 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 		cq_load_end_trouble(ingest, lane->lane->stream);
 		if (lane->lane->closes_windows)
 			cq_shared_request_closing();
+		if (lane->lane->fills_outbox)
+			cq_shared_request_emitting();
 		cq_exec_compact(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
 	}
 	/* The reader may be past what was rolled back. */

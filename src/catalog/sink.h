@@ -1,0 +1,39 @@
+/*
+ * sink.h
+ *		Rows of _cq.sink: continuous views whose changes go to a Kafka stream, and how far.
+ *
+ *		ids of the outbox:   … sent_id │ … sending_id │ … next_id - 1 (in _cq.outbox_end)
+ *		                     in Kafka, │ may be in    │ not handed over yet
+ *		                     deleted   │ Kafka        │
+ *
+ * Written by the emitter, after the view's creation, except where somebody decides what is to become of a sink that has failed. What counts between sent_id and
+ * sending_id is the place that Kafka keeps (source/kafka_transaction.h).
+ */
+#ifndef CQ_CATALOG_SINK_H
+#define CQ_CATALOG_SINK_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+typedef struct CqViewSink
+{
+	Oid			view;
+	Oid			sink;			/* the foreign table */
+	Oid			outbox;
+	int64		epoch;
+	int64		sent_id;
+	int64		sending_id;
+	bool		has_failed;		/* stands until somebody decides */
+} CqViewSink;
+
+/* Is there any? False where the extension is not there, or knows of no sinks. */
+extern bool cq_sink_any(void);
+
+/* All of them (of CqViewSink *), palloc'd. */
+extern List *cq_sink_list(void);
+
+/* A new epoch: a random number. */
+extern int64 cq_sink_new_epoch(void);
+
+#endif							/* CQ_CATALOG_SINK_H */

@@ -1,0 +1,523 @@
+/*
+ * kafka_transaction_thread.c
+ *		The thread that waits for Kafka: connects a transactional producer, asks for its place, sends.
+ *
+ * Nothing of the server may be called here: no palloc, no ereport, no elog, no CHECK_FOR_INTERRUPTS. What goes wrong is noted in the
+ * transaction, the first of it, since what follows follows from that.
+ *
+ * What errors mean:
+ *		retriable          the same call again
+ *		requires abort     abort; then ask for the place, which says whether anything was sent after all
+ *		fatal, any other   the producer is of no more use
+ * An abort or a question that fails leaves unknown what was sent, so that is the end of the producer as well: the next one's init_transactions waits until the
+ * brokers are done with this one's transaction.
+ */
+#include "postgres.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "source/kafka_transaction_state.h"
+
+#define SLICE_MS		500		/* how long a call that can be resumed waits, before the thread looks whether it is to stop */
+#define PAUSE_MS		50		/* before something is tried again that failed at once */
+#define ASK_MS			10000	/* for an answer about the place */
+#define PLACE_MS		10000	/* for the place to be taken into the transaction */
+#define TROUBLE_SLICES	4		/* without an answer */
+
+static int64
+now_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (int64) time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static bool
+is_stopped(CqKafkaTransaction *transaction)
+{
+	bool		result;
+
+	pthread_mutex_lock(&transaction->mutex);
+	result = transaction->is_stopped;
+	pthread_mutex_unlock(&transaction->mutex);
+	return result;
+}
+
+/* Until the time is over or the thread is to stop. */
+static void
+pause_ms(CqKafkaTransaction *transaction, int ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += (long) ms * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&transaction->mutex);
+	if (!transaction->is_stopped)
+		(void) pthread_cond_timedwait(&transaction->changed, &transaction->mutex, &until);
+	pthread_mutex_unlock(&transaction->mutex);
+}
+
+static void
+set_trouble(CqKafkaTransaction *transaction, const char *text)
+{
+	pthread_mutex_lock(&transaction->mutex);
+	strlcpy(transaction->trouble, text, sizeof(transaction->trouble));
+	pthread_mutex_unlock(&transaction->mutex);
+}
+
+/* ---- errors ---- */
+
+static bool
+means_fenced(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH || error == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+		error == RD_KAFKA_RESP_ERR__FENCED;
+}
+
+/* The first thing that goes wrong in a job is what is told. */
+static void
+note_error(CqKafkaTransaction *transaction, rd_kafka_resp_err_t error, const char *reason)
+{
+	if (transaction->error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	transaction->error = error;
+	transaction->is_fenced = means_fenced(error);
+	strlcpy(transaction->reason, reason, sizeof(transaction->reason));
+}
+
+/* An error of a transactional call, which goes with it. A fatal one has its cause in the handle. */
+static void
+take_error(CqKafkaTransaction *transaction, rd_kafka_error_t *error)
+{
+	char		cause[CQ_KAFKA_TEXT_LENGTH];
+	rd_kafka_resp_err_t code = rd_kafka_fatal_error(transaction->client->rk, cause, sizeof(cause));
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		note_error(transaction, code, cause);
+	else
+		note_error(transaction, rd_kafka_error_code(error), rd_kafka_error_string(error));
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR || !rd_kafka_error_txn_requires_abort(error))
+		transaction->must_close = true;
+	rd_kafka_error_destroy(error);
+}
+
+/* Runs within librdkafka's polling, on this thread. */
+void
+cq_kafka_transaction_note_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+	CqKafkaTransaction *transaction = ((CqKafkaClient *) rd_kafka_opaque(rk))->owner;
+	const CqOutgoing *row = message->_private;
+	char		text[CQ_KAFKA_TEXT_LENGTH];
+
+	/* Those that were still waiting when the transaction was aborted, for another reason, say nothing. */
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+		message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+		return;
+	snprintf(text, sizeof(text), "Kafka did not take row %lld for topic \"%s\": %s", (long long) row->message.offset,
+			 row->topic ? row->topic : transaction->topic, rd_kafka_err2str(message->err));
+	note_error(transaction, message->err, text);
+}
+
+/* ---- connecting ---- */
+
+/* Says what the brokers' silence may be about. */
+static void
+note_silence(CqKafkaTransaction *transaction, const char *reason, int nslices)
+{
+	const CqKafkaNotes *notes = &transaction->client->notes;
+
+	if (notes->has_failed)
+		set_trouble(transaction, notes->failure);
+	else if (notes->is_down)
+		set_trouble(transaction, notes->last_error[0] != '\0' ? notes->last_error : "no broker can be reached");
+	else if (nslices >= TROUBLE_SLICES)
+		set_trouble(transaction, reason);
+}
+
+/* For as long as it takes. */
+static bool
+init_transactions(CqKafkaTransaction *transaction)
+{
+	rd_kafka_t *rk = transaction->client->rk;
+
+	for (int nslices = 1;; nslices++)
+	{
+		rd_kafka_error_t *error = rd_kafka_init_transactions(rk, SLICE_MS);
+
+		rd_kafka_poll(rk, 0);
+		if (error == NULL)
+			return true;
+		if (is_stopped(transaction) || !rd_kafka_error_is_retriable(error))
+		{
+			take_error(transaction, error);
+			return false;
+		}
+		note_silence(transaction, rd_kafka_error_string(error), nslices);
+		if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT)
+			pause_ms(transaction, PAUSE_MS);
+		rd_kafka_error_destroy(error);
+	}
+}
+
+/* ---- the place ---- */
+
+typedef enum Answer
+{
+	ANSWER_GIVEN,
+	ANSWER_NOT_YET,				/* to be asked again */
+	ANSWER_REFUSED
+} Answer;
+
+static Answer
+answer_for(CqKafkaTransaction *transaction, rd_kafka_resp_err_t error, const char *reason)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR_NO_ERROR:
+			return ANSWER_GIVEN;
+		case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+		case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+		case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+		case RD_KAFKA_RESP_ERR__WAIT_COORD:
+			set_trouble(transaction, reason);
+			return ANSWER_NOT_YET;
+		default:
+			note_error(transaction, error, reason);
+			return ANSWER_REFUSED;
+	}
+}
+
+static void
+take_place(CqKafkaTransaction *transaction, const rd_kafka_topic_partition_t *partition)
+{
+	CqTransactionPlace *place = &transaction->place;
+	size_t		length = strlen(transaction->epoch);
+
+	place->is_there = partition->offset >= 0;
+	place->next_id = partition->offset;
+	place->is_ours = partition->metadata_size >= length &&
+		memcmp(partition->metadata, transaction->epoch, length) == 0;
+}
+
+static Answer
+read_answer(CqKafkaTransaction *transaction, rd_kafka_event_t *event)
+{
+	const rd_kafka_ListConsumerGroupOffsets_result_t *result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
+	const rd_kafka_topic_partition_list_t *partitions;
+	const rd_kafka_group_result_t **groups;
+	const rd_kafka_error_t *error;
+	size_t		ngroups;
+	Answer		answer;
+
+	if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR || result == NULL)
+		return answer_for(transaction, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+	groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &ngroups);
+	error = ngroups == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
+	/* Nobody has committed anything under this name. */
+	if (error != NULL && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+	{
+		memset(&transaction->place, 0, sizeof(transaction->place));
+		return ANSWER_GIVEN;
+	}
+	if (error != NULL)
+		return answer_for(transaction, rd_kafka_error_code(error), rd_kafka_error_string(error));
+	partitions = ngroups == 1 ? rd_kafka_group_result_partitions(groups[0]) : NULL;
+	if (partitions == NULL || partitions->cnt != 1)
+		return answer_for(transaction, RD_KAFKA_RESP_ERR__BAD_MSG, "the answer about the place is not of one partition");
+	answer = answer_for(transaction, partitions->elems[0].err, rd_kafka_err2str(partitions->elems[0].err));
+	if (answer == ANSWER_GIVEN)
+		take_place(transaction, &partitions->elems[0]);
+	return answer;
+}
+
+static void
+request_place(CqKafkaTransaction *transaction, rd_kafka_queue_t *queue)
+{
+	rd_kafka_t *rk = transaction->client->rk;
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+	rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_ListConsumerGroupOffsets_t *request;
+
+	/* Neither can fail: the options are of this kind of request, the timeout is in range. */
+	(void) rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, NULL, 0);
+	(void) rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
+	rd_kafka_topic_partition_list_add(partitions, transaction->topic, 0);
+	request = rd_kafka_ListConsumerGroupOffsets_new(transaction->name, partitions);
+	rd_kafka_ListConsumerGroupOffsets(rk, &request, 1, options, queue);
+	rd_kafka_ListConsumerGroupOffsets_destroy(request);
+	rd_kafka_topic_partition_list_destroy(partitions);
+	rd_kafka_AdminOptions_destroy(options);
+}
+
+static Answer
+ask_once(CqKafkaTransaction *transaction)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(transaction->client->rk);
+	rd_kafka_event_t *event = NULL;
+	Answer		answer = ANSWER_NOT_YET;
+
+	request_place(transaction, queue);
+	while (event == NULL && !is_stopped(transaction))
+		event = rd_kafka_queue_poll(queue, SLICE_MS);
+	if (event != NULL)
+	{
+		answer = read_answer(transaction, event);
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_queue_destroy(queue);
+	return answer;
+}
+
+/* For as long as it takes. False where the place cannot be known, or the thread is to stop. */
+static bool
+ask(CqKafkaTransaction *transaction)
+{
+	while (!is_stopped(transaction))
+	{
+		Answer		answer = ask_once(transaction);
+
+		if (answer != ANSWER_NOT_YET)
+			return answer == ANSWER_GIVEN;
+		pause_ms(transaction, PAUSE_MS);
+	}
+	return false;
+}
+
+static void
+connect_producer(CqKafkaTransaction *transaction)
+{
+	if (!init_transactions(transaction) || !ask(transaction))
+		transaction->must_close = true;
+}
+
+/* ---- sending ---- */
+
+static rd_kafka_headers_t *
+make_headers(const CqTransactionRow *row)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(row->nheaders);
+
+	for (int i = 0; i < row->nheaders; i++)
+	{
+		const CqKafkaHeader *header = &row->headers[i];
+
+		(void) rd_kafka_header_add(headers, header->key, -1, header->value, header->value ? (ssize_t) header->length : 0);
+	}
+	return headers;
+}
+
+/* Hands one row to librdkafka, which borrows its bytes. NULL, or why not. */
+static rd_kafka_error_t *
+enqueue(CqKafkaTransaction *transaction, const CqTransactionRow *row)
+{
+	const CqOutgoing *outgoing = row->row;
+	const CqMessage *message = &outgoing->message;
+	rd_kafka_headers_t *headers = NULL;
+	rd_kafka_error_t *error;
+	rd_kafka_vu_t fields[7];
+	int			nfields = 0;
+
+	fields[nfields].vtype = RD_KAFKA_VTYPE_TOPIC;
+	fields[nfields++].u.cstr = outgoing->topic ? outgoing->topic : transaction->topic;
+	fields[nfields].vtype = RD_KAFKA_VTYPE_PARTITION;
+	fields[nfields++].u.i32 = outgoing->partition < 0 ? RD_KAFKA_PARTITION_UA : outgoing->partition;
+	fields[nfields].vtype = RD_KAFKA_VTYPE_VALUE;
+	fields[nfields].u.mem.ptr = (void *) message->value;
+	fields[nfields++].u.mem.size = message->value_length;
+	fields[nfields].vtype = RD_KAFKA_VTYPE_KEY;
+	fields[nfields].u.mem.ptr = (void *) message->key;
+	fields[nfields++].u.mem.size = message->key_length;
+	fields[nfields].vtype = RD_KAFKA_VTYPE_OPAQUE;
+	fields[nfields++].u.ptr = (void *) outgoing;
+	if (!TIMESTAMP_NOT_FINITE(message->timestamp))
+	{
+		fields[nfields].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+		fields[nfields++].u.i64 = cq_kafka_time_to_ms(message->timestamp);
+	}
+	if (row->nheaders > 0)
+	{
+		headers = make_headers(row);
+		fields[nfields].vtype = RD_KAFKA_VTYPE_HEADERS;
+		fields[nfields++].u.headers = headers;
+	}
+	error = rd_kafka_produceva(transaction->client->rk, fields, nfields);
+	if (error != NULL && headers != NULL)
+		rd_kafka_headers_destroy(headers);	/* they stay ours */
+	return error;
+}
+
+/* False where one is refused, or has been meanwhile. */
+static bool
+enqueue_all(CqKafkaTransaction *transaction)
+{
+	for (int i = 0; i < transaction->nrows; i++)
+	{
+		const CqOutgoing *row = transaction->rows[i].row;
+		char		text[CQ_KAFKA_TEXT_LENGTH];
+		rd_kafka_error_t *error;
+
+		while ((error = enqueue(transaction, &transaction->rows[i])) != NULL &&
+			   rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+			   !is_stopped(transaction) && transaction->error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		{
+			rd_kafka_error_destroy(error);
+			rd_kafka_poll(transaction->client->rk, 10);
+		}
+		if (error == NULL)
+			continue;
+		snprintf(text, sizeof(text), "row %lld for topic \"%s\" could not be sent: %s", (long long) row->message.offset,
+				 row->topic ? row->topic : transaction->topic, rd_kafka_error_string(error));
+		note_error(transaction, rd_kafka_error_code(error), text);
+		rd_kafka_error_destroy(error);
+		return false;
+	}
+	return transaction->error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static bool
+send_place(CqKafkaTransaction *transaction)
+{
+	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(places, transaction->topic, 0);
+	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata_new(transaction->name);
+	rd_kafka_error_t *error;
+
+	place->offset = transaction->next_id;
+	place->metadata = strdup(transaction->epoch);	/* the list frees it */
+	place->metadata_size = place->metadata != NULL ? strlen(transaction->epoch) : 0;
+	for (int attempt = 1;; attempt++)
+	{
+		error = rd_kafka_send_offsets_to_transaction(transaction->client->rk, places, group, PLACE_MS);
+		if (error == NULL || !rd_kafka_error_is_retriable(error) || attempt == 3 || is_stopped(transaction))
+			break;
+		rd_kafka_error_destroy(error);
+		pause_ms(transaction, PAUSE_MS);
+	}
+	rd_kafka_consumer_group_metadata_destroy(group);
+	rd_kafka_topic_partition_list_destroy(places);
+	if (error == NULL)
+		return true;
+	/* Nothing has been committed, so that giving up after three attempts is no more than a reason to abort. */
+	if (rd_kafka_error_is_retriable(error))
+	{
+		note_error(transaction, rd_kafka_error_code(error), rd_kafka_error_string(error));
+		rd_kafka_error_destroy(error);
+	}
+	else
+		take_error(transaction, error);
+	return false;
+}
+
+/* For as long as it takes: it goes on in the background, and where it stands is not for us to guess. */
+static bool
+end_transaction(CqKafkaTransaction *transaction, rd_kafka_error_t *(*end) (rd_kafka_t *rk, int timeout_ms))
+{
+	rd_kafka_error_t *error;
+
+	while ((error = end(transaction->client->rk, -1)) != NULL)
+	{
+		if (is_stopped(transaction) || !rd_kafka_error_is_retriable(error))
+		{
+			take_error(transaction, error);
+			return false;
+		}
+		set_trouble(transaction, rd_kafka_error_string(error));
+		rd_kafka_error_destroy(error);
+		pause_ms(transaction, PAUSE_MS);
+	}
+	return true;
+}
+
+/* Brokers end a transaction that takes too long in the same way in which they fence a producer. */
+static void
+tell_timeout(CqKafkaTransaction *transaction, int64 began)
+{
+	if (!transaction->is_fenced || now_ms() - began < transaction->timeout_ms)
+		return;
+	transaction->is_fenced = false;
+	strlcpy(transaction->reason, "the transaction took longer than transaction.timeout.ms, and was ended by the brokers",
+			sizeof(transaction->reason));
+}
+
+static void
+send_rows(CqKafkaTransaction *transaction)
+{
+	rd_kafka_error_t *error = rd_kafka_begin_transaction(transaction->client->rk);
+	int64		began = now_ms();
+
+	if (error != NULL)
+	{
+		take_error(transaction, error);
+		transaction->must_close = true;
+		return;
+	}
+	if (enqueue_all(transaction) && send_place(transaction) && end_transaction(transaction, rd_kafka_commit_transaction))
+	{
+		transaction->place = (CqTransactionPlace) {true, true, transaction->next_id};
+		return;
+	}
+	if (!transaction->must_close &&
+		(!end_transaction(transaction, rd_kafka_abort_transaction) || !ask(transaction)))
+		transaction->must_close = true;
+	tell_timeout(transaction, began);
+}
+
+/* ---- the thread ---- */
+
+static CqTransactionJob
+await_job(CqKafkaTransaction *transaction)
+{
+	CqTransactionJob job;
+
+	pthread_mutex_lock(&transaction->mutex);
+	while (transaction->job == CQ_TRANSACTION_REST)
+		pthread_cond_wait(&transaction->changed, &transaction->mutex);
+	job = transaction->job;
+	pthread_mutex_unlock(&transaction->mutex);
+	return job;
+}
+
+static void
+end_job(CqKafkaTransaction *transaction)
+{
+	pthread_mutex_lock(&transaction->mutex);
+	transaction->trouble[0] = '\0';
+	transaction->job = CQ_TRANSACTION_REST;
+	pthread_mutex_unlock(&transaction->mutex);
+	/* A full pipe wakes as well. */
+	if (write(transaction->wakeup[1], "", 1) < 0)
+		return;
+}
+
+void *
+cq_kafka_transaction_run(void *arg)
+{
+	CqKafkaTransaction *transaction = arg;
+
+	for (;;)
+	{
+		switch (await_job(transaction))
+		{
+			case CQ_TRANSACTION_CONNECT:
+				connect_producer(transaction);
+				break;
+			case CQ_TRANSACTION_SEND:
+				send_rows(transaction);
+				break;
+			case CQ_TRANSACTION_QUIT:
+			case CQ_TRANSACTION_REST:
+				return NULL;
+		}
+		rd_kafka_poll(transaction->client->rk, 0);
+		end_job(transaction);
+	}
+}

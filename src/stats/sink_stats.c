@@ -1,0 +1,254 @@
+/*
+ * sink_stats.c
+ *		How sinks fare: see sink_stats.h.
+ *
+ * One entry for each, in a hash table of fixed size under one lock: there is one writer for each database, and it writes once a transaction.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "common/guc.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "stats/sink_stats.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#define ERROR_LENGTH	512
+
+typedef struct Key
+{
+	Oid			database;
+	Oid			view;
+} Key;
+
+typedef struct Entry
+{
+	Key			key;
+	CqSinkState state;
+	TimestampTz state_since;
+	int64		rows;
+	int64		bytes;
+	int64		ntransactions;
+	TimestampTz last_sent_time; /* 0: never */
+	TimestampTz last_error_time;	/* 0: none */
+	char		last_error[ERROR_LENGTH];
+} Entry;
+
+PG_FUNCTION_INFO_V1(cq_sink_stats);
+
+static shmem_request_hook_type prev_shmem_request = NULL;
+static shmem_startup_hook_type prev_shmem_startup = NULL;
+static LWLock *lock = NULL;
+static HTAB *entries = NULL;	/* NULL: not preloaded */
+
+static void
+request(void)
+{
+	if (prev_shmem_request)
+		prev_shmem_request();
+	RequestAddinShmemSpace(hash_estimate_size(cq_max_views, sizeof(Entry)));
+	RequestNamedLWLockTranche("pg_cq_sinks", 1);
+}
+
+static void
+startup(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Key), .entrysize = sizeof(Entry)};
+
+	if (prev_shmem_startup)
+		prev_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	lock = &GetNamedLWLockTranche("pg_cq_sinks")->lock;
+	entries = ShmemInitHash("pg_cq_sinks", cq_max_views, cq_max_views, &control, HASH_ELEM | HASH_BLOBS);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+cq_sink_stats_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	prev_shmem_request = shmem_request_hook;
+	shmem_request_hook = request;
+	prev_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+/* The view's entry with the lock held, or NULL with the lock held: there is no room. */
+static Entry *
+acquire(Oid view)
+{
+	Key			key = {MyDatabaseId, view};
+	Entry	   *entry;
+	bool		found;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	entry = hash_search(entries, &key, HASH_ENTER_NULL, &found);
+	if (entry != NULL && !found)
+	{
+		memset(entry, 0, sizeof(Entry));
+		entry->key = key;
+		entry->state_since = GetCurrentTimestamp();
+	}
+	return entry;
+}
+
+void
+cq_sink_stats_state(Oid view, CqSinkState state, const char *message)
+{
+	int			length = message != NULL ? pg_mbcliplen(message, strlen(message), ERROR_LENGTH - 1) : 0;
+	Entry	   *entry;
+
+	if (entries == NULL)
+		return;
+	entry = acquire(view);
+	if (entry != NULL && entry->state != state)
+	{
+		entry->state = state;
+		entry->state_since = GetCurrentTimestamp();
+	}
+	if (entry != NULL && message != NULL)
+	{
+		memcpy(entry->last_error, message, length);
+		entry->last_error[length] = '\0';
+		entry->last_error_time = GetCurrentTimestamp();
+	}
+	LWLockRelease(lock);
+}
+
+void
+cq_sink_stats_sent(Oid view, int64 rows, int64 bytes)
+{
+	Entry	   *entry;
+
+	if (entries == NULL)
+		return;
+	entry = acquire(view);
+	if (entry != NULL)
+	{
+		entry->rows += rows;
+		entry->bytes += bytes;
+		entry->ntransactions++;
+		entry->last_sent_time = GetCurrentTimestamp();
+	}
+	LWLockRelease(lock);
+}
+
+void
+cq_sink_stats_forget(Oid database, Oid view)
+{
+	HASH_SEQ_STATUS scan;
+	Entry	   *entry;
+
+	if (entries == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	hash_seq_init(&scan, entries);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->key.database == database && (!OidIsValid(view) || entry->key.view == view))
+			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+	}
+	LWLockRelease(lock);
+}
+
+/* ---- what SQL sees ---- */
+
+static const char *
+state_name(CqSinkState state)
+{
+	switch (state)
+	{
+		case CQ_SINK_UNSERVED:
+			return "unserved";
+		case CQ_SINK_CONNECTING:
+			return "connecting";
+		case CQ_SINK_RUNNING:
+			return "running";
+		case CQ_SINK_DOWN:
+			return "down";
+	}
+	elog(ERROR, "unexpected state %d", state);
+}
+
+static void
+set_time(Datum *value, bool *isnull, TimestampTz time)
+{
+	*value = TimestampTzGetDatum(time);
+	*isnull = time == 0;
+}
+
+/* Errors are for the view's owner: they may quote names of what only the owner may know. */
+static bool
+may_see_error(Oid view)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+	bool		may = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		may = has_privs_of_role(GetUserId(), ((Form_pg_class) GETSTRUCT(tuple))->relowner);
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
+static void
+put_entry(ReturnSetInfo *result, const Entry *entry)
+{
+	Datum		values[9];
+	bool		nulls[9] = {false};
+	int			n = 0;
+
+	values[n++] = ObjectIdGetDatum(entry->key.view);
+	values[n++] = CStringGetTextDatum(state_name(entry->state));
+	set_time(&values[n], &nulls[n], entry->state_since);
+	n++;
+	values[n++] = Int64GetDatum(entry->rows);
+	values[n++] = Int64GetDatum(entry->bytes);
+	values[n++] = Int64GetDatum(entry->ntransactions);
+	set_time(&values[n], &nulls[n], entry->last_sent_time);
+	n++;
+	values[n] = CStringGetTextDatum(entry->last_error);
+	nulls[n++] = entry->last_error_time == 0 || !may_see_error(entry->key.view);
+	set_time(&values[n], &nulls[n], entry->last_error_time);
+	n++;
+	Assert(n == result->setDesc->natts);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* _cq.stat_sinks(): of this database. Anybody may call it. */
+Datum
+cq_sink_stats(PG_FUNCTION_ARGS)
+{
+	HASH_SEQ_STATUS scan;
+	Entry	   *entry;
+	Entry	   *copies;
+	int			ncopies = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (entries == NULL)
+		return (Datum) 0;
+	copies = palloc(sizeof(Entry) * cq_max_views);
+	LWLockAcquire(lock, LW_SHARED);
+	hash_seq_init(&scan, entries);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->key.database == MyDatabaseId)
+			copies[ncopies++] = *entry;
+	}
+	LWLockRelease(lock);
+	for (int i = 0; i < ncopies; i++)
+		put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
+	return (Datum) 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * sink_stats.h
+ *		How sinks fare, in shared memory: written by the emitter, read by cq.sinks.
+ *
+ * All functions are no-ops where the module was not preloaded. As many sinks as cq.max_views are known; what comes later is served all the same.
+ */
+#ifndef CQ_SINK_STATS_H
+#define CQ_SINK_STATS_H
+
+#include "postgres.h"
+
+typedef enum CqSinkState
+{
+	CQ_SINK_UNSERVED,			/* nobody has looked at it yet */
+	CQ_SINK_CONNECTING,
+	CQ_SINK_RUNNING,
+	CQ_SINK_DOWN				/* is tried again and again; last_error says why */
+} CqSinkState;
+
+extern void cq_sink_stats_init(void);
+
+/* message may be NULL. */
+extern void cq_sink_stats_state(Oid view, CqSinkState state, const char *message);
+
+/* One more transaction of Kafka. */
+extern void cq_sink_stats_sent(Oid view, int64 rows, int64 bytes);
+
+/* Forgets a view, or with InvalidOid all of a database. */
+extern void cq_sink_stats_forget(Oid database, Oid view);
+
+#endif							/* CQ_SINK_STATS_H */
