@@ -32,6 +32,12 @@ CREATE FUNCTION cq.wait(view regclass, timeout interval DEFAULT NULL) RETURNS bo
 COMMENT ON FUNCTION cq.wait(regclass, interval) IS
     'waits until a continuous view has seen all that is in its stream at the call, and its windows are closed as far as the watermark allows; false where the timeout was over first';
 
+CREATE FUNCTION cq.flush(view regclass, timeout interval DEFAULT NULL) RETURNS boolean
+    LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_flush';
+COMMENT ON FUNCTION cq.flush(regclass, interval) IS
+    'waits until what is in the outbox of a continuous view at the call is in the topic of its sink; false where the timeout was over first';
+
 CREATE FUNCTION cq.pause(view regclass) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_pause';

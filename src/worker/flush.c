@@ -1,0 +1,121 @@
+/*
+ * flush.c
+ *		cq.flush: until what waits in the outbox of a view is in the topic of its sink.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "catalog/query.h"
+#include "catalog/view.h"
+#include "common/owner.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#include "worker/shared.h"
+
+#define LOOK_MS	10
+
+PG_FUNCTION_INFO_V1(cq_flush);
+
+typedef struct Outbox
+{
+	int64		end_id;			/* of the last row that is there */
+	int64		sent_id;
+	bool		has_failed;
+} Outbox;
+
+/* As of now, whatever the caller's snapshot. False where the view has none. */
+static bool
+look(Oid view, Outbox *outbox)
+{
+	static const char read[] =
+		"SELECT e.next_id - 1, s.sent_id, s.status = 'failed' FROM _cq.sink s JOIN _cq.outbox_end e USING (view) WHERE s.view = $1";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+	bool		is_null;
+	bool		is_there;
+	SPIPlanPtr	plan;
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	plan = SPI_prepare(read, lengthof(types), types);
+	if (plan == NULL || SPI_execute_snapshot(plan, args, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\": %s", read, SPI_result_code_string(SPI_result));
+	is_there = SPI_processed > 0;
+	if (is_there)
+		*outbox = (Outbox) {
+			DatumGetInt64(cq_query_column(0, 1, &is_null)), DatumGetInt64(cq_query_column(0, 2, &is_null)),
+			DatumGetBool(cq_query_column(0, 3, &is_null))
+		};
+	SPI_finish();
+	cq_owner_end(&actor);
+	return is_there;
+}
+
+static void
+require_readable(Oid relid)
+{
+	AclResult	result;
+
+	if (!cq_view_is(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 get_rel_name(relid) ? errmsg("\"%s\" is not a continuous view", get_rel_name(relid))
+				 : errmsg("the continuous view was dropped")));
+	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_VIEW, get_rel_name(relid));
+}
+
+static void
+require_outbox(Oid view, Outbox *outbox)
+{
+	if (!look(view, outbox))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view \"%s\" has no topic for a sink", get_rel_name(view))));
+	if (outbox->has_failed)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the sink of continuous view \"%s\" has failed", get_rel_name(view)),
+				 errhint("cq.sinks says why; cq.resume_sink lets it go on.")));
+}
+
+/* cq.flush(view regclass, timeout interval): false where the time was over first. */
+Datum
+cq_flush(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	TimestampTz deadline = DT_NOEND;
+	Outbox		outbox;
+	int64		goal;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	cq_shared_require();
+	require_readable(view);
+	if (!PG_ARGISNULL(1))
+		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
+	require_outbox(view, &outbox);
+	goal = outbox.end_id;
+	while (outbox.sent_id < goal)
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			PG_RETURN_BOOL(false);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		require_outbox(view, &outbox);
+	}
+	PG_RETURN_BOOL(true);
+}
