@@ -1,7 +1,7 @@
 -- Windows: for each time, the windows that it lies in; for a time that is null none, so that its row joins with nothing. All are SQL
 -- functions that the planner makes part of the calling query: a tumbling window becomes two expressions and a condition, hop and
 -- cumulate a join with the numbers of the windows, made anew for each row, which keeps the planner from storing the rows instead. What
--- depends on neighbours, such as a session, cannot be a function of the time alone and belongs among the window functions.
+-- depends on neighbours, as sessions do, cannot be a function of the time alone: see the end.
 
 CREATE FUNCTION _cq.window_bound(ts timestamptz, step interval, origin timestamptz, block integer, "offset" integer) RETURNS timestamptz
 AS 'MODULE_PATHNAME', 'cq_window_bound_timestamptz' LANGUAGE C STABLE PARALLEL SAFE;
@@ -148,3 +148,17 @@ BEGIN ATOMIC
     WHERE _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), 0) < _cq.window_bound(ts, step, origin, _cq.window_count(step, size, 'step'), _cq.window_count(step, size, 'step'));
 END;
 COMMENT ON FUNCTION _cq.cumulate_pane(bigint, bigint, bigint, bigint) IS 'the pane of a time in the windows of cq.cumulate';
+
+-- Sessions: window functions, since where one begins and ends depends on the rows around.
+
+CREATE FUNCTION cq.session(ts timestamptz, gap interval) RETURNS tstzrange
+AS 'MODULE_PATHNAME', 'cq_session_timestamptz' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cq.session(timestamptz, interval) IS 'the session of a row, OVER (PARTITION BY … ORDER BY ts): from its first time to its last one plus the gap, within which each is followed by the next';
+
+CREATE FUNCTION cq.session(ts timestamp, gap interval) RETURNS tsrange
+AS 'MODULE_PATHNAME', 'cq_session_timestamp' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cq.session(timestamp, interval) IS 'the session of a row, OVER (PARTITION BY … ORDER BY ts): from its first time to its last one plus the gap, within which each is followed by the next';
+
+CREATE FUNCTION cq.session(ts bigint, gap bigint) RETURNS int8range
+AS 'MODULE_PATHNAME', 'cq_session_bigint' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION cq.session(bigint, bigint) IS 'the session of a row, OVER (PARTITION BY … ORDER BY ts): from its first time to its last one plus the gap, within which each is followed by the next';

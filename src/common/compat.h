@@ -33,6 +33,7 @@
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/datetime.h"
+#include "utils/rangetypes.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -341,6 +342,17 @@ cq_compat_check_permissions(Query *query)
 	ExecCheckPermissions(query->rtable, query->rteperminfos, true);
 #else
 	ExecCheckRTPerms(query->rtable, true);
+#endif
+}
+
+/* A range of these bounds as they are, not brought into a canonical form. */
+static inline RangeType *
+cq_compat_range_serialize(TypeCacheEntry *type, RangeBound *lower, RangeBound *upper)
+{
+#if PG_VERSION_NUM >= 160000
+	return range_serialize(type, lower, upper, false, NULL);
+#else
+	return range_serialize(type, lower, upper, false);
 #endif
 }
 
