@@ -62,7 +62,7 @@ COMMENT ON TABLE _cq.follow IS 'the cursor that a continuous view follows in eac
 -- How far the windows of views with emit = 'close' have been closed. Locked after the state: workers read it while they hold that.
 CREATE TABLE _cq.closing (
     view            regclass PRIMARY KEY,
-    closed_through  timestamptz,                    -- rows of windows that end up to here come too late
+    closed_through  timestamptz,                    -- rows of windows that end up to here come too late; of sessions, rows before
     emitted_through timestamptz,                    -- windows that end up to here are in the result
     next_close      timestamptz                     -- nothing is to be closed before the watermark gets there
 );
@@ -78,7 +78,7 @@ CREATE TABLE _cq.late (
     partition       integer NOT NULL,
     "offset"        bigint NOT NULL,
     event_time      timestamptz NOT NULL,
-    window_end      timestamptz NOT NULL,           -- of the last of its windows
+    window_end      timestamptz,                    -- of the last of its windows; null: of sessions it has none
     key             bytea,
     payload         bytea,
     payload_length  bigint

@@ -422,6 +422,8 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		index_row_time(row->state);
 	if (plan->tells_changes)
 		cq_view_index_groups(plan, row->state);
+	if (plan->session != NULL)
+		cq_session_index_create(row->state, plan);
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
 	if (options.emits_on_close)
 	{

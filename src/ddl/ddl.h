@@ -10,6 +10,7 @@
 #include "catalog/objectaddress.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "plan/plan.h"
 #include "tcop/utility.h"
 
 /* A command on its way through the utility hook: the hook's arguments. */
@@ -75,6 +76,11 @@ extern void cq_view_alter_options(Oid view, List *options, bool reset);
 
 /* The column of the state table that holds this column of the view, one to one, or NULL; palloc'd. */
 extern char *cq_view_state_column(Oid view, const char *column);
+
+/* ---- session_index.c ---- */
+
+/* Indexes the new, empty state of a view over sessions. */
+extern void cq_session_index_create(Oid state, const CqViewPlan *plan);
 
 /* ---- replace.c ---- */
 

@@ -244,6 +244,15 @@ leave_if_blocked(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
 	return true;
 }
 
+/* For views that only one worker at a time may maintain. A deadlock or a cancellation while it waits counts as the view's failure. */
+static void
+lock_exclusively(CqViewExec *exec)
+{
+	exec->nfailures++;
+	cq_view_lock_exclusive(exec->row->state);
+	exec->nfailures--;
+}
+
 /* True where the view has seen the whole batch; else it has left the lane. */
 static bool
 run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
@@ -255,8 +264,6 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	INSTR_TIME_SET_CURRENT(start);
 	if (leave_if_blocked(lane, batch, exec))
 		return false;
-	if (exec->row->tells_changes && !exec->row->emits_on_close)
-		cq_view_lock_exclusive(exec->row->state);
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
 	skip_undecoded(&run);
 	if (exec->row->pause_on_error && run.skip != NULL)
@@ -266,6 +273,8 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 		run.late = cq_late_find(exec, batch, run.skip);
 		run.skip = bms_add_members(run.skip, run.late);
 	}
+	if (exec->plan->session != NULL || (exec->row->tells_changes && !exec->row->emits_on_close))
+		lock_exclusively(exec);
 	if (end > 0)
 		run_range(&run, 0, end);
 	reject_undecoded(&run);

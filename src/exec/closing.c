@@ -12,6 +12,8 @@
  * the state and sets emitted_through. So each row appears exactly once, whatever crashes when.
  *
  * Where windows overlap, those that are closed share rows with those that are open, or panes: there both steps are one transaction.
+ * So they are for sessions, which lie wherever rows came. They are closed up to the watermark itself, when it has reached the end of the first of them: what
+ * comes later for a time before closed_through is late, so that no row can touch a session that has been emitted.
  *
  * Locks are taken in this order: relations, the closing lock, the row of _cq.closing; a batch takes them so as well.
  */
@@ -26,6 +28,7 @@
 #include "catalog/view.h"
 #include "common/attempt.h"
 #include "common/compat.h"
+#include "common/int.h"
 #include "common/wake.h"
 #include "exec/closing.h"
 #include "exec/fault.h"
@@ -43,6 +46,7 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -270,11 +274,48 @@ find_bounds(const Closing *closing, TimestampTz watermark, TimestampTz *before, 
 	CqWindowBound bound;
 	CqActor		actor;
 
+	if (closing->plan->session != NULL)
+	{
+		*before = *after = watermark;
+		return;
+	}
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
 	cq_window_bound_init(&bound, &closing->plan->closing);
 	*before = cq_window_bound_before(&bound, watermark);
 	*after = cq_window_bound_after(&bound, watermark);
 	cq_owner_end(&actor);
+}
+
+static bool
+is_one_step(const CqViewPlan *plan)
+{
+	return plan->closing.last > 1 || plan->session != NULL;
+}
+
+/* The first time at which a session may end from now on: of those that are stored, or of a row to come, which is not before closed_through. */
+static TimestampTz
+next_session_end(Closing *closing, TimestampTz closed_through)
+{
+	Oid			state = closing->view->state;
+	ColumnDef  *session = list_nth_node(ColumnDef, closing->plan->columns, closing->plan->session->key);
+	TimestampTz end;
+	CqActor		actor;
+	bool		is_null;
+	Datum		stored;
+
+	if (pg_add_s64_overflow(closed_through, closing->plan->session->gap, &end))
+		end = DT_NOEND;
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	SPI_connect();
+	cq_query_execute(psprintf("SELECT pg_catalog.min(pg_catalog.upper(%s)) FROM %s", quote_identifier(session->colname),
+							  quote_qualified_identifier(get_namespace_name(get_rel_namespace(state)), get_rel_name(state))),
+					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	stored = cq_query_column(0, 1, &is_null);
+	if (!is_null)
+		end = Min(end, DatumGetTimestampTz(stored));
+	SPI_finish();
+	cq_owner_end(&actor);
+	return end;
 }
 
 static void
@@ -297,12 +338,14 @@ decide(void *arg)
 	if (before > marks.closed_through)
 	{
 		marks.closed_through = before;
-		if (closing->plan->closing.last > 1)	/* overlapping windows */
+		if (is_one_step(closing->plan))
 		{
 			emit_rows(closing, marks.emitted_through, marks.closed_through);
 			marks.emitted_through = marks.closed_through;
 		}
 	}
+	if (closing->plan->session != NULL)
+		marks.next_close = next_session_end(closing, marks.closed_through);
 	write_marks(closing->relid, &marks);
 	closing->is_done = true;
 }

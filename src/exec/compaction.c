@@ -34,7 +34,7 @@ worth_while(const CqViewExec *exec)
 static bool
 is_due(const CqViewExec *exec)
 {
-	return exec != NULL && exec->is_prepared && exec->layout != NULL && cq_group_can_scan(exec->layout) &&
+	return exec != NULL && exec->is_prepared && exec->layout != NULL && exec->plan->session == NULL && cq_group_can_scan(exec->layout) &&
 		(exec->compaction != NULL || exec->ndoubtful >= worth_while(exec));
 }
 

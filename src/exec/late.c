@@ -4,6 +4,7 @@
  *
  * A row is judged by its event time alone, before the query's WHERE is asked. It is late when even the last of its windows has been closed;
  * where only some have, it counts in the others. (What it does to the state of those that are closed is never looked at again.)
+ * Of sessions, none ends before its times: there a row is late when its time is before that up to which sessions were closed.
  */
 #include "postgres.h"
 
@@ -73,6 +74,17 @@ last_end_of(CqViewExec *exec, TimestampTz time, TimestampTz *last_end)
 	return error == NULL;
 }
 
+/* Of a time before closed_through. */
+static bool
+is_late(CqViewExec *exec, TimestampTz time, TimestampTz closed_through)
+{
+	TimestampTz last_end;
+
+	if (exec->bound == NULL)
+		return !TIMESTAMP_NOT_FINITE(time);
+	return last_end_of(exec, time, &last_end) && last_end <= closed_through;
+}
+
 static TimestampTz
 event_time(const CqViewExec *exec, const CqBatch *batch, int row)
 {
@@ -85,7 +97,6 @@ cq_late_find(CqViewExec *exec, const CqBatch *batch, const Bitmapset *skip)
 	const bool *nulls = batch->nulls[exec->event_time - 1];
 	Bitmapset  *late = NULL;
 	TimestampTz closed_through = 0;
-	TimestampTz last_end;
 
 	exec->nfailures++;
 	cq_closing_hold_off(exec->row->state);
@@ -98,7 +109,7 @@ cq_late_find(CqViewExec *exec, const CqBatch *batch, const Bitmapset *skip)
 
 		/* A window ends after all of its times: most rows are no question. */
 		if (time < closed_through && !nulls[row] && !bms_is_member(row, batch->absent) && !bms_is_member(row, skip) &&
-			last_end_of(exec, time, &last_end) && last_end <= closed_through)
+			is_late(exec, time, closed_through))
 			late = bms_add_member(late, row);
 	}
 	return late;
@@ -114,11 +125,13 @@ keep(CqViewExec *exec, const CqBatch *batch, int row)
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 	Oid			types[] = {OIDOID, OIDOID, CQ_MESSAGE_TYPES, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	TimestampTz time = event_time(exec, batch, row);
-	TimestampTz last_end;
+	TimestampTz last_end = 0;
 	char		nulls[lengthof(types) + 1] = "          ";
 	Datum		args[lengthof(types)];
 
-	if (!last_end_of(exec, time, &last_end))
+	if (exec->bound == NULL)
+		nulls[9] = 'n';
+	else if (!last_end_of(exec, time, &last_end))
 		return;
 	SPI_connect();
 	args[0] = ObjectIdGetDatum(exec->view);

@@ -18,6 +18,7 @@
 #include "exec/view_exec.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "state/session_merge.h"
 #include "storage/bufmgr.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -279,12 +280,13 @@ prepare_plan(CqViewExec *exec)
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		exec->layout = cq_group_layout(exec->plan);
-		if (exec->row->emits_on_close)
+		if (exec->row->emits_on_close && exec->plan->session == NULL)
 		{
 			exec->bound = palloc(sizeof(CqWindowBound));
 			cq_window_bound_init(exec->bound, &exec->plan->closing);
 		}
-		prepare_cache(exec);
+		if (exec->plan->session == NULL)
+			prepare_cache(exec);
 	}
 	cq_owner_end(&actor);
 }
@@ -299,6 +301,7 @@ prepare(CqViewExec *exec)
 	MemoryContextReset(exec->context);
 	exec->planned = NULL;
 	exec->layout = NULL;
+	exec->bound = NULL;
 	caller = MemoryContextSwitchTo(exec->context);
 	exec->row = cq_view_get(exec->view);
 	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)
@@ -364,6 +367,8 @@ make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes
 {
 	if (exec->plan->shape == CQ_SHAPE_ROWS)
 		return cq_merge_rows_receiver(exec->row->state, GetCurrentTransactionStartTimestamp(), counts, changes);
+	if (exec->plan->session != NULL)
+		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout, exec->row->emits_on_close, counts);
 	if (exec->plan->tells_changes)
 		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts, &(CqMergeChanges) {changes, row});
 	return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);

@@ -1,9 +1,16 @@
 /*
  * view_lock.c
- *		The lock of a view whose batches must run one after another: see view_lock.h.
+ *		The lock of a view that only one worker at a time may maintain: see view_lock.h.
  *
- * Workers share out partitions, and rows of one group come from several of them. Where a batch adds to what it has read, two at a time would not
- * see each other's rows.
+ * Workers that maintain a view's state side by side do not see one another's rows before they commit. Where what is to be done with a row depends on
+ * what is stored already, not only adds to it, a match would be lost for good. So such views are maintained by one transaction after the other.
+ *
+ * The lock is on no table, so that vacuum and readers have nothing to do with it. A batch takes it after its relations and, where the view closes
+ * windows, after the closing lock. The views of a lane are maintained in ascending order of their oids, by all workers: so two of them never
+ * wait for each other. Whoever holds it waits for nothing else but, in that order, the same locks of further views: locks on relations are taken
+ * before, without waiting (lock.h), and rows of other transactions are not waited for.
+ *
+ * How long it takes is up to the batch of another worker, which is no fault of this view's: lock_timeout does not count.
  */
 #include "postgres.h"
 
@@ -12,8 +19,8 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 
-/* Object 0 is the table itself, 1 the closing of its windows. */
-#define MAINTENANCE_LOCK	2
+/* Beside that of closing.c, which is 1. */
+#define VIEW_LOCK	2
 
 void
 cq_view_lock_exclusive(Oid state)
@@ -23,7 +30,7 @@ cq_view_lock_exclusive(Oid state)
 	LockTimeout = 0;
 	PG_TRY();
 	{
-		LockDatabaseObject(RelationRelationId, state, MAINTENANCE_LOCK, ExclusiveLock);
+		LockDatabaseObject(RelationRelationId, state, VIEW_LOCK, ExclusiveLock);
 	}
 	PG_FINALLY();
 	{

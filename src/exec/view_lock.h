@@ -1,6 +1,6 @@
 /*
  * view_lock.h
- *		The lock of a view whose batches must run one after another.
+ *		The lock of a view that only one worker at a time may maintain.
  */
 #ifndef CQ_VIEW_LOCK_H
 #define CQ_VIEW_LOCK_H
@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 /*
- * To the end of the transaction nobody else maintains the view with that state. Waits as long as it takes, for another worker's batch. To be taken
- * before the snapshot that reads the state; a batch takes those of its views in the order of their oids.
+ * For a batch: until the end of the transaction nobody else maintains the view with that state. To be taken before the snapshot that reads the
+ * state, and not within a subtransaction, whose rollback would release it. Waits for as long as it takes.
  */
 extern void cq_view_lock_exclusive(Oid state);
 

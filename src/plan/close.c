@@ -213,10 +213,25 @@ take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex)
 	return NULL;
 }
 
+/* A session is closed when its end is: it has no bounds but its own. */
+static CqReject *
+take_sessions(CqViewPlan *plan, const Scope *outer, const Column *column)
+{
+	const CqSession *session = plan->session;
+	Scope		scope = {session->select, outer};
+
+	if (!is_column(&scope, linitial(session->call->args), column))
+		return not_closable("needs sessions of event time", session->call->location,
+							"Take the time from the column that the stream's option event_time names.");
+	plan->closing.rtindex = session->rtindex;
+	plan->closing.type = session->type;
+	return NULL;
+}
+
 CqReject *
 cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 {
-	static const char hint[] = "Group by window_start or window_end of cq.tumble, cq.hop or cq.cumulate over the column that the stream's option event_time names.";
+	static const char hint[] = "Group by window_start or window_end of cq.tumble, cq.hop or cq.cumulate, or by cq.session, over the column that the stream's option event_time names.";
 	Query	   *query = plan->query;
 	Scope		scope = {query, NULL};
 	Column		column = {plan->stream, event_time};
@@ -227,6 +242,8 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 		return reject;
 	if (event_time == InvalidAttrNumber)
 		return not_closable("needs a stream with event times", -1, "Set the stream's option event_time to the column that has them.");
+	if (plan->session != NULL)
+		return take_sessions(plan, &scope, &column);
 	foreach(cell, query->rtable)
 	{
 		int			rtindex = foreach_current_index(cell) + 1;
@@ -250,10 +267,14 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 
 /* ---- expressions ---- */
 
-Var *
+Expr *
 cq_close_end(const CqViewPlan *plan)
 {
-	return makeVar(plan->closing.rtindex, CQ_WINDOW_END, plan->closing.type, -1, InvalidOid, 0);
+	if (plan->session != NULL)
+		return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, plan->closing.type,
+									 list_make1(copyObject(((CqKey *) list_nth(plan->keys, plan->session->key))->expr)),
+									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return (Expr *) makeVar(plan->closing.rtindex, CQ_WINDOW_END, plan->closing.type, -1, InvalidOid, 0);
 }
 
 Node *

@@ -139,11 +139,12 @@ CqReject *
 cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, bool tells_changes, CqViewPlan **result)
 {
 	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
+	Query	   *rest;
 	CqReject   *reject;
 
 	plan->query = cq_compat_flatten_group_entry(copyObject(unconstify(Query *, definition)));
-	reject = cq_analyze_query(plan->query, &plan->stream);
-	if (reject != NULL)
+	if ((reject = cq_session_plan_find(plan, &rest)) != NULL ||
+		(reject = cq_analyze_query(rest, &plan->stream)) != NULL)
 		return reject;
 	if (has_aggregation(plan->query))
 	{
@@ -154,6 +155,8 @@ cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time
 			return reject;
 		plan->tells_changes = tells_changes && !emits_on_close;
 		reject = cq_aggregate_collect(plan);
+		if (reject == NULL && plan->session != NULL)
+			reject = cq_session_plan_check(plan);
 		if (reject == NULL && plan->tells_changes)
 			reject = cq_changes_check(plan);
 		if (reject != NULL)

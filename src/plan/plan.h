@@ -64,6 +64,18 @@ typedef struct CqWindowSteps
 	int			last;			/* the last window of a time ends where this pane of its block begins */
 } CqWindowSteps;
 
+/* Sessions: the call of cq.session in a sub-select (session_plan.c). */
+typedef struct CqSession
+{
+	int			rtindex;		/* of the sub-select, view or CTE in the query */
+	Query	   *select;			/* what that is */
+	WindowFunc *call;
+	AttrNumber	column;			/* which of its columns the session is */
+	Oid			type;			/* of the times: timestamptz, timestamp or bigint */
+	int64		gap;			/* microseconds, or what a bigint counts */
+	int			key;			/* which of the keys the session is, from 0 */
+} CqSession;
+
 typedef struct CqViewPlan
 {
 	CqShape		shape;
@@ -75,6 +87,7 @@ typedef struct CqViewPlan
 	List	   *aggregates;		/* of CqAggregate * */
 	RangeTblEntry *windows;		/* the window function whose panes are kept, or NULL (pane.c) */
 	int			windows_rtindex;	/* in the query */
+	CqSession  *session;		/* or NULL */
 	CqWindowSteps closing;
 	bool		tells_changes;	/* each group is one row of the state, and one of the view: see changes.c */
 	Query	   *maintain;		/* yields the columns of the state table, in their order */
@@ -98,11 +111,20 @@ extern CqReject *cq_analyze_flat(Query *query);
 /* Does a query, with its sub-selects and views, read any stream? (analyze.c) */
 extern bool cq_analyze_reads_stream(Node *query);
 
+/*
+ * Finds the sessions that a query is grouped by, if any, and checks what must hold of them: sets session. *rest is what else of the query is to
+ * be analyzed (session_plan.c).
+ */
+extern CqReject *cq_session_plan_find(CqViewPlan *plan, Query **rest);
+
+/* Checks what must hold of keys and aggregates over sessions. */
+extern CqReject *cq_session_plan_check(const CqViewPlan *plan);
+
 /* Finds the windows that are closed, and has the query grouped by their end (close.c). */
 extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
 
-/* The end of the window, as in the query. */
-extern Var *cq_close_end(const CqViewPlan *plan);
+/* The end of the window or session, as in the query. */
+extern Expr *cq_close_end(const CqViewPlan *plan);
 
 /* A condition on bounds: left ≤ or > the parameter $number. */
 extern Node *cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_after, int number);

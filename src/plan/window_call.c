@@ -84,6 +84,12 @@ is_alterable(Node *node, void *context)
 }
 
 bool
+cq_window_is_alterable(Node *node)
+{
+	return is_alterable(node, NULL);
+}
+
+bool
 cq_window_settle(FuncExpr *call, bool with_calendar)
 {
 	List	   *arguments = all_arguments(call);

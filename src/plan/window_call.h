@@ -34,6 +34,9 @@ extern FuncExpr *cq_window_call(const RangeTblEntry *entry, CqWindowKind *kind);
  */
 extern bool cq_window_settle(FuncExpr *call, bool with_calendar);
 
+/* Does it call functions that users made, and so may change? */
+extern bool cq_window_is_alterable(Node *node);
+
 /* Is an expression, seen from level, a bound of the windows? */
 extern bool cq_window_is_bound(const Node *node, int rtindex, Index level);
 

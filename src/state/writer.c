@@ -153,31 +153,59 @@ cq_writer_fetch(CqWriter *writer, ItemPointer tid)
 	return writer->fetched;
 }
 
+static bool
+replace(CqWriter *writer, TupleTableSlot *slot, ItemPointerData place, bool *is_hot)
+{
+	TM_FailureData failure;
+
+	if (cq_compat_tuple_update(writer->relation, &place, slot, writer->command, GetActiveSnapshot(), &failure,
+							   is_hot) != TM_Ok)
+		return false;
+	if (!*is_hot)
+		insert_index_entries(writer, slot);
+	return true;
+}
+
 bool
 cq_writer_replace(CqWriter *writer, TupleTableSlot *slot, ItemPointer root)
 {
-	ItemPointerData place = writer->fetched->tts_tid;
-	TM_FailureData failure;
 	bool		is_hot;
 
-	if (cq_compat_tuple_update(writer->relation, &place, slot, writer->command, GetActiveSnapshot(), &failure,
-							   &is_hot) != TM_Ok)
+	if (!replace(writer, slot, writer->fetched->tts_tid, &is_hot))
 		return false;
 	if (!is_hot)
-	{
-		insert_index_entries(writer, slot);
 		*root = slot->tts_tid;
-	}
 	return true;
+}
+
+bool
+cq_writer_replace_at(CqWriter *writer, TupleTableSlot *slot, ItemPointer tid)
+{
+	bool		is_hot;
+
+	return replace(writer, slot, *tid, &is_hot);
+}
+
+bool
+cq_writer_delete_at(CqWriter *writer, ItemPointer tid)
+{
+	TM_FailureData failure;
+
+	return table_tuple_delete(writer->relation, tid, writer->command, GetActiveSnapshot(),
+							  InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 
 bool
 cq_writer_delete(CqWriter *writer)
 {
-	TM_FailureData failure;
+	return cq_writer_delete_at(writer, &writer->fetched->tts_tid);
+}
 
-	return table_tuple_delete(writer->relation, &writer->fetched->tts_tid, writer->command, GetActiveSnapshot(),
-							  InvalidSnapshot, false, &failure, false) == TM_Ok;
+void
+cq_writer_next_command(CqWriter *writer)
+{
+	CommandCounterIncrement();
+	writer->command = GetCurrentCommandId(true);
 }
 
 void

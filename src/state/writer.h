@@ -42,6 +42,14 @@ extern TupleTableSlot *cq_writer_fetch(CqWriter *writer, ItemPointer tid);
  */
 extern bool cq_writer_replace(CqWriter *writer, TupleTableSlot *slot, ItemPointer root);
 
+/*
+ * The same for rows found otherwise, whose live versions are at tid. Of those that this transaction has written only what was written before the
+ * current command can be changed: cq_writer_next_command begins another one.
+ */
+extern bool cq_writer_replace_at(CqWriter *writer, TupleTableSlot *slot, ItemPointer tid);
+extern bool cq_writer_delete_at(CqWriter *writer, ItemPointer tid);
+extern void cq_writer_next_command(CqWriter *writer);
+
 /* Deletes the row fetched last. False where somebody else has changed it meanwhile, or is about to. */
 extern bool cq_writer_delete(CqWriter *writer);
 
