@@ -61,6 +61,7 @@ typedef struct SessionReceiver
 	TypeCacheEntry *range;
 	TupleTableSlot *stored;
 	TupleTableSlot *merged[2];	/* virtual; in turn */
+	MemoryContext run_context;
 	MemoryContext group_context;	/* reset for each group */
 	Node	   *aggcontext;
 } SessionReceiver;
@@ -170,7 +171,10 @@ make_point(const SessionReceiver *receiver, int64 time)
 
 /* ---- one session ---- */
 
-/* Begins to read, backward, what is stored of the key: all that begins before upper; or, with NULL, what has no session. */
+/*
+ * Begins to read, backward, what is stored of the key: all that begins before upper; or, with NULL, what has no session. The index keeps things for
+ * its scan in the context in which it is called, which must outlive the group.
+ */
 static void
 begin_scan(SessionReceiver *receiver, TupleTableSlot *slot, const int64 *upper)
 {
@@ -189,7 +193,22 @@ begin_scan(SessionReceiver *receiver, TupleTableSlot *slot, const int64 *upper)
 									   is_null ? InvalidStrategy : is_last ? BTLessStrategyNumber : BTEqualStrategyNumber,
 									   InvalidOid, receiver->index->rd_indcollation[i], &receiver->equality[i], is_null ? (Datum) 0 : value);
 	}
+	MemoryContextSwitchTo(receiver->run_context);
 	index_rescan(receiver->scan, keys, receiver->nkeys, NULL, 0);
+	MemoryContextSwitchTo(receiver->group_context);
+}
+
+/* The next of them, backward. */
+static bool
+read_stored(SessionReceiver *receiver)
+{
+	MemoryContext caller = MemoryContextSwitchTo(receiver->run_context);
+	bool		is_there = index_getnext_slot(receiver->scan, BackwardScanDirection, receiver->stored);
+
+	MemoryContextSwitchTo(caller);
+	if (is_there)
+		slot_getallattrs(receiver->stored);
+	return is_there;
 }
 
 static void
@@ -224,9 +243,8 @@ merge(SessionReceiver *receiver, TupleTableSlot *slot)
 	ItemPointerData place;
 
 	begin_scan(receiver, slot, has_session ? &incoming.upper : NULL);
-	while (index_getnext_slot(receiver->scan, BackwardScanDirection, receiver->stored))
+	while (read_stored(receiver))
 	{
-		slot_getallattrs(receiver->stored);
 		if (has_session)
 		{
 			Bounds		stored = bounds_of(receiver, receiver->stored->tts_values[receiver->session]);
@@ -307,6 +325,7 @@ startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	receiver->stored = table_slot_create(state, NULL);
 	for (int i = 0; i < (int) lengthof(receiver->merged); i++)
 		receiver->merged[i] = MakeSingleTupleTableSlot(RelationGetDescr(state), &TTSOpsVirtual);
+	receiver->run_context = CurrentMemoryContext;
 	receiver->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq session", ALLOCSET_DEFAULT_SIZES);
 	receiver->aggcontext = cq_combiner_context(receiver->group_context);
 }
