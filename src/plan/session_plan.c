@@ -15,7 +15,6 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
@@ -27,6 +26,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
+#include "parser/parse_oper.h"
 #include "parser/parsetree.h"
 #include "plan/plan.h"
 #include "plan/window_call.h"
@@ -177,13 +177,12 @@ is_time(Node *ordered, Node *time)
 }
 
 static bool
-is_ascending(const SortGroupClause *clause)
+is_ascending(const SortGroupClause *clause, Oid type)
 {
-	Oid			family;
-	Oid			type;
-	int16		strategy;
+	Oid			less;
 
-	return get_ordering_op_properties(clause->sortop, &family, &type, &strategy) && strategy == BTLessStrategyNumber;
+	get_sort_group_operators(type, true, false, false, &less, NULL, NULL, NULL);
+	return clause->sortop == less;
 }
 
 static CqReject *
@@ -191,14 +190,15 @@ check_over(const CqSession *session)
 {
 	const WindowClause *over = list_nth_node(WindowClause, session->select->windowClause, session->call->winref - 1);
 	SortGroupClause *order;
+	Node	   *ordered;
 
 	if (over->frameOptions != FRAMEOPTION_DEFAULTS)
 		return unsupported(session->call->location, "cq.session with a frame is not supported in a continuous view", "A session has no use for the frame. Leave it out.");
 	if (list_length(over->orderClause) != 1)
 		return unsupported(session->call->location, "cq.session in a continuous view needs ORDER BY its time, and nothing else", order_hint);
 	order = linitial_node(SortGroupClause, over->orderClause);
-	if (!is_ascending(order) ||
-		!is_time(get_sortgroupclause_expr(order, session->select->targetList), list_nth(session->call->args, SESSION_TIME)))
+	ordered = get_sortgroupclause_expr(order, session->select->targetList);
+	if (!is_ascending(order, exprType(ordered)) || !is_time(ordered, list_nth(session->call->args, SESSION_TIME)))
 		return unsupported(session->call->location, "cq.session in a continuous view needs ORDER BY its time, ascending", order_hint);
 	return NULL;
 }
