@@ -110,6 +110,21 @@ INSERT INTO s VALUES (16, 'd', 1, 1, '-infinity', NULL, 9223372036854775807), (1
 SELECT cq.wait(view) FROM cq.views \g /dev/null
 SELECT view, "offset", message FROM cq.errors ORDER BY view::text, error_id;
 SELECT * FROM by_key WHERE k = 'd';
+-- So are those whose key is too large for an index.
+INSERT INTO s SELECT 18, string_agg(md5(i::text), ''), 1, 1, NULL, NULL, 200 FROM generate_series(1, 200) i;
+SELECT cq.wait(view) FROM cq.views \g /dev/null
+SELECT view, sqlstate FROM cq.errors WHERE "offset" = 29 ORDER BY view::text;
+SELECT view, status FROM cq.views ORDER BY view::text;
+-- Replaced by what keeps no sessions, and back.
+CREATE OR REPLACE CONTINUOUS VIEW nothing_else AS SELECT tstzrange(at, at, '[]') AS s FROM s WHERE k = 'c';
+SELECT cq.wait('nothing_else');
+SELECT s, count(*) FROM nothing_else GROUP BY s ORDER BY s;
+CREATE OR REPLACE CONTINUOUS VIEW nothing_else AS SELECT tstzrange(at, at, '[]') AS s FROM s WHERE k = 'c' GROUP BY 1;
+SELECT cq.wait('nothing_else');
+SELECT s, count(*) FROM nothing_else GROUP BY s ORDER BY s;
+CREATE OR REPLACE CONTINUOUS VIEW nothing_else AS SELECT s FROM (SELECT cq.session(at, '9 min 1 s') OVER (ORDER BY at) AS s FROM s WHERE k = 'c') q GROUP BY s;
+SELECT cq.wait('nothing_else');
+SELECT s, count(*) FROM nothing_else GROUP BY s ORDER BY s;
 -- An index for reading, and a new beginning.
 CREATE INDEX ON by_key (s);
 SELECT cq.reset('by_key');

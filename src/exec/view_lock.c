@@ -6,9 +6,9 @@
  * what is stored already, not only adds to it, a match would be lost for good. So such views are maintained by one transaction after the other.
  *
  * The lock is on no table, so that vacuum and readers have nothing to do with it. A batch takes it after its relations and, where the view closes
- * windows, after the closing lock. The views of a lane are maintained in ascending order of their oids, by all workers: so two of them never
- * wait for each other. Whoever holds it waits for nothing else but, in that order, the same locks of further views: locks on relations are taken
- * before, without waiting (lock.h), and rows of other transactions are not waited for.
+ * windows, after the closing lock. The views of a lane are maintained in ascending order of their oids, by all workers, so that two of them do not
+ * wait for each other in a circle; locks on relations are taken before, without waiting (lock.h). Whoever closes windows holds the locks of one view only.
+ * What remains is the catalog's row of a view that fails in two workers at once: the server detects that, and a batch is done again.
  *
  * How long it takes is up to the batch of another worker, which is no fault of this view's: lock_timeout does not count.
  */
