@@ -23,7 +23,10 @@ CREATE TABLE _cq.view (
     outbox          regclass,                       -- what is still to be sent, where the sink is a topic
     notify          text,                           -- the channel that is told of its changes
     tells_changes   boolean NOT NULL DEFAULT false, -- to whomever
-    changes         regclass                        -- stream of its changes: old row and new row
+    changes         regclass,                       -- stream of its changes: old row and new row
+    steps_kept      interval,                       -- with cq.sliding: a step that began longer ago is of no use to anybody
+    expires         text CHECK (expires IN ('rows', 'groups', 'windows', 'results')), -- what retention makes go; null: it cannot be set
+    retention_by    text CHECK (retention_by IN ('event_time', 'change'))
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 

@@ -79,6 +79,19 @@ CREATE FUNCTION _cq.emit_windows() RETURNS bigint
 COMMENT ON FUNCTION _cq.emit_windows() IS 'makes the rows of closed windows, of one view; 0: there was none';
 REVOKE ALL ON FUNCTION _cq.emit_windows() FROM PUBLIC;
 
+-- For readers of views whose windows expire: what those are is no secret.
+CREATE FUNCTION _cq.expired_through(state regclass) RETURNS timestamptz
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT coalesce((SELECT c.closed_through FROM _cq.view v JOIN _cq.closing c ON c.view = v.view WHERE v.state = $1), '-infinity') $$;
+COMMENT ON FUNCTION _cq.expired_through(regclass) IS 'the end up to which windows of the continuous view with that state have expired';
+
+CREATE FUNCTION _cq.expired_through_utc(state regclass) RETURNS timestamp
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.expired_through(state) AT TIME ZONE 'UTC';
+END;
+COMMENT ON FUNCTION _cq.expired_through_utc(regclass) IS 'the end up to which windows of the continuous view with that state have expired, as timestamps of UTC';
+
 -- ---- positions ----
 
 CREATE VIEW cq.positions WITH (security_barrier) AS
@@ -113,7 +126,7 @@ SELECT v.view,
                      WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
        v.stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
-       v.start, v.on_error, v.retention, v.emit, v.allowed_lateness, v.late, v.sink, v.changes, v.notify,
+       v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, v.changes, v.notify,
        pg_catalog.pg_get_viewdef(v.definition) AS definition,
        v.created_at,
        p.lag_messages::bigint AS lag_messages,

@@ -27,7 +27,7 @@ CREATE FUNCTION _cq.expire_rows(max_rows bigint DEFAULT 100000) RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_expire_rows';
 COMMENT ON FUNCTION _cq.expire_rows(bigint) IS
-    'deletes rows older than the retention of their view, at most so many of each; gives how many went';
+    'deletes what continuous views no longer need by their option retention or by cq.sliding, at most so many rows of each; gives how many went';
 REVOKE ALL ON FUNCTION _cq.expire_rows(bigint) FROM PUBLIC;
 
 CREATE FUNCTION _cq.unblock_views() RETURNS bigint

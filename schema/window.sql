@@ -162,3 +162,30 @@ COMMENT ON FUNCTION cq.session(timestamp, interval) IS 'the session of a row, OV
 CREATE FUNCTION cq.session(ts bigint, gap bigint) RETURNS int8range
 AS 'MODULE_PATHNAME', 'cq_session_bigint' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION cq.session(bigint, bigint) IS 'the session of a row, OVER (PARTITION BY … ORDER BY ts): from its first time to its last one plus the gap, within which each is followed by the next';
+
+-- What lies in the last while before now, in steps. Now is the same for all that a transaction reads. The end of the step is compared, so that whole steps
+-- leave, and one that lies in the future has not come yet.
+
+CREATE FUNCTION _cq.ago(length interval) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'cq_clock_ago' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION _cq.ago(interval) IS 'the time at which the transaction began, or what cq.clock says it is, less an interval';
+
+CREATE FUNCTION _cq.ago_utc(length interval) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'cq_clock_ago_utc' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION _cq.ago_utc(interval) IS 'the time at which the transaction began, or what cq.clock says it is, in UTC, less an interval';
+
+CREATE FUNCTION cq.sliding(ts timestamptz, size interval, step interval, origin timestamptz DEFAULT NULL)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, 1, 1) > _cq.ago(size) AND _cq.window_bound(ts, step, origin, 1, 0) <= _cq.ago('0')
+        AND _cq.window_count(step, size, 'step', true) > 0;
+END;
+COMMENT ON FUNCTION cq.sliding(timestamptz, interval, interval, timestamptz) IS 'whether a time lies in the last while before now, of that size, which moves on by whole steps';
+
+CREATE FUNCTION cq.sliding(ts timestamp, size interval, step interval, origin timestamp DEFAULT NULL)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT _cq.window_bound(ts, step, origin, 1, 1) > _cq.ago_utc(size) AND _cq.window_bound(ts, step, origin, 1, 0) <= _cq.ago_utc('0')
+        AND _cq.window_count(step, size, 'step', false) > 0;
+END;
+COMMENT ON FUNCTION cq.sliding(timestamp, interval, interval, timestamp) IS 'whether a time, in UTC, lies in the last while before now, of that size, which moves on by whole steps';

@@ -48,7 +48,10 @@ enum
 	VIEW_NOTIFY,
 	VIEW_TELLS_CHANGES,
 	VIEW_CHANGES,
-	VIEW_NATTS = VIEW_CHANGES
+	VIEW_STEPS_KEPT,
+	VIEW_EXPIRES,
+	VIEW_RETENTION_BY,
+	VIEW_NATTS = VIEW_RETENTION_BY
 };
 
 static Oid
@@ -127,6 +130,19 @@ array_of_strings(const List *strings)
 	return PointerGetDatum(construct_array(elements, list_length(strings), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/* Of CqExpiry. */
+static const char *const expiry_names[] = {"nothing", "rows", "groups", "windows", "results"};
+
+static CqExpiry
+expiry_named(const char *name)
+{
+	int			i = lengthof(expiry_names) - 1;
+
+	while (i > 0 && strcmp(expiry_names[i], name) != 0)
+		i--;
+	return (CqExpiry) i;
+}
+
 /* Such intervals have no months. */
 static int64
 microseconds_of(Datum interval)
@@ -188,6 +204,11 @@ cq_view_get(Oid relid)
 		view->notify = nulls[VIEW_NOTIFY - 1] ? NULL : TextDatumGetCString(values[VIEW_NOTIFY - 1]);
 		view->tells_changes = DatumGetBool(values[VIEW_TELLS_CHANGES - 1]);
 		view->changes = nulls[VIEW_CHANGES - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_CHANGES - 1]);
+		view->steps_kept = nulls[VIEW_STEPS_KEPT - 1] ? -1 : microseconds_of(values[VIEW_STEPS_KEPT - 1]);
+		if (!nulls[VIEW_EXPIRES - 1])
+			view->expiry = expiry_named(TextDatumGetCString(values[VIEW_EXPIRES - 1]));
+		view->expires_by_event_time = !nulls[VIEW_RETENTION_BY - 1] &&
+			strcmp(TextDatumGetCString(values[VIEW_RETENTION_BY - 1]), "event_time") == 0;
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
 		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
@@ -231,6 +252,11 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_TELLS_CHANGES - 1] = BoolGetDatum(view->tells_changes);
 	nulls[VIEW_CHANGES - 1] = !OidIsValid(view->changes);
 	values[VIEW_CHANGES - 1] = ObjectIdGetDatum(view->changes);
+	nulls[VIEW_STEPS_KEPT - 1] = view->steps_kept < 0;
+	values[VIEW_STEPS_KEPT - 1] = interval_of(view->steps_kept);
+	nulls[VIEW_EXPIRES - 1] = nulls[VIEW_RETENTION_BY - 1] = view->expiry == CQ_EXPIRES_NOTHING;
+	values[VIEW_EXPIRES - 1] = CStringGetTextDatum(expiry_names[view->expiry]);
+	values[VIEW_RETENTION_BY - 1] = CStringGetTextDatum(view->expires_by_event_time ? "event_time" : "change");
 }
 
 void
@@ -264,7 +290,7 @@ cq_view_replace(const CqView *view)
 {
 	Oid			types[VIEW_NATTS] = {
 		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
-		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID
+		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID, INTERVALOID, TEXTOID, TEXTOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -277,7 +303,7 @@ cq_view_replace(const CqView *view)
 	update_row("definition = $2, state = $3, stream = $4, status = $5, status_detail = $6, on_error = $7, start = $8, "
 			   "retention = $9, settings = $10, created_at = $11, is_started = $12, "
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17, "
-			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22",
+			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22, steps_kept = $23, expires = $24, retention_by = $25",
 			   VIEW_NATTS, types, values, nulls);
 }
 

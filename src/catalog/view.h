@@ -10,6 +10,16 @@
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
+/* What the option retention makes go; it may be set as long as there is something. */
+typedef enum CqExpiry
+{
+	CQ_EXPIRES_NOTHING,
+	CQ_EXPIRES_ROWS,			/* of a view without aggregation */
+	CQ_EXPIRES_GROUPS,
+	CQ_EXPIRES_WINDOWS,			/* groups of them, at a time */
+	CQ_EXPIRES_RESULTS			/* rows of closed windows */
+} CqExpiry;
+
 typedef struct CqView
 {
 	Oid			view;			/* what people read */
@@ -21,6 +31,8 @@ typedef struct CqView
 	bool		pause_on_error; /* else skip */
 	char	   *start;
 	Interval   *retention;		/* or NULL */
+	CqExpiry	expiry;
+	bool		expires_by_event_time;	/* else by the time of the last change */
 	bool		emits_on_close; /* else on change */
 	int64		watermark_delay;	/* microseconds, in place of the stream's; -1: as the stream says */
 	int64		allowed_lateness;	/* microseconds */
@@ -31,6 +43,7 @@ typedef struct CqView
 	Oid			changes;		/* stream of its changes, old row and new row, or InvalidOid */
 	char	   *notify;			/* the channel that is told of its changes, or NULL */
 	bool		tells_changes;	/* to whomever: its state is kept so that they are known */
+	int64		steps_kept;		/* microseconds: a step of cq.sliding that began longer ago goes; -1: there are none */
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */
 	bool		is_started;
 	bool		is_changed_here;	/* by the current transaction: only read */

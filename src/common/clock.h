@@ -11,4 +11,7 @@
 
 extern TimestampTz cq_clock_now(void);
 
+/* The same for all that one transaction reads: when it began, unless cq.clock is set. */
+extern TimestampTz cq_clock_transaction(void);
+
 #endif							/* CQ_CLOCK_H */

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -211,10 +212,14 @@ create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_st
 
 /* Closed windows' rows: written once, never changed. */
 static Oid
-create_result(Query *read, char *base, Oid owner, const char *query_string)
+create_result(const CqViewPlan *plan, Query *read, char *base, Oid owner, const char *query_string)
 {
-	Oid			result = cq_view_create_part(RELKIND_RELATION, base, "result", view_columns(read), NIL, owner, query_string);
+	List	   *columns = view_columns(read);
+	Oid			result;
 
+	if (plan->keeps_end)
+		columns = lappend(columns, makeColumnDef(CQ_END_COLUMN, plan->closing.type, -1, InvalidOid));
+	result = cq_view_create_part(RELKIND_RELATION, base, "result", columns, NIL, owner, query_string);
 	NewRelationCreateToastTable(result, (Datum) 0);
 	return result;
 }
@@ -345,29 +350,57 @@ check_plans(const CqViewPlan *plan)
 	(void) cq_partial_plan(plan);
 }
 
-/* The option retention needs to find old rows: see state/retention.c. */
+static bool
+is_indexed(Relation relation, AttrNumber attno)
+{
+	ListCell   *cell;
+	bool		found = false;
+
+	foreach(cell, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		found |= index->rd_index->indkey.values[0] == attno && RelationGetIndexPredicate(index) == NIL;
+		index_close(index, NoLock);
+	}
+	return found;
+}
+
+/* The option retention needs to find what is old: see exec/expiry.c. */
 static void
-index_row_time(Oid state)
+index_time(Oid table, const char *column)
 {
 	IndexStmt  *index = makeNode(IndexStmt);
 	IndexElem  *element = makeNode(IndexElem);
+	Relation	relation = table_open(table, ShareLock);
+	bool		is_there = is_indexed(relation, get_attnum(table, column));
 
-	element->name = CQ_ROW_TIME_COLUMN;
-	index->accessMethod = "brin";
+	table_close(relation, NoLock);
+	if (is_there)
+		return;
+	element->name = pstrdup(column);
+	index->accessMethod = "btree";
 	index->indexParams = list_make1(element);
-	index->idxname = ChooseRelationName(get_rel_name(state), NULL, "time", get_rel_namespace(state), false);
-	(void) cq_compat_define_index(state, index);
+	index->idxname = ChooseRelationName(get_rel_name(table), NULL, "time", get_rel_namespace(table), false);
+	(void) cq_compat_define_index(table, index);
 	CommandCounterIncrement();
 }
 
 static void
-check_late_options(const CqViewOptions *options)
+check_late_options(const CqViewOptions *options, const CqPlanOptions *planned)
 {
-	if (!options->emits_on_close && (options->allowed_lateness >= 0 || options->says_late || options->watermark_delay >= 0))
+	bool		has_windows = options->emits_on_close || planned->expiry == CQ_EXPIRES_WINDOWS;
+
+	if (has_windows && (options->emits_on_close || options->allowed_lateness < 0))
+		return;
+	if (options->allowed_lateness >= 0 || (options->says_late && !has_windows) ||
+		(options->watermark_delay >= 0 && !planned->by_event_time))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the options watermark, allowed_lateness and late need emit = 'close'"),
-				 errdetail("With emit = 'change' a row is counted however late it comes.")));
+				 errdetail("With emit = 'change' a row is counted however late it comes."),
+				 planned->expiry != CQ_EXPIRES_NOTHING && planned->by_event_time ?
+				 errhint("With retention by event time, watermark may be given, and for windows late.") : 0));
 }
 
 /* The event times by which windows are closed. */
@@ -377,14 +410,70 @@ event_time_of(Oid stream)
 	return cq_stream_get(stream, GetUserId())->event_time;
 }
 
+/* What is to expire: windows if there are any, where the user does not say otherwise. */
 static void
-check_retention(const CqViewOptions *options, bool keeps_rows)
+choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan *plan, CqPlanOptions *planned)
 {
-	if (options->retention != NULL && !keeps_rows)
+	bool		wants = options->retention != NULL || options->says_retention_by;
+	CqPlanOptions windows = *planned;
+	CqViewPlan *unused;
+
+	planned->by_event_time = options->by_event_time;
+	if (!wants && (plan->shape != CQ_SHAPE_ROWS || options->emits_on_close || plan->sliding.time != NULL))
+		return;
+	if (options->emits_on_close)
+	{
+		planned->expiry = CQ_EXPIRES_RESULTS;
+		planned->by_event_time = true;
+		return;
+	}
+	planned->expiry = plan->shape == CQ_SHAPE_ROWS ? CQ_EXPIRES_ROWS : CQ_EXPIRES_GROUPS;
+	if (plan->shape == CQ_SHAPE_ROWS || (options->says_retention_by && !options->by_event_time) ||
+		planned->event_time == InvalidAttrNumber || plan->session != NULL)
+		return;
+	windows.expiry = CQ_EXPIRES_WINDOWS;
+	windows.by_event_time = true;
+	if (cq_plan_view(query, &windows, &unused) == NULL)
+		*planned = windows;
+}
+
+/* Plans the query with what the options add to it. */
+static CqViewPlan *
+plan_query(const CqViewOptions *options, const Query *query, const char *query_string, CqPlanOptions *planned)
+{
+	CqViewPlan *plan;
+
+	memset(planned, 0, sizeof(CqPlanOptions));
+	planned->tells_changes = cq_view_tells_changes(options);
+	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
+	cq_stream_require_readable(cq_stream_get(plan->stream, GetUserId()));
+	planned->event_time = event_time_of(plan->stream);
+	planned->emits_on_close = options->emits_on_close;
+	choose_expiry(options, query, plan, planned);
+	check_late_options(options, planned);
+	if (options->emits_on_close && options->says_retention_by && !options->by_event_time)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("retention of a continuous view with aggregation is not supported yet"),
-				 errhint("It applies to views that keep rows.")));
+				 errmsg("retention_by = 'change' with emit = 'close' is not supported"),
+				 errhint("Rows of closed windows do not change. They go by event time.")));
+	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
+	return plan;
+}
+
+/* Indexes what the option retention looks for. Groups are looked for in all of the table. plan is NULL where windows have been seen to. */
+static void
+index_expiry(const CqView *row, const CqViewPlan *plan)
+{
+	bool		is_pane;
+
+	if (row->expiry == CQ_EXPIRES_ROWS && row->expires_by_event_time)
+		index_time(row->state, CQ_EVENT_TIME_COLUMN);
+	else if (row->expiry == CQ_EXPIRES_ROWS && row->retention != NULL)
+		index_time(row->state, CQ_ROW_TIME_COLUMN);
+	else if (row->expiry == CQ_EXPIRES_WINDOWS && plan != NULL)
+		index_time(row->state, list_nth_node(ColumnDef, plan->columns, cq_read_closing_column(plan, &is_pane))->colname);
+	else if (row->expiry == CQ_EXPIRES_RESULTS)
+		index_time(row->result, CQ_END_COLUMN);
 }
 
 ObjectAddress
@@ -392,6 +481,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 			   ParamListInfo params, QueryEnvironment *query_env)
 {
 	CqViewOptions options;
+	CqPlanOptions planned;
 	CqViewPlan *plan;
 	CqView	   *row;
 	CqView	   *before = NULL;
@@ -408,18 +498,11 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	owner = before ? cq_owner_of_relation(replaced) : GetUserId();
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
-	check_late_options(&options);
-	cq_reject_raise(cq_plan_view(query, false, InvalidAttrNumber, cq_view_tells_changes(&options), &plan), query_string);
-	cq_stream_require_readable(cq_stream_get(plan->stream, owner));
-	if (options.emits_on_close)
-		cq_reject_raise(cq_plan_view(query, true, event_time_of(plan->stream), false, &plan), query_string);
+	plan = plan_query(&options, query, query_string, &planned);
 	check_plans(plan);
-	check_retention(&options, plan->shape == CQ_SHAPE_ROWS);
 
 	row = palloc0(sizeof(CqView));
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
-	if (options.retention != NULL)
-		index_row_time(row->state);
 	if (plan->tells_changes)
 		cq_view_index_groups(plan, row->state);
 	if (plan->session != NULL)
@@ -427,9 +510,13 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
 	if (options.emits_on_close)
 	{
-		row->result = create_result(read, stmt->view->relname, owner, query_string);
+		row->result = create_result(plan, read, stmt->view->relname, owner, query_string);
 		read = cq_read_table(row->result);
 	}
+	row->retention = options.retention;
+	row->expiry = planned.expiry;
+	row->expires_by_event_time = planned.by_event_time;
+	index_expiry(row, plan);
 	if (before)
 		replace_view(replaced, read, options.server_options);
 	row->view = before ? replaced : create_view(stmt, read, options.server_options, query_string);
@@ -443,11 +530,11 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->status = "running";
 	row->pause_on_error = options.pause_on_error;
 	row->start = options.start;
-	row->retention = options.retention;
 	row->emits_on_close = options.emits_on_close;
 	row->watermark_delay = options.watermark_delay;
 	row->allowed_lateness = Max(options.allowed_lateness, 0);
 	row->keeps_late = options.keeps_late;
+	row->steps_kept = cq_sliding_kept(plan);
 	row->settings = current_settings();
 	row->notify = options.notify;
 	row->tells_changes = cq_view_tells_changes(&options);
@@ -485,9 +572,14 @@ cq_view_alter_options(Oid view, List *changes, bool reset)
 	options.start = row->start;
 	options.retention = row->retention;
 	cq_view_options_change(&options, changes, reset);
-	check_retention(&options, get_attnum(row->state, CQ_ROW_TIME_COLUMN) != InvalidAttrNumber);
-	if (options.retention != NULL && row->retention == NULL)
-		index_row_time(row->state);
+	if (options.retention != NULL && row->expiry == CQ_EXPIRES_NOTHING)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the option \"retention\" of this continuous view cannot be changed"),
+				 errdetail("What it has stored does not tell what is too old, since it was created without that option."),
+				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
+	row->retention = options.retention;
+	index_expiry(row, NULL);
 	cq_view_set_options(view, options.pause_on_error, options.retention);
 	cq_catalog_changed();
 }

@@ -19,6 +19,7 @@ static void set_emit(CqViewOptions *result, const char *value);
 static void set_on_error(CqViewOptions *result, const char *value);
 static void set_start(CqViewOptions *result, const char *value);
 static void set_retention(CqViewOptions *result, const char *value);
+static void set_retention_by(CqViewOptions *result, const char *value);
 static void set_watermark(CqViewOptions *result, const char *value);
 static void set_allowed_lateness(CqViewOptions *result, const char *value);
 static void set_late(CqViewOptions *result, const char *value);
@@ -39,6 +40,7 @@ static const OptionRule rules[] = {
 	{"on_error", "skip", true, set_on_error},
 	{"start", "earliest", false, set_start},
 	{"retention", NULL, true, set_retention},
+	{"retention_by", NULL, false, set_retention_by},
 	{"watermark", NULL, false, set_watermark},
 	{"allowed_lateness", NULL, false, set_allowed_lateness},
 	{"late", NULL, false, set_late},
@@ -91,6 +93,15 @@ set_retention(CqViewOptions *result, const char *value)
 	if (!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(result->retention),
 										  IntervalPGetDatum(&zero))))
 		bad_value("retention", value, "It must be an interval greater than zero.");
+}
+
+static void
+set_retention_by(CqViewOptions *result, const char *value)
+{
+	result->says_retention_by = value != NULL;
+	if (value != NULL && strcmp(value, "event_time") != 0 && strcmp(value, "change") != 0)
+		bad_value("retention_by", value, "Valid values: event_time, change.");
+	result->by_event_time = value != NULL && strcmp(value, "event_time") == 0;
 }
 
 static int64

@@ -14,7 +14,9 @@ typedef struct CqViewOptions
 {
 	bool		pause_on_error;
 	char	   *start;
-	Interval   *retention;		/* NULL: rows are kept for ever */
+	Interval   *retention;		/* NULL: what there is is kept for ever */
+	bool		says_retention_by;
+	bool		by_event_time;	/* that is what it says; else by change */
 	bool		emits_on_close;
 	int64		watermark_delay;	/* microseconds; -1: as the stream says */
 	int64		allowed_lateness;	/* microseconds; -1: not said */

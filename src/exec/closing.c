@@ -1,6 +1,6 @@
 /*
  * closing.c
- *		Closes windows of views with emit = 'close'.
+ *		Closes windows of views with emit = 'close', and has windows expire that are retained for a time.
  *
  *		closed_through   ├──────────────┤ rows of these windows come too late
  *		emitted_through  ├─────────┤      and their own rows are in the result, for good
@@ -15,6 +15,9 @@
  * So they are for sessions, which lie wherever rows came. They are closed up to the watermark itself, when it has reached the end of the first of them: what
  * comes later for a time before closed_through is late, so that no row can touch a session that has been emitted.
  *
+ * Windows that expire are closed without being emitted: from closed_through on nobody sees them (plan/read.c), and their state is deleted
+ * in small steps, each a transaction, after which emitted_through follows.
+ *
  * Locks are taken in this order: relations, the closing lock, the row of _cq.closing; a batch takes them so as well.
  */
 #include "postgres.h"
@@ -24,7 +27,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
-#include "catalog/stream.h"
 #include "catalog/view.h"
 #include "common/attempt.h"
 #include "common/compat.h"
@@ -34,6 +36,7 @@
 #include "exec/fault.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
+#include "exec/view_plan.h"
 #include "exec/watermark.h"
 #include "exec/window_bound.h"
 #include "executor/executor.h"
@@ -42,6 +45,7 @@
 #include "plan/plan.h"
 #include "rewrite/rewriteHandler.h"
 #include "state/merge.h"
+#include "state/retention.h"
 #include "stats/stats.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -54,6 +58,8 @@
 
 PG_FUNCTION_INFO_V1(cq_close_windows);
 PG_FUNCTION_INFO_V1(cq_emit_windows);
+
+#define DROPPED_ROWS	100000	/* in a transaction */
 
 /* A view whose windows are being closed. */
 typedef struct Closing
@@ -154,17 +160,15 @@ prepare(Closing *closing)
 	CqActor		actor;
 
 	closing->view = cq_view_get(closing->relid);
-	if (closing->view == NULL || !closing->view->emits_on_close || strcmp(closing->view->status, "running") != 0)
+	if (closing->view == NULL || !cq_view_plan_has_windows(closing->view) || strcmp(closing->view->status, "running") != 0)
 		return false;
 	definition = table_open(closing->view->definition, AccessShareLock);
 	LockRelationOid(closing->view->state, RowExclusiveLock);
-	LockRelationOid(closing->view->result, RowExclusiveLock);
+	if (OidIsValid(closing->view->result))
+		LockRelationOid(closing->view->result, RowExclusiveLock);
 	closing->owner = definition->rd_rel->relowner;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_reject_raise(cq_plan_view(cq_compat_view_query(definition), true,
-								 cq_stream_get(closing->view->stream, cq_owner_of_relation(closing->view->stream))->event_time,
-								 false,
-								 &closing->plan), NULL);
+	cq_reject_raise(cq_view_plan(closing->view, cq_compat_view_query(definition), &closing->plan), NULL);
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
 	return true;
@@ -239,6 +243,25 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	receiver->rDestroy(receiver);
 }
 
+/* Deletes some of the state of windows that have expired. True where no more of it is left. */
+static bool
+drop_rows(Closing *closing, TimestampTz closed_through)
+{
+	bool		is_pane;
+	int			column = cq_read_closing_column(closing->plan, &is_pane);
+	const char *name = list_nth_node(ColumnDef, closing->plan->columns, column)->colname;
+	TimestampTz horizon = closed_through + 1;
+	CqWindowBound bound;
+	CqActor		actor;
+
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	cq_window_bound_init(&bound, &closing->plan->closing);
+	if (is_pane)
+		horizon = cq_window_bound_first_needed(&bound, closed_through);
+	cq_owner_end(&actor);
+	return cq_retention_delete(closing->view->state, name, horizon, DROPPED_ROWS) < DROPPED_ROWS;
+}
+
 static void
 emit(void *arg)
 {
@@ -250,10 +273,13 @@ emit(void *arg)
 	marks = read_marks(closing->relid);
 	if (marks.closed_through <= marks.emitted_through)
 		return;
-	emit_rows(closing, marks.emitted_through, marks.closed_through);
+	closing->is_done = true;
+	if (closing->view->emits_on_close)
+		emit_rows(closing, marks.emitted_through, marks.closed_through);
+	else if (!drop_rows(closing, marks.closed_through))
+		return;
 	marks.emitted_through = marks.closed_through;
 	write_marks(closing->relid, &marks);
-	closing->is_done = true;
 }
 
 /* ---- decision ---- */
@@ -261,9 +287,11 @@ emit(void *arg)
 static bool
 watermark_for_closing(const CqView *view, TimestampTz *watermark)
 {
-	if (!cq_watermark_get(view, watermark))
+	if ((!view->emits_on_close && view->retention == NULL) || !cq_watermark_get(view, watermark))
 		return false;
 	*watermark -= view->allowed_lateness;
+	if (!view->emits_on_close)
+		*watermark = cq_retention_horizon(*watermark, view->retention);
 	return true;
 }
 
@@ -338,7 +366,7 @@ decide(void *arg)
 	if (before > marks.closed_through)
 	{
 		marks.closed_through = before;
-		if (is_one_step(closing->plan))
+		if (closing->view->emits_on_close && is_one_step(closing->plan))
 		{
 			emit_rows(closing, marks.emitted_through, marks.closed_through);
 			marks.emitted_through = marks.closed_through;
@@ -357,10 +385,10 @@ cq_closing_is_done(Oid relid)
 	TimestampTz watermark;
 	Marks		marks;
 
-	if (view == NULL || !view->emits_on_close || !watermark_for_closing(view, &watermark))
+	if (view == NULL || !cq_view_plan_has_windows(view) || !watermark_for_closing(view, &watermark))
 		return true;
 	marks = read_marks(relid);
-	return watermark < marks.next_close && marks.closed_through == marks.emitted_through;
+	return watermark < marks.next_close && (!view->emits_on_close || marks.closed_through == marks.emitted_through);
 }
 
 /* ---- for all views ---- */
@@ -388,7 +416,7 @@ views_where(const char *condition)
 
 	SPI_connect();
 	cq_query_execute(psprintf("SELECT v.view::oid FROM _cq.view v LEFT JOIN _cq.closing c ON c.view = v.view "
-							  "WHERE v.emit = 'close' AND v.status = 'running' AND v.is_started AND %s ORDER BY 1", condition),
+							  "WHERE (v.emit = 'close' OR v.expires = 'windows') AND v.status = 'running' AND v.is_started AND %s ORDER BY 1", condition),
 					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

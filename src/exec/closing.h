@@ -1,6 +1,6 @@
 /*
  * closing.h
- *		Closes windows of views with emit = 'close': see closing.c.
+ *		Closes windows, which are emitted then or have expired: see closing.c.
  */
 #ifndef CQ_CLOSING_H
 #define CQ_CLOSING_H
@@ -10,7 +10,7 @@
 /* For a batch: until the end of the transaction nothing of the view with that state is closed. May wait for a moment. */
 extern void cq_closing_hold_off(Oid state);
 
-/* Has all been emitted that the watermark allows? True of views that close no windows. As a user who may read the catalog. */
+/* Has all been emitted that the watermark allows, and does nobody see what has expired? True of views that close no windows. As a user who may read the catalog. */
 extern bool cq_closing_is_done(Oid view);
 
 #endif							/* CQ_CLOSING_H */

@@ -30,7 +30,7 @@ typedef struct CqLane
 	int			ncursors;
 	CqReader   *reader;			/* opened by the worker */
 	int			max_rows;		/* messages in one batch; 0: as cq.batch_rows says */
-	bool		closes_windows; /* some view has emit = 'close' */
+	bool		closes_windows; /* some view has windows that are closed, or expire */
 	bool		fills_outbox;	/* some view has a topic for a sink */
 	bool		has_stops;
 	bool		is_cut;			/* the reader has gone past a stop: only a new one gives what was cut off */

@@ -9,13 +9,14 @@
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/stream.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
 #include "exec/view_exec.h"
+#include "exec/view_plan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "state/session_merge.h"
@@ -220,48 +221,6 @@ plan_for(const CqViewPlan *plan, double nrows)
 	return planned;
 }
 
-static bool
-is_pane(const char *column)
-{
-	return strcmp(column, CQ_PANE_COLUMN) == 0;
-}
-
-/*
- * What the plan yields is written without asking what it is. The table and the definition are the owner's to alter, and an
- * aggregate may have been replaced.
- */
-static void
-check_state(const CqViewExec *exec)
-{
-	Relation	state = table_open(exec->row->state, AccessShareLock);
-	TupleDesc	descriptor = RelationGetDescr(state);
-	bool		fits = descriptor->natts == list_length(exec->plan->columns);
-	ListCell   *cell;
-
-	foreach(cell, exec->plan->columns)
-	{
-		ColumnDef  *column = lfirst_node(ColumnDef, cell);
-		Form_pg_attribute found = fits ? TupleDescAttr(descriptor, foreach_current_index(cell)) : NULL;
-
-		fits = fits && found->atttypid == column->typeName->typeOid &&
-			is_pane(NameStr(found->attname)) == is_pane(column->colname);
-	}
-	if (!fits)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" does not have the columns that the continuous view needs",
-						RelationGetRelationName(state)),
-				 errdetail("The table, the view's definition or an aggregate has been altered."),
-				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
-	table_close(state, NoLock);
-}
-
-static AttrNumber
-stream_event_time(Oid stream)
-{
-	return cq_stream_get(stream, cq_owner_of_relation(stream))->event_time;
-}
-
 static void
 prepare_plan(CqViewExec *exec)
 {
@@ -269,10 +228,9 @@ prepare_plan(CqViewExec *exec)
 	Query	   *query = definition_query(exec);
 
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
-	exec->event_time = exec->row->emits_on_close ? stream_event_time(exec->row->stream) : InvalidAttrNumber;
-	cq_reject_raise(cq_plan_view(query, exec->row->emits_on_close, exec->event_time, exec->row->tells_changes, &exec->plan),
-					NULL);
-	check_state(exec);
+	cq_reject_raise(cq_view_plan(exec->row, query, &exec->plan), NULL);
+	exec->event_time = exec->plan->closing.event_time;
+	cq_view_plan_check_state(exec->row, exec->plan);
 	exec->planned = plan_for(exec->plan, LARGE_BATCH);
 	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
 	exec->needed = bms_union(cq_batch_needed_columns(exec->planned, exec->plan->stream),
@@ -280,7 +238,7 @@ prepare_plan(CqViewExec *exec)
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		exec->layout = cq_group_layout(exec->plan);
-		if (exec->row->emits_on_close && exec->plan->session == NULL)
+		if (cq_view_plan_has_windows(exec->row) && exec->plan->session == NULL)
 		{
 			exec->bound = palloc(sizeof(CqWindowBound));
 			cq_window_bound_init(exec->bound, &exec->plan->closing);
@@ -366,7 +324,7 @@ static DestReceiver *
 make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes, CqGroupRow *row)
 {
 	if (exec->plan->shape == CQ_SHAPE_ROWS)
-		return cq_merge_rows_receiver(exec->row->state, GetCurrentTransactionStartTimestamp(), counts, changes);
+		return cq_merge_rows_receiver(exec->row->state, cq_clock_transaction(), counts, changes);
 	if (exec->plan->session != NULL)
 		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout, exec->row->emits_on_close, counts);
 	if (exec->plan->tells_changes)

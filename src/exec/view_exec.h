@@ -26,8 +26,8 @@ typedef struct CqViewExec
 	PlannedStmt *planned;		/* for large batches */
 	PlannedStmt *planned_small; /* for small ones: joins look rows up instead of reading whole tables */
 	Bitmapset  *needed;			/* the stream's columns that the plan reads */
-	CqWindowBound *bound;		/* where windows are closed; NULL where sessions are */
-	AttrNumber	event_time;		/* the stream's column, where windows are closed */
+	CqWindowBound *bound;		/* where windows are closed, or expire; else NULL */
+	AttrNumber	event_time;		/* the stream's column, there */
 	CqGroupLayout *layout;		/* for groups */
 	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
 	CqCompaction *compaction;	/* under way, or NULL; of the same file as the cache */

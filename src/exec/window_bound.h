@@ -1,6 +1,6 @@
 /*
  * window_bound.h
- *		Where the windows of a view with emit = 'close' begin and end.
+ *		Where the windows of a view that are closed, or expire, begin and end.
  */
 #ifndef CQ_WINDOW_BOUND_H
 #define CQ_WINDOW_BOUND_H
@@ -24,5 +24,8 @@ extern TimestampTz cq_window_bound_after(CqWindowBound *bound, TimestampTz time)
 
 /* The end of the last window in which time lies. */
 extern TimestampTz cq_window_bound_last_end(CqWindowBound *bound, TimestampTz time);
+
+/* Where the first pane begins that lies in any window which ends after a bound of windows. */
+extern TimestampTz cq_window_bound_first_needed(CqWindowBound *bound, TimestampTz end);
 
 #endif							/* CQ_WINDOW_BOUND_H */

@@ -16,6 +16,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 #include "parser/parse_agg.h"
+#include "parser/parse_oper.h"
 #include "plan/plan.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -210,6 +211,23 @@ check_grouping_sets(const Query *query)
 	return NULL;
 }
 
+/* One that the query does not group by. */
+static CqKey *
+step_key(const CqViewPlan *plan)
+{
+	CqKey	   *key = palloc0(sizeof(CqKey));
+	ListCell   *cell;
+
+	key->expr = cq_sliding_step(plan);
+	key->clause = makeNode(SortGroupClause);
+	foreach(cell, plan->query->targetList)
+		key->clause->tleSortGroupRef = Max(key->clause->tleSortGroupRef, lfirst_node(TargetEntry, cell)->ressortgroupref);
+	key->clause->tleSortGroupRef++;
+	get_sort_group_operators(plan->sliding.type, true, true, false, &key->clause->sortop, &key->clause->eqop, NULL,
+							 &key->clause->hashable);
+	return key;
+}
+
 static CqReject *
 collect_keys(CqViewPlan *plan)
 {
@@ -236,6 +254,8 @@ collect_keys(CqViewPlan *plan)
 		}
 		plan->keys = lappend(plan->keys, key);
 	}
+	if (plan->sliding.time != NULL)
+		plan->keys = lappend(plan->keys, step_key(plan));
 	return NULL;
 }
 

@@ -323,10 +323,20 @@ check_level(Query *query, bool is_top, List **streams)
 	return NULL;
 }
 
+/* Where something depends on the moment, and whether it is cq.sliding, which may stand in one place only. */
+typedef struct MomentSearch
+{
+	int			location;
+	bool		is_sliding;
+} MomentSearch;
+
 /* Volatile, or stable but following the clock, the transaction or the session rather than its arguments. */
 static bool
 is_unrepeatable(Oid function, void *context)
 {
+	MomentSearch *search = context;
+
+	search->is_sliding = cq_sliding_is_call(function);
 	switch (function)
 	{
 		case F_NOW:
@@ -342,12 +352,12 @@ is_unrepeatable(Oid function, void *context)
 		case F_PG_BACKEND_PID:
 			return true;
 		default:
-			return func_volatile(function) == PROVOLATILE_VOLATILE;
+			return func_volatile(function) == PROVOLATILE_VOLATILE || search->is_sliding || cq_sliding_is_clock(function);
 	}
 }
 
 static bool
-find_unrepeatable(Node *node, int *location)
+find_unrepeatable(Node *node, MomentSearch *search)
 {
 	if (node == NULL)
 		return false;
@@ -360,21 +370,21 @@ find_unrepeatable(Node *node, int *location)
 		{
 			Relation	view = table_open(entry->relid, AccessShareLock);
 
-			found = find_unrepeatable((Node *) cq_compat_view_query(view), location);
-			*location = -1;		/* a place in another text */
+			found = find_unrepeatable((Node *) cq_compat_view_query(view), search);
+			search->location = -1;		/* a place in another text */
 			table_close(view, NoLock);
 		}
 		return found;
 	}
-	if (check_functions_in_node(node, is_unrepeatable, NULL) ||
+	if (check_functions_in_node(node, is_unrepeatable, search) ||
 		IsA(node, SQLValueFunction) || IsA(node, NextValueExpr))
 	{
-		*location = exprLocation(node);
+		search->location = exprLocation(node);
 		return true;
 	}
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, find_unrepeatable, location, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, find_unrepeatable, location);
+		return query_tree_walker((Query *) node, find_unrepeatable, search, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, find_unrepeatable, search);
 }
 
 /* The first place where a column of one entry of the range table is named, or -1: entries themselves do not tell theirs. */
@@ -441,7 +451,8 @@ cq_analyze_query(Query *query, Oid *stream)
 {
 	List	   *streams = NIL;
 	CqReject   *reject;
-	int			location = -1;
+	MomentSearch search = {-1, false};
+	bool		found;
 
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
 		return unsupported(-1, "a continuous view must be a SELECT");
@@ -454,10 +465,14 @@ cq_analyze_query(Query *query, Oid *stream)
 		return reject;
 	if (isQueryUsingTempRelation(query))
 		return unsupported(-1, "a continuous view over temporary tables or views is not supported");
-	if (find_unrepeatable((Node *) query, &location))
+	found = find_unrepeatable((Node *) query, &search);
+	if (found && search.is_sliding)
+		return cq_reject_hint(unsupported(search.location, "cq.sliding is not supported here"),
+							  "It may be one of the conditions that WHERE of the continuous view itself combines by AND, once.");
+	if (found)
 		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_INVALID_OBJECT_DEFINITION,
-													 "a continuous view must not depend on the moment at which it is computed"), location),
-							  "Volatile functions, now() and the like give another answer each time. Take the time from a column of the stream, or ask for it when reading the view.");
+													 "a continuous view must not depend on the moment at which it is computed"), search.location),
+							  "Volatile functions, now() and the like give another answer each time. Take the time from a column of the stream, or ask for it when reading the view. For the last while before now there is cq.sliding(ts, size, step).");
 	*stream = linitial_oid(streams);
 	return NULL;
 }

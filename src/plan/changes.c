@@ -26,6 +26,10 @@ cq_changes_check(const CqViewPlan *plan)
 {
 	const Query *query = plan->query;
 
+	if (!plan->tells_changes)
+		return NULL;
+	if (plan->sliding.time != NULL)
+		return unsupported("cq.sliding", exprLocation((Node *) plan->sliding.time));
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		return unsupported("LIMIT or OFFSET", exprLocation(query->limitCount ? query->limitCount : query->limitOffset));
 	if (query->hasWindowFuncs)

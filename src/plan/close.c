@@ -23,6 +23,7 @@
 #include "plan/plan.h"
 #include "plan/window_call.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 static CqReject *
@@ -119,9 +120,10 @@ location_of(const void *node)
 	return exprLocation(node);
 }
 
-static CqReject *
-check_upper(const Query *query)
+CqReject *
+cq_close_check(const CqViewPlan *plan)
 {
+	const Query *query = plan->query;
 	static const char hint[] = "Do it in the query that reads the view.";
 
 	if (query->groupingSets != NIL)
@@ -172,14 +174,6 @@ group_by_end(Query *query, int rtindex, Oid type)
 
 /* ---- the windows ---- */
 
-static Oid
-bound_function(Oid type)
-{
-	Oid			argtypes[] = {type, INTERVALOID, type, INT4OID, INT4OID};
-
-	return LookupFuncName(list_make2(makeString("_cq"), makeString("window_bound")), lengthof(argtypes), argtypes, false);
-}
-
 static int
 panes_of(const FuncExpr *call, Oid type)
 {
@@ -194,7 +188,7 @@ panes_of(const FuncExpr *call, Oid type)
 }
 
 static CqReject *
-take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex)
+take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex, AttrNumber event_time)
 {
 	CqWindowKind kind;
 	FuncExpr   *call = copyObject(cq_window_call(entry, &kind));
@@ -204,8 +198,9 @@ take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex)
 	if (!cq_window_settle(call, true))
 		return not_closable("needs windows of a constant size", location, "Write size, slide and origin as constants.");
 	steps->rtindex = rtindex;
+	steps->event_time = event_time;
 	steps->type = exprType(linitial(call->args));
-	steps->bound = bound_function(steps->type);
+	steps->bound = cq_window_bound_function(steps->type);
 	steps->step = list_nth_node(Const, call->args, CQ_WINDOW_STEP);
 	steps->origin = llast_node(Const, call->args);
 	steps->last = kind == CQ_WINDOW_TUMBLE ? 1 : panes_of(call, steps->type);
@@ -235,11 +230,8 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 	Query	   *query = plan->query;
 	Scope		scope = {query, NULL};
 	Column		column = {plan->stream, event_time};
-	CqReject   *reject = check_upper(query);
 	ListCell   *cell;
 
-	if (reject != NULL)
-		return reject;
 	if (event_time == InvalidAttrNumber)
 		return not_closable("needs a stream with event times", -1, "Set the stream's option event_time to the column that has them.");
 	if (plan->session != NULL)
@@ -260,12 +252,49 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 				return not_closable("needs cumulating windows grouped by their end", call->location, "Add window_end to GROUP BY.");
 			group_by_end(query, rtindex, exprType(linitial(call->args)));
 		}
-		return take_windows(plan, lfirst(cell), rtindex);
+		return take_windows(plan, lfirst(cell), rtindex, event_time);
 	}
 	return not_closable("needs a GROUP BY over windows of event time", -1, hint);
 }
 
 /* ---- expressions ---- */
+
+/* The number of the column in an entry of FROM: the stream itself, a view, sub-select or CTE. */
+static AttrNumber
+find_column(const Scope *scope, int rtindex, const Column *column)
+{
+	RangeTblEntry *entry = rt_fetch(rtindex, scope->query->rtable);
+	int			ncolumns = list_length(entry->eref->colnames);
+
+	if (!entry->inFromCl || entry->rtekind == RTE_JOIN)
+		return InvalidAttrNumber;
+	for (AttrNumber attno = 1; attno <= ncolumns; attno++)
+	{
+		if (is_column(scope, (Node *) makeVar(rtindex, attno, InvalidOid, -1, InvalidOid, 0), column))
+			return attno;
+	}
+	return InvalidAttrNumber;
+}
+
+Var *
+cq_close_event_time(const CqViewPlan *plan, AttrNumber event_time)
+{
+	Scope		scope = {plan->query, NULL};
+	Column		column = {plan->stream, event_time};
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(plan->stream, event_time, &type, &typmod, &collation);
+	for (int rtindex = 1; rtindex <= list_length(plan->query->rtable); rtindex++)
+	{
+		AttrNumber	attno = find_column(&scope, rtindex, &column);
+
+		if (attno != InvalidAttrNumber)
+			return makeVar(rtindex, attno, type, typmod, collation, 0);
+	}
+	return NULL;
+}
 
 Expr *
 cq_close_end(const CqViewPlan *plan)

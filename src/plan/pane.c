@@ -137,7 +137,7 @@ cq_pane_find(CqViewPlan *plan)
 		RangeTblEntry *entry;
 
 		if (overlapping_call(lfirst(cell)) == NULL || !cq_window_is_inner(plan->query, rtindex) ||
-			!serves_as_key(plan->query, rtindex))
+			!serves_as_key(plan->query, rtindex) || mentions(plan->sliding.time, rtindex, 0))
 			continue;
 		entry = copyObject(lfirst_node(RangeTblEntry, cell));
 		if (!cq_window_settle(overlapping_call(entry), false))
@@ -168,13 +168,9 @@ cq_pane_maintain(const CqViewPlan *plan, Query *maintain)
 {
 	RangeTblEntry *entry = copyObject(plan->windows);
 	FuncExpr   *call = overlapping_call(entry);
-	ListCell   *cell;
 
 	call->funcid = pane_function(call);
 	lfirst(list_nth_cell(maintain->rtable, plan->windows_rtindex - 1)) = entry;
-	maintain->groupClause = NIL;
-	foreach(cell, plan->keys)
-		maintain->groupClause = lappend(maintain->groupClause, copyObject(((CqKey *) lfirst(cell))->clause));
 }
 
 RangeTblEntry *

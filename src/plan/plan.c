@@ -68,6 +68,29 @@ grouping_id(const CqViewPlan *plan)
 	return (Expr *) grouping;
 }
 
+/* Not by what the query says: some keys of the state stand for others, or for what is asked of them in WHERE. */
+static void
+group_by_keys(const CqViewPlan *plan, Query *maintain)
+{
+	ListCell   *cell;
+
+	maintain->groupClause = NIL;
+	foreach(cell, plan->keys)
+		maintain->groupClause = lappend(maintain->groupClause, copyObject(((CqKey *) lfirst(cell))->clause));
+}
+
+static char *
+key_column(const CqViewPlan *plan, int n)
+{
+	const CqKey *key = list_nth(plan->keys, n);
+
+	if (cq_pane_is_bound(plan, (Node *) key->expr, 0))
+		return CQ_PANE_COLUMN;
+	if (plan->sliding.time != NULL && n == list_length(plan->keys) - 1)
+		return CQ_STEP_COLUMN;
+	return psprintf("k%d", n + 1);
+}
+
 static void
 plan_aggregate(CqViewPlan *plan)
 {
@@ -79,8 +102,7 @@ plan_aggregate(CqViewPlan *plan)
 	foreach(cell, plan->keys)
 	{
 		CqKey	   *key = lfirst(cell);
-		char	   *name = cq_pane_is_bound(plan, (Node *) key->expr, 0) ? CQ_PANE_COLUMN :
-			psprintf("k%d", foreach_current_index(cell) + 1);
+		char	   *name = key_column(plan, foreach_current_index(cell));
 
 		add_target(maintain, copyObject(key->expr), name, key->clause->tleSortGroupRef);
 		add_column(plan, name, exprType((Node *) key->expr), exprTypmod((Node *) key->expr),
@@ -94,7 +116,8 @@ plan_aggregate(CqViewPlan *plan)
 	foreach(cell, plan->partials)
 	{
 		CqPartial  *partial = lfirst(cell);
-		char	   *name = psprintf("s%d", foreach_current_index(cell) + 1);
+		bool		is_time = plan->time != NULL && lnext(plan->partials, cell) == NULL;
+		const char *name = is_time ? plan->time_column : psprintf("s%d", foreach_current_index(cell) + 1);
 
 		add_target(maintain, copyObject((Expr *) partial->aggref), name, 0);
 		add_column(plan, name, partial->storedtype, -1, partial->collation);
@@ -102,6 +125,10 @@ plan_aggregate(CqViewPlan *plan)
 	maintain->hasAggs = plan->partials != NIL;
 	if (plan->windows != NULL)
 		cq_pane_maintain(plan, maintain);
+	if (plan->windows != NULL || plan->sliding.time != NULL)
+		group_by_keys(plan, maintain);
+	if (plan->sliding.time != NULL)
+		cq_sliding_maintain(plan, maintain);
 	plan->maintain = maintain;
 }
 
@@ -123,6 +150,17 @@ plan_rows(CqViewPlan *plan)
 		add_column(plan, entry->resname, exprType((Node *) entry->expr), exprTypmod((Node *) entry->expr),
 				   exprCollation((Node *) entry->expr));
 	}
+	if (plan->sliding.time != NULL)
+	{
+		add_target(maintain, cq_sliding_step(plan), CQ_STEP_COLUMN, 0);
+		add_column(plan, CQ_STEP_COLUMN, plan->sliding.type, -1, InvalidOid);
+		cq_sliding_maintain(plan, maintain);
+	}
+	if (plan->time != NULL)
+	{
+		add_target(maintain, plan->time, plan->time_column, 0);
+		add_column(plan, plan->time_column, exprType((Node *) plan->time), -1, InvalidOid);
+	}
 	add_column(plan, CQ_ROW_TIME_COLUMN, TIMESTAMPTZOID, -1, InvalidOid);
 	plan->maintain = maintain;
 }
@@ -136,40 +174,42 @@ flatten_join_columns(Query *query)
 }
 
 CqReject *
-cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, bool tells_changes, CqViewPlan **result)
+cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
 {
 	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
 	Query	   *rest;
 	CqReject   *reject;
 
 	plan->query = cq_compat_flatten_group_entry(copyObject(unconstify(Query *, definition)));
-	if ((reject = cq_session_plan_find(plan, &rest)) != NULL ||
+	if ((reject = cq_sliding_take(plan)) != NULL ||
+		(reject = cq_session_plan_find(plan, &rest)) != NULL ||
 		(reject = cq_analyze_query(rest, &plan->stream)) != NULL)
 		return reject;
-	if (has_aggregation(plan->query))
-	{
-		plan->shape = CQ_SHAPE_AGGREGATE;
+	plan->shape = has_aggregation(plan->query) ? CQ_SHAPE_AGGREGATE : CQ_SHAPE_ROWS;
+	if ((reject = cq_sliding_check(plan, options->emits_on_close)) != NULL ||
+		(reject = cq_expiry_check(plan, options)) != NULL)
+		return reject;
+	if (options->emits_on_close && (reject = cq_close_check(plan)) != NULL)
+		return reject;
+	if (plan->shape == CQ_SHAPE_AGGREGATE)
 		flatten_join_columns(plan->query);
-		reject = emits_on_close ? cq_close_find(plan, event_time) : NULL;
-		if (reject != NULL)
-			return reject;
-		plan->tells_changes = tells_changes && !emits_on_close;
-		reject = cq_aggregate_collect(plan);
-		if (reject == NULL && plan->session != NULL)
-			reject = cq_session_plan_check(plan);
-		if (reject == NULL && plan->tells_changes)
-			reject = cq_changes_check(plan);
-		if (reject != NULL)
+	if ((options->emits_on_close || options->expiry == CQ_EXPIRES_WINDOWS) &&
+		(reject = cq_close_find(plan, options->event_time)) != NULL)
+		return reject;
+	if (plan->shape == CQ_SHAPE_AGGREGATE)
+	{
+		plan->tells_changes = options->tells_changes && !options->emits_on_close;
+		if ((reject = cq_aggregate_collect(plan)) != NULL ||
+			(reject = cq_session_plan_check(plan)) != NULL ||
+			(reject = cq_changes_check(plan)) != NULL ||
+			(reject = cq_expiry_collect(plan, options)) != NULL)
 			return reject;
 		plan_aggregate(plan);
 	}
 	else
 	{
-		if (emits_on_close)
-			return cq_close_find(plan, event_time);
-		plan->shape = CQ_SHAPE_ROWS;
-		reject = cq_analyze_flat(plan->query);
-		if (reject != NULL)
+		if ((reject = cq_analyze_flat(plan->query)) != NULL ||
+			(reject = cq_expiry_collect(plan, options)) != NULL)
 			return reject;
 		plan_rows(plan);
 	}

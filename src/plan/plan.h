@@ -19,6 +19,7 @@
 
 #include "postgres.h"
 
+#include "catalog/view.h"
 #include "common/reject.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
@@ -36,6 +37,17 @@ typedef struct CqKey
 	SortGroupClause *clause;	/* how it is grouped: equality operator, and the reference to its target entry */
 } CqKey;
 
+/* The last while before now, in steps: a call of cq.sliding in WHERE (sliding.c). */
+typedef struct CqSliding
+{
+	Expr	   *time;			/* in the query; NULL: there is none */
+	Oid			type;			/* timestamptz or timestamp */
+	Const	   *step;
+	Const	   *origin;
+	int64		step_length;	/* microseconds */
+	int64		size;			/* microseconds */
+} CqSliding;
+
 /* A partial state: a column s1, s2, … of the state table. */
 typedef struct CqPartial
 {
@@ -52,10 +64,11 @@ typedef struct CqAggregate
 	int			partial;		/* index */
 } CqAggregate;
 
-/* How the windows of a view with emit = 'close' lie: what _cq.window_bound is asked for. */
+/* How windows that are closed, or expire, lie: what _cq.window_bound is asked for. */
 typedef struct CqWindowSteps
 {
 	int			rtindex;		/* of the window function in the query; 0: windows are not closed */
+	AttrNumber	event_time;		/* the stream's column */
 	Oid			type;			/* of its bounds: timestamptz or timestamp */
 	Oid			bound;			/* the function */
 	Const	   *step;
@@ -75,6 +88,15 @@ typedef struct CqSession
 	int64		gap;			/* microseconds, or what a bigint counts */
 	int			key;			/* which of the keys the session is, from 0 */
 } CqSession;
+/* What is to be planned for, besides the query. */
+typedef struct CqPlanOptions
+{
+	bool		emits_on_close; /* its windows are closed */
+	AttrNumber	event_time;		/* the stream's column with event times, or InvalidAttrNumber */
+	CqExpiry	expiry;
+	bool		by_event_time;	/* else by change */
+	bool		tells_changes;	/* what it changes is asked for */
+} CqPlanOptions;
 
 typedef struct CqViewPlan
 {
@@ -90,17 +112,20 @@ typedef struct CqViewPlan
 	CqSession  *session;		/* or NULL */
 	CqWindowSteps closing;
 	bool		tells_changes;	/* each group is one row of the state, and one of the view: see changes.c */
+	CqSliding	sliding;
+	Expr	   *time;			/* by which rows expire, or NULL; of groups the last partial state is the latest (expiry.c) */
+	const char *time_column;	/* where it is kept */
+	bool		keeps_end;		/* rows of closed windows have the end of their window */
+	bool		hides_expired;	/* windows that have expired are not shown */
 	Query	   *maintain;		/* yields the columns of the state table, in their order */
 	List	   *columns;		/* of ColumnDef *: the state table's */
 } CqViewPlan;
 
 /*
  * Analyzes a definition (a SELECT after parse analysis, not rewritten; not changed). Everything is palloc'd in
- * CurrentMemoryContext. Returns the reason why it cannot be maintained, with its location, or NULL. emits_on_close: its windows are closed, at event
- * times of the stream's column event_time (or InvalidAttrNumber, which is a reason why not). tells_changes: what it changes is asked for.
+ * CurrentMemoryContext. Returns the reason why it cannot be maintained so, with its location, or NULL.
  */
-extern CqReject *cq_plan_view(const Query *definition, bool emits_on_close, AttrNumber event_time, bool tells_changes,
-							  CqViewPlan **plan);
+extern CqReject *cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **plan);
 
 /* Finds the one stream and checks that the rest can be evaluated row by row (analyze.c). */
 extern CqReject *cq_analyze_query(Query *query, Oid *stream);
@@ -111,6 +136,21 @@ extern CqReject *cq_analyze_flat(Query *query);
 /* Does a query, with its sub-selects and views, read any stream? (analyze.c) */
 extern bool cq_analyze_reads_stream(Node *query);
 
+/* Finds the windows that are closed, or expire, and has the query grouped by their end (close.c). */
+extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
+
+/* What emit = 'close' does not go with: where the answer for all windows is not that for each. */
+extern CqReject *cq_close_check(const CqViewPlan *plan);
+
+/* A column of FROM that is the stream's event time, or NULL. */
+extern Var *cq_close_event_time(const CqViewPlan *plan, AttrNumber event_time);
+
+/* What the option retention does not go with; what is kept for it besides (expiry.c). */
+extern CqReject *cq_expiry_check(const CqViewPlan *plan, const CqPlanOptions *options);
+extern CqReject *cq_expiry_collect(CqViewPlan *plan, const CqPlanOptions *options);
+
+/* The end of the window or session, as in the query. */
+extern Expr *cq_close_end(const CqViewPlan *plan);
 /*
  * Finds the sessions that a query is grouped by, if any, and checks what must hold of them: sets session. *rest is what else of the query is to
  * be analyzed (session_plan.c).
@@ -120,17 +160,37 @@ extern CqReject *cq_session_plan_find(CqViewPlan *plan, Query **rest);
 /* Checks what must hold of keys and aggregates over sessions. */
 extern CqReject *cq_session_plan_check(const CqViewPlan *plan);
 
-/* Finds the windows that are closed, and has the query grouped by their end (close.c). */
-extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
-
-/* The end of the window or session, as in the query. */
-extern Expr *cq_close_end(const CqViewPlan *plan);
 
 /* A condition on bounds: left ≤ or > the parameter $number. */
 extern Node *cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_after, int number);
 
 /* The end of the last of a pane's windows. */
 extern Expr *cq_close_last_end(const CqViewPlan *plan, Expr *time);
+
+/* Takes the call of cq.sliding out of WHERE (sliding.c). Of one that stands elsewhere, also in views, cq_analyze_query tells. */
+extern CqReject *cq_sliding_take(CqViewPlan *plan);
+
+/* Is a function cq.sliding, or one that it is made of, which follow the clock? */
+extern bool cq_sliding_is_call(Oid function);
+extern bool cq_sliding_is_clock(Oid function);
+
+/* What else the view has that does not go with it. */
+extern CqReject *cq_sliding_check(const CqViewPlan *plan, bool emits_on_close);
+
+/* Now, less so many microseconds, as a timestamptz or timestamp. */
+extern Expr *cq_sliding_ago(Oid type, int64 length);
+
+/* The start of the step in which a row lies: one more key, or column. */
+extern Expr *cq_sliding_step(const CqViewPlan *plan);
+
+/* Makes `maintain` leave out rows that nobody can ask for any more. */
+extern void cq_sliding_maintain(const CqViewPlan *plan, Query *maintain);
+
+/* The condition on that key that stands for the call in `read`. */
+extern Node *cq_sliding_condition(const CqViewPlan *plan, Var *step);
+
+/* A step that began so long ago, in microseconds, is of no use to anybody; -1 where there are none. */
+extern int64 cq_sliding_kept(const CqViewPlan *plan);
 
 /* Collects keys, aggregates and partial states (aggregate.c). */
 extern CqReject *cq_aggregate_collect(CqViewPlan *plan);
@@ -166,13 +226,16 @@ extern Query *cq_read_delete_closed(const CqViewPlan *plan, Oid state);
  */
 extern CqReject *cq_read_group(const CqViewPlan *plan, List **targets, Node **having);
 
-/* Checks that the view's rows change one by one, each with its group (changes.c). */
+/* Where its changes are asked for, checks that the view's rows change one by one, each with its group (changes.c). */
 extern CqReject *cq_changes_check(const CqViewPlan *plan);
 
 /* The columns of the view, from 1, that tell its rows apart: those that it is grouped by. The reason why there are none, or NULL (changes.c). */
 extern CqReject *cq_changes_key(const CqViewPlan *plan, Bitmapset **columns);
 
-/* SELECT all columns FROM a table, in a form that cannot be updated through. */
+/* The column of the state, from 0, by which windows are told that nobody needs; whether it is that of panes. */
+extern int	cq_read_closing_column(const CqViewPlan *plan, bool *is_pane);
+
+/* SELECT all columns FROM a table of closed windows' rows, in a form that cannot be updated through. */
 extern Query *cq_read_table(Oid table);
 
 /* The type _cq.state: see state/state_type.h. */
@@ -189,6 +252,9 @@ extern PlannedStmt *cq_partial_plan(const CqViewPlan *plan);
 
 #define CQ_GROUPING_ID_COLUMN "grouping_id"
 #define CQ_PANE_COLUMN "pane"	/* where it starts: so called, a state of panes is not taken for one of windows */
-#define CQ_ROW_TIME_COLUMN "_cq_time"	/* of kept rows: when they were processed */
+#define CQ_STEP_COLUMN "_cq_step"	/* where a step of cq.sliding starts */
+#define CQ_ROW_TIME_COLUMN "_cq_time"	/* when a row was processed, or the last one of a group */
+#define CQ_EVENT_TIME_COLUMN "_cq_event_time"	/* the event time of a row, or the latest of a group's */
+#define CQ_END_COLUMN "_cq_window_end"	/* of closed windows' rows */
 
 #endif							/* CQ_PLAN_H */

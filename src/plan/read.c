@@ -5,7 +5,7 @@
  * It is the definition with its FROM replaced by the state table: each grouping expression becomes the key's column,
  * each aggregate becomes cq.finish(partial state, …), GROUPING() is computed from the grouping id; all else above the
  * aggregation (HAVING, DISTINCT, ORDER BY, OVER, LIMIT) stays as it was written. Where panes are kept (pane.c) they are joined
- * with their windows.
+ * with their windows, and where the last while before now is asked for (sliding.c), the steps that are in it are chosen.
  */
 #include "postgres.h"
 
@@ -326,6 +326,8 @@ read_aggregate(const CqViewPlan *plan, Oid state, Query **result)
 
 	if (plan->windows != NULL)
 		join_windows(plan, read);
+	if (plan->sliding.time != NULL)
+		read->jointree->quals = cq_sliding_condition(plan, state_var(plan, list_length(plan->keys) - 1, 0));
 	read->targetList = (List *) over_state((Node *) copyObject(query->targetList), &context);
 	read->havingQual = over_state(copyObject(query->havingQual), &context);
 	if (context.reject != NULL)
@@ -401,6 +403,42 @@ select_from(Query *inner)
 	return outer;
 }
 
+/* (SELECT _cq.expired_through(state)): what the owner of the catalog sees, once a query. */
+static Expr *
+expired_through(const CqViewPlan *plan, Oid state)
+{
+	Oid			argtypes[] = {REGCLASSOID};
+	const char *name = plan->closing.type == TIMESTAMPTZOID ? "expired_through" : "expired_through_utc";
+	Oid			function = LookupFuncName(list_make2(makeString("_cq"), makeString(pstrdup(name))), lengthof(argtypes), argtypes, false);
+	Const	   *argument = makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(state), false, true);
+	FuncExpr   *call = makeFuncExpr(function, plan->closing.type, list_make1(argument), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	Query	   *query = makeNode(Query);
+	SubLink    *link = makeNode(SubLink);
+
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->jointree = makeFromExpr(NIL, NULL);
+	query->targetList = list_make1(makeTargetEntry((Expr *) call, 1, pstrdup(name), false));
+	link->subLinkType = EXPR_SUBLINK;
+	link->subselect = (Node *) query;
+	link->location = -1;
+	return (Expr *) link;
+}
+
+/* Windows that have expired are not shown, whether or not they are still there. */
+static void
+hide_expired(const CqViewPlan *plan, Oid state, Query *read)
+{
+	ReadContext context = {.plan = plan};
+	Node	   *end = over_state((Node *) cq_close_end(plan), &context);
+	ParseState *pstate = make_parsestate(NULL);
+
+	read->jointree->quals = (Node *) make_op(pstate, list_make2(makeString("pg_catalog"), makeString(">")), end,
+											 (Node *) expired_through(plan, state), NULL, -1);
+	read->hasSubLinks = true;
+	free_parsestate(pstate);
+}
+
 CqReject *
 cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 {
@@ -411,9 +449,21 @@ cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 	if (reject != NULL)
 		return reject;
 	end = (Expr *) over_state((Node *) cq_close_end(plan), &context);
+	if (plan->keeps_end)
+		(*result)->targetList = lappend((*result)->targetList,
+										makeTargetEntry(copyObject(end), list_length((*result)->targetList) + 1, pstrdup(CQ_END_COLUMN), false));
 	(*result)->jointree->quals = (Node *) make_ands_explicit(list_make2(cq_close_condition(plan, end, true, 1),
 																		cq_close_condition(plan, copyObject(end), false, 2)));
 	return NULL;
+}
+
+int
+cq_read_closing_column(const CqViewPlan *plan, bool *is_pane)
+{
+	ReadContext context = {.plan = plan};
+
+	*is_pane = plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex;
+	return *is_pane ? pane_column(plan) : ((Var *) over_state((Node *) cq_close_end(plan), &context))->varattno - 1;
 }
 
 Query *
@@ -456,6 +506,8 @@ read_rows(const CqViewPlan *plan, Oid state, Query **result)
 		read->targetList = lappend(read->targetList, copy);
 		column++;
 	}
+	if (plan->sliding.time != NULL)
+		read->jointree->quals = cq_sliding_condition(plan, state_var(plan, column, 0));
 	*result = select_from(read);
 	(*result)->sortClause = copyObject(plan->query->sortClause);
 	return NULL;
@@ -471,7 +523,11 @@ cq_read_table(Oid table)
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-		Var		   *var = makeVar(STATE_RTINDEX, i + 1, attribute->atttypid, attribute->atttypmod, attribute->attcollation, 0);
+		Var		   *var;
+
+		if (strcmp(NameStr(attribute->attname), CQ_END_COLUMN) == 0)
+			continue;
+		var = makeVar(STATE_RTINDEX, i + 1, attribute->atttypid, attribute->atttypmod, attribute->attcollation, 0);
 
 		query->targetList = lappend(query->targetList,
 									makeTargetEntry((Expr *) var, i + 1, pstrdup(NameStr(attribute->attname)), false));
@@ -483,5 +539,9 @@ cq_read_table(Oid table)
 CqReject *
 cq_read_query(const CqViewPlan *plan, Oid state, Query **read)
 {
-	return plan->shape == CQ_SHAPE_AGGREGATE ? read_aggregate(plan, state, read) : read_rows(plan, state, read);
+	CqReject   *reject = plan->shape == CQ_SHAPE_AGGREGATE ? read_aggregate(plan, state, read) : read_rows(plan, state, read);
+
+	if (reject == NULL && plan->hides_expired)
+		hide_expired(plan, state, *read);
+	return reject;
 }

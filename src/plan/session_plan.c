@@ -374,6 +374,8 @@ cq_session_plan_check(const CqViewPlan *plan)
 {
 	ListCell   *cell;
 
+	if (plan->session == NULL)
+		return NULL;
 	foreach(cell, plan->keys)
 	{
 		Oid			type = exprType((Node *) ((CqKey *) lfirst(cell))->expr);

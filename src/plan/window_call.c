@@ -10,6 +10,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
 #include "plan/window_call.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -117,6 +118,14 @@ cq_window_settle(FuncExpr *call, bool with_calendar)
 	}
 	call->args = arguments;
 	return true;
+}
+
+Oid
+cq_window_bound_function(Oid type)
+{
+	Oid			argtypes[] = {type, INTERVALOID, type, INT4OID, INT4OID};
+
+	return LookupFuncName(list_make2(makeString("_cq"), makeString("window_bound")), lengthof(argtypes), argtypes, false);
 }
 
 bool

@@ -37,6 +37,9 @@ extern bool cq_window_settle(FuncExpr *call, bool with_calendar);
 /* Does it call functions that users made, and so may change? */
 extern bool cq_window_is_alterable(Node *node);
 
+/* _cq.window_bound for times of a type: see window/window.c. */
+extern Oid	cq_window_bound_function(Oid type);
+
 /* Is an expression, seen from level, a bound of the windows? */
 extern bool cq_window_is_bound(const Node *node, int rtindex, Index level);
 

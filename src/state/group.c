@@ -164,6 +164,12 @@ cq_group_pack(const CqGroupLayout *layout, TupleTableSlot *slot)
 }
 
 int
+cq_group_nkeys(const CqGroupLayout *layout)
+{
+	return layout->nkeys;
+}
+
+int
 cq_group_ncolumns(const CqGroupLayout *layout)
 {
 	return layout->nkeys + layout->npartials;
@@ -210,10 +216,4 @@ bool
 cq_group_can_scan(const CqGroupLayout *layout)
 {
 	return layout->nkeys <= INDEX_MAX_KEYS;
-}
-
-int
-cq_group_nkeys(const CqGroupLayout *layout)
-{
-	return layout->nkeys;
 }

@@ -19,10 +19,9 @@ typedef struct CqGroupLayout CqGroupLayout;
 /* In CurrentMemoryContext, like all that it looks up. Within a transaction. */
 extern CqGroupLayout *cq_group_layout(const CqViewPlan *plan);
 
-/* Columns of the state table: keys and partial states. */
-extern int	cq_group_ncolumns(const CqGroupLayout *layout);
-
+/* Columns of the state table: keys, and these and partial states. */
 extern int	cq_group_nkeys(const CqGroupLayout *layout);
+extern int	cq_group_ncolumns(const CqGroupLayout *layout);
 
 /* Of the keys, which come first among the values. May leave garbage in CurrentMemoryContext. */
 extern uint32 cq_group_hash(const CqGroupLayout *layout, const Datum *values, const bool *nulls);

@@ -1,97 +1,85 @@
 /*
  * retention.c
- *		_cq.expire_rows(): deletes rows of views without aggregation that are older than the view's option retention.
- *
- * A block range index on the time of processing, made together with the option, finds them: rows come in that order. At most
- * max_rows of each view go at a time, so that no transaction grows large. Takes a bigint, returns how many rows went.
+ *		Deletes rows that are too old: see retention.h.
  */
 #include "postgres.h"
 
-#include "common/attempt.h"
-#include "common/owner.h"
 #include "catalog/pg_type.h"
-#include "catalog/view.h"
+#include "common/owner.h"
 #include "executor/spi.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "plan/plan.h"
+#include "state/retention.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-PG_FUNCTION_INFO_V1(cq_expire_rows);
-
-typedef struct Expiry
+static char *
+quoted_name(Oid table)
 {
-	Oid			view;
-	int64		max_rows;
-	int64		nexpired;
-} Expiry;
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table));
+}
 
-/* As the view's owner: the table is theirs, and so is whatever might fire on it. */
-static int64
-delete_rows(const CqView *view, int64 max_rows)
+/* The condition once more outside: a row that somebody has updated meanwhile is asked again. */
+static char *
+delete_statement(Oid table, const char *column)
 {
-	char	   *state = quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->state)),
-												   get_rel_name(view->state));
-	char	   *statement = psprintf("DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-									 "SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2))",
-									 state, state, CQ_ROW_TIME_COLUMN);
-	Datum		horizon = DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
-											  IntervalPGetDatum(view->retention));
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
-	Datum		args[] = {horizon, Int64GetDatum(max_rows)};
+	char	   *name = quoted_name(table);
+	const char *time = quote_identifier(column);
+
+	return psprintf("DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+					"SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2))",
+					name, time, name, time);
+}
+
+/* The table is its owner's to alter. */
+static Oid
+type_of(Oid table, const char *column)
+{
+	Oid			type = get_atttype(table, get_attnum(table, column));
+
+	if (type != TIMESTAMPTZOID && type != TIMESTAMPOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" does not have the columns that the continuous view needs", get_rel_name(table)),
+				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
+	return type;
+}
+
+/* How many rows a statement has found or changed; $1 is the horizon, $2 the most of them. */
+static uint64
+execute(Oid table, const char *column, const char *statement, int expected, TimestampTz horizon, int64 max_rows)
+{
+	Oid			types[] = {type_of(table, column), INT8OID};
+	Datum		args[] = {TimestampTzGetDatum(horizon), Int64GetDatum(max_rows)};
 	CqActor		actor;
-	uint64		ndeleted;
+	uint64		nrows;
 
-	cq_owner_begin_user(&actor, cq_owner_of_relation(view->state));
+	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
 	SPI_connect();
-	if (SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not expire rows of %s", state);
-	ndeleted = SPI_processed;
+	if (SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0) != expected)
+		elog(ERROR, "could not expire rows of %s", get_rel_name(table));
+	nrows = SPI_processed;
 	SPI_finish();
 	cq_owner_end(&actor);
-	return (int64) ndeleted;
+	return nrows;
 }
 
-static void
-expire_rows_of(void *arg)
+int64
+cq_retention_delete(Oid table, const char *column, TimestampTz horizon, int64 max_rows)
 {
-	Expiry	   *expiry = arg;
-	CqView	   *view = cq_view_get(expiry->view);
-
-	if (view != NULL && view->retention != NULL)
-		expiry->nexpired = delete_rows(view, expiry->max_rows);
+	return (int64) execute(table, column, delete_statement(table, column), SPI_OK_DELETE, horizon, max_rows);
 }
 
-Datum
-cq_expire_rows(PG_FUNCTION_ARGS)
+bool
+cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 {
-	static char *last_warning = NULL;
-	int64		max_rows = PG_GETARG_INT64(0);
-	int64		expired = 0;
-	SPITupleTable *views;
-	uint64		nviews;
+	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2", quoted_name(table), quote_identifier(column));
 
-	SPI_connect();
-	if (SPI_execute("SELECT view FROM _cq.view WHERE retention IS NOT NULL AND status OPERATOR(pg_catalog.<>) 'restored'",
-					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read _cq.view");
-	views = SPI_tuptable;
-	nviews = SPI_processed;
-	for (uint64 i = 0; i < nviews; i++)
-	{
-		bool		isnull;
-		Expiry		expiry = {
-			DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull)), max_rows, 0
-		};
-		ErrorData  *error = cq_attempt(expire_rows_of, &expiry);
+	return execute(table, column, statement, SPI_OK_SELECT, horizon, 1) > 0;
+}
 
-		/* What is wrong with one view is not the others' concern. */
-		if (error != NULL)
-			cq_attempt_warn(error, &last_warning);
-		expired += error == NULL ? expiry.nexpired : 0;
-	}
-	SPI_finish();
-	PG_RETURN_INT64(expired);
+TimestampTz
+cq_retention_horizon(TimestampTz now, const Interval *retention)
+{
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(now), IntervalPGetDatum(retention)));
 }

@@ -1,0 +1,214 @@
+/*
+ * expiry.c
+ *		_cq.expire_rows(): deletes what is too old, of all views, in small steps.
+ *
+ * What goes:
+ *		rows of a view without aggregation, groups, and rows of closed windows, by the option retention: where the time by which they expire (plan/expiry.c) is longer ago,
+ *		before the clock, or before the watermark. (Windows that are not emitted are another matter: see closing.c.) An index on that time finds
+ *		rows; groups are looked for in all of the table, since an index would have to be kept with each change of a group;
+ *		steps that cq.sliding has left behind (plan/sliding.c).
+ *
+ * A reader's now is when its transaction began, which may be long ago, though what it sees is new: so steps stay as long as one that
+ * might ask for them is open. Besides, nobody is waited for but batches that have just written the rows.
+ *
+ * At most max_rows of each view go at a time, so that no transaction grows large. Takes a bigint, returns how many rows went.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/query.h"
+#include "catalog/view.h"
+#include "common/attempt.h"
+#include "common/clock.h"
+#include "common/compat.h"
+#include "common/guc.h"
+#include "exec/view_actor.h"
+#include "exec/view_plan.h"
+#include "exec/watermark.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "plan/plan.h"
+#include "state/expire.h"
+#include "state/retention.h"
+#include "storage/lmgr.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(cq_expire_rows);
+
+/* Of a table that is gone over as a whole, a row takes no longer than it does to delete many more. */
+#define GROUPS_FACTOR	10
+
+typedef struct Expiry
+{
+	Oid			view;
+	int64		max_rows;
+	TimestampTz oldest;			/* now of the transaction that has been open for longest */
+	int64		nexpired;
+} Expiry;
+
+/* False: there is no watermark yet. */
+static bool
+find_horizon(const CqView *view, TimestampTz *horizon)
+{
+	TimestampTz now = cq_clock_now();
+
+	if (view->expires_by_event_time && !cq_watermark_get(view, &now))
+		return false;
+	*horizon = cq_retention_horizon(now, view->retention);
+	return true;
+}
+
+static int64
+expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
+{
+	Relation	definition = table_open(view->definition, AccessShareLock);
+	Oid			owner = definition->rd_rel->relowner;
+	CqViewPlan *plan;
+	CqActor		actor;
+	int64		nexpired;
+
+	LockRelationOid(view->state, RowExclusiveLock);
+	cq_view_actor_begin(&actor, view, owner);
+	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
+	cq_view_plan_check_state(view, plan);
+	nexpired = cq_expire_groups(view->state, cq_group_layout(plan), horizon, max_rows, (uint32) GetCurrentTimestamp());
+	cq_owner_end(&actor);
+	table_close(definition, NoLock);
+	return nexpired;
+}
+
+/* Windows are closed, which is what closing.c is for. */
+static int64
+expire_view(const CqView *view, int64 max_rows)
+{
+	const char *column = view->expires_by_event_time ? CQ_EVENT_TIME_COLUMN : CQ_ROW_TIME_COLUMN;
+	TimestampTz horizon;
+
+	if (view->retention == NULL || view->expiry == CQ_EXPIRES_WINDOWS || !find_horizon(view, &horizon))
+		return 0;
+	switch (view->expiry)
+	{
+		case CQ_EXPIRES_ROWS:
+			return cq_retention_delete(view->state, column, horizon, max_rows);
+		case CQ_EXPIRES_GROUPS:
+			return cq_retention_is_due(view->state, column, horizon) ? expire_groups(view, horizon, max_rows * GROUPS_FACTOR) : 0;
+		case CQ_EXPIRES_RESULTS:
+			return cq_retention_delete(view->result, CQ_END_COLUMN, horizon + 1, max_rows);
+		default:
+			return 0;
+	}
+}
+
+static void
+expire(void *arg)
+{
+	Expiry	   *expiry = arg;
+	CqView	   *view = cq_view_get(expiry->view);
+
+	if (view == NULL)
+		return;
+	expiry->nexpired += expire_view(view, expiry->max_rows);
+	if (view->steps_kept >= 0)
+		expiry->nexpired += cq_retention_delete(view->state, CQ_STEP_COLUMN, expiry->oldest - view->steps_kept, expiry->max_rows);
+}
+
+/* ---- turns ---- */
+
+/* Views whose tables are gone over as a whole, when there is little to be found, have to wait for a multiple of the time that it takes. */
+typedef struct Turn
+{
+	Oid			view;			/* hash key */
+	TimestampTz next;
+} Turn;
+
+#define LONG_US			50000
+#define REST			20
+
+static Turn *
+find_turn(Oid view)
+{
+	static HTAB *turns = NULL;
+	bool		found;
+	Turn	   *turn;
+
+	if (turns == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Turn), .hcxt = TopMemoryContext};
+
+		turns = hash_create("pg_cq expiry", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	turn = hash_search(turns, &view, HASH_ENTER, &found);
+	if (!found)
+		turn->next = DT_NOBEGIN;
+	return turn;
+}
+
+static ErrorData *
+take_turn(Expiry *expiry)
+{
+	Turn	   *turn = find_turn(expiry->view);
+	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz end;
+	ErrorData  *error;
+
+	if (start < turn->next)
+		return NULL;
+	error = cq_attempt(expire, expiry);
+	end = GetCurrentTimestamp();
+	turn->next = end - start > LONG_US && expiry->nexpired < expiry->max_rows ? end + (end - start) * REST : start;
+	return error;
+}
+
+/* Vacuum, which may take long, asks for no steps. */
+static TimestampTz
+oldest_now(void)
+{
+	static const char read[] =
+		"SELECT min(xact_start) FROM pg_stat_activity WHERE datid = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+		"AND backend_type <> 'autovacuum worker'";
+	TimestampTz now = cq_clock_now();
+	bool		is_null;
+	TimestampTz oldest;
+
+	if (cq_clock != 0)
+		return now;
+	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	oldest = DatumGetTimestampTz(cq_query_column(0, 1, &is_null));
+	return is_null ? now : Min(oldest, now);
+}
+
+Datum
+cq_expire_rows(PG_FUNCTION_ARGS)
+{
+	static const char read[] =
+		"SELECT view FROM _cq.view WHERE (retention IS NOT NULL OR steps_kept IS NOT NULL) AND status <> 'restored' ORDER BY 1";
+	static char *last_warning = NULL;
+	int64		max_rows = PG_GETARG_INT64(0);
+	int64		expired = 0;
+	SPITupleTable *views;
+	uint64		nviews;
+	TimestampTz oldest;
+
+	SPI_connect();
+	oldest = oldest_now();
+	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	views = SPI_tuptable;
+	nviews = SPI_processed;
+	for (uint64 i = 0; i < nviews; i++)
+	{
+		bool		isnull;
+		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
+		Expiry		expiry = {view, max_rows, oldest, 0};
+		ErrorData  *error = take_turn(&expiry);
+
+		/* What is wrong with one view is not the others' concern. */
+		if (error != NULL)
+			cq_attempt_warn(error, &last_warning);
+		expired += error == NULL ? expiry.nexpired : 0;
+	}
+	SPI_finish();
+	PG_RETURN_INT64(expired);
+}
