@@ -293,13 +293,13 @@ replace_columns(Oid relid, List *columns, List *options)
 }
 
 void
-cq_view_drop_part(Oid relid)
+cq_view_drop_part(Oid relid, bool is_internal)
 {
 	ObjectAddress address = relation_address(relid);
 
 	deleteDependencyRecordsForClass(RelationRelationId, relid, RelationRelationId, DEPENDENCY_INTERNAL);
 	CommandCounterIncrement();
-	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	performDeletion(&address, DROP_RESTRICT, is_internal ? PERFORM_DELETION_INTERNAL : 0);
 }
 
 /*
@@ -546,10 +546,10 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		/* In the order in which workers take them: the view's row, its cursors, its state. */
 		cq_view_replace(row);
 		cq_follow_forget(row->view, before->stream);
-		cq_view_drop_part(before->definition);
-		cq_view_drop_part(before->state);
+		cq_view_drop_part(before->definition, true);
+		cq_view_drop_part(before->state, true);
 		if (OidIsValid(before->result))
-			cq_view_drop_part(before->result);
+			cq_view_drop_part(before->result, true);
 		cq_view_forget_closing(row->view);
 	}
 	else

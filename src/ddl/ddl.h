@@ -68,8 +68,8 @@ extern ObjectAddress cq_view_create(ViewStmt *stmt, const char *query_string, in
 extern Oid	cq_view_create_part(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
 								const char *query_string);
 
-/* Drops what is a part of something else. */
-extern void cq_view_drop_part(Oid relid);
+/* Drops what is a part of something else; where that is not internal, event triggers hear of it. */
+extern void cq_view_drop_part(Oid relid, bool is_internal);
 
 /* SET (list of DefElem) or RESET (their names) of a view's options; the caller has checked ownership and holds a lock. */
 extern void cq_view_alter_options(Oid view, List *options, bool reset);

@@ -186,9 +186,9 @@ cq_view_drop_output(const CqView *before)
 	if (OidIsValid(before->sink))
 		deleteDependencyRecordsForSpecific(RelationRelationId, before->view, DEPENDENCY_NORMAL, RelationRelationId, before->sink);
 	if (OidIsValid(before->changes))
-		cq_view_drop_part(before->changes);
+		cq_view_drop_part(before->changes, false);
 	if (!OidIsValid(before->outbox))
 		return;
-	cq_view_drop_part(before->outbox);
+	cq_view_drop_part(before->outbox, true);
 	cq_view_sink_forget(before->view);
 }

@@ -29,6 +29,7 @@
 #include "exec/output.h"
 #include "exec/view_exec.h"
 #include "exec/view_lock.h"
+#include "exec/view_plan.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -268,7 +269,7 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	skip_undecoded(&run);
 	if (exec->row->pause_on_error && run.skip != NULL)
 		end = bms_next_member(run.skip, -1);
-	if (exec->bound != NULL)
+	if (cq_view_plan_has_windows(exec->row))
 	{
 		run.late = cq_late_find(exec, batch, run.skip);
 		run.skip = bms_add_members(run.skip, run.late);
@@ -425,7 +426,7 @@ apply(CqLane *lane, CqBatch *batch)
 		if (exec == NULL)
 			return CQ_BATCH_RETRY;	/* it follows the cursors, and yet is not to be run: look again */
 		execs = lappend(execs, exec);
-		lane->closes_windows |= exec->bound != NULL || exec->row->emits_on_close;
+		lane->closes_windows |= cq_view_plan_has_windows(exec->row);
 		lane->fills_outbox |= OidIsValid(exec->row->outbox);
 		needed = bms_add_members(needed, exec->needed);
 	}

@@ -220,6 +220,7 @@ take_sessions(CqViewPlan *plan, const Scope *outer, const Column *column)
 							"Take the time from the column that the stream's option event_time names.");
 	plan->closing.rtindex = session->rtindex;
 	plan->closing.type = session->type;
+	plan->closing.event_time = column->attno;
 	return NULL;
 }
 
