@@ -503,7 +503,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	row = palloc0(sizeof(CqView));
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
-	if (plan->tells_changes)
+	if (plan->tells_changes && plan->session == NULL)
 		cq_view_index_groups(plan, row->state);
 	if (plan->session != NULL)
 		cq_session_index_create(row->state, plan);

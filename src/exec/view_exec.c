@@ -323,12 +323,15 @@ cq_view_exec_failures(Oid view)
 static DestReceiver *
 make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes, CqGroupRow *row)
 {
+	CqMergeChanges of_groups = {changes, row};
+
 	if (exec->plan->shape == CQ_SHAPE_ROWS)
 		return cq_merge_rows_receiver(exec->row->state, cq_clock_transaction(), counts, changes);
 	if (exec->plan->session != NULL)
-		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout, exec->row->emits_on_close, counts);
+		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout, exec->row->emits_on_close, counts,
+										 exec->plan->tells_changes ? &of_groups : NULL);
 	if (exec->plan->tells_changes)
-		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts, &(CqMergeChanges) {changes, row});
+		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts, &of_groups);
 	return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
 }
 

@@ -64,6 +64,10 @@ typedef struct SessionReceiver
 	MemoryContext run_context;
 	MemoryContext group_context;	/* reset for each group */
 	Node	   *aggcontext;
+
+	CqMergeChanges changes;		/* receiver is NULL: nobody asks for them */
+	TupleTableSlot *gone;		/* the view's row of a session that another one takes the place of; NULL: none, or told */
+	Bounds		gone_bounds;
 } SessionReceiver;
 
 /* ---- the index ---- */
@@ -232,6 +236,48 @@ unite(SessionReceiver *receiver, TupleTableSlot *incoming, const Bounds *bounds)
 	return merged;
 }
 
+/* ---- changes ---- */
+
+static void
+tell_gone(SessionReceiver *receiver)
+{
+	if (receiver->gone != NULL)
+		receiver->changes.receiver->take(receiver->changes.receiver, receiver->gone, NULL);
+	receiver->gone = NULL;
+}
+
+/* The stored session is about to be part of another one. */
+static void
+note_gone(SessionReceiver *receiver, Bounds bounds)
+{
+	if (receiver->changes.receiver == NULL)
+		return;
+	tell_gone(receiver);
+	receiver->gone = cq_group_row_make(receiver->changes.row, receiver->aggcontext, receiver->stored, CQ_GROUP_ROW_BEFORE);
+	receiver->gone_bounds = bounds;
+	if (receiver->gone != NULL)
+		ExecMaterializeSlot(receiver->gone);
+}
+
+/* A session that has kept its bounds has changed; else it is another one, for they are what tells it from others. */
+static void
+tell_session(SessionReceiver *receiver, TupleTableSlot *slot, Bounds bounds)
+{
+	CqChangeReceiver *changes = receiver->changes.receiver;
+	TupleTableSlot *row;
+
+	if (changes == NULL)
+		return;
+	row = cq_group_row_make(receiver->changes.row, receiver->aggcontext, slot, CQ_GROUP_ROW_AFTER);
+	if (row == NULL || receiver->gone == NULL || receiver->gone_bounds.lower != bounds.lower || receiver->gone_bounds.upper != bounds.upper)
+		tell_gone(receiver);
+	if (row != NULL && (receiver->gone == NULL || !cq_group_row_same(receiver->gone, row)))
+		changes->take(changes, receiver->gone, row);
+	receiver->gone = NULL;
+}
+
+/* ---- merging ---- */
+
 /* Unites the session with all stored ones that it overlaps. False: there is none. */
 static bool
 merge(SessionReceiver *receiver, TupleTableSlot *slot)
@@ -245,10 +291,11 @@ merge(SessionReceiver *receiver, TupleTableSlot *slot)
 	begin_scan(receiver, slot, has_session ? &incoming.upper : NULL);
 	while (read_stored(receiver))
 	{
+		Bounds		stored = all;
+
 		if (has_session)
 		{
-			Bounds		stored = bounds_of(receiver, receiver->stored->tts_values[receiver->session]);
-
+			stored = bounds_of(receiver, receiver->stored->tts_values[receiver->session]);
 			if (stored.upper <= incoming.lower)
 				break;
 			all.lower = Min(all.lower, stored.lower);
@@ -257,10 +304,12 @@ merge(SessionReceiver *receiver, TupleTableSlot *slot)
 		/* Only the first of them in time stays. */
 		if (merged != slot && !cq_writer_delete_at(receiver->writer, &place))
 			changed_by_others(receiver);
+		note_gone(receiver, stored);
 		merged = unite(receiver, merged, has_session ? &all : NULL);
 		place = receiver->stored->tts_tid;
 	}
 	ExecClearTuple(receiver->stored);
+	tell_session(receiver, merged, all);
 	if (merged == slot)
 		return false;
 	if (!cq_writer_replace_at(receiver->writer, merged, &place))
@@ -351,7 +400,8 @@ destroy(DestReceiver *self)
 }
 
 DestReceiver *
-cq_session_merge_receiver(Oid state, const CqViewPlan *plan, CqGroupLayout *layout, bool needs_time, CqMergeCounts *counts)
+cq_session_merge_receiver(Oid state, const CqViewPlan *plan, CqGroupLayout *layout, bool needs_time, CqMergeCounts *counts,
+						  const CqMergeChanges *changes)
 {
 	SessionReceiver *receiver = palloc0(sizeof(SessionReceiver));
 
@@ -364,6 +414,8 @@ cq_session_merge_receiver(Oid state, const CqViewPlan *plan, CqGroupLayout *layo
 	receiver->layout = layout;
 	receiver->counts = counts;
 	receiver->needs_time = needs_time;
+	if (changes != NULL)
+		receiver->changes = *changes;
 	receiver->nkeys = cq_plan_nkeys(plan);
 	receiver->session = plan->session->key;
 	return &receiver->pub;
