@@ -34,6 +34,7 @@ CREATE CONTINUOUS VIEW of_windows AS SELECT window_end, count(*) FROM s, cq.hop(
 CREATE CONTINUOUS VIEW joined AS SELECT name, count(*) FROM s LEFT JOIN names USING (k) WHERE cq.sliding(t, '5 hours', '1 min') GROUP BY name;
 CREATE CONTINUOUS VIEW using_key AS SELECT k, count(*) FROM (SELECT k, t AS at FROM s WHERE v > 1) x JOIN names USING (k) WHERE cq.sliding(at, '5 hours', '1 min') GROUP BY k;
 
+CREATE CONTINUOUS VIEW named AS SELECT k, count(*) FROM s WHERE cq.sliding(step => '1 hour', size => '5 hours', ts => (SELECT max(x) FROM (VALUES (t), (t - interval '1 hour')) AS y (x))) GROUP BY k;
 SELECT view, steps_kept FROM _cq.view ORDER BY view::text;
 
 -- From 10 hours ago to 3 hours ahead, some without a time.

@@ -142,6 +142,29 @@ def test_many_keys_in_small_steps(log_db, clock):  # noqa: F811
     assert db.execute("SELECT * FROM v ORDER BY 1") == young
 
 
+def test_a_key_that_somebody_is_at_stays_whole(server, log_db, clock):  # noqa: F811
+    db = log_db
+    clock(0)
+    db.execute("CREATE FOREIGN TABLE s (k int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (retention = '1 min') AS SELECT k, count(*) FROM s GROUP BY k")
+    db.execute("INSERT INTO s VALUES (1), (2), (2)")
+    db.wait("v")
+    for _ in range(2):
+        db.execute("INSERT INTO _cq.v_state SELECT * FROM _cq.v_state")
+    before = db.execute("SELECT * FROM v ORDER BY 1")
+    clock(100)
+    with server.connect(db.name) as other:
+        with other.transaction():
+            place = other.execute("SELECT ctid FROM _cq.v_state WHERE k1 = 2 ORDER BY ctid OFFSET 2 FOR UPDATE").fetchone()
+            assert place
+            wait_until(lambda: db.execute("SELECT _cq.expire_rows()") and db.execute("SELECT k FROM v") == [(2,)], "1 has not gone")
+            assert db.execute("TABLE v") == before[1:]
+            assert db.execute("SELECT _cq.expire_rows()") == [(0,)]
+            assert db.execute("TABLE v") == before[1:]
+    expire(db)
+    assert db.execute("TABLE v") == []
+
+
 def sizes(db, views):
     return {view: db.value("SELECT pg_relation_size(%s::regclass)", state(db, view)) for view in views}
 

@@ -378,4 +378,15 @@ cq_compat_create_wait_event_set(MemoryContext context, int nevents)
 #endif
 }
 
+/* Since 17 there are infinite ones. */
+static inline bool
+cq_compat_interval_is_finite(const Interval *interval)
+{
+#if PG_VERSION_NUM >= 170000
+	return !INTERVAL_NOT_FINITE(interval);
+#else
+	return true;
+#endif
+}
+
 #endif							/* CQ_COMPAT_H */

@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -21,7 +20,6 @@
 #include "common/owner.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
-#include "catalog/stream.h"
 #include "catalog/toasting.h"
 #include "catalog/view.h"
 #include "commands/defrem.h"
@@ -29,6 +27,7 @@
 #include "commands/tablespace.h"
 #include "commands/view.h"
 #include "common/compat.h"
+#include "ddl/create_plan.h"
 #include "ddl/ddl.h"
 #include "ddl/output.h"
 #include "ddl/view_options.h"
@@ -350,132 +349,6 @@ check_plans(const CqViewPlan *plan)
 	(void) cq_partial_plan(plan);
 }
 
-static bool
-is_indexed(Relation relation, AttrNumber attno)
-{
-	ListCell   *cell;
-	bool		found = false;
-
-	foreach(cell, RelationGetIndexList(relation))
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		found |= index->rd_index->indkey.values[0] == attno && RelationGetIndexPredicate(index) == NIL;
-		index_close(index, NoLock);
-	}
-	return found;
-}
-
-/* The option retention needs to find what is old: see exec/expiry.c. */
-static void
-index_time(Oid table, const char *column)
-{
-	IndexStmt  *index = makeNode(IndexStmt);
-	IndexElem  *element = makeNode(IndexElem);
-	Relation	relation = table_open(table, ShareLock);
-	bool		is_there = is_indexed(relation, get_attnum(table, column));
-
-	table_close(relation, NoLock);
-	if (is_there)
-		return;
-	element->name = pstrdup(column);
-	index->accessMethod = "btree";
-	index->indexParams = list_make1(element);
-	index->idxname = ChooseRelationName(get_rel_name(table), NULL, "time", get_rel_namespace(table), false);
-	(void) cq_compat_define_index(table, index);
-	CommandCounterIncrement();
-}
-
-static void
-check_late_options(const CqViewOptions *options, const CqPlanOptions *planned)
-{
-	bool		has_windows = options->emits_on_close || planned->expiry == CQ_EXPIRES_WINDOWS;
-
-	if (has_windows && (options->emits_on_close || options->allowed_lateness < 0))
-		return;
-	if (options->allowed_lateness >= 0 || (options->says_late && !has_windows) ||
-		(options->watermark_delay >= 0 && !planned->by_event_time))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the options watermark, allowed_lateness and late need emit = 'close'"),
-				 errdetail("With emit = 'change' a row is counted however late it comes."),
-				 planned->expiry != CQ_EXPIRES_NOTHING && planned->by_event_time ?
-				 errhint("With retention by event time, watermark may be given, and for windows late.") : 0));
-}
-
-/* The event times by which windows are closed. */
-static AttrNumber
-event_time_of(Oid stream)
-{
-	return cq_stream_get(stream, GetUserId())->event_time;
-}
-
-/* What is to expire: windows if there are any, where the user does not say otherwise. */
-static void
-choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan *plan, CqPlanOptions *planned)
-{
-	bool		wants = options->retention != NULL || options->says_retention_by;
-	CqPlanOptions windows = *planned;
-	CqViewPlan *unused;
-
-	planned->by_event_time = options->by_event_time;
-	if (!wants && (plan->shape != CQ_SHAPE_ROWS || options->emits_on_close || plan->sliding.time != NULL))
-		return;
-	if (options->emits_on_close)
-	{
-		planned->expiry = CQ_EXPIRES_RESULTS;
-		planned->by_event_time = true;
-		return;
-	}
-	planned->expiry = plan->shape == CQ_SHAPE_ROWS ? CQ_EXPIRES_ROWS : CQ_EXPIRES_GROUPS;
-	if (plan->shape == CQ_SHAPE_ROWS || (options->says_retention_by && !options->by_event_time) ||
-		planned->event_time == InvalidAttrNumber || plan->session != NULL)
-		return;
-	windows.expiry = CQ_EXPIRES_WINDOWS;
-	windows.by_event_time = true;
-	if (cq_plan_view(query, &windows, &unused) == NULL)
-		*planned = windows;
-}
-
-/* Plans the query with what the options add to it. */
-static CqViewPlan *
-plan_query(const CqViewOptions *options, const Query *query, const char *query_string, CqPlanOptions *planned)
-{
-	CqViewPlan *plan;
-
-	memset(planned, 0, sizeof(CqPlanOptions));
-	planned->tells_changes = cq_view_tells_changes(options);
-	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
-	cq_stream_require_readable(cq_stream_get(plan->stream, GetUserId()));
-	planned->event_time = event_time_of(plan->stream);
-	planned->emits_on_close = options->emits_on_close;
-	choose_expiry(options, query, plan, planned);
-	check_late_options(options, planned);
-	if (options->emits_on_close && options->says_retention_by && !options->by_event_time)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("retention_by = 'change' with emit = 'close' is not supported"),
-				 errhint("Rows of closed windows do not change. They go by event time.")));
-	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
-	return plan;
-}
-
-/* Indexes what the option retention looks for. Groups are looked for in all of the table. plan is NULL where windows have been seen to. */
-static void
-index_expiry(const CqView *row, const CqViewPlan *plan)
-{
-	bool		is_pane;
-
-	if (row->expiry == CQ_EXPIRES_ROWS && row->expires_by_event_time)
-		index_time(row->state, CQ_EVENT_TIME_COLUMN);
-	else if (row->expiry == CQ_EXPIRES_ROWS && row->retention != NULL)
-		index_time(row->state, CQ_ROW_TIME_COLUMN);
-	else if (row->expiry == CQ_EXPIRES_WINDOWS && plan != NULL)
-		index_time(row->state, list_nth_node(ColumnDef, plan->columns, cq_read_closing_column(plan, &is_pane))->colname);
-	else if (row->expiry == CQ_EXPIRES_RESULTS)
-		index_time(row->result, CQ_END_COLUMN);
-}
-
 ObjectAddress
 cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
 			   ParamListInfo params, QueryEnvironment *query_env)
@@ -498,7 +371,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	owner = before ? cq_owner_of_relation(replaced) : GetUserId();
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
-	plan = plan_query(&options, query, query_string, &planned);
+	plan = cq_create_plan(&options, query, query_string, &planned);
 	check_plans(plan);
 
 	row = palloc0(sizeof(CqView));
@@ -516,7 +389,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->retention = options.retention;
 	row->expiry = planned.expiry;
 	row->expires_by_event_time = planned.by_event_time;
-	index_expiry(row, plan);
+	cq_create_index_expiry(row, plan);
 	if (before)
 		replace_view(replaced, read, options.server_options);
 	row->view = before ? replaced : create_view(stmt, read, options.server_options, query_string);
@@ -579,7 +452,7 @@ cq_view_alter_options(Oid view, List *changes, bool reset)
 				 errdetail("What it has stored does not tell what is too old, since it was created without that option."),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
 	row->retention = options.retention;
-	index_expiry(row, NULL);
+	cq_create_index_expiry(row, NULL);
 	cq_view_set_options(view, options.pause_on_error, options.retention);
 	cq_catalog_changed();
 }

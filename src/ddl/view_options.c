@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/view_start.h"
 #include "commands/defrem.h"
+#include "common/compat.h"
 #include "common/options.h"
 #include "ddl/view_options.h"
 #include "fmgr.h"
@@ -90,7 +91,8 @@ set_retention(CqViewOptions *result, const char *value)
 		return;
 	result->retention = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
 															  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	if (!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(result->retention),
+	if (!cq_compat_interval_is_finite(result->retention) ||
+		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(result->retention),
 										  IntervalPGetDatum(&zero))))
 		bad_value("retention", value, "It must be an interval greater than zero.");
 }

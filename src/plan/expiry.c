@@ -27,7 +27,7 @@ cq_expiry_check(const CqViewPlan *plan, const CqPlanOptions *options)
 {
 	const Query *query = plan->query;
 
-	if (options->expiry == CQ_EXPIRES_NOTHING || (options->expiry == CQ_EXPIRES_ROWS && plan->sliding.time == NULL && !options->by_event_time))
+	if (options->expiry == CQ_EXPIRES_NOTHING)
 		return NULL;
 	if (plan->sliding.time != NULL)
 		return not_expiring("with cq.sliding is not supported", exprLocation((Node *) plan->sliding.time),
@@ -43,7 +43,7 @@ cq_expiry_check(const CqViewPlan *plan, const CqPlanOptions *options)
 	if (query->groupClause == NIL)
 		return not_expiring("of a view without GROUP BY is not supported", exprLocation((Node *) query->targetList),
 							"It has one row, which stays.");
-	if (list_length(query->groupClause) + 1 >= INDEX_MAX_KEYS)
+	if (options->expiry == CQ_EXPIRES_GROUPS && list_length(query->groupClause) >= INDEX_MAX_KEYS)
 		return not_expiring("of groups with so many columns is not supported", exprLocation((Node *) query->targetList),
 							"Group by fewer columns.");
 	return NULL;

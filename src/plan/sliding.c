@@ -54,35 +54,37 @@ cq_sliding_is_clock(Oid function)
 
 /* ---- the call ---- */
 
-/* The first call among conditions that are combined by AND, replaced by another condition. */
-static FuncExpr *
-take_call(Node **condition)
+/* The place of the first call among conditions that are combined by AND, or NULL. */
+static Node **
+find_call(Node **condition)
 {
 	BoolExpr   *both = (BoolExpr *) *condition;
-	FuncExpr   *call = NULL;
+	Node	  **place = NULL;
 	ListCell   *cell;
 
 	if (*condition == NULL)
 		return NULL;
 	if (IsA(*condition, FuncExpr) && cq_sliding_is_call(((FuncExpr *) *condition)->funcid))
-	{
-		NullTest   *test = makeNode(NullTest);
-
-		call = (FuncExpr *) *condition;
-		test->arg = linitial(call->args);	/* a null time lies in no step */
-		test->nulltesttype = IS_NOT_NULL;
-		test->location = -1;
-		*condition = (Node *) test;
-		return call;
-	}
+		return condition;
 	if (!IsA(both, BoolExpr) || both->boolop != AND_EXPR)
 		return NULL;
 	foreach(cell, both->args)
 	{
-		if ((call = take_call((Node **) &lfirst(cell))) != NULL)
+		if ((place = find_call((Node **) &lfirst(cell))) != NULL)
 			break;
 	}
-	return call;
+	return place;
+}
+
+static Node *
+is_not_null(Expr *time)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = time;
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	return (Node *) test;
 }
 
 static CqReject *
@@ -127,19 +129,22 @@ CqReject *
 cq_sliding_take(CqViewPlan *plan)
 {
 	CqSliding  *sliding = &plan->sliding;
-	FuncExpr   *call = NULL;
+	Node	  **place = NULL;
+	FuncExpr   *call;
 
 	if (plan->query->commandType == CMD_SELECT && plan->query->jointree != NULL)
-		call = take_call(&plan->query->jointree->quals);
-	if (call == NULL)
+		place = find_call(&plan->query->jointree->quals);
+	if (place == NULL)
 		return NULL;
-	sliding->time = copyObject(linitial(call->args));
-	sliding->type = exprType((Node *) sliding->time);
+	call = (FuncExpr *) *place;
 	if (!cq_window_settle(call, false))
 		return bad_argument(call, ERRCODE_FEATURE_NOT_SUPPORTED, "cq.sliding in a continuous view needs a constant size and step",
 							"Write size, step and origin as constants, and days of a timestamptz as 24 hours.");
+	sliding->time = linitial(call->args);
+	sliding->type = exprType((Node *) sliding->time);
 	sliding->step = list_nth_node(Const, call->args, SLIDING_STEP);
 	sliding->origin = llast_node(Const, call->args);
+	*place = is_not_null(copyObject(sliding->time));	/* a null time lies in no step */
 	return take_lengths(sliding, call);
 }
 

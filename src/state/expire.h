@@ -11,9 +11,9 @@
 #include "state/group.h"
 
 /*
- * Deletes groups all of whose rows have a time before horizon in the column after the last key and partial state but one: the last. As many as
- * have at most so many rows; gives how many rows went. Within a transaction, with a snapshot, as the table's owner. Waits for nobody: a group that somebody
- * is at stays. salt: another one each time, so that none stays for ever.
+ * Deletes groups whose rows all have a time before horizon in their last column: as many groups as have at most max_rows rows together. Gives how
+ * many rows went. Within a transaction, with a snapshot, as who acts for the view. Waits for nobody: a group that somebody is at stays. salt: another one each time, so that
+ * none is mistaken for a young one for ever.
  */
 extern int64 cq_expire_groups(Oid state, CqGroupLayout *layout, TimestampTz horizon, int64 max_rows, uint32 salt);
 
