@@ -17,7 +17,7 @@ CREATE TABLE _cq.view (
     emit            text NOT NULL DEFAULT 'change' CHECK (emit IN ('change', 'close')),
     watermark       interval,                       -- in place of the stream's option
     allowed_lateness interval,
-    late            text NOT NULL DEFAULT 'drop' CHECK (late IN ('drop', 'keep')),
+    late            text NOT NULL DEFAULT 'drop' CHECK (late IN ('drop', 'keep', 'amend')),
     result          regclass,                       -- rows of closed windows, where emit = 'close'
     sink            regclass,                       -- where its changes go: a stream or a table
     outbox          regclass,                       -- what is still to be sent, where the sink is a topic
@@ -67,7 +67,8 @@ CREATE TABLE _cq.closing (
     view            regclass PRIMARY KEY,
     closed_through  timestamptz,                    -- rows of windows that end up to here come too late; of sessions, rows before
     emitted_through timestamptz,                    -- windows that end up to here are in the result
-    next_close      timestamptz                     -- nothing is to be closed before the watermark gets there
+    next_close      timestamptz,                    -- nothing is to be closed before the watermark gets there
+    expired_through timestamptz                     -- with late = 'amend': rows of windows that end up to here come too late
 );
 COMMENT ON TABLE _cq.closing IS 'how far continuous views have closed their windows';
 

@@ -198,6 +198,7 @@ cq_view_get(Oid relid)
 		view->watermark_delay = nulls[VIEW_WATERMARK - 1] ? -1 : microseconds_of(values[VIEW_WATERMARK - 1]);
 		view->allowed_lateness = nulls[VIEW_ALLOWED_LATENESS - 1] ? 0 : microseconds_of(values[VIEW_ALLOWED_LATENESS - 1]);
 		view->keeps_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "keep") == 0;
+		view->amends_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "amend") == 0;
 		view->result = nulls[VIEW_RESULT - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_RESULT - 1]);
 		view->sink = nulls[VIEW_SINK - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_SINK - 1]);
 		view->outbox = nulls[VIEW_OUTBOX - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_OUTBOX - 1]);
@@ -240,7 +241,7 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_WATERMARK - 1] = interval_of(view->watermark_delay);
 	nulls[VIEW_ALLOWED_LATENESS - 1] = !view->emits_on_close;
 	values[VIEW_ALLOWED_LATENESS - 1] = interval_of(view->allowed_lateness);
-	values[VIEW_LATE - 1] = CStringGetTextDatum(view->keeps_late ? "keep" : "drop");
+	values[VIEW_LATE - 1] = CStringGetTextDatum(view->amends_late ? "amend" : view->keeps_late ? "keep" : "drop");
 	nulls[VIEW_RESULT - 1] = !OidIsValid(view->result);
 	values[VIEW_RESULT - 1] = ObjectIdGetDatum(view->result);
 	nulls[VIEW_SINK - 1] = !OidIsValid(view->sink);

@@ -384,6 +384,8 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	if (options.emits_on_close)
 	{
 		row->result = create_result(plan, read, stmt->view->relname, owner, query_string);
+		if (plan->amends_closed)
+			cq_view_index_result(plan, row->result);
 		read = cq_read_table(row->result);
 	}
 	row->retention = options.retention;
@@ -407,6 +409,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->watermark_delay = options.watermark_delay;
 	row->allowed_lateness = Max(options.allowed_lateness, 0);
 	row->keeps_late = options.keeps_late;
+	row->amends_late = options.amends_late;
 	row->steps_kept = cq_sliding_kept(plan);
 	row->settings = current_settings();
 	row->notify = options.notify;

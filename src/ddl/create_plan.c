@@ -74,7 +74,7 @@ check_late_options(const CqViewOptions *options, const CqPlanOptions *planned)
 static void
 choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan *plan, CqPlanOptions *planned)
 {
-	bool		wants = options->retention != NULL || options->says_retention_by;
+	bool		wants = options->retention != NULL || options->says_retention_by || options->amends_late;
 	CqPlanOptions windows = *planned;
 	CqViewPlan *unused;
 
@@ -110,8 +110,14 @@ cq_create_plan(const CqViewOptions *options, const Query *query, const char *que
 	cq_stream_require_readable(stream);
 	planned->event_time = stream->event_time;
 	planned->emits_on_close = options->emits_on_close;
+	planned->amends_closed = options->amends_late;
 	choose_expiry(options, query, plan, planned);
 	check_late_options(options, planned);
+	if (options->amends_late && !options->emits_on_close)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("late = 'amend' needs emit = 'close'"),
+				 errdetail("With emit = 'change' a row is counted however late it comes.")));
 	if (options->emits_on_close && options->says_retention_by && !options->by_event_time)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -66,6 +66,19 @@ cq_view_index_groups(const CqViewPlan *plan, Oid state)
 		make_index(state, columns, "groups", false);
 }
 
+void
+cq_view_index_result(const CqViewPlan *plan, Oid result)
+{
+	List	   *columns = NIL;
+	Bitmapset  *key;
+	int			column = -1;
+
+	cq_reject_raise(cq_changes_key(plan, &key), NULL);
+	while ((column = bms_next_member(key, column)) >= 0)
+		columns = lappend(columns, get_attname(result, column, false));
+	make_index(result, columns, "groups", false);
+}
+
 static Oid
 find_sink(const char *name)
 {
@@ -78,7 +91,7 @@ check_sink(const CqView *row, const CqViewPlan *plan, Oid owner)
 	Relation	view = table_open(row->view, AccessShareLock);
 	CqSinkTarget target = {
 		.view = row->view, .owner = owner, .sink = row->sink, .row = RelationGetDescr(view),
-		.is_append_only = row->emits_on_close || plan->shape == CQ_SHAPE_ROWS,
+		.is_append_only = plan->shape == CQ_SHAPE_ROWS || (row->emits_on_close && !row->amends_late),
 	};
 
 	if (plan->shape == CQ_SHAPE_AGGREGATE)

@@ -17,6 +17,9 @@ extern bool cq_view_tells_changes(const CqViewOptions *options);
 /* The index by which a batch finds the groups of a view that tells changes. Raises ERROR where there can be none. */
 extern void cq_view_index_groups(const CqViewPlan *plan, Oid state);
 
+/* The same for rows of closed windows, which are amended. */
+extern void cq_view_index_result(const CqViewPlan *plan, Oid result);
+
 /*
  * Finds the sink by its name, checks that the view's rows can go there, and makes the outbox where it is a topic; makes the stream of changes. Sets
  * them in row, whose relation is there already.

@@ -132,9 +132,10 @@ static void
 set_late(CqViewOptions *result, const char *value)
 {
 	result->says_late = value != NULL;
-	if (value != NULL && strcmp(value, "drop") != 0 && strcmp(value, "keep") != 0)
-		bad_value("late", value, "Valid values: drop, keep.");
+	if (value != NULL && strcmp(value, "drop") != 0 && strcmp(value, "keep") != 0 && strcmp(value, "amend") != 0)
+		bad_value("late", value, "Valid values: drop, keep, amend.");
 	result->keeps_late = value != NULL && strcmp(value, "keep") == 0;
+	result->amends_late = value != NULL && strcmp(value, "amend") == 0;
 }
 
 static void

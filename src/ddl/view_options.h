@@ -21,6 +21,7 @@ typedef struct CqViewOptions
 	int64		watermark_delay;	/* microseconds; -1: as the stream says */
 	int64		allowed_lateness;	/* microseconds; -1: not said */
 	bool		keeps_late;
+	bool		amends_late;
 	bool		says_late;		/* that option was given */
 	char	   *sink;			/* name of a relation, or NULL */
 	char	   *notify;			/* a channel, or NULL */

@@ -274,7 +274,7 @@ run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 		run.late = cq_late_find(exec, batch, run.skip);
 		run.skip = bms_add_members(run.skip, run.late);
 	}
-	if (exec->plan->session != NULL || (exec->row->tells_changes && !exec->row->emits_on_close))
+	if (exec->plan->session != NULL || exec->plan->tells_changes || (exec->row->tells_changes && !exec->row->emits_on_close))
 		lock_exclusively(exec);
 	if (end > 0)
 		run_range(&run, 0, end);

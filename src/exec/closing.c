@@ -106,6 +106,7 @@ typedef struct Marks
 	TimestampTz closed_through; /* DT_NOBEGIN: nothing */
 	TimestampTz emitted_through;
 	TimestampTz next_close;
+	TimestampTz expired_through;	/* where closed windows are amended */
 } Marks;
 
 static TimestampTz
@@ -120,15 +121,15 @@ mark(int number)
 static Marks
 read_marks(Oid view)
 {
-	Marks		marks = {DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN};
+	Marks		marks = {DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN};
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
 	SPI_connect();
-	cq_query_execute("SELECT closed_through, emitted_through, next_close FROM _cq.closing WHERE view = $1", SPI_OK_SELECT,
+	cq_query_execute("SELECT closed_through, emitted_through, next_close, expired_through FROM _cq.closing WHERE view = $1", SPI_OK_SELECT,
 					 lengthof(types), types, args, NULL);
 	if (SPI_processed > 0)
-		marks = (Marks) {mark(1), mark(2), mark(3)};
+		marks = (Marks) {mark(1), mark(2), mark(3), mark(4)};
 	SPI_finish();
 	return marks;
 }
@@ -137,12 +138,12 @@ static void
 write_marks(Oid view, const Marks *marks)
 {
 	static const char write[] =
-		"INSERT INTO _cq.closing (view, closed_through, emitted_through, next_close) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (view) DO UPDATE SET closed_through = $2, emitted_through = $3, next_close = $4";
-	Oid			types[] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+		"INSERT INTO _cq.closing (view, closed_through, emitted_through, next_close, expired_through) VALUES ($1, $2, $3, $4, $5) "
+		"ON CONFLICT (view) DO UPDATE SET closed_through = $2, emitted_through = $3, next_close = $4, expired_through = $5";
+	Oid			types[] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		args[] = {
 		ObjectIdGetDatum(view), TimestampTzGetDatum(marks->closed_through), TimestampTzGetDatum(marks->emitted_through),
-		TimestampTzGetDatum(marks->next_close)
+		TimestampTzGetDatum(marks->next_close), TimestampTzGetDatum(marks->expired_through)
 	};
 
 	SPI_connect();
@@ -236,7 +237,8 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	receiver = cq_merge_result_receiver(closing->view->result, &counts, changes);
 	cq_reject_raise(cq_read_closed(closing->plan, closing->view->state, &read), NULL);
 	run_query(read, make_params(type, bounds, lengthof(bounds)), receiver);
-	run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(type, &to, 1), None_Receiver);
+	if (!closing->plan->amends_closed)
+		run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(type, &to, 1), None_Receiver);
 	if (changes != NULL)
 		changes->finish(changes);
 	cq_owner_end(&actor);
@@ -317,7 +319,7 @@ find_bounds(const Closing *closing, TimestampTz watermark, TimestampTz *before, 
 static bool
 is_one_step(const CqViewPlan *plan)
 {
-	return plan->closing.last > 1 || plan->session != NULL;
+	return plan->closing.last > 1 || plan->session != NULL || plan->amends_closed;
 }
 
 /* The first time at which a session may end from now on: of those that are stored, or of a row to come, which is not before closed_through. */
@@ -346,6 +348,32 @@ next_session_end(Closing *closing, TimestampTz closed_through)
 	return end;
 }
 
+/* Closed windows that are amended go when they have expired. */
+static void
+drop_expired(Closing *closing, TimestampTz watermark, Marks *marks)
+{
+	TimestampTz before;
+	TimestampTz after;
+	CqActor		actor;
+
+	if (!closing->plan->amends_closed || closing->view->retention == NULL)
+		return;
+	find_bounds(closing, cq_retention_horizon(watermark, closing->view->retention), &before, &after);
+	if (before <= marks->expired_through)
+		return;
+	marks->expired_through = before;
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(closing->plan->closing.type, &before, 1),
+			  None_Receiver);
+	cq_owner_end(&actor);
+}
+
+TimestampTz
+cq_closing_expired_through(Oid view)
+{
+	return read_marks(view).expired_through;
+}
+
 static void
 decide(void *arg)
 {
@@ -372,6 +400,7 @@ decide(void *arg)
 			marks.emitted_through = marks.closed_through;
 		}
 	}
+	drop_expired(closing, watermark, &marks);
 	if (closing->plan->session != NULL)
 		marks.next_close = next_session_end(closing, marks.closed_through);
 	write_marks(closing->relid, &marks);

@@ -7,8 +7,13 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 /* For a batch: until the end of the transaction nothing of the view with that state is closed. May wait for a moment. */
 extern void cq_closing_hold_off(Oid state);
+
+/* Up to where windows have expired that are amended when they are closed; DT_NOBEGIN: nowhere. As a user who may read the catalog. */
+extern TimestampTz cq_closing_expired_through(Oid view);
 
 /* Has all been emitted that the watermark allows, and does nobody see what has expired? True of views that close no windows. As a user who may read the catalog. */
 extern bool cq_closing_is_done(Oid view);

@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "exec/closing.h"
 #include "exec/view_actor.h"
 #include "exec/view_plan.h"
 #include "exec/watermark.h"
@@ -96,7 +97,9 @@ expire_view(const CqView *view, int64 max_rows)
 		case CQ_EXPIRES_GROUPS:
 			return cq_retention_is_due(view->state, column, horizon) ? expire_groups(view, horizon, max_rows * GROUPS_FACTOR) : 0;
 		case CQ_EXPIRES_RESULTS:
-			return cq_retention_delete(view->result, CQ_END_COLUMN, horizon + 1, max_rows);
+			if (view->amends_late)
+				horizon = cq_closing_expired_through(view->view);
+			return horizon == DT_NOBEGIN ? 0 : cq_retention_delete(view->result, CQ_END_COLUMN, horizon + 1, max_rows);
 		default:
 			return 0;
 	}

@@ -20,27 +20,34 @@
 #include "executor/spi.h"
 #include "utils/timestamp.h"
 
-/* False: nothing has been closed yet. */
-static bool
-find_closed_through(Oid view, TimestampTz *closed_through)
+/* Up to where rows come too late, and up to where windows are closed, which is not the same where they are amended. DT_NOBEGIN: nowhere. */
+static TimestampTz
+find_late_through(CqViewExec *exec)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
-	bool		is_null = true;
+	Datum		args[] = {ObjectIdGetDatum(exec->view)};
+	TimestampTz through[] = {DT_NOBEGIN, DT_NOBEGIN};
 
 	SPI_connect();
 	if (plan == NULL)
 	{
-		plan = SPI_prepare("SELECT closed_through FROM _cq.closing WHERE view = $1", lengthof(types), types);
+		plan = SPI_prepare("SELECT closed_through, expired_through FROM _cq.closing WHERE view = $1", lengthof(types), types);
 		SPI_keepplan(plan);
 	}
 	if (SPI_execute_plan(plan, args, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _cq.closing: %s", SPI_result_code_string(SPI_result));
-	if (SPI_processed > 0)
-		*closed_through = DatumGetTimestampTz(cq_query_column(0, 1, &is_null));
+	for (int i = 0; i < (int) lengthof(through) && SPI_processed > 0; i++)
+	{
+		bool		is_null;
+		Datum		value = cq_query_column(0, i + 1, &is_null);
+
+		if (!is_null)
+			through[i] = DatumGetTimestampTz(value);
+	}
 	SPI_finish();
-	return !is_null;
+	exec->closed_through = through[0];
+	return exec->row->amends_late ? through[1] : through[0];
 }
 
 typedef struct Question
@@ -96,12 +103,13 @@ cq_late_find(CqViewExec *exec, const CqBatch *batch, const Bitmapset *skip)
 {
 	const bool *nulls = batch->nulls[exec->event_time - 1];
 	Bitmapset  *late = NULL;
-	TimestampTz closed_through = 0;
+	TimestampTz closed_through;
 
 	exec->nfailures++;
 	cq_closing_hold_off(exec->row->state);
 	exec->nfailures--;
-	if (!find_closed_through(exec->view, &closed_through))
+	closed_through = find_late_through(exec);
+	if (closed_through == DT_NOBEGIN)
 		return NULL;
 	for (int row = 0; row < batch->nrows; row++)
 	{

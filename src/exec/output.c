@@ -63,6 +63,12 @@ row_of_view(Oid view)
 	return row;
 }
 
+bool
+cq_output_is_append_only(const CqView *view, const CqViewPlan *plan)
+{
+	return plan->shape == CQ_SHAPE_ROWS || (view->emits_on_close && !view->amends_late);
+}
+
 static CqChangeReceiver *
 open_sink(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
 {
@@ -74,7 +80,7 @@ open_sink(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
 	target->sink = view->sink;
 	target->outbox = view->outbox;
 	target->row = row;
-	target->is_append_only = view->emits_on_close || plan->shape == CQ_SHAPE_ROWS;
+	target->is_append_only = cq_output_is_append_only(view, plan);
 	if (plan->shape == CQ_SHAPE_AGGREGATE)
 		(void) cq_changes_key(plan, &target->key);
 	receiver = cq_sink_open(target);

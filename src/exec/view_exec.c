@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "exec/amend.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
@@ -280,6 +281,8 @@ lock_relations(CqViewExec *exec)
 	ListCell   *cell;
 
 	cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
+	if (exec->row->amends_late)
+		cq_lock_relation(exec->view, exec->row->result, RowExclusiveLock);
 	if (OidIsValid(exec->row->sink))
 		cq_lock_relation(exec->view, exec->row->sink, RowExclusiveLock);
 	if (OidIsValid(exec->row->changes))
@@ -323,13 +326,20 @@ cq_view_exec_failures(Oid view)
 static DestReceiver *
 make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes, CqGroupRow *row)
 {
-	CqMergeChanges of_groups = {changes, row};
+	CqMergeChanges of_groups = {.receiver = changes, .row = row};
+	bool		is_pane;
 
 	if (exec->plan->shape == CQ_SHAPE_ROWS)
 		return cq_merge_rows_receiver(exec->row->state, cq_clock_transaction(), counts, changes);
 	if (exec->plan->session != NULL)
 		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout, exec->row->emits_on_close, counts,
 										 exec->plan->tells_changes ? &of_groups : NULL);
+	if (exec->plan->amends_closed)
+	{
+		of_groups.is_limited = true;
+		of_groups.end = cq_read_closing_column(exec->plan, &is_pane);
+		of_groups.through = exec->closed_through;
+	}
 	if (exec->plan->tells_changes)
 		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts, &of_groups);
 	return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
@@ -360,7 +370,9 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
-	if (!exec->row->emits_on_close)
+	if (exec->plan->amends_closed)
+		changes = cq_amend_open(exec->row, exec->owner, exec->plan);
+	else if (!exec->row->emits_on_close)
 		changes = cq_output_open(exec->row, exec->owner, exec->plan);
 	if (exec->plan->tells_changes)
 		row = cq_group_row_open(exec->plan);

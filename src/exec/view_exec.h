@@ -28,6 +28,7 @@ typedef struct CqViewExec
 	Bitmapset  *needed;			/* the stream's columns that the plan reads */
 	CqWindowBound *bound;		/* where windows are closed, or expire; else NULL */
 	AttrNumber	event_time;		/* the stream's column, there */
+	TimestampTz closed_through; /* in this transaction, where closed windows are amended */
 	CqGroupLayout *layout;		/* for groups */
 	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
 	CqCompaction *compaction;	/* under way, or NULL; of the same file as the cache */

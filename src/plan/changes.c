@@ -25,6 +25,7 @@ CqReject *
 cq_changes_check(const CqViewPlan *plan)
 {
 	const Query *query = plan->query;
+	Bitmapset  *key;
 
 	if (!plan->tells_changes)
 		return NULL;
@@ -40,7 +41,10 @@ cq_changes_check(const CqViewPlan *plan)
 		return unsupported("functions that return sets", -1);
 	if (query->hasSubLinks && (checkExprHasSubLink((Node *) query->targetList) || checkExprHasSubLink(query->havingQual)))
 		return unsupported("sub-selects over its groups", -1);
-	return NULL;
+	if (plan->amends_closed && plan->session != NULL)
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "late = 'amend' of sessions is not supported"),
+							  "With a longer allowed_lateness they are closed later.");
+	return plan->amends_closed ? cq_changes_key(plan, &key) : NULL;
 }
 
 /* The visible column of the view that shows the expression, or 0. */

@@ -198,7 +198,8 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 		return reject;
 	if (plan->shape == CQ_SHAPE_AGGREGATE)
 	{
-		plan->tells_changes = options->tells_changes && !options->emits_on_close;
+		plan->amends_closed = options->amends_closed;
+		plan->tells_changes = (options->tells_changes && !options->emits_on_close) || plan->amends_closed;
 		if ((reject = cq_aggregate_collect(plan)) != NULL ||
 			(reject = cq_session_plan_check(plan)) != NULL ||
 			(reject = cq_changes_check(plan)) != NULL ||

@@ -96,6 +96,7 @@ typedef struct CqPlanOptions
 	CqExpiry	expiry;
 	bool		by_event_time;	/* else by change */
 	bool		tells_changes;	/* what it changes is asked for */
+	bool		amends_closed;	/* closed windows may change */
 } CqPlanOptions;
 
 typedef struct CqViewPlan
@@ -111,6 +112,7 @@ typedef struct CqViewPlan
 	int			windows_rtindex;	/* in the query */
 	CqSession  *session;		/* or NULL */
 	CqWindowSteps closing;
+	bool		amends_closed;	/* rows of closed windows may change: then it tells changes */
 	bool		tells_changes;	/* each group is one row of the state, and one of the view: see changes.c */
 	CqSliding	sliding;
 	Expr	   *time;			/* by which rows expire, or NULL; of groups the last partial state is the latest (expiry.c) */

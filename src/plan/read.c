@@ -365,6 +365,9 @@ cq_read_group(const CqViewPlan *plan, List **targets, Node **having)
 		if (!entry->resjunk)
 			*targets = lappend(*targets, over_state((Node *) copyObject(entry), &context));
 	}
+	if (plan->amends_closed)	/* as in the table of closed windows' rows */
+		*targets = lappend(*targets, makeTargetEntry((Expr *) over_state((Node *) cq_close_end(plan), &context), list_length(*targets) + 1,
+													 pstrdup(CQ_END_COLUMN), false));
 	*having = over_state(copyObject(plan->query->havingQual), &context);
 	return context.reject;
 }

@@ -98,7 +98,7 @@ check_mode(const CqSinkTarget *target, const CqStream *stream, bool has_key)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("rows of the view change, and the sink %s takes only rows that are added", stream->name),
-				 errhint("Set the sink's option mode to upsert or debezium, or the view's option emit to close.")));
+				 errhint("Set the sink's option mode to upsert or debezium. Rows that are only added are those of closed windows that are not amended.")));
 	if (stream->mode == CQ_MODE_UPSERT && !has_key)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

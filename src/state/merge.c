@@ -72,9 +72,14 @@ static void
 tell_change(GroupsReceiver *receiver, TupleTableSlot *before, TupleTableSlot *after)
 {
 	const CqMergeChanges *changes = &receiver->changes;
-	TupleTableSlot *row_before = before ? cq_group_row_make(changes->row, receiver->aggcontext, before, CQ_GROUP_ROW_BEFORE) : NULL;
-	TupleTableSlot *row_after = cq_group_row_make(changes->row, receiver->aggcontext, after, CQ_GROUP_ROW_AFTER);
+	TupleTableSlot *row_before = NULL;
+	TupleTableSlot *row_after;
 
+	if (changes->is_limited && (after->tts_isnull[changes->end] || DatumGetInt64(after->tts_values[changes->end]) > changes->through))
+		return;
+	if (before != NULL)
+		row_before = cq_group_row_make(changes->row, receiver->aggcontext, before, CQ_GROUP_ROW_BEFORE);
+	row_after = cq_group_row_make(changes->row, receiver->aggcontext, after, CQ_GROUP_ROW_AFTER);
 	if (row_before == NULL && row_after == NULL)
 		return;
 	if (row_before == NULL || row_after == NULL || !cq_group_row_same(row_before, row_after))

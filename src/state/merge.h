@@ -26,6 +26,9 @@ typedef struct CqMergeChanges
 {
 	CqChangeReceiver *receiver;
 	CqGroupRow *row;			/* for groups */
+	bool		is_limited;		/* of these groups only: */
+	int			end;			/* a column of the state, from 0, with times */
+	int64		through;		/* that lie not after this one */
 } CqMergeChanges;
 
 /*

@@ -1,0 +1,45 @@
+"""Closed windows that late rows correct: at any moment what the batch gives for the windows that are closed."""
+import random
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+START = datetime(2025, 1, 1, tzinfo=timezone.utc)
+VIEWS = {
+    "minutes": "SELECT window_end, k, count(*) AS n, sum(v) AS total, max(v) AS highest FROM s, cq.tumble(at, '1 min') {condition} "
+               "GROUP BY window_end, k HAVING sum(v) % 3 <> 0",
+    "hops": "SELECT window_start, window_end, count(*) AS n, avg(v) AS mean FROM s, cq.hop(at, '20 s', '1 min') {condition} GROUP BY 1, 2",
+    "growing": "SELECT window_end, k % 2 AS half, count(*) AS n FROM s, cq.cumulate(at, '30 s', '2 min') {condition} GROUP BY 1, 2",
+}
+
+
+@pytest.fixture(params=[1, 2])
+def workers(server, request):
+    server.set(cq__workers=request.param, cq__batch_rows=50)
+    yield request.param
+    server.set(cq__workers=None, cq__batch_rows=None)
+
+
+def test_random_orders(db, broker, topic, workers):
+    seed = random.randrange(2 ** 32)
+    rng = random.Random(seed)
+    name = topic(partitions=3)
+    db.execute(f"CREATE FOREIGN TABLE s (k int, v int, at timestamptz) SERVER kafka OPTIONS (topic '{name}', event_time 'at', watermark '10 s')")
+    for view, query in VIEWS.items():
+        db.execute(f"CREATE TABLE {view}_copy AS {query.format(condition='')} LIMIT 0")
+        db.execute(f"CREATE CONTINUOUS VIEW {view} WITH (emit = 'close', late = 'amend', sink = '{view}_copy') AS {query.format(condition='')}")
+    for number in range(12):
+        rows = []
+        for _ in range(rng.randrange(1, 200)):
+            # Mostly in order, some of long ago.
+            seconds = rng.uniform(0, 30 * number + 30) if rng.random() < 0.3 else 30 * number + rng.uniform(0, 30)
+            rows.append({"k": rng.randrange(5), "v": rng.randrange(100), "at": (START + timedelta(seconds=seconds)).isoformat()})
+        broker.produce(name, rows, partition=lambda row: row["v"] % 3)
+        for view, query in VIEWS.items():
+            db.wait(view)
+            closed = db.value("SELECT emitted_through FROM _cq.closing WHERE view = %s::regclass", view) \
+                if db.execute("SELECT FROM _cq.closing WHERE view = %s::regclass", view) else START
+            db.assert_equal(f"TABLE {view}", query.format(condition=f"WHERE window_end <= '{closed}'"), f"seed {seed}, {view}, {number}")
+            db.assert_equal(f"TABLE {view}", f"TABLE {view}_copy", f"seed {seed}, {view}, {number}")
+    assert all(count > 10 for view in VIEWS for (count,) in db.execute(f"SELECT count(*) FROM {view}"))
+    assert db.value("SELECT sum(late_rows) FROM cq.views") == 0
