@@ -38,7 +38,7 @@ def test_random_orders(db, broker, topic, workers):
         for view, query in VIEWS.items():
             db.wait(view)
             closed = db.value("SELECT emitted_through FROM _cq.closing WHERE view = %s::regclass", view) \
-                if db.execute("SELECT FROM _cq.closing WHERE view = %s::regclass", view) else START
+                if db.execute("SELECT view FROM _cq.closing WHERE view = %s::regclass", view) else START
             db.assert_equal(f"TABLE {view}", query.format(condition=f"WHERE window_end <= '{closed}'"), f"seed {seed}, {view}, {number}")
             db.assert_equal(f"TABLE {view}", f"TABLE {view}_copy", f"seed {seed}, {view}, {number}")
     assert all(count > 10 for view in VIEWS for (count,) in db.execute(f"SELECT count(*) FROM {view}"))
