@@ -1,9 +1,16 @@
 """From an outbox to Kafka: every row once, none missing, in order, whatever dies."""
+import contextlib
+import os
+import random
+import signal
+import threading
 import time
 
+import psycopg
 import pytest
+from confluent_kafka import Producer
 
-from conftest import kill, wait_until
+from conftest import Database, kill, wait_until
 from sinks import Reader, Sink
 
 
@@ -60,3 +67,327 @@ def test_thousands(db, topic, reader):
     for message in messages:
         keys.setdefault(message.key(), []).append(int(message.value()))
     assert keys == {str(key).encode(): list(range(key, 40000, 10)) for key in range(10)}
+
+
+def test_batches_are_cut_by_size(db, topic, reader):
+    """Rows larger than all that one transaction takes, and one that is larger than that by itself."""
+    name = topic()
+    db.execute("ALTER SERVER kafka OPTIONS (ADD \"message.max.bytes\" '15000000')")
+    sink = Sink(db, name)
+    sink.put("SELECT i::text AS key, repeat('x', i * 3000000) AS value FROM generate_series(1, 4) i")
+    assert [(message.key(), len(message.value())) for message in reader(name).read(4)] == \
+        [(str(i).encode(), i * 3000000) for i in range(1, 5)]
+    sink.await_sent()
+    assert db.value("SELECT transactions FROM cq.sinks") >= 2
+
+
+# ---- what dies ----
+
+class Writer(threading.Thread):
+    """Puts rows into the outbox whose value is their id, in batches, until it is told to stop. Survives the server."""
+
+    def __init__(self, sink, pause=0.003, seed=0):
+        super().__init__(daemon=True)
+        self.sink = sink
+        self.pause = pause
+        self.random = random.Random(seed)
+        self.stopped = threading.Event()
+        self.db = Database(sink.db.server, sink.db.name, None)
+
+    def run(self):
+        while not self.stopped.is_set():
+            with contextlib.suppress(psycopg.OperationalError):
+                self.batch(self.random.randint(1, 300))
+            self.stopped.wait(self.pause)
+        self.db.close()
+
+    def batch(self, rows):
+        first = self.db.value("SELECT next_id FROM _cq.outbox_end WHERE view = %s::regclass", self.sink.name)
+        self.sink.put(numbers(first, first + rows), self.db)
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
+
+
+def assert_all_there(sink, reader, partitions):
+    """Every row once, none missing, in order in each partition."""
+    wait_until(lambda: sink.state()[0][2] == 0, sink.state, 120)
+    end = sink.db.value("SELECT next_id FROM _cq.outbox_end WHERE view = %s::regclass", sink.name)
+    reader.read(end - 1)
+    time.sleep(0.2)             # more than there should be
+    ids = {partition: [] for partition in range(partitions)}
+    for message in reader.poll():
+        ids[message.partition()].append(int(message.value()))
+    for one in ids.values():
+        assert one == sorted(one)
+    assert sorted(sum(ids.values(), [])) == list(range(1, end))
+    assert sink.db.value(f"SELECT count(*) FROM _cq.{sink.name}_outbox") == 0
+
+
+KILLS = int(os.environ.get("KILLS", 54)) // 4
+
+
+def test_emitter_is_killed(db, topic, reader):
+    """With SIGKILL, so that the whole server goes down, at random moments."""
+    name = topic(partitions=2)
+    sink = Sink(db, name)
+    chance = random.Random(int(os.environ.get("KILL_SEED", 1)))
+    writer = Writer(sink)
+    writer.start()
+    for _ in range(KILLS):
+        pid = wait_until(lambda: again(sink.emitter_pid), "no emitter")
+        time.sleep(chance.random() * 0.7)
+        kill(pid)
+        wait_until(lambda: again(sink.emitter_pid) not in (None, pid), "no new emitter")
+    writer.stop()
+    assert_all_there(sink, reader(name, 2), 2)
+
+
+def again(function):
+    """None while the server is away."""
+    try:
+        return function()
+    except psycopg.OperationalError:
+        return None
+
+
+def test_emitter_is_told_to_end(db, topic, reader):
+    name = topic(partitions=2)
+    sink = Sink(db, name)
+    writer = Writer(sink)
+    writer.start()
+    for _ in range(10):
+        pid = wait_until(sink.emitter_pid, "no emitter")
+        time.sleep(0.15)
+        began = time.monotonic()
+        kill(pid, signal.SIGTERM)
+        wait_until(lambda: sink.emitter_pid() != pid, "does not end")
+        assert time.monotonic() - began < 2
+    writer.stop()
+    assert_all_there(sink, reader(name, 2), 2)
+
+
+def test_broker_is_killed(db, broker, topic, reader):
+    name = topic(partitions=2)
+    sink = Sink(db, name)
+    sink.await_state("running")
+    writer = Writer(sink, pause=0.02)
+    writer.start()
+    for _ in range(3):
+        time.sleep(0.5)
+        broker.kill()
+        time.sleep(0.5)
+        broker.start()
+        sent = sink.state()[0][3]
+        wait_until(lambda: sink.state()[0][3] > sent, sink.state)
+    writer.stop()
+    assert_all_there(sink, reader(name, 2), 2)
+
+
+def test_broker_is_away(db, broker, topic, reader):
+    """That is said, the emitter ends at once when told to, and what has come meanwhile is sent later."""
+    name = topic()
+    sink = Sink(db, name)
+    sink.await_state("running")
+    broker.kill()
+    try:
+        sink.put(numbers(1, 101))
+        sink.await_state("down")
+        pid = sink.emitter_pid()
+        began = time.monotonic()
+        kill(pid, signal.SIGTERM)
+        wait_until(lambda: sink.emitter_pid() not in (None, pid), "no new emitter")
+        assert time.monotonic() - began < 3
+        sink.await_state("down")
+    finally:
+        broker.start()
+    assert_all_there(sink, reader(name), 1)
+    sink.await_state("running")
+
+
+# ---- others ----
+
+def transactional(broker, name):
+    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": name, "log_level": 0})
+    producer.init_transactions(30)
+    return producer
+
+
+def test_fenced(db, broker, topic, reader):
+    """Another producer with the same transactional id, as of a promoted standby: it wins, until ours comes back later."""
+    name = topic()
+    sink = Sink(db, name)
+    sink.put(numbers(1, 11))
+    sink.await_sent()
+    transactional(broker, sink.transactional_id())
+    sink.put(numbers(11, 21))
+    sink.await_state("down")
+    assert "another producer has taken over" in sink.state()[0][4]
+    assert_all_there(sink, reader(name), 1)
+    sink.await_state("running")
+
+
+def test_open_transaction_of_somebody_else(db, broker, topic, reader):
+    """Readers wait for it; ours goes on."""
+    name = topic()
+    other = transactional(broker, f"{name}_other")
+    other.begin_transaction()
+    other.produce(name, "other")
+    other.flush()
+    sink = Sink(db, name)
+    sink.put(numbers(1, 101))
+    sink.await_sent()
+    messages = reader(name)
+    assert messages.poll() == []
+    other.abort_transaction()
+    assert_all_there(sink, messages, 1)
+
+
+def test_one_sink_in_trouble(db, topic, reader):
+    name = topic()
+    bad = Sink(db, f"{name}_not_there", name="bad")
+    sink = Sink(db, name)
+    bad.put(numbers(1, 11))
+    sink.put(numbers(1, 1001))
+    sink.await_sent()
+    bad.await_state("down")
+    assert bad.state()[0][4] == f'Kafka topic "{name}_not_there" does not exist'
+    for first in range(1001, 3001, 100):
+        sink.put(numbers(first, first + 100))
+    began = time.monotonic()
+    assert_all_there(sink, reader(name), 1)
+    assert time.monotonic() - began < 5
+    # The topic comes, and all is well.
+    db.broker.create_topic(f"{name}_not_there")
+    try:
+        assert_all_there(bad, reader(f"{name}_not_there"), 1)
+        bad.await_state("running")
+    finally:
+        db.broker.delete_topic(f"{name}_not_there")
+
+
+# ---- contradictions ----
+
+def reconnect(sink):
+    pid = wait_until(sink.emitter_pid, "no emitter")
+    kill(pid, signal.SIGTERM)
+    wait_until(lambda: sink.emitter_pid() not in (None, pid), "no new emitter")
+
+
+def forget_place(broker, sink):
+    group = sink.transactional_id()
+    broker.admin.delete_consumer_groups([group])[group].result(30)
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_restored_to_an_earlier_point(db, topic, reader, resend):
+    sink = Sink(db, topic())
+    sink.put(numbers(1, 101))
+    sink.await_sent()
+    db.execute("UPDATE _cq.outbox_end SET next_id = 51")
+    db.execute("UPDATE _cq.sink SET sent_id = 50, sending_id = 50")
+    reconnect(sink)
+    sink.await_state("failed")
+    assert sink.state()[0][1] == ("Rows up to 100 are in Kafka, but no more than 50 were handed over by this database: "
+                                  "it seems to have been restored to an earlier point.")
+    sink.put("SELECT 'k' AS key, 'again ' || i AS value FROM generate_series(51, 70) i")
+    before = sink.transactional_id()
+    db.execute("SELECT cq.resume_sink('v', %s)", resend)
+    assert sink.transactional_id() != before
+    sink.put("SELECT 'k' AS key, 'new' AS value")
+    sink.await_sent()
+    values = [message.value().decode() for message in reader(sink.topic).read(121 if resend else 101)]
+    assert values[100:] == [f"again {i}" for i in range(51, 71) if resend] + ["new"]
+    with pytest.raises(Exception, match='the sink of continuous view "v" has not failed'):
+        db.execute("SELECT cq.resume_sink('v', true)")
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_lost_place(db, broker, topic, reader, resend):
+    sink = Sink(db, topic())
+    sink.put(numbers(1, 101))
+    sink.await_sent()
+    # Nothing is in doubt: it goes on.
+    forget_place(broker, sink)
+    reconnect(sink)
+    sink.put(numbers(101, 111))
+    sink.await_sent()
+    # As if it had died between handing over and sending, long ago.
+    server = db.server
+    server.set(cq__enabled="off")
+    try:
+        wait_until(lambda: sink.emitter_pid() is None, "the emitter is still there")
+        sink.put("SELECT 'k' AS key, 'doubt' AS value FROM generate_series(1, 5)")
+        sink.put("SELECT 'k' AS key, 'behind' AS value")
+        db.execute("UPDATE _cq.sink SET sending_id = 115")
+        forget_place(broker, sink)
+    finally:
+        server.set(cq__enabled=None)
+    sink.await_state("failed")
+    assert "has no offset any more, and so it is not known whether rows 111 to 115 were sent" in sink.state()[0][1]
+    db.execute("SELECT cq.resume_sink('v', %s)", resend)
+    sink.await_sent()
+    values = [message.value() for message in reader(sink.topic).read(116 if resend else 111)]
+    assert values[110:] == [b"doubt"] * (5 if resend else 0) + [b"behind"]
+
+
+# ---- coming and going ----
+
+def test_alter_and_drop(db, broker, topic, reader):
+    first, second = topic(), topic("_second")
+    sink = Sink(db, first)
+    sink.put(numbers(1, 11))
+    sink.await_sent()
+    db.execute(f"ALTER FOREIGN TABLE v_sink OPTIONS (SET topic '{second}')")
+    sink.put(numbers(11, 21))
+    assert [int(message.value()) for message in reader(second).read(10)] == list(range(11, 21))
+    db.execute("ALTER SERVER kafka OPTIONS (SET bootstrap_servers '127.0.0.1:1')")
+    sink.put(numbers(21, 31))
+    sink.await_state("down")
+    db.execute(f"ALTER SERVER kafka OPTIONS (SET bootstrap_servers '{broker.address}')")
+    sink.await_sent()
+    db.execute("DROP VIEW v")
+    assert db.execute("SELECT * FROM _cq.sink") == db.execute("SELECT * FROM _cq.outbox_end") == []
+    assert db.value("SELECT to_regclass('_cq.v_outbox')") is None
+    wait_until(lambda: sink.emitter_pid() is None, "the emitter is still there")
+
+
+def test_only_its_owner_resumes(db, server, topic):
+    sink = Sink(db, topic())
+    sink.await_state("running")
+    db.execute("CREATE ROLE nobody_special")
+    try:
+        db.execute("SET ROLE nobody_special")
+        with pytest.raises(Exception, match="must be owner of view v"):
+            db.execute("SELECT cq.resume_sink('v', true)")
+        assert sink.state() == []
+        db.execute("RESET ROLE")
+    finally:
+        db.execute("RESET ROLE")
+        db.execute("DROP ROLE nobody_special")
+
+
+@pytest.mark.parametrize("keep_ids", [True, False])
+def test_copy(db, server, broker, topic, reader, keep_ids):
+    """A copy of the database sends nothing until told to; under other ids than the original unless told to keep them."""
+    sink = Sink(db, topic())
+    sink.put(numbers(1, 11))
+    sink.await_sent()
+    original = sink.transactional_id()
+    other = Database(server, f"{db.name}_copy", broker)
+    db.close()
+    with server.connect("postgres") as connection:
+        connection.execute(f'CREATE DATABASE "{other.name}" TEMPLATE "{db.name}"')
+    try:
+        sink.db = other
+        sink.put("SELECT 'k' AS key, 'copy' AS value")
+        assert sink.state()[0][0] == "restored"
+        other.execute("SELECT cq.resume_all(%s)", keep_ids)
+        assert (sink.transactional_id() == original) == keep_ids
+        sink.await_sent()
+        assert [message.value() for message in reader(sink.topic).read(11)][10:] == [b"copy"]
+    finally:
+        other.close()
+        with server.connect("postgres") as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{other.name}" WITH (FORCE)')

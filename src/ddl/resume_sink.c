@@ -54,7 +54,7 @@ decide(Oid view, bool resend)
 
 	cq_query_execute("UPDATE _cq.sink s SET epoch = $3, status = 'running', detail = NULL, kafka_id = NULL, sent_id = d.sent_id, sending_id = d.sent_id"
 					 " FROM (SELECT CASE WHEN $2 THEN k.sent_id"
-					 "                   ELSE greatest(k.sending_id, least(k.kafka_id, e.next_id - 1)) END AS sent_id"
+					 "                   ELSE greatest(k.sending_id, least(coalesce(k.kafka_id, 0), e.next_id - 1)) END AS sent_id"
 					 "       FROM _cq.sink k LEFT JOIN _cq.outbox_end e USING (view) WHERE k.view = $1) d"
 					 " WHERE s.view = $1", SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 }

@@ -44,12 +44,14 @@ struct CqEmitter
 {
 	MemoryContext context;
 	MemoryContext batch;		/* what is being sent */
+	MemoryContext next_batch;	/* what was handed over to be sent next */
 	MemoryContext scratch;		/* of one step */
 	CqViewSink	sink;			/* its ids as the database has them */
 	char	   *name;			/* of the view, for messages */
 	EmitterPhase phase;
 	CqKafkaTransaction *transaction;	/* NULL: none */
 	CqOutboxRows rows;			/* being sent */
+	CqOutboxRows next;			/* handed over; none where nrows is 0 */
 	int64		kafka_id;		/* rows up to here are in Kafka */
 	int64		deleted_id;		/* and rows up to here have been deleted, as far as is known */
 	int64		end_id;			/* the last that there is, as far as is known */
@@ -80,6 +82,16 @@ new_batch_context(void)
 	return AllocSetContextCreate(TopMemoryContext, "pg_cq outbox rows", ALLOCSET_DEFAULT_SIZES);
 }
 
+/* What was handed over is read again, from wherever it turns out that it was sent to. */
+static void
+discard_rows(CqEmitter *emitter)
+{
+	memset(&emitter->rows, 0, sizeof(CqOutboxRows));
+	memset(&emitter->next, 0, sizeof(CqOutboxRows));
+	MemoryContextReset(emitter->batch);
+	MemoryContextReset(emitter->next_batch);
+}
+
 /* The rows go with it, if need be later. */
 static void
 close_transaction(CqEmitter *emitter)
@@ -97,8 +109,7 @@ close_transaction(CqEmitter *emitter)
 	}
 	emitter->transaction = NULL;
 	emitter->has_place = false;
-	memset(&emitter->rows, 0, sizeof(CqOutboxRows));
-	MemoryContextReset(emitter->batch);
+	discard_rows(emitter);
 }
 
 long
@@ -294,6 +305,7 @@ settle(CqEmitter *emitter)
 
 	if (!cq_outbox_lock_progress(sink))
 		return false;
+	discard_rows(emitter);
 	emitter->phase = EMITTER_IDLE;
 	emitter->kafka_id = sink->sent_id;
 	emitter->has_place = false;
@@ -333,28 +345,50 @@ set_durability(bool hands_over)
 }
 
 /*
- * The table's lock comes before the row's, as in DROP.
+ * Reads what is next, behind what is being sent if anything is. The table's lock comes before the row's, as in DROP.
  */
 static bool
 hand_over(CqEmitter *emitter)
 {
 	CqViewSink	sink = emitter->sink;
-	CqOutboxRows *rows = &emitter->rows;
+	CqOutboxRows *next = &emitter->next;
 	MemoryContext caller;
 
 	if (emitter->kafka_id > emitter->deleted_id)
 		cq_outbox_delete(&sink, emitter->deleted_id, emitter->kafka_id);
-	caller = MemoryContextSwitchTo(emitter->batch);
-	cq_outbox_read(&sink, emitter->kafka_id, MAX_ROWS, MAX_BYTES, rows);
+	caller = MemoryContextSwitchTo(emitter->next_batch);
+	cq_outbox_read(&sink, emitter->phase == EMITTER_SENDING ? emitter->rows.last_id : emitter->kafka_id, MAX_ROWS, MAX_BYTES, next);
 	MemoryContextSwitchTo(caller);
-	if (emitter->kafka_id == sink.sent_id && rows->last_id == sink.sending_id && rows->nrows == 0)
+	if (emitter->kafka_id == sink.sent_id && next->last_id == sink.sending_id && next->nrows == 0)
 		return true;
 	if (!cq_outbox_lock_progress(&sink))
 		return false;
 	sink.sent_id = emitter->kafka_id;
-	sink.sending_id = rows->last_id;
+	sink.sending_id = next->last_id;
 	cq_outbox_write_progress(&sink);
-	set_durability(rows->nrows > 0);
+	set_durability(next->nrows > 0);
+	return true;
+}
+
+/* Hands over what is next, if there is any. False where the sink's row is not as it is known. */
+static bool
+fill_next(CqEmitter *emitter)
+{
+	EmitterPhase phase = emitter->phase;
+
+	if (!work_in_transaction(emitter, hand_over))
+		return false;
+	if (emitter->phase != phase)
+		return true;			/* it was put off */
+	emitter->deleted_id = Max(emitter->deleted_id, emitter->kafka_id);
+	emitter->sink.sent_id = emitter->kafka_id;
+	emitter->sink.sending_id = emitter->next.last_id;
+	if (emitter->next.nrows == 0)
+	{
+		/* There may be fewer than was said: somebody else has deleted some. */
+		emitter->end_id = Min(emitter->end_id, emitter->next.last_id);
+		MemoryContextReset(emitter->next_batch);
+	}
 	return true;
 }
 
@@ -379,27 +413,33 @@ is_renewal_due(const CqEmitter *emitter)
 static bool
 has_work(const CqEmitter *emitter)
 {
-	return emitter->kafka_id > emitter->sink.sent_id || emitter->end_id > emitter->kafka_id;
+	return emitter->next.nrows > 0 || emitter->kafka_id > emitter->sink.sent_id || emitter->end_id > emitter->kafka_id;
 }
 
-/* Takes what is next, if there is any. False where the sink's row is not as it is known. */
+/* What was handed over is what is being sent. */
+static void
+take_next(CqEmitter *emitter)
+{
+	MemoryContext batch = emitter->batch;
+
+	emitter->batch = emitter->next_batch;
+	emitter->next_batch = batch;
+	emitter->rows = emitter->next;
+	memset(&emitter->next, 0, sizeof(CqOutboxRows));
+}
+
+/* Sends what is next, if there is any; under a backlog prepares what comes after it. False where the sink's row is not as it is known. */
 static bool
 start_sending(CqEmitter *emitter)
 {
-	if (!work_in_transaction(emitter, hand_over))
+	if (emitter->next.nrows == 0 && !fill_next(emitter))
 		return false;
-	if (emitter->phase != EMITTER_IDLE)
-		return true;			/* it was put off */
-	emitter->deleted_id = Max(emitter->deleted_id, emitter->kafka_id);
-	emitter->sink.sent_id = emitter->kafka_id;
-	emitter->sink.sending_id = emitter->rows.last_id;
-	/* There may be fewer than was said: somebody else has deleted some. */
-	if (emitter->rows.nrows == 0)
-		emitter->end_id = Min(emitter->end_id, emitter->kafka_id);
-	else
-		return work_in_transaction(emitter, send_rows);
-	MemoryContextReset(emitter->batch);
-	return true;
+	if (emitter->phase != EMITTER_IDLE || emitter->next.nrows == 0)
+		return true;
+	take_next(emitter);
+	if (!work_in_transaction(emitter, send_rows))
+		return false;
+	return emitter->phase != EMITTER_SENDING || !emitter->rows.has_more || fill_next(emitter);
 }
 
 static bool
@@ -561,6 +601,7 @@ cq_emitter_create(const CqViewSink *sink)
 
 	emitter->context = context;
 	emitter->batch = new_batch_context();
+	emitter->next_batch = new_batch_context();
 	emitter->scratch = AllocSetContextCreate(context, "pg_cq emitter step", ALLOCSET_SMALL_SIZES);
 	emitter->sink = *sink;
 	emitter->name = MemoryContextStrdup(context, name == NULL ? "?" :
@@ -575,6 +616,7 @@ cq_emitter_close(CqEmitter *emitter)
 {
 	close_transaction(emitter);
 	MemoryContextDelete(emitter->batch);
+	MemoryContextDelete(emitter->next_batch);
 	MemoryContextDelete(emitter->context);
 }
 

@@ -17,6 +17,8 @@
  * SENDING, no transaction of the database open:
  *		one transaction of Kafka with the rows, and the place behind them.
  *
+ * Under a backlog the next rows are handed over while those before are being sent: sending_id may run ahead, it says no more than what may be in Kafka.
+ *
  * What a crash leaves: before the commit of hand over, nothing. After it, rows up to sending_id of which is unknown whether they are in Kafka; the place that Kafka
  * keeps says which. So the place is asked for whenever anything was in doubt, and there must be one: it is made before the first rows are handed over,
  * and renewed while there are none, since Kafka forgets offsets.

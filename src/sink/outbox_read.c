@@ -144,11 +144,11 @@ take_rows(MemoryContext context, int64 max_bytes, CqOutboxRows *rows)
 }
 
 void
-cq_outbox_read(const CqViewSink *sink, int64 after, int max_rows, int64 max_bytes, CqOutboxRows *rows)
+cq_outbox_read(const CqViewSink *sink, int64 after, uint64 max_rows, int64 max_bytes, CqOutboxRows *rows)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			types[] = {INT8OID, INT8OID};
-	Datum		args[] = {Int64GetDatum(after), Int64GetDatum(max_rows)};
+	Datum		args[] = {Int64GetDatum(after), Int64GetDatum((int64) max_rows)};
 	CqActor		actor;
 
 	memset(rows, 0, sizeof(CqOutboxRows));
@@ -159,6 +159,7 @@ cq_outbox_read(const CqViewSink *sink, int64 after, int max_rows, int64 max_byte
 					 SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	check_columns(sink, SPI_tuptable->tupdesc);
 	take_rows(context, max_bytes, rows);
+	rows->has_more = SPI_processed == max_rows || rows->nrows < SPI_processed;
 	end_owner(&actor);
 }
 

@@ -15,13 +15,14 @@
 typedef struct CqOutboxRows
 {
 	CqOutgoing *rows;
-	int			nrows;
+	uint64		nrows;
 	int64		nbytes;			/* keys and values */
 	int64		last_id;		/* of the last row, or else the one behind which it was read */
+	bool		has_more;		/* as much as was wanted was there */
 } CqOutboxRows;
 
 /* Reads on behind an id: at least one row if there is any, and up to a number of rows or bytes. palloc'd in CurrentMemoryContext. */
-extern void cq_outbox_read(const CqViewSink *sink, int64 after, int max_rows, int64 max_bytes, CqOutboxRows *rows);
+extern void cq_outbox_read(const CqViewSink *sink, int64 after, uint64 max_rows, int64 max_bytes, CqOutboxRows *rows);
 
 /* Deletes rows with ids in (after, through]. */
 extern void cq_outbox_delete(const CqViewSink *sink, int64 after, int64 through);

@@ -163,6 +163,45 @@ init_transactions(CqKafkaTransaction *transaction)
 	}
 }
 
+/*
+ * Is the topic there, and may it be written to? Else it would be asked in vain for its place, and for as long as that may take, since brokers may not all
+ * have heard of a new topic yet.
+ */
+static bool
+find_topic(CqKafkaTransaction *transaction)
+{
+	rd_kafka_t *rk = transaction->client->rk;
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, transaction->topic, NULL);
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_resp_err_t error;
+	char		text[CQ_KAFKA_TEXT_LENGTH];
+
+	if (topic == NULL)
+	{
+		note_error(transaction, rd_kafka_last_error(), "the topic's name is not valid");
+		return false;
+	}
+	while ((error = rd_kafka_metadata(rk, 0, topic, &metadata, SLICE_MS)) != RD_KAFKA_RESP_ERR_NO_ERROR && !is_stopped(transaction))
+	{
+		set_trouble(transaction, rd_kafka_err2str(error));
+		pause_ms(transaction, PAUSE_MS);
+	}
+	rd_kafka_topic_destroy(topic);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		error = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+		rd_kafka_metadata_destroy(metadata);
+	}
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+		return true;
+	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+		snprintf(text, sizeof(text), "Kafka topic \"%s\" does not exist", transaction->topic);
+	else
+		snprintf(text, sizeof(text), "Kafka topic \"%s\": %s", transaction->topic, rd_kafka_err2str(error));
+	note_error(transaction, error, text);
+	return false;
+}
+
 /* ---- the place ---- */
 
 typedef enum Answer
@@ -295,7 +334,7 @@ ask(CqKafkaTransaction *transaction)
 static void
 connect_producer(CqKafkaTransaction *transaction)
 {
-	if (!init_transactions(transaction) || !ask(transaction))
+	if (!init_transactions(transaction) || !find_topic(transaction) || !ask(transaction))
 		transaction->must_close = true;
 }
 
@@ -397,7 +436,8 @@ send_place(CqKafkaTransaction *transaction)
 	for (int attempt = 1;; attempt++)
 	{
 		error = rd_kafka_send_offsets_to_transaction(transaction->client->rk, places, group, PLACE_MS);
-		if (error == NULL || !rd_kafka_error_is_retriable(error) || attempt == 3 || is_stopped(transaction))
+		if (error == NULL || !rd_kafka_error_is_retriable(error) || attempt == 3 || is_stopped(transaction) ||
+			transaction->error != RD_KAFKA_RESP_ERR_NO_ERROR)
 			break;
 		rd_kafka_error_destroy(error);
 		pause_ms(transaction, PAUSE_MS);
