@@ -189,7 +189,7 @@ put_off_by_kafka(CqEmitter *emitter)
 	if (error.is_fenced)
 		tell_trouble(emitter, ERRCODE_OBJECT_IN_USE,
 					 psprintf("another producer has taken over as \"%s\": %s", cq_kafka_transaction_name(emitter->sink.epoch), error.message),
-					 "If this database is a copy of the other one, call cq.resume_all() in one of them.");
+					 "Another server runs with the same data, such as a standby that was promoted. Only one of them should go on.");
 	else
 		tell_trouble(emitter, error.sqlstate, error.message, NULL);
 	if (cq_kafka_transaction_state(emitter->transaction) == CQ_TRANSACTION_FAILED)
@@ -306,6 +306,9 @@ settle(CqEmitter *emitter)
 	if (!cq_outbox_lock_progress(sink))
 		return false;
 	discard_rows(emitter);
+	/* How old the offset is by Kafka's count is not known: it is renewed at once. */
+	if (emitter->phase == EMITTER_CONNECTING)
+		emitter->placed_at = 0;
 	emitter->phase = EMITTER_IDLE;
 	emitter->kafka_id = sink->sent_id;
 	emitter->has_place = false;
@@ -319,7 +322,6 @@ settle(CqEmitter *emitter)
 	{
 		emitter->kafka_id = kafka_id;
 		emitter->has_place = true;
-		emitter->placed_at = GetCurrentTimestamp();
 		return true;
 	}
 	if (sink->sending_id == sink->sent_id)

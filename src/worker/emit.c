@@ -23,6 +23,7 @@
 #include "postmaster/interrupt.h"
 #include "sink/emitter.h"
 #include "sink/outbox_read.h"
+#include "stats/sink_stats.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/backend_status.h"
@@ -117,6 +118,19 @@ emitter_for(const CqViewSink *sink, List **before)
 	return cq_emitter_create(sink);
 }
 
+static bool
+serves(Oid view)
+{
+	ListCell   *cell;
+
+	foreach(cell, emitters)
+	{
+		if (cq_emitter_sink(lfirst(cell))->view == view)
+			return true;
+	}
+	return false;
+}
+
 /* Within a transaction. */
 static void
 load_sinks(void)
@@ -131,7 +145,13 @@ load_sinks(void)
 		emitters = lappend(emitters, emitter_for(lfirst(cell), &before));
 	/* Before those that are new connect, which they do in their first step: they may go by the same names. */
 	foreach(cell, before)
+	{
+		Oid			view = cq_emitter_sink(lfirst(cell))->view;
+
 		cq_emitter_close(lfirst(cell));
+		if (!serves(view))
+			cq_sink_stats_forget(MyDatabaseId, view);
+	}
 	list_free(before);
 	MemoryContextSwitchTo(caller);
 }
