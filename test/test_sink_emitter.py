@@ -185,6 +185,27 @@ def test_broker_is_killed(db, broker, topic, reader):
     assert_all_there(sink, reader(name, 2), 2)
 
 
+def test_broker_stands_still(db, broker, topic, reader):
+    """For longer than a transaction may take: brokers abort it, and it is sent again."""
+    name = topic(partitions=2)
+    db.execute("ALTER SERVER kafka OPTIONS (ADD \"transaction.timeout.ms\" '2000', ADD \"socket.timeout.ms\" '1500')")
+    sink = Sink(db, name)
+    sink.await_state("running")
+    writer = Writer(sink, pause=0.01)
+    writer.start()
+    pid = int((broker.directory / "pid").read_text())
+    for seconds in (1, 5):
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+        sent = sink.state()[0][3]
+        wait_until(lambda: sink.state()[0][3] > sent, sink.state)
+    writer.stop()
+    assert_all_there(sink, reader(name, 2), 2)
+    sink.await_state("running")
+
+
 def test_broker_is_away(db, broker, topic, reader):
     """That is said, the emitter ends at once when told to, and what has come meanwhile is sent later."""
     name = topic()
