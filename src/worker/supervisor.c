@@ -372,6 +372,7 @@ do_duty(Duty *duty)
 		cq_attempt_warn(error, &duty->last_warning);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	pgstat_report_stat(true);	/* what was deleted is autovacuum's to know */
 	if (duty->done > 0)
 	{
 		ConditionVariableBroadcast(&cq_shared->changed);	/* somebody may wait for it */
