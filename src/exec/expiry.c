@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
 #include "common/attempt.h"
@@ -31,6 +32,7 @@
 #include "plan/plan.h"
 #include "state/expire.h"
 #include "state/retention.h"
+#include "stats/stats.h"
 #include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -42,6 +44,9 @@ PG_FUNCTION_INFO_V1(cq_expire_rows);
 /* Of a table that is gone over as a whole, a row takes no longer than it does to delete many more. */
 #define GROUPS_FACTOR	10
 
+/* A reader that began as long ago knows how much there is to read. */
+#define SETTLED_US		(5 * USECS_PER_SEC)
+
 typedef struct Expiry
 {
 	Oid			view;
@@ -50,13 +55,42 @@ typedef struct Expiry
 	int64		nexpired;
 } Expiry;
 
-/* False: there is no watermark yet. */
+/*
+ * Up to when is it known that nothing more has come for a group? The clock says so only of what has been read: where messages wait to be
+ * read, up to the last one before them; while nobody reads, or has only just begun to, not at all.
+ */
+static bool
+find_silence(const CqView *view, TimestampTz *until)
+{
+	static const char read[] =
+		"SELECT min(coalesce(c.last_timestamp, '-infinity')) FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1 AND c.next_offset < "
+		"(SELECT max(o.end_offset) FROM _cq.cursor o WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition)";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view->view)};
+	TimestampTz since;
+	TimestampTz last;
+	bool		is_null;
+
+	*until = cq_clock_now();
+	if (strcmp(view->status, "running") != 0 || !cq_stats_stream_is_read(view->stream, &since) || *until - since < SETTLED_US)
+		return false;
+	SPI_connect();
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	last = DatumGetTimestampTz(cq_query_column(0, 1, &is_null));
+	SPI_finish();
+	if (!is_null)
+		*until = Min(*until, last);
+	return !TIMESTAMP_NOT_FINITE(*until);
+}
+
+/* False: it is not known yet. */
 static bool
 find_horizon(const CqView *view, TimestampTz *horizon)
 {
 	TimestampTz now = cq_clock_now();
 
-	if (view->expires_by_event_time && !cq_watermark_get(view, &now))
+	if (view->expires_by_event_time ? !cq_watermark_get(view, &now) :
+		view->expiry == CQ_EXPIRES_GROUPS && !find_silence(view, &now))
 		return false;
 	*horizon = cq_retention_horizon(now, view->retention);
 	return true;

@@ -371,7 +371,7 @@ find_unrepeatable(Node *node, MomentSearch *search)
 			Relation	view = table_open(entry->relid, AccessShareLock);
 
 			found = find_unrepeatable((Node *) cq_compat_view_query(view), search);
-			search->location = -1;		/* a place in another text */
+			search->location = -1;	/* a place in another text */
 			table_close(view, NoLock);
 		}
 		return found;
