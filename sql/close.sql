@@ -111,7 +111,7 @@ CREATE CONTINUOUS VIEW no WITH (emit = 'close') AS SELECT window_start, count(*)
 CREATE CONTINUOUS VIEW no WITH (emit = 'close') AS SELECT window_start, rank() OVER (ORDER BY count(*)) FROM s, cq.tumble(t, '1 min') GROUP BY 1;
 CREATE CONTINUOUS VIEW no WITH (emit = 'close') AS SELECT DISTINCT count(*) FROM s, cq.tumble(t, '1 min') GROUP BY window_start;
 CREATE CONTINUOUS VIEW no WITH (emit = 'closed') AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 min') GROUP BY 1;
-CREATE CONTINUOUS VIEW no WITH (emit = 'close', late = 'amend') AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 min') GROUP BY 1;
+CREATE CONTINUOUS VIEW no WITH (emit = 'close', late = 'mend') AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 min') GROUP BY 1;
 CREATE CONTINUOUS VIEW no WITH (emit = 'close', allowed_lateness = '-1 s') AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 min') GROUP BY 1;
 CREATE CONTINUOUS VIEW no WITH (allowed_lateness = '1 s') AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 min') GROUP BY 1;
 ALTER CONTINUOUS VIEW minutes SET (emit = 'change');
