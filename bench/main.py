@@ -5,13 +5,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import compare, latency, readers, scaling
+from harness import compare, latency, output, readers, scaling
 from harness.ground import Ground
 from harness.settings import Settings
 
 EXPERIMENTS = {
     "compare": compare.run,             # every query, beside Flink and the floor
     "latency": latency.run,             # from produce to visible, from one event a second to saturation
+    "topics": output.topics,            # from topic to topic, exactly once
+    "closing": output.closing,          # ingest while a window of a million groups is emitted
     "workers": scaling.workers,         # one worker and more
     "partitions": scaling.partitions,   # one partition and more
     "events": scaling.events,           # from few events to many
