@@ -3,8 +3,8 @@
  *		A table as the sink of a view: it gets what is new, what has changed and what is gone, with its own triggers, defaults and constraints.
  *
  * Rows of a view that only adds are inserted. Other rows are found again by the columns that the view is grouped by: an index over them makes that
- * fast. One that is not there any more, since somebody else has deleted it, is inserted. A stream that is kept in the database takes rows that are
- * added.
+ * fast. One that is not there, since it is new or somebody else has deleted it, is inserted; one that is new to the view may be there, since the view was
+ * reset. A stream that is kept in the database takes rows that are added.
  */
 #include "postgres.h"
 
@@ -49,6 +49,11 @@ cq_table_sink_check(const CqSinkTarget *target)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("rows of the view change, and the sink \"%s\" takes only rows that are added", RelationGetRelationName(sink)),
 				 errhint("Set the view's option emit to close, or its option changes to have the changes themselves in a stream.")));
+	if (!target->is_append_only && target->key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a table as the sink of a view without GROUP BY is not supported"),
+				 errdetail("Nothing would tell the view's row from others in the table.")));
 	if (sink->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -222,11 +227,11 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 		SPI_connect();
 	sink->is_connected = true;
 	MemoryContextSwitchTo(sink->row_context);
-	if (before == NULL)
+	if (sink->target->is_append_only)
 		insert_row(sink, after);
 	else if (after == NULL)
 		(void) execute_by_key(sink, &sink->delete, delete_statement, before, NULL);
-	else if (execute_by_key(sink, &sink->update, update_statement, before, after) == 0)
+	else if (execute_by_key(sink, &sink->update, update_statement, before ? before : after, after) == 0)
 		insert_row(sink, after);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(sink->row_context);

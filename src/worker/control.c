@@ -133,7 +133,7 @@ cq_pause(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("cq.pause()");
 	own_view(PG_GETARG_OID(0));
-	change_status(PG_GETARG_OID(0), "running", "paused");
+	change_status(PG_GETARG_OID(0), "running blocked", "paused");
 	PG_RETURN_VOID();
 }
 
