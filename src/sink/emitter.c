@@ -7,8 +7,11 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/stream.h"
+#include "commands/defrem.h"
 #include "common/compat.h"
 #include "common/owner.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "sink/emitter.h"
 #include "sink/outbox_read.h"
 #include "source/kafka_transaction.h"
@@ -30,6 +33,7 @@
 #define TEND_MS				10000	/* while nothing is sent */
 #define LOOK_MS				1000	/* while Kafka does not answer */
 #define REAP_MS				100
+#define STRAGGLER_MS		1000	/* before a producer is followed by one that goes by the same name, if it does not end at once */
 
 typedef enum EmitterPhase
 {
@@ -62,6 +66,8 @@ struct CqEmitter
 	int			failures;		/* in a row */
 	CqSinkState shown;			/* what cq.sinks says */
 	char	   *last_warning;
+	char	   *options;			/* that the producer was opened with, as one text */
+	bool		options_are_stale;	/* may be */
 };
 
 /* What a closed emitter leaves: a thread that still waits for a broker, and the rows that it has. */
@@ -92,10 +98,12 @@ discard_rows(CqEmitter *emitter)
 	MemoryContextReset(emitter->next_batch);
 }
 
-/* The rows go with it, if need be later. */
-static void
+/* The rows go with it, if need be later: false. */
+static bool
 close_transaction(CqEmitter *emitter)
 {
+	bool		is_closed = true;
+
 	fd_changes += emitter->transaction != NULL;
 	if (emitter->transaction != NULL && !cq_kafka_transaction_close(emitter->transaction))
 	{
@@ -106,10 +114,12 @@ close_transaction(CqEmitter *emitter)
 		remains = lappend(remains, left);
 		MemoryContextSwitchTo(caller);
 		emitter->batch = new_batch_context();
+		is_closed = false;
 	}
 	emitter->transaction = NULL;
 	emitter->has_place = false;
 	discard_rows(emitter);
+	return is_closed;
 }
 
 long
@@ -193,7 +203,7 @@ put_off_by_kafka(CqEmitter *emitter)
 	else
 		tell_trouble(emitter, error.sqlstate, error.message, NULL);
 	if (cq_kafka_transaction_state(emitter->transaction) == CQ_TRANSACTION_FAILED)
-		close_transaction(emitter);
+		(void) close_transaction(emitter);
 	rest(emitter, error.is_fenced ? FENCED_MS : 0);
 }
 
@@ -232,7 +242,7 @@ work_in_transaction(CqEmitter *emitter, Work work)
 	MemoryContextSwitchTo(emitter->scratch);
 	if (error == NULL)
 		return is_known;
-	close_transaction(emitter);
+	(void) close_transaction(emitter);
 	tell_trouble(emitter, error->sqlerrcode, error->message, error->detail);
 	rest(emitter, 0);
 	return true;
@@ -240,13 +250,31 @@ work_in_transaction(CqEmitter *emitter, Work work)
 
 /* ---- RESTING → CONNECTING ---- */
 
-/* As the view's owner, who may or may not write to the stream. */
-static bool
-open_transaction(CqEmitter *emitter)
+/* All that a producer is made of. */
+static char *
+describe_options(const CqStream *stream)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, stream->topics)
+		appendStringInfo(&text, "%s,", (char *) lfirst(cell));
+	foreach(cell, stream->properties)
+	{
+		DefElem    *property = lfirst_node(DefElem, cell);
+
+		appendStringInfo(&text, " %s=%s", property->defname, quote_literal_cstr(defGetString(property)));
+	}
+	return text.data;
+}
+
+/* The stream, with the properties of the view's owner, who may or may not write to it. */
+static CqStream *
+open_stream(const CqEmitter *emitter)
 {
 	Oid			owner = cq_owner_of_relation(emitter->sink.view);
 	CqStream   *stream;
-	CqSourceConfig config;
 
 	if (pg_class_aclcheck(emitter->sink.sink, owner, ACL_INSERT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(emitter->sink.sink));
@@ -255,7 +283,19 @@ open_transaction(CqEmitter *emitter)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("stream %s has no topic of Kafka", stream->name)));
-	config = cq_reader_config(stream, false);
+	return stream;
+}
+
+static bool
+open_transaction(CqEmitter *emitter)
+{
+	CqStream   *stream = open_stream(emitter);
+	CqSourceConfig config = cq_reader_config(stream, false);
+
+	if (emitter->options != NULL)
+		pfree(emitter->options);
+	emitter->options = MemoryContextStrdup(emitter->context, describe_options(stream));
+	emitter->options_are_stale = false;
 	emitter->transaction = cq_kafka_transaction_open(&config, emitter->sink.epoch);
 	fd_changes++;
 	return true;
@@ -270,6 +310,32 @@ start_connecting(CqEmitter *emitter)
 		return false;
 	if (emitter->transaction != NULL)
 		emitter->phase = EMITTER_CONNECTING;
+	return true;
+}
+
+/*
+ * What invalidates an option's cache may also be a flood of messages about other things: connecting again for nothing would be a pity. A stream that is
+ * no longer fit is an error.
+ */
+static bool
+check_options(CqEmitter *emitter)
+{
+	emitter->options_are_stale = strcmp(describe_options(open_stream(emitter)), emitter->options) != 0;
+	return true;
+}
+
+/* False where the sink's row is not as it is known. */
+static bool
+follow_options(CqEmitter *emitter)
+{
+	if (!work_in_transaction(emitter, check_options))
+		return false;
+	if (!emitter->options_are_stale || emitter->transaction == NULL)
+		return true;
+	emitter->due = close_transaction(emitter) ? 0 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STRAGGLER_MS);
+	emitter->phase = EMITTER_RESTING;
+	emitter->failures = 0;
+	emitter->options_are_stale = false;
 	return true;
 }
 
@@ -400,6 +466,8 @@ send_rows(CqEmitter *emitter)
 {
 	MemoryContext caller = MemoryContextSwitchTo(emitter->batch);
 
+	/* The commit may have given up waiting for standbys because this process is to end. */
+	CHECK_FOR_INTERRUPTS();
 	cq_kafka_transaction_send(emitter->transaction, emitter->rows.rows, emitter->rows.nrows, emitter->rows.last_id + 1);
 	MemoryContextSwitchTo(caller);
 	emitter->phase = EMITTER_SENDING;
@@ -509,7 +577,7 @@ look_at_thread(CqEmitter *emitter, bool *is_known)
 	else if (emitter->phase == EMITTER_IDLE && emitter->has_place && !has_work(emitter))
 		end_trouble(emitter);
 	else if (emitter->phase == EMITTER_STOPPED)
-		close_transaction(emitter);
+		(void) close_transaction(emitter);
 	return *is_known && emitter->phase == EMITTER_IDLE;
 }
 
@@ -531,6 +599,8 @@ cq_emitter_step(CqEmitter *emitter)
 
 	MemoryContextReset(emitter->scratch);
 	MemoryContextSwitchTo(emitter->scratch);
+	if (emitter->options_are_stale && emitter->transaction != NULL && !follow_options(emitter))
+		return false;
 	if (emitter->phase == EMITTER_RESTING && emitter->due <= GetCurrentTimestamp())
 	{
 		if (emitter->transaction == NULL)
@@ -616,7 +686,7 @@ cq_emitter_create(const CqViewSink *sink)
 void
 cq_emitter_close(CqEmitter *emitter)
 {
-	close_transaction(emitter);
+	(void) close_transaction(emitter);
 	MemoryContextDelete(emitter->batch);
 	MemoryContextDelete(emitter->next_batch);
 	MemoryContextDelete(emitter->context);
@@ -636,13 +706,11 @@ cq_emitter_sink(const CqEmitter *emitter)
 	return &emitter->sink;
 }
 
+/* One that has no producer, because something is wrong, tries at once. */
 void
-cq_emitter_reconnect(CqEmitter *emitter)
+cq_emitter_note_options(CqEmitter *emitter)
 {
-	if (emitter->phase == EMITTER_STOPPED)
-		return;
-	close_transaction(emitter);
-	emitter->phase = EMITTER_RESTING;
-	emitter->due = 0;
-	emitter->failures = 0;
+	emitter->options_are_stale = true;
+	if (emitter->phase == EMITTER_RESTING && emitter->transaction == NULL)
+		emitter->due = 0;
 }

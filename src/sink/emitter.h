@@ -49,8 +49,8 @@ extern bool cq_emitter_matches(CqEmitter *emitter, const CqViewSink *sink);
 
 extern const CqViewSink *cq_emitter_sink(const CqEmitter *emitter);
 
-/* Options of the stream, its server or a user mapping may have changed: connects anew. */
-extern void cq_emitter_reconnect(CqEmitter *emitter);
+/* Options of the stream, its server or a user mapping may have changed: then it connects anew. */
+extern void cq_emitter_note_options(CqEmitter *emitter);
 
 /* The last id in its outbox, as somebody has seen it. */
 extern void cq_emitter_note_end(CqEmitter *emitter, int64 end_id);

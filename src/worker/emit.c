@@ -175,7 +175,7 @@ hear_of_changes(void)
 		return;
 	options_are_stale = false;
 	foreach(cell, emitters)
-		cq_emitter_reconnect(lfirst(cell));
+		cq_emitter_note_options(lfirst(cell));
 }
 
 /* ---- which outboxes have rows ---- */
