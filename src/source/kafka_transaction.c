@@ -18,7 +18,8 @@
 #include "utils/timestamp.h"
 
 #define EXIT_PATIENCE_MS	200
-#define SILENCE_MS			5000	/* a job that takes longer is worth a word */
+#define TROUBLE_MS			1500	/* a job that takes longer is worth a word, if there is anything to say */
+#define SILENCE_MS			5000	/* or else the word that there is not */
 
 static dlist_head transactions = DLIST_STATIC_INIT(transactions);
 static bool exit_is_watched = false;
@@ -267,7 +268,7 @@ cq_kafka_transaction_trouble(CqKafkaTransaction *transaction, char **text)
 	is_busy = transaction->job != CQ_TRANSACTION_REST;
 	strlcpy(trouble, transaction->trouble, sizeof(trouble));
 	pthread_mutex_unlock(&transaction->mutex);
-	if (!is_busy)
+	if (!is_busy || !TimestampDifferenceExceeds(transaction->job_began, GetCurrentTimestamp(), TROUBLE_MS))
 		return false;
 	if (trouble[0] == '\0' && TimestampDifferenceExceeds(transaction->job_began, GetCurrentTimestamp(), SILENCE_MS))
 		strlcpy(trouble, "the brokers do not answer", sizeof(trouble));

@@ -25,6 +25,9 @@ CqShared   *cq_shared = NULL;
 int			cq_shared_start_delay = 0;
 volatile bool cq_shared_is_busy = false;
 
+/* This process was told to end. The server's ProcDiePending is cleared before exit callbacks run. */
+static volatile sig_atomic_t was_told = false;
+
 static shmem_request_hook_type prev_shmem_request = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
 
@@ -251,7 +254,7 @@ detach_supervisor(int code, Datum arg)
 	free_workers(slot->database);
 	slot->process = NULL;
 	slot->pid = 0;
-	if (ProcDiePending)
+	if (was_told)
 		slot->outcome = CQ_OUTCOME_TOLD;
 	slot->state = CQ_DATABASE_LEFT;
 	slot->state_since = GetCurrentTimestamp();
@@ -294,7 +297,7 @@ detach_worker(int code, Datum arg)
 	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
 	slot->process = NULL;
 	slot->pid = 0;
-	slot->left_as_told = code == 0 || ProcDiePending;
+	slot->left_as_told = code == 0 || was_told;
 	slot->state = CQ_WORKER_STOPPED;
 	slot->state_since = GetCurrentTimestamp();
 	database = cq_shared_find_database(slot->database, false);
@@ -378,6 +381,7 @@ cq_worker_wake(Oid database)
 void
 cq_shared_on_sigterm(SIGNAL_ARGS)
 {
+	was_told = true;
 	if (cq_shared_is_busy)
 		die(postgres_signal_arg);
 	else
