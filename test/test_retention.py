@@ -161,7 +161,6 @@ def test_keys_of_a_view_that_is_behind_stay(log_db, clock):  # noqa: F811
     assert db.execute("SELECT _cq.expire_rows()") == [(0,)]
     assert db.execute("SELECT * FROM v ORDER BY 1") == [(1, 1), (2, 1)]
     db.execute("SELECT cq.resume('v')")
-    assert db.execute("SELECT _cq.expire_rows()") == [(0,)]
     db.wait("v")
     clock(110)
     wait_until(lambda: db.execute("SELECT _cq.expire_rows()") and db.execute("SELECT k FROM v") == [(2,)], "1 stays, or 2 does not")

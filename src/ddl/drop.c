@@ -74,12 +74,10 @@ forget_views(Datum dropped)
 	Datum		definitions;
 	Datum		states;
 	Datum		results;
-	Datum		outboxes;
 
 	/* In the order in which workers lock them. */
 	run_over("SELECT FROM _cq.view WHERE view = ANY ($1) ORDER BY view::oid FOR UPDATE", dropped);
-	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view, stream, definition, state, "
-			 "coalesce(result, state), coalesce(outbox, state)", dropped);
+	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view, stream, definition, state, coalesce(result, state)", dropped);
 	if (SPI_processed == 0)
 		return;
 	gone = SPI_tuptable;
@@ -87,7 +85,6 @@ forget_views(Datum dropped)
 	definitions = collect_oids(3);
 	states = collect_oids(4);
 	results = collect_oids(5);
-	outboxes = collect_oids(6);
 	for (uint64 i = 0; i < ngone; i++)
 	{
 		bool		is_null;
@@ -97,10 +94,11 @@ forget_views(Datum dropped)
 	}
 	drop_remaining(definitions);
 	drop_remaining(results);
-	drop_remaining(outboxes);
 	drop_remaining(states);
 	run_over("DELETE FROM _cq.closing WHERE view = ANY ($1)", dropped);
-	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1) RETURNING outbox", dropped);
+	if (SPI_processed > 0)
+		drop_remaining(collect_oids(1));
 	run_over("DELETE FROM _cq.outbox_end WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.late WHERE view = ANY ($1)", dropped);
 	cq_catalog_changed();
