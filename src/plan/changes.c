@@ -95,8 +95,7 @@ cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
 		if (column == 0)
 			column = column_of_other_bound(plan->query, expr);
 		if (column == 0)
-			return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-														 "the view does not show a column that it is grouped by"), exprLocation(expr)),
+			return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "the view does not show a column that it is grouped by"),
 								  "Those are what tells one of its rows from another. Add it to the select list.");
 		*columns = bms_add_member(*columns, column);
 	}

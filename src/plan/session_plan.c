@@ -317,7 +317,7 @@ check_keys(CqSession *session, const Query *query)
 		else if (partition >= 0)
 			found = bms_add_member(found, partition);
 		else
-			return unsupported(exprLocation(expr), message, "Other columns of a row belong into aggregates, or into PARTITION BY.");
+			return unsupported(session->call->location, message, "Other columns of a row belong into aggregates, or into PARTITION BY.");
 	}
 	if (session->key < 0 || bms_num_members(found) < list_length(over->partitionClause))
 		return unsupported(session->call->location, message, "Group by all of them.");

@@ -146,9 +146,10 @@ create_table(Oid stream)
 				 " key pg_catalog.bytea,"
 				 " headers pg_catalog.jsonb,"
 				 " value %s) USING heap;"
+				 "ALTER TABLE %s ALTER value SET STATISTICS 0;"	/* ANALYZE would lock the stream after its table */
 				 "ALTER TABLE %s OWNER TO %s;"
 				 "INSERT INTO _cq.log (stream, log) VALUES (%u, %s)",
-				 table, qualified_name(stream), table, owner,
+				 table, qualified_name(stream), table, table, owner,
 				 stream, quote_literal_cstr(table)));
 	cq_owner_end(&actor);
 }
