@@ -23,12 +23,12 @@ CREATE FUNCTION cq.resume_sink(view regclass, resend boolean) RETURNS void
 COMMENT ON FUNCTION cq.resume_sink(regclass, boolean) IS
     'lets a sink that has failed go on: rows of which is unknown whether they are in Kafka are sent (again), or are taken as sent';
 
-CREATE FUNCTION _cq.expire_rows(max_rows bigint DEFAULT 100000) RETURNS bigint
+CREATE FUNCTION _cq.expire_rows(max_rows bigint DEFAULT 100000, one_view boolean DEFAULT false) RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_expire_rows';
-COMMENT ON FUNCTION _cq.expire_rows(bigint) IS
+COMMENT ON FUNCTION _cq.expire_rows(bigint, boolean) IS
     'deletes what continuous views no longer need by their option retention or by cq.sliding, at most so many rows of each; gives how many went';
-REVOKE ALL ON FUNCTION _cq.expire_rows(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION _cq.expire_rows(bigint, boolean) FROM PUBLIC;
 
 CREATE FUNCTION _cq.unblock_views() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp

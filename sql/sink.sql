@@ -109,6 +109,38 @@ ALTER VIEW u SET (sink = 'images');
 SELECT * FROM upserts;
 CREATE CONTINUOUS VIEW x AS SELECT k FROM upserts;
 DROP FOREIGN TABLE upserts;
+CREATE FOREIGN TABLE stamped (k int, made timestamptz OPTIONS (metadata 'timestamp')) SERVER sinks_kafka OPTIONS (topic 'stamped', mode 'upsert');
+CREATE CONTINUOUS VIEW x WITH (sink = 'stamped') AS SELECT timestamptz '2025-01-01' + v * interval '1 s' AS made, count(*)::int AS k FROM s GROUP BY 1;
+-- What is altered later stops the view, and is no row's fault.
+CREATE CONTINUOUS VIEW x WITH (sink = 'upserts') AS SELECT k, count(*) AS n FROM s GROUP BY k;
+SELECT cq.wait('x');
+ALTER TABLE _cq.x_outbox ALTER "timestamp" TYPE text;
+INSERT INTO s VALUES (1, 1, 'z');
+SELECT cq.wait('x');
+ALTER TABLE _cq.x_outbox ALTER "timestamp" TYPE timestamptz USING "timestamp"::timestamptz;
+SELECT cq.resume('x');
+SELECT cq.wait('x');
+ALTER FOREIGN TABLE upserts OPTIONS (SET mode 'append');
+INSERT INTO s VALUES (1, 1, 'z');
+SELECT cq.wait('x');
+SELECT count(*) FROM cq.errors WHERE view = 'x'::regclass;
+ALTER FOREIGN TABLE upserts OPTIONS (SET mode 'upsert');
+SELECT cq.resume('x');
+SELECT cq.wait('x');
+DROP VIEW x;
+-- A new owner owns what belongs to the view.
+CREATE ROLE regress_sinks_owner;
+GRANT USAGE, CREATE ON SCHEMA sinks TO regress_sinks_owner;
+GRANT SELECT ON s TO regress_sinks_owner;
+CREATE CONTINUOUS VIEW x WITH (changes = 'x_changes') AS SELECT k, count(*) AS n FROM s GROUP BY k;
+SELECT cq.wait('x');
+ALTER VIEW x OWNER TO regress_sinks_owner;
+SELECT relname, relowner::regrole FROM pg_class WHERE relname ~ '^x_' AND relkind IN ('r', 'f', 'v') ORDER BY 1;
+INSERT INTO s VALUES (1, 1, 'z');
+SELECT cq.wait('x');
+SELECT count(*) FROM x_changes;
+DROP OWNED BY regress_sinks_owner;
+DROP ROLE regress_sinks_owner;
 -- Whoever makes the view must be allowed to write there.
 CREATE ROLE regress_sinks;
 GRANT USAGE, CREATE ON SCHEMA sinks TO regress_sinks;

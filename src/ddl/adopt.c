@@ -61,14 +61,14 @@ cq_adopt_sink(Oid sink, Oid view)
 	recordDependencyOn(&view_address, &sink_address, DEPENDENCY_NORMAL);
 }
 
-/* A dependency of a relation in _cq, as a whole, upon a relation as a whole. */
+/* A dependency of a relation in _cq, or of a stream of changes, as a whole, upon a relation as a whole. */
 static bool
 is_part_dependency(Form_pg_depend dependency, Oid schema)
 {
 	return dependency->deptype == DEPENDENCY_INTERNAL &&
 		dependency->classid == RelationRelationId && dependency->objsubid == 0 &&
 		dependency->refclassid == RelationRelationId && dependency->refobjsubid == 0 &&
-		get_rel_namespace(dependency->objid) == schema;
+		(get_rel_namespace(dependency->objid) == schema || get_rel_relkind(dependency->objid) == RELKIND_FOREIGN_TABLE);
 }
 
 /* The other ends of relid's part dependencies: its parts, or where is_part is set the whole. */

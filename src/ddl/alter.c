@@ -107,6 +107,8 @@ follow_owner(Oid whole)
 			continue;
 		/* As part of another object's change: without asking for privileges of its own. */
 		ATExecChangeOwner(part, owner, true, AccessExclusiveLock);
+		CommandCounterIncrement();
+		follow_owner(part);		/* a stream has parts of its own */
 		cq_catalog_changed();
 	}
 }

@@ -23,6 +23,7 @@
 #include "nodes/makefuncs.h"
 #include "sink/sink.h"
 #include "state/group_index.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -130,6 +131,8 @@ check_circle(const CqView *row)
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
+	/* Two at once would not see each other's half of a circle. */
+	LockRelationOid(get_relname_relid("view", get_namespace_oid("_cq", false)), ShareRowExclusiveLock);
 	SPI_connect();
 	cq_query_execute(reach, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	is_circle = SPI_processed > 0;

@@ -46,9 +46,6 @@
 /* After a batch that took longer, the lag would be that of another time. */
 #define LONG_BATCH_US 100000
 
-/* So many transactions in a row may one view make fail before it has to leave the others. */
-#define FAILURES_TOGETHER 2
-
 /* One view's way through one batch. */
 typedef struct ViewRun
 {
@@ -364,7 +361,7 @@ leave_if_in_the_way(CqLane *lane, Oid view, const CqFetch *fetch)
 {
 	int		   *failures = cq_view_exec_failures(view);
 
-	if (*failures < FAILURES_TOGETHER || list_length(lane->views) == 1)
+	if (*failures < CQ_FAILURES_TOGETHER || list_length(lane->views) == 1)
 		return false;
 	ereport(LOG,
 			(errmsg("continuous view \"%s\" goes on by itself", get_rel_name(view)),
@@ -384,15 +381,17 @@ note_ends(CqLane *lane, const CqBatch *batch)
 	cq_cursor_note_ends(lane, &batch->fetch);
 }
 
-/* The stream in this database that the view writes to, or InvalidOid. */
-static Oid
-fed_stream(const CqViewExec *exec)
+/* Adds the streams in this database that the view writes to. */
+static List *
+add_fed_streams(List *streams, const CqViewExec *exec)
 {
 	Oid			sink = OidIsValid(exec->row->outbox) ? InvalidOid : exec->row->sink;
 
 	if (OidIsValid(exec->row->changes))
-		return exec->row->changes;
-	return OidIsValid(sink) && get_rel_relkind(sink) == RELKIND_FOREIGN_TABLE ? sink : InvalidOid;
+		streams = list_append_unique_oid(streams, exec->row->changes);
+	if (OidIsValid(sink) && get_rel_relkind(sink) == RELKIND_FOREIGN_TABLE)
+		streams = list_append_unique_oid(streams, sink);
+	return streams;
 }
 
 /* All of a batch but begin and commit. */
@@ -406,6 +405,7 @@ apply(CqLane *lane, CqBatch *batch)
 	bool		left = false;
 	ListCell   *cell;
 
+	check_stack_depth();		/* chains */
 	/* Before we look who follows the cursors: DROP and CREATE OR REPLACE hold the views while they change that. */
 	foreach(cell, lane->views)
 		lock_view(lfirst_oid(cell));
@@ -437,8 +437,7 @@ apply(CqLane *lane, CqBatch *batch)
 	{
 		if (!run_view(lane, batch, lfirst(cell)))
 			left = true;
-		if (OidIsValid(fed_stream(lfirst(cell))))
-			fed = list_append_unique_oid(fed, fed_stream(lfirst(cell)));
+		fed = add_fed_streams(fed, lfirst(cell));
 	}
 	foreach(cell, fed)
 	{

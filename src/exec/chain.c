@@ -8,7 +8,8 @@
  * batch: so both views are of one moment in every snapshot. A view that is behind (it is new, was paused, or somebody else's rows are still to be
  * committed before these) is caught up by the worker to whom the stream falls, like any other, and is then taken along again.
  *
- * The cursors are locked here before they are read, so that this worker is not in between; it looks where they stand before it reads on. A
+ * The cursors are locked here before they are read, so that this worker is not in between; it looks where they stand before it reads on. Those that it
+ * holds itself are behind, and left to it. A
  * stream is never fed, through whatever views, by a view that reads it: that is refused at CREATE.
  */
 #include "postgres.h"
@@ -16,6 +17,35 @@
 #include "common/guc.h"
 #include "common/wake.h"
 #include "exec/chain.h"
+#include "exec/view_exec.h"
+#include "utils/memutils.h"
+
+/* A view that makes transactions fail must not take along the one that feeds it: its own worker tries it. */
+static bool
+is_in_the_way(const CqLane *lane)
+{
+	ListCell   *cell;
+
+	foreach(cell, lane->views)
+	{
+		if (*cq_view_exec_failures(lfirst_oid(cell)) >= CQ_FAILURES_TOGETHER)
+			return true;
+	}
+	return false;
+}
+
+/* To be compacted with those of the lane. */
+static void
+note_followers(CqLane *from, const CqLane *lane)
+{
+	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(from));
+
+	from->followers = list_concat_unique_oid(from->followers, lane->views);
+	from->followers = list_concat_unique_oid(from->followers, lane->followers);
+	from->closes_windows |= lane->closes_windows;
+	from->fills_outbox |= lane->fills_outbox;
+	MemoryContextSwitchTo(caller);
+}
 
 static bool
 follow_lane(CqLane *from, CqLane *lane, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
@@ -30,8 +60,7 @@ follow_lane(CqLane *from, CqLane *lane, CqBatchResult (*apply) (CqLane *lane, Cq
 	batch = cq_reader_fetch(lane->reader, cq_batch_rows * 2, (Size) cq_batch_bytes * 1024 * 2, 0);
 	if (batch != NULL && !batch->fetch.has_backlog)
 		result = apply(lane, batch);
-	from->closes_windows |= lane->closes_windows;
-	from->fills_outbox |= lane->fills_outbox;
+	note_followers(from, lane);
 	cq_lane_close(lane);
 	if (result == CQ_BATCH_LANES_CHANGED)
 		cq_catalog_changed();
@@ -45,7 +74,7 @@ cq_chain_follow(CqLane *from, Oid stream, CqBatchResult (*apply) (CqLane *lane, 
 
 	foreach(cell, cq_lane_of_stream(stream))
 	{
-		if (!follow_lane(from, lfirst(cell), apply))
+		if (!is_in_the_way(lfirst(cell)) && !follow_lane(from, lfirst(cell), apply))
 			return false;
 	}
 	return true;

@@ -105,13 +105,15 @@ compact(CqViewExec *exec, int64 budget_us)
 void
 cq_exec_compact(CqLane *lane, int64 budget_us)
 {
+	List	   *views = list_concat_copy(lane->views, lane->followers);
 	ListCell   *cell;
 
-	foreach(cell, lane->views)
+	foreach(cell, views)
 	{
 		CqViewExec *exec = cq_view_exec_find(lfirst_oid(cell));
 
 		if (is_due(exec))
 			compact(exec, budget_us);
 	}
+	list_free(views);
 }

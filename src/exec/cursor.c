@@ -127,7 +127,8 @@ move_cursors(const Moves *moves)
 		"last_timestamp = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN m.last_timestamp ELSE c.last_timestamp END, "
 		"active_at = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN $6 ELSE c.active_at END "
 		"FROM unnest($1, $2, $3, $4, $5) AS m(cursor_id, from_offset, next_offset, end_offset, last_timestamp) "
-		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.next_offset OPERATOR(pg_catalog.=) m.from_offset",
+		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.next_offset OPERATOR(pg_catalog.=) m.from_offset "
+		"AND m.next_offset OPERATOR(pg_catalog.>=) m.from_offset",
 		lengthof(types), types, args, SPI_OK_UPDATE);
 	return SPI_processed == (uint64) moves->n;
 }

@@ -32,6 +32,7 @@ typedef struct CqLane
 	int			max_rows;		/* messages in one batch; 0: as cq.batch_rows says */
 	bool		closes_windows; /* some view has windows that are closed, or expire */
 	bool		fills_outbox;	/* some view has a topic for a sink */
+	List	   *followers;		/* of Oid: views further down a chain that were maintained with it */
 	bool		has_stops;
 	bool		is_cut;			/* the reader has gone past a stop: only a new one gives what was cut off */
 	int64		nbytes;			/* of the last batch: keys and values */
@@ -70,7 +71,7 @@ extern void cq_exec_compact(CqLane *lane, int64 budget_us);
  */
 extern List *cq_lane_load(int worker, int nworkers);	/* of CqLane * */
 
-/* The lanes of one stream, whoever they fall to, with their cursors locked to the end of the transaction. */
+/* The lanes of one stream, whoever they fall to, with their cursors locked to the end of the transaction; without those that somebody else has locked. */
 extern List *cq_lane_of_stream(Oid stream);
 
 /* ---- settle.c ---- */

@@ -11,7 +11,8 @@
  * A reader's now is when its transaction began, which may be long ago, though what it sees is new: so steps stay as long as one that
  * might ask for them is open. Besides, nobody is waited for but batches that have just written the rows.
  *
- * At most max_rows of each view go at a time, so that no transaction grows large. Takes a bigint, returns how many rows went.
+ * At most max_rows of each view go at a time, so that no transaction grows large. Takes that bigint, and whether to stop after the first view of which
+ * something went, since batches of views that keep one row for each group have to wait for whoever deletes one. Returns how many rows went.
  */
 #include "postgres.h"
 
@@ -221,8 +222,13 @@ Datum
 cq_expire_rows(PG_FUNCTION_ARGS)
 {
 	static const char read[] =
-		"SELECT view FROM _cq.view WHERE (retention IS NOT NULL OR steps_kept IS NOT NULL) AND status <> 'restored' ORDER BY 1";
+		"SELECT view::oid FROM _cq.view WHERE (retention IS NOT NULL OR steps_kept IS NOT NULL) AND status <> 'restored' "
+		"ORDER BY view::oid <= $1, view::oid";
 	static char *last_warning = NULL;
+	static Oid	last = InvalidOid;
+	bool		one_view = PG_GETARG_BOOL(1);
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(last)};
 	int64		max_rows = PG_GETARG_INT64(0);
 	int64		expired = 0;
 	SPITupleTable *views;
@@ -231,10 +237,10 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	oldest = oldest_now();
-	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	views = SPI_tuptable;
 	nviews = SPI_processed;
-	for (uint64 i = 0; i < nviews; i++)
+	for (uint64 i = 0; i < nviews && !(one_view && expired > 0); i++)
 	{
 		bool		isnull;
 		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
@@ -245,6 +251,7 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 		if (error != NULL)
 			cq_attempt_warn(error, &last_warning);
 		expired += error == NULL ? expiry.nexpired : 0;
+		last = view;
 	}
 	SPI_finish();
 	PG_RETURN_INT64(expired);

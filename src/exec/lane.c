@@ -292,24 +292,47 @@ cq_lane_load(int worker, int nworkers)
 	return group_cursors(rows);
 }
 
+static bool
+array_has_id(Datum array, int64 id)
+{
+	Datum	   *elements;
+	int			nelements;
+
+	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL, &nelements);
+	for (int i = 0; i < nelements; i++)
+	{
+		if (DatumGetInt64(elements[i]) == id)
+			return true;
+	}
+	return false;
+}
+
 List *
 cq_lane_of_stream(Oid stream)
 {
-	static const char lock[] = "SELECT FROM _cq.cursor WHERE stream = $1 ORDER BY cursor_id FOR UPDATE";
+	static const char lock[] =
+		"SELECT array_agg(cursor_id) FROM (SELECT cursor_id FROM _cq.cursor WHERE stream = $1 ORDER BY cursor_id FOR UPDATE SKIP LOCKED) AS locked";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *rows;
+	List	   *rows = NIL;
 	ListCell   *cell;
+	bool		is_null;
+	Datum		locked;
 
 	SPI_connect();
 	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
-	rows = SPI_processed > 0 ? read_all_cursors(stream, caller) : NIL;
-	SPI_finish();
+	locked = cq_query_column(0, 1, &is_null);
+	if (!is_null)
+		rows = read_all_cursors(stream, caller);
 	foreach(cell, rows)
 	{
-		if (((CursorRow *) lfirst(cell))->stopped != NIL)	/* to be mended first */
+		const CursorRow *row = lfirst(cell);
+
+		/* One with views that have stopped is to be mended first. */
+		if (row->stopped != NIL || !array_has_id(locked, row->cursor.cursor_id))
 			rows = foreach_delete_current(rows, cell);
 	}
+	SPI_finish();
 	return group_cursors(rows);
 }

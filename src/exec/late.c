@@ -47,6 +47,7 @@ find_late_through(CqViewExec *exec)
 	}
 	SPI_finish();
 	exec->closed_through = through[0];
+	exec->expired_through = through[1];
 	return exec->row->amends_late ? through[1] : through[0];
 }
 

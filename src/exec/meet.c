@@ -110,7 +110,8 @@ find_stops(CqLane *lane, CqFetch *fetch, int64 *stops)
 		CqSlice    *slice = &fetch->slices[i];
 		CqCursor   *cursor = cursor_of(lane, slice);
 
-		stops[i] = cursor->stop_offset;
+		/* Somebody else may have moved the cursor past it meanwhile. */
+		stops[i] = Max(cursor->stop_offset, slice->from);
 		if (slice->next > stops[i])
 		{
 			slice->next = stops[i];

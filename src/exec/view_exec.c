@@ -338,6 +338,7 @@ make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes
 	{
 		of_groups.is_limited = true;
 		of_groups.end = cq_read_closing_column(exec->plan, &is_pane);
+		of_groups.after = exec->expired_through;
 		of_groups.through = exec->closed_through;
 	}
 	if (exec->plan->tells_changes)

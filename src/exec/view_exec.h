@@ -29,6 +29,7 @@ typedef struct CqViewExec
 	CqWindowBound *bound;		/* where windows are closed, or expire; else NULL */
 	AttrNumber	event_time;		/* the stream's column, there */
 	TimestampTz closed_through; /* in this transaction, where closed windows are amended */
+	TimestampTz expired_through;	/* the same: what lies before is not amended any more */
 	CqGroupLayout *layout;		/* for groups */
 	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
 	CqCompaction *compaction;	/* under way, or NULL; of the same file as the cache */
@@ -44,6 +45,9 @@ typedef struct CqViewExec
  * snapshot. Stays valid until the end of the transaction. Raises ERROR where its query no longer works.
  */
 extern CqViewExec *cq_view_exec_get(Oid view);
+
+/* So many transactions in a row may one view make fail before it has to go on by itself. */
+#define CQ_FAILURES_TOGETHER 2
 
 /* How many transactions in a row the view has made fail, by errors that pass or by locks that do not: the caller counts. */
 extern int *cq_view_exec_failures(Oid view);

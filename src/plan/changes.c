@@ -95,11 +95,17 @@ cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
 		if (column == 0)
 			column = column_of_other_bound(plan->query, expr);
 		if (column == 0)
+		{
+			*columns = NULL;
 			return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "the view does not show a column that it is grouped by"),
 								  "Those are what tells one of its rows from another. Add it to the select list.");
+		}
 		*columns = bms_add_member(*columns, column);
 	}
 	if (plan->has_grouping_id)
+	{
+		*columns = NULL;
 		return unsupported("grouping sets to a sink of rows by key", -1);
+	}
 	return NULL;
 }

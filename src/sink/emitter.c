@@ -412,6 +412,34 @@ set_durability(bool hands_over)
 								 true, 0, false);
 }
 
+/* The outbox is a table of the view's owner, who may write to the sink, but not to whatever topic there is. */
+static void
+check_topics(const CqEmitter *emitter, const CqOutboxRows *rows)
+{
+	const CqStream *stream = NULL;
+
+	for (uint64 i = 0; i < rows->nrows; i++)
+	{
+		const char *topic = rows->rows[i].topic;
+		ListCell   *cell;
+
+		if (topic == NULL)
+			continue;
+		if (stream == NULL)
+			stream = cq_stream_get(emitter->sink.sink, InvalidOid);
+		foreach(cell, stream->topics)
+		{
+			if (strcmp(lfirst(cell), topic) == 0)
+				break;
+		}
+		if (cell == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("row " INT64_FORMAT " of the outbox is for topic \"%s\", which is not one of stream %s",
+							rows->rows[i].message.offset, topic, stream->name)));
+	}
+}
+
 /*
  * Reads what is next, behind what is being sent if anything is. The table's lock comes before the row's, as in DROP.
  */
@@ -427,6 +455,7 @@ hand_over(CqEmitter *emitter)
 	caller = MemoryContextSwitchTo(emitter->next_batch);
 	cq_outbox_read(&sink, emitter->phase == EMITTER_SENDING ? emitter->rows.last_id : emitter->kafka_id, MAX_ROWS, MAX_BYTES, next);
 	MemoryContextSwitchTo(caller);
+	check_topics(emitter, next);
 	if (emitter->kafka_id == sink.sent_id && next->last_id == sink.sending_id && next->nrows == 0)
 		return true;
 	if (!cq_outbox_lock_progress(&sink))
@@ -444,10 +473,13 @@ fill_next(CqEmitter *emitter)
 {
 	EmitterPhase phase = emitter->phase;
 
-	if (!work_in_transaction(emitter, hand_over))
-		return false;
-	if (emitter->phase != phase)
-		return true;			/* it was put off */
+	if (!work_in_transaction(emitter, hand_over) || emitter->phase != phase)
+	{
+		/* It was put off, or is not as it was: nothing was handed over. */
+		memset(&emitter->next, 0, sizeof(CqOutboxRows));
+		MemoryContextReset(emitter->next_batch);
+		return emitter->phase != phase;
+	}
 	emitter->deleted_id = Max(emitter->deleted_id, emitter->kafka_id);
 	emitter->sink.sent_id = emitter->kafka_id;
 	emitter->sink.sending_id = emitter->next.last_id;

@@ -11,12 +11,15 @@
 #include "mb/pg_wchar.h"
 #include "sink/sink.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 /* As the server has it. */
 #define MAX_PAYLOAD	8000
+
+#define HALF_FULL	0.5
 
 typedef struct Notify
 {
@@ -27,14 +30,21 @@ typedef struct Notify
 	MemoryContext row_context;
 } Notify;
 
+/* What is encoded is UTF-8, what NOTIFY takes is as the server has it. */
 static void
 append_row(const Notify *notify, StringInfo payload, const char *name, TupleTableSlot *row)
 {
+	StringInfoData encoded;
+
 	appendStringInfo(payload, ",\"%s\":", name);
 	if (row == NULL)
+	{
 		appendStringInfoString(payload, "null");
-	else
-		cq_json_format.encode(notify->encoder, row->tts_values, row->tts_isnull, payload);
+		return;
+	}
+	initStringInfo(&encoded);
+	cq_json_format.encode(notify->encoder, row->tts_values, row->tts_isnull, &encoded);
+	appendStringInfoString(payload, pg_any_to_server(encoded.data, encoded.len, PG_UTF8));
 }
 
 static void
@@ -44,7 +54,6 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 	MemoryContext caller = MemoryContextSwitchTo(notify->row_context);
 	StringInfoData payload;
 	int			head;
-	char	   *text;
 
 	initStringInfo(&payload);
 	appendStringInfo(&payload, "{\"view\":%s,\"op\":\"%s\"", notify->view,
@@ -53,10 +62,12 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 	append_row(notify, &payload, "before", before);
 	append_row(notify, &payload, "after", after);
 	appendStringInfoChar(&payload, '}');
-	text = pg_any_to_server(payload.data, payload.len, PG_UTF8);
-	if (strlen(text) >= MAX_PAYLOAD)
-		text = psprintf("%.*s,\"truncated\":true}", head, payload.data);
-	Async_Notify(notify->channel, text);
+	if (payload.len >= MAX_PAYLOAD)
+	{
+		payload.len = head;
+		appendStringInfoString(&payload, ",\"truncated\":true}");
+	}
+	Async_Notify(notify->channel, payload.data);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(notify->row_context);
 }
@@ -96,10 +107,26 @@ json_name(Oid relid)
 	return json.data;
 }
 
+/* A full queue would be an error at commit, of all that is in the transaction. */
+static void
+check_queue(void)
+{
+	float8		usage = DatumGetFloat8(DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0));
+
+	if (usage > HALF_FULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the queue of NOTIFY is half full"),
+				 errdetail("Some session that listens has been in a transaction for long."),
+				 errhint("End it, then call cq.resume.")));
+}
+
 CqChangeReceiver *
 cq_notify_open(const char *channel, Oid view, TupleDesc row)
 {
 	Notify	   *notify = palloc0(sizeof(Notify));
+
+	check_queue();
 
 	notify->pub.take = take;
 	notify->pub.finish = finish;

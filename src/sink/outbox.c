@@ -76,6 +76,7 @@ typedef struct Outbox
 	CqWriter   *writer;
 	int64		first_id;
 	int64		next_id;
+	MemoryContext row_context;
 } Outbox;
 
 List *
@@ -91,34 +92,29 @@ cq_outbox_columns(void)
 
 /* ---- what goes there ---- */
 
+/* Not the rows' fault, but that of how view and sink are made. */
 static void
-check_mode(const CqSinkTarget *target, const CqStream *stream, bool has_key)
+misfit(const char *message, const char *name, const char *hint)
 {
-	if (stream->mode == CQ_MODE_APPEND && !target->is_append_only)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("rows of the view change, and the sink %s takes only rows that are added", stream->name),
-				 errhint("Set the sink's option mode to upsert or debezium. Rows that are only added are those of closed windows that are not amended.")));
-	if (stream->mode == CQ_MODE_UPSERT && !has_key)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("rows of the view have no key, and the sink %s takes rows by their key", stream->name),
-				 errhint("Give the sink a column with the option metadata 'key', or set its option mode to append.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg(message, name),
+			 errhint("%s", hint)));
 }
 
-/* Does the stream have a column for the key, that the view fills? */
+/* Does the stream have a column for this, that the view fills? */
 static bool
-has_key_column(const CqStream *stream, const int *map)
+has_column(const CqStream *stream, const int *map, CqColumnOrigin origin)
 {
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
-		if (stream->columns[i].origin == CQ_COLUMN_KEY && map[stream->columns[i].attno - 1] != 0)
+		if (stream->columns[i].origin == origin && map[stream->columns[i].attno - 1] != 0)
 			return true;
 	}
 	return false;
 }
 
-/* Of the value's columns that the view is grouped by. */
+/* Of the value's columns that the view is grouped by: all of them, or none of its rows could be told from another. NULL where there are none. */
 static CqEncoder *
 open_key_encoder(const CqStream *stream, const CqFormat *format, TupleDesc columns, const int *map, const Bitmapset *key)
 {
@@ -132,7 +128,21 @@ open_key_encoder(const CqStream *stream, const CqFormat *format, TupleDesc colum
 		if (stream->columns[i].origin == CQ_COLUMN_VALUE && bms_is_member(source, key))
 			described[nkeys++] = described[i];
 	}
+	if (nkeys < bms_num_members(key))
+		misfit("a column that the view is grouped by is not part of the value in the sink %s", stream->name,
+			   "The key is made of these columns. Give the sink one more column with the option metadata 'key', and fill it in the view.");
 	return nkeys > 0 ? format->encoder_open(described, nkeys) : NULL;
+}
+
+static void
+check_mode(const CqSinkTarget *target, const CqStream *stream, bool has_key)
+{
+	if (stream->mode == CQ_MODE_APPEND && !target->is_append_only)
+		misfit("rows of the view change, and the sink %s takes only rows that are added", stream->name,
+			   "Set the sink's option mode to upsert or debezium. Rows that are only added are those of closed windows that are not amended.");
+	if (stream->mode == CQ_MODE_UPSERT && !has_key)
+		misfit("rows of the view have no key, and the sink %s takes rows by their key", stream->name,
+			   "Give the sink a column with the option metadata 'key', or set its option mode to append.");
 }
 
 static Outbox *
@@ -142,7 +152,7 @@ prepare(const CqSinkTarget *target)
 	Relation	sink = table_open(target->sink, AccessShareLock);
 	TupleDesc	columns = CreateTupleDescCopyConstr(RelationGetDescr(sink));
 	AclResult	result = pg_class_aclcheck(target->sink, target->owner, ACL_INSERT);
-	bool		has_column;
+	bool		has_key;
 
 	table_close(sink, NoLock);
 	if (result != ACLCHECK_OK)
@@ -151,11 +161,14 @@ prepare(const CqSinkTarget *target)
 	outbox->stream = cq_stream_get(target->sink, target->owner);
 	outbox->rows = cq_outgoing_open(outbox->stream, columns);
 	outbox->map = cq_sink_map(target->sink, columns, target->row);
-	has_column = has_key_column(outbox->stream, outbox->map);
-	if (!has_column && outbox->stream->mode != CQ_MODE_APPEND)
+	if (list_length(outbox->stream->topics) > 1 && !has_column(outbox->stream, outbox->map, CQ_COLUMN_TOPIC))
+		misfit("the sink %s has several topics, and the view does not say which", outbox->stream->name,
+			   "A column with the option metadata 'topic' says it.");
+	has_key = has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY);
+	if (!has_key && outbox->stream->mode != CQ_MODE_APPEND)
 		outbox->key_encoder = open_key_encoder(outbox->stream, outbox->rows->format, columns, outbox->map, target->key);
 	/* A view without GROUP BY has one row, whose key may be empty. */
-	check_mode(target, outbox->stream, has_column || target->key != NULL || !target->is_append_only);
+	check_mode(target, outbox->stream, has_key || target->key != NULL || !target->is_append_only);
 	outbox->before = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	outbox->after = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	return outbox;
@@ -334,6 +347,7 @@ take(CqChangeReceiver *self, TupleTableSlot *row_before, TupleTableSlot *row_aft
 	TupleTableSlot *before = row_before ? outbox->before : NULL;
 	TupleTableSlot *after = row_after ? outbox->after : NULL;
 	TupleTableSlot *slot = cq_writer_next_slot(outbox->writer);
+	MemoryContext caller = MemoryContextSwitchTo(outbox->row_context);
 	CqOutgoing	outgoing;
 
 	if (before != NULL)
@@ -346,7 +360,9 @@ take(CqChangeReceiver *self, TupleTableSlot *row_before, TupleTableSlot *row_aft
 	set_place(&outgoing, slot);
 	set_key(outbox, after ? after : before, &outgoing, slot);
 	set_value(outbox, before, after, slot);
+	MemoryContextSwitchTo(caller);
 	cq_writer_append(outbox->writer, slot, 0);
+	MemoryContextReset(outbox->row_context);
 }
 
 static void
@@ -359,6 +375,26 @@ finish(CqChangeReceiver *self)
 		set_next_id(outbox->target->view, outbox->next_id);
 	ExecDropSingleTupleTableSlot(outbox->before);
 	ExecDropSingleTupleTableSlot(outbox->after);
+	MemoryContextDelete(outbox->row_context);
+}
+
+/* The table is its owner's to alter, and what is written there is taken for what it was made of. */
+static bool
+is_outbox(const CqWriter *writer)
+{
+	TupleDesc	columns;
+
+	if (writer == NULL)
+		return false;
+	columns = RelationGetDescr(cq_writer_relation(writer));
+	if (columns->natts != OUTBOX_NATTS)
+		return false;
+	for (int i = 0; i < OUTBOX_NATTS; i++)
+	{
+		if (TupleDescAttr(columns, i)->attisdropped || TupleDescAttr(columns, i)->atttypid != outbox_columns[i].type)
+			return false;
+	}
+	return true;
 }
 
 CqChangeReceiver *
@@ -368,9 +404,10 @@ cq_outbox_open(const CqSinkTarget *target)
 
 	outbox->pub.take = take;
 	outbox->pub.finish = finish;
+	outbox->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq outbox", ALLOCSET_DEFAULT_SIZES);
 	outbox->first_id = outbox->next_id = get_next_id(target->view);
 	outbox->writer = cq_writer_open(target->outbox, NULL, NULL);
-	if (outbox->writer == NULL || RelationGetDescr(cq_writer_relation(outbox->writer))->natts != OUTBOX_NATTS)
+	if (!is_outbox(outbox->writer))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the outbox of continuous view \"%s\" is gone, or was altered", get_rel_name(target->view)),

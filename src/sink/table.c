@@ -8,8 +8,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_operator.h"
 #include "catalog/query.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -20,6 +22,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 typedef struct TableSink
 {
@@ -86,6 +90,24 @@ append_columns(const TableSink *sink, StringInfo statement, bool with_name, bool
 	}
 }
 
+/* The operator by which groups are the same, with its schema. */
+static char *
+equality(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr));
+	Form_pg_operator operator;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("type %s has no operator for equality", format_type_be(type))));
+	operator = (Form_pg_operator) GETSTRUCT(tuple);
+	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(operator->oprnamespace)), NameStr(operator->oprname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
 /* Which row it was: by an operator that an index can serve, where no key is null. */
 static void
 append_condition(const TableSink *sink, StringInfo statement, bool has_null)
@@ -95,11 +117,19 @@ append_condition(const TableSink *sink, StringInfo statement, bool has_null)
 
 	while ((column = bms_next_member(sink->target->key, column)) >= 0)
 	{
-		appendStringInfo(statement, "%s%s %s $%d", separator, column_name(sink, column - 1),
-						 has_null ? "IS NOT DISTINCT FROM" : "OPERATOR(pg_catalog.=)", sink->natts + column);
+		const char *name = column_name(sink, column - 1);
+		char	   *operator = equality(sink->types[column - 1]);
+		int			param = sink->natts + column;
+
+		if (has_null)
+			appendStringInfo(statement, "%s(%s %s $%d OR (%s IS NULL AND $%d IS NULL))", separator, name, operator, param, name, param);
+		else
+			appendStringInfo(statement, "%s%s %s $%d", separator, name, operator, param);
 		separator = " AND ";
 	}
 }
+
+
 
 static char *
 insert_statement(const TableSink *sink)

@@ -233,10 +233,10 @@ cq_kafka_transaction_state(CqKafkaTransaction *transaction)
 
 	if (transaction->state != CQ_TRANSACTION_CONNECTING && transaction->state != CQ_TRANSACTION_SENDING)
 		return transaction->state;
-	while (read(transaction->wakeup[0], bytes, sizeof(bytes)) == sizeof(bytes))
-		;
 	if (!is_at_rest(transaction))
 		return transaction->state;
+	while (read(transaction->wakeup[0], bytes, sizeof(bytes)) == sizeof(bytes))
+		;
 	cq_kafka_client_write_log(transaction->client);
 	transaction->state = transaction->must_close ? CQ_TRANSACTION_FAILED : CQ_TRANSACTION_READY;
 	return transaction->state;

@@ -52,6 +52,7 @@ struct CqKafkaTransaction
 	int			nrows;
 	int64		next_id;
 	CqTransactionPlace place;
+	int64		committed_at;	/* milliseconds */
 	bool		must_close;		/* there is no going on with this producer */
 	rd_kafka_resp_err_t error;	/* of what went wrong first */
 	bool		is_fenced;

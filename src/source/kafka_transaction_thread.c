@@ -21,6 +21,7 @@
 
 #define SLICE_MS		500		/* how long a call that can be resumed waits, before the thread looks whether it is to stop */
 #define PAUSE_MS		50		/* before something is tried again that failed at once */
+#define REST_MS			8		/* between two transactions, at least */
 #define ASK_MS			10000	/* for an answer about the place */
 #define PLACE_MS		10000	/* for the place to be taken into the transaction */
 #define TROUBLE_SLICES	4		/* without an answer */
@@ -477,6 +478,19 @@ end_transaction(CqKafkaTransaction *transaction, rd_kafka_error_t *(*end) (rd_ka
 	return true;
 }
 
+/*
+ * The broker answers that a transaction is committed before it is done with it, and refuses to begin the next one until it is: librdkafka then waits for 20 ms. To
+ * wait a little by ourselves, while more rows come together, halves the time of a transaction under load.
+ */
+static void
+rest(CqKafkaTransaction *transaction)
+{
+	int64		since = now_ms() - transaction->committed_at;
+
+	if (since < REST_MS)
+		pause_ms(transaction, (int) (REST_MS - since));
+}
+
 /* Brokers end a transaction that takes too long in the same way in which they fence a producer. */
 static void
 tell_timeout(CqKafkaTransaction *transaction, int64 began)
@@ -491,18 +505,23 @@ tell_timeout(CqKafkaTransaction *transaction, int64 began)
 static void
 send_rows(CqKafkaTransaction *transaction)
 {
-	rd_kafka_error_t *error = rd_kafka_begin_transaction(transaction->client->rk);
-	int64		began = now_ms();
+	rd_kafka_error_t *error;
+	int64		began;
 
+	rest(transaction);
+	began = now_ms();
+	error = rd_kafka_begin_transaction(transaction->client->rk);
 	if (error != NULL)
 	{
 		take_error(transaction, error);
 		transaction->must_close = true;
 		return;
 	}
-	if (enqueue_all(transaction) && send_place(transaction) && end_transaction(transaction, rd_kafka_commit_transaction))
+	if (enqueue_all(transaction) && !is_stopped(transaction) && send_place(transaction) && !is_stopped(transaction) &&
+		end_transaction(transaction, rd_kafka_commit_transaction))
 	{
 		transaction->place = (CqTransactionPlace) {true, true, transaction->next_id};
+		transaction->committed_at = now_ms();
 		return;
 	}
 	if (!transaction->must_close &&
@@ -532,10 +551,10 @@ end_job(CqKafkaTransaction *transaction)
 	pthread_mutex_lock(&transaction->mutex);
 	transaction->trouble[0] = '\0';
 	transaction->job = CQ_TRANSACTION_REST;
-	pthread_mutex_unlock(&transaction->mutex);
-	/* A full pipe wakes as well. */
+	/* Before anybody can see that it is at rest, who then empties the pipe. A full one wakes as well. */
 	if (write(transaction->wakeup[1], "", 1) < 0)
-		return;
+		transaction->trouble[0] = '\0';
+	pthread_mutex_unlock(&transaction->mutex);
 }
 
 void *

@@ -148,14 +148,24 @@ append_row(CqWriter *writer, TupleTableSlot *slot, int natts, uint32 tag)
 	cq_writer_append(writer, copy, tag);
 }
 
+/* A row may lie in a window that is not amended any more, and in others that are. */
+static bool
+has_expired(const CqMergeChanges *changes, const TupleTableSlot *slot)
+{
+	return changes->is_limited && !slot->tts_isnull[changes->end] && DatumGetInt64(slot->tts_values[changes->end]) <= changes->after;
+}
+
 static bool
 receive_group(TupleTableSlot *slot, DestReceiver *self)
 {
 	GroupsReceiver *receiver = (GroupsReceiver *) self;
-	MemoryContext caller = MemoryContextSwitchTo(receiver->group_context);
+	MemoryContext caller;
 	uint32		hash;
 
 	slot_getallattrs(slot);
+	if (has_expired(&receiver->changes, slot))
+		return true;
+	caller = MemoryContextSwitchTo(receiver->group_context);
 	cq_group_pack(receiver->layout, slot);
 	hash = cq_group_hash(receiver->layout, slot->tts_values, slot->tts_isnull);
 	if (receiver->index != NULL ? merge_and_tell(receiver, slot, hash) : merge_in_place(receiver, slot, hash))

@@ -28,7 +28,8 @@ typedef struct CqMergeChanges
 	CqGroupRow *row;			/* for groups */
 	bool		is_limited;		/* of these groups only: */
 	int			end;			/* a column of the state, from 0, with times */
-	int64		through;		/* that lie not after this one */
+	int64		after;			/* that lie after this one; groups before are not kept */
+	int64		through;		/* and not after this one */
 } CqMergeChanges;
 
 /*

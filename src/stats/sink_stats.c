@@ -69,7 +69,8 @@ startup(void)
 		prev_shmem_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	lock = &GetNamedLWLockTranche("pg_cq_sinks")->lock;
-	entries = ShmemInitHash("pg_cq_sinks", cq_max_views, cq_max_views, &control, HASH_ELEM | HASH_BLOBS);
+	entries = ShmemInitHash("pg_cq_sinks", cq_max_views, cq_max_views, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -244,7 +245,7 @@ cq_sink_stats(PG_FUNCTION_ARGS)
 	hash_seq_init(&scan, entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		if (entry->key.database == MyDatabaseId)
+		if (entry->key.database == MyDatabaseId && ncopies < cq_max_views)
 			copies[ncopies++] = *entry;
 	}
 	LWLockRelease(lock);

@@ -83,7 +83,8 @@ startup(void)
 		prev_shmem_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	lock = &GetNamedLWLockTranche("pg_cq_stats")->lock;
-	entries = ShmemInitHash("pg_cq_stats", cq_max_views, cq_max_views, &control, HASH_ELEM | HASH_BLOBS);
+	entries = ShmemInitHash("pg_cq_stats", cq_max_views, cq_max_views, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -395,7 +396,7 @@ cq_stats_relations(PG_FUNCTION_ARGS)
 	hash_seq_init(&scan, entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		if (entry->key.database != MyDatabaseId)
+		if (entry->key.database != MyDatabaseId || ncopies >= cq_max_views)
 			continue;
 		SpinLockAcquire(&entry->mutex);
 		copies[ncopies++] = *entry;

@@ -320,6 +320,7 @@ cq_emitter_main(Datum arg)
 	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, cq_shared_on_sigterm);
+	pqsignal(SIGINT, SIG_IGN);	/* it would end the wait for a synchronous standby */
 	BackgroundWorkerUnblockSignals();
 	own = cq_shared_attach_worker(&start);
 	if (own == NULL)

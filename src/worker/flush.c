@@ -116,6 +116,7 @@ cq_flush(PG_FUNCTION_ARGS)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		require_outbox(view, &outbox);
+		goal = Min(goal, outbox.end_id);	/* another outbox, where the view was replaced */
 	}
 	PG_RETURN_BOOL(true);
 }

@@ -55,7 +55,7 @@ typedef struct Duty
 
 static Duty duties[] = {
 	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .much = 100000, .interval_ms = 10000},
-	{.function = "_cq.expire_rows(bigint)", .statement = "SELECT _cq.expire_rows()", .much = 100000, .interval_ms = 10000},
+	{.function = "_cq.expire_rows(bigint,boolean)", .statement = "SELECT _cq.expire_rows(one_view => true)", .much = 1, .interval_ms = 10000, .needs_workers = true},
 	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = 1, .interval_ms = 1000, .on_request = true, .needs_workers = true},
 	{.function = "_cq.emit_windows()", .statement = "SELECT _cq.emit_windows()", .much = 1, .interval_ms = 1000, .on_request = true},
 	{.function = "_cq.unblock_views()", .statement = "SELECT _cq.unblock_views()", .much = PG_INT64_MAX, .interval_ms = 1000},
@@ -213,6 +213,7 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 		slot->state_since = now;
 		slot->left_as_told = false;
 		slot->started_at = now;
+		slot->last_round = 0;
 		*start = (CqStart) {own->database, slot - cq_shared->workers, slot->generation};
 		/* Should it never come. */
 		next_start[number] = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
