@@ -35,7 +35,7 @@ def numbers(first, end):
 
 def test_messages(db, topic, reader):
     main, other = topic(partitions=3), topic("_other")
-    sink = Sink(db, main)
+    sink = Sink(db, f"{main}, {other}")
     sink.put("""VALUES ('k', 'v', NULL::int, NULL::text, NULL::timestamptz, NULL::jsonb)""".join(("SELECT * FROM (", ") x (key, value, partition, topic, timestamp, headers)")))
     sink.put("SELECT 'k' AS key, NULL AS value")
     sink.put("SELECT NULL AS key, 'to 2' AS value, 2 AS partition, timestamptz '2026-01-02 03:04:05.678Z' AS timestamp")
@@ -53,6 +53,21 @@ def test_messages(db, topic, reader):
     sink.await_sent()
     assert db.value("SELECT count(*) FROM _cq.v_outbox") == 0
     assert sink.state() == [("running", None, 0, 5, None)]
+
+
+def test_other_topics_are_not_for_it(db, topic, reader):
+    """The outbox is the owner's own table: who may write to one topic must not come to others by it."""
+    name, other = topic(), topic("_other")
+    sink = Sink(db, name)
+    sink.put("SELECT 'k' AS key, 'v' AS value")
+    sink.await_sent()
+    sink.put(f"SELECT 'k' AS key, 'stray' AS value, '{other}' AS topic")
+    sink.await_state("down")
+    assert f'topic "{other}", which is not one of stream' in sink.state()[0][4]
+    db.execute("UPDATE _cq.v_outbox SET topic = NULL")
+    sink.await_sent()
+    assert [message.value() for message in reader(name).read(2)] == [b"v", b"stray"]
+    assert reader(other).poll() == []
 
 
 def test_thousands(db, topic, reader):
