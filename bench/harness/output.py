@@ -79,8 +79,8 @@ def look_until(session, query, value):
 
 def closing(ground):
     """A row is committed, and looked for in a view, again and again, while a window of a million groups is closed and emitted."""
-    session = ground.server.session
     ground.pg_cq.prepare("closing", ground.generator.data_set(ground.settings.partitions, 0))
+    session = ground.server.session
     session.rows("""
         CREATE FOREIGN TABLE happening (k int, at timestamptz) SERVER cq_log OPTIONS (event_time 'at');
         CREATE CONTINUOUS VIEW closed WITH (emit = 'close') AS
