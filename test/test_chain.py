@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from conftest import kill, wait_until
 
-ROUNDS = 150
+ROUNDS = 151        # of equal rows in one of the tests: no multiple of 3, or HAVING would keep no group of theirs
 
 
 @pytest.fixture(params=[1, 2])
