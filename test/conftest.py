@@ -10,6 +10,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def wait_until(condition, what, deadline=DEADLINE):
         if time.monotonic() > end:
             pytest.fail(f"after {deadline} s: {what() if callable(what) else what}")
         time.sleep(POLL)
+
+
+def while_workers_end(db, rng, pauses, work):
+    """Calls work() in a thread, and meanwhile has workers of the database end, one after another, at random moments."""
+    worker = threading.Thread(target=work)
+    worker.start()
+    while worker.is_alive():
+        pids = db.worker_pids()
+        if pids:
+            kill(rng.choice(pids), signal.SIGTERM)
+        worker.join(rng.uniform(*pauses))
 
 
 class Broker:
@@ -360,3 +372,17 @@ def topic(broker, name):
     yield create
     for topic in created:
         broker.admin.delete_topics([topic])[topic].exception(30)
+
+
+@pytest.fixture
+def reader(broker):
+    """A function that makes readers of topics, which are closed at the end."""
+    from sinks import Reader        # which has this module's wait_until
+    made = []
+
+    def make(topic, partitions=1):
+        made.append(Reader(broker, topic, partitions))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()

@@ -2,11 +2,10 @@
 import os
 import random
 import signal
-import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from conftest import kill, wait_until
+from conftest import kill, wait_until, while_workers_end
 
 SEED = int(os.environ.get("PG_CQ_SEED", 1))
 STEPS = int(os.environ.get("PG_CQ_STEPS", 60))
@@ -100,21 +99,11 @@ def test_workers_share_keys(server, db, broker, topic, workers):
         db.execute("CREATE CONTINUOUS VIEW of_all AS SELECT s, count(*) FROM (SELECT cq.session(at, '100 ms') OVER (ORDER BY at) AS s FROM s) q GROUP BY s")
         values = [{"id": number, "k": rng.randrange(12), "at": (START + timedelta(
             seconds=number / 10 + rng.choice([0, rng.uniform(-30, 0), rng.uniform(-100, 20)]))).isoformat()} for number in range(9000)]
-        done = threading.Event()
 
         def send():
             for first in range(0, len(values), 300):
                 broker.produce(name, values[first:first + 300], partition=lambda value: value["id"] % 3)
-            done.set()
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        while not done.is_set():
-            pids = db.worker_pids()
-            if pids:
-                kill(rng.choice(pids), signal.SIGTERM)
-            done.wait(rng.uniform(0.2, 0.6))
-        sender.join()
+        while_workers_end(db, rng, (0.2, 0.6), send)
         for view in ("now", "closed", "of_all"):
             db.wait(view)
         db.assert_equal("TABLE now", SESSIONS.format(source="s"))

@@ -2,23 +2,9 @@
 import json
 from datetime import datetime, timedelta, timezone
 
-import pytest
 from conftest import wait_until
-from sinks import Reader
 
 START = datetime(2025, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def reader(broker):
-    made = []
-
-    def make(topic, partitions=1):
-        made.append(Reader(broker, topic, partitions))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
 
 
 def create_stream(db, topic):

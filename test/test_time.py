@@ -2,11 +2,10 @@
 import os
 import random
 import signal
-import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from conftest import Database, kill, wait_until
+from conftest import Database, wait_until, while_workers_end
 
 START = datetime(2030, 1, 1, tzinfo=timezone.utc)
 MINUTES = "SELECT window_start, window_end, count(*), sum(id) FROM {source}, cq.tumble(at, '1 min') {condition} GROUP BY 1, 2"
@@ -215,21 +214,11 @@ def test_random_orders(server, db, broker, topic, workers):
                    + "SELECT window_end, count(*), sum(id) FROM s, cq.hop(at, '20 s', '1 min') GROUP BY 1")
         values = [{"id": number, "at": at(number / 10 + rng.choice([0, rng.uniform(-30, 0), rng.uniform(-150, 20)])).isoformat()}
                   for number in range(12000)]
-        done = threading.Event()
 
         def send():
             for first in range(0, len(values), 500):
                 broker.produce(name, values[first:first + 500], partition=lambda value: value["id"] % 3)
-            done.set()
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        while not done.is_set():
-            pids = db.worker_pids()
-            if pids:
-                kill(rng.choice(pids), signal.SIGTERM)
-            done.wait(rng.uniform(0.1, 0.5))
-        sender.join()
+        while_workers_end(db, rng, (0.1, 0.5), send)
         for view in ("v", "patient", "hops"):
             db.wait(view)
             wait_until(lambda: db.execute("SELECT view FROM _cq.closing WHERE view = %s::regclass AND emitted_through = closed_through "

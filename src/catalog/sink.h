@@ -36,4 +36,9 @@ extern List *cq_sink_list(void);
 /* A new epoch: a random number. */
 extern int64 cq_sink_new_epoch(void);
 
+/* Begins an outbox, with an epoch of its own. As anybody. */
+extern void cq_sink_insert(Oid view, Oid sink, Oid outbox);
+
+extern void cq_sink_forget(Oid view);
+
 #endif							/* CQ_CATALOG_SINK_H */

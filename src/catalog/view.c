@@ -15,6 +15,8 @@
 #include "catalog/query.h"
 #include "catalog/view.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -215,6 +217,34 @@ cq_view_get(Oid relid)
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
 	end_row(&row);
+	return view;
+}
+
+CqView *
+cq_view_require(Oid relid)
+{
+	CqView	   *view = cq_view_get(relid);
+	char	   *name = view == NULL ? get_rel_name(relid) : NULL;
+
+	if (name != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a continuous view", name)));
+	if (view == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return view;
+}
+
+CqView *
+cq_view_require_readable(Oid relid)
+{
+	CqView	   *view = cq_view_require(relid);
+	AclResult	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_VIEW, get_rel_name(relid));
 	return view;
 }
 

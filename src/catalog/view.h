@@ -56,6 +56,12 @@ extern bool cq_view_is(Oid relid);
 /* The row of a continuous view, palloc'd, or NULL. */
 extern CqView *cq_view_get(Oid relid);
 
+/* The same; raises ERROR where it is none. */
+extern CqView *cq_view_require(Oid relid);
+
+/* The same; raises ERROR as well where the current user may not read it. */
+extern CqView *cq_view_require_readable(Oid relid);
+
 /* The table that has the view's rows as people read them, or from which they are made: the result, or else the state. */
 extern Oid	cq_view_table(const CqView *view);
 

@@ -37,28 +37,28 @@ cq_adopt_has_catalog(void)
 	return OidIsValid(schema) && OidIsValid(get_relname_relid("view", schema));
 }
 
+static void
+depend(Oid depender, Oid referenced, DependencyType type)
+{
+	ObjectAddress one;
+	ObjectAddress other;
+
+	ObjectAddressSet(one, RelationRelationId, depender);
+	ObjectAddressSet(other, RelationRelationId, referenced);
+	deleteDependencyRecordsForSpecific(RelationRelationId, depender, type, RelationRelationId, referenced);
+	recordDependencyOn(&one, &other, type);
+}
+
 void
 cq_adopt_part(Oid part, Oid whole)
 {
-	ObjectAddress part_address;
-	ObjectAddress whole_address;
-
-	ObjectAddressSet(part_address, RelationRelationId, part);
-	ObjectAddressSet(whole_address, RelationRelationId, whole);
-	deleteDependencyRecordsForSpecific(RelationRelationId, part, DEPENDENCY_INTERNAL, RelationRelationId, whole);
-	recordDependencyOn(&part_address, &whole_address, DEPENDENCY_INTERNAL);
+	depend(part, whole, DEPENDENCY_INTERNAL);
 }
 
 void
 cq_adopt_sink(Oid sink, Oid view)
 {
-	ObjectAddress sink_address;
-	ObjectAddress view_address;
-
-	ObjectAddressSet(sink_address, RelationRelationId, sink);
-	ObjectAddressSet(view_address, RelationRelationId, view);
-	deleteDependencyRecordsForSpecific(RelationRelationId, view, DEPENDENCY_NORMAL, RelationRelationId, sink);
-	recordDependencyOn(&view_address, &sink_address, DEPENDENCY_NORMAL);
+	depend(view, sink, DEPENDENCY_NORMAL);
 }
 
 /* A dependency of a relation in _cq, or of a stream of changes, as a whole, upon a relation as a whole. */

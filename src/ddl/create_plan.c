@@ -6,14 +6,11 @@
 
 #include "access/genam.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/stream.h"
-#include "commands/defrem.h"
-#include "common/compat.h"
 #include "ddl/create_plan.h"
+#include "ddl/ddl.h"
 #include "ddl/output.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -37,20 +34,12 @@ is_indexed(Relation relation, AttrNumber attno)
 static void
 index_time(Oid table, const char *column)
 {
-	IndexStmt  *index = makeNode(IndexStmt);
-	IndexElem  *element = makeNode(IndexElem);
 	Relation	relation = table_open(table, ShareLock);
 	bool		is_there = is_indexed(relation, get_attnum(table, column));
 
 	table_close(relation, NoLock);
-	if (is_there)
-		return;
-	element->name = pstrdup(column);
-	index->accessMethod = "btree";
-	index->indexParams = list_make1(element);
-	index->idxname = ChooseRelationName(get_rel_name(table), NULL, "time", get_rel_namespace(table), false);
-	(void) cq_compat_define_index(table, index);
-	CommandCounterIncrement();
+	if (!is_there)
+		cq_part_index_create(table, "time", list_make1(cq_part_index_column(column)), false);
 }
 
 static void

@@ -77,6 +77,14 @@ extern void cq_view_alter_options(Oid view, List *options, bool reset);
 /* The column of the state table that holds this column of the view, one to one, or NULL; palloc'd. */
 extern char *cq_view_state_column(Oid view, const char *column);
 
+/* ---- part_index.c ---- */
+
+/* An element of an index: the column of that name. */
+extern IndexElem *cq_part_index_column(const char *name);
+
+/* Makes an index, of IndexElem *, upon a part of a view that is this transaction's own. Its name ends in label. */
+extern void cq_part_index_create(Oid table, const char *label, List *elements, bool is_unique);
+
 /* ---- session_index.c ---- */
 
 /* Indexes the new, empty state of a view over sessions. */

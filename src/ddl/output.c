@@ -12,10 +12,9 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
+#include "catalog/sink.h"
 #include "catalog/toasting.h"
-#include "catalog/view_sink.h"
 #include "commands/tablecmds.h"
-#include "common/compat.h"
 #include "common/owner.h"
 #include "ddl/ddl.h"
 #include "ddl/output.h"
@@ -35,26 +34,6 @@ cq_view_tells_changes(const CqViewOptions *options)
 	return options->sink != NULL || options->notify != NULL || options->changes != NULL;
 }
 
-static void
-make_index(Oid table, List *columns, const char *label, bool is_unique)
-{
-	IndexStmt  *index = makeNode(IndexStmt);
-	ListCell   *cell;
-
-	foreach(cell, columns)
-	{
-		IndexElem  *element = makeNode(IndexElem);
-
-		element->name = lfirst(cell);
-		index->indexParams = lappend(index->indexParams, element);
-	}
-	index->accessMethod = "btree";
-	index->unique = is_unique;
-	index->idxname = ChooseRelationName(get_rel_name(table), NULL, label, get_rel_namespace(table), false);
-	(void) cq_compat_define_index(table, index);
-	CommandCounterIncrement();
-}
-
 void
 cq_view_index_groups(const CqViewPlan *plan, Oid state)
 {
@@ -62,9 +41,9 @@ cq_view_index_groups(const CqViewPlan *plan, Oid state)
 
 	cq_reject_raise(cq_group_index_check(plan), NULL);
 	for (int i = 0; i < cq_plan_nkeys(plan); i++)
-		columns = lappend(columns, list_nth_node(ColumnDef, plan->columns, i)->colname);
+		columns = lappend(columns, cq_part_index_column(list_nth_node(ColumnDef, plan->columns, i)->colname));
 	if (columns != NIL)
-		make_index(state, columns, "groups", false);
+		cq_part_index_create(state, "groups", columns, false);
 }
 
 void
@@ -76,8 +55,8 @@ cq_view_index_result(const CqViewPlan *plan, Oid result)
 
 	cq_reject_raise(cq_changes_key(plan, &key), NULL);
 	while ((column = bms_next_member(key, column)) >= 0)
-		columns = lappend(columns, get_attname(result, column, false));
-	make_index(result, columns, "groups", false);
+		columns = lappend(columns, cq_part_index_column(get_attname(result, column, false)));
+	cq_part_index_create(result, "groups", columns, false);
 }
 
 static Oid
@@ -92,7 +71,7 @@ check_sink(const CqView *row, const CqViewPlan *plan, Oid owner)
 	Relation	view = table_open(row->view, AccessShareLock);
 	CqSinkTarget target = {
 		.view = row->view, .owner = owner, .sink = row->sink, .row = RelationGetDescr(view),
-		.is_append_only = plan->shape == CQ_SHAPE_ROWS || (row->emits_on_close && !row->amends_late),
+		.is_append_only = cq_changes_only_add(plan, row->emits_on_close),
 	};
 
 	if (plan->shape == CQ_SHAPE_AGGREGATE)
@@ -114,7 +93,7 @@ create_outbox(char *base, Oid owner, const char *query_string)
 	Oid			outbox = cq_view_create_part(RELKIND_RELATION, base, "outbox", cq_outbox_columns(), options, owner, query_string);
 
 	NewRelationCreateToastTable(outbox, (Datum) 0);
-	make_index(outbox, list_make1("id"), "ids", true);
+	cq_part_index_create(outbox, "ids", list_make1(cq_part_index_column("id")), true);
 	return outbox;
 }
 
@@ -193,7 +172,7 @@ cq_view_connect_output(const CqView *row)
 	if (!OidIsValid(row->outbox))
 		return;
 	cq_adopt_part(row->outbox, row->view);
-	cq_view_sink_insert(row->view, row->sink, row->outbox);
+	cq_sink_insert(row->view, row->sink, row->outbox);
 }
 
 void
@@ -206,5 +185,5 @@ cq_view_drop_output(const CqView *before)
 	if (!OidIsValid(before->outbox))
 		return;
 	cq_view_drop_part(before->outbox, true);
-	cq_view_sink_forget(before->view);
+	cq_sink_forget(before->view);
 }

@@ -67,11 +67,7 @@ cq_resume_sink(PG_FUNCTION_ARGS)
 	CqActor		actor;
 
 	PreventCommandIfReadOnly("cq.resume_sink()");
-	if (!cq_view_is(view))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 get_rel_name(view) ? errmsg("\"%s\" is not a continuous view", get_rel_name(view))
-				 : errmsg("the continuous view was dropped")));
+	(void) cq_view_require(view);
 	cq_owner_require(view);
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	cq_owner_begin_catalog(&actor);

@@ -7,34 +7,9 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "commands/defrem.h"
-#include "common/compat.h"
 #include "ddl/ddl.h"
 #include "nodes/makefuncs.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-
-static void
-create_index(Oid state, const char *label, List *elements)
-{
-	IndexStmt  *index = makeNode(IndexStmt);
-
-	index->accessMethod = "btree";
-	index->indexParams = elements;
-	index->idxname = ChooseRelationName(get_rel_name(state), NULL, label, get_rel_namespace(state), false);
-	(void) cq_compat_define_index(state, index);
-	CommandCounterIncrement();
-}
-
-static IndexElem *
-column_element(const ColumnDef *column)
-{
-	IndexElem  *element = makeNode(IndexElem);
-
-	element->name = column->colname;
-	return element;
-}
 
 static IndexElem *
 end_element(const CqViewPlan *plan)
@@ -56,10 +31,10 @@ cq_session_index_create(Oid state, const CqViewPlan *plan)
 	for (int i = 0; i < list_length(plan->keys); i++)
 	{
 		if (i != plan->session->key)
-			elements = lappend(elements, column_element(list_nth_node(ColumnDef, plan->columns, i)));
+			elements = lappend(elements, cq_part_index_column(list_nth_node(ColumnDef, plan->columns, i)->colname));
 	}
-	elements = lappend(elements, column_element(list_nth_node(ColumnDef, plan->columns, plan->session->key)));
-	create_index(state, "sessions", elements);
+	elements = lappend(elements, cq_part_index_column(list_nth_node(ColumnDef, plan->columns, plan->session->key)->colname));
+	cq_part_index_create(state, "sessions", elements, false);
 	if (plan->closing.rtindex != 0)
-		create_index(state, "ends", list_make1(end_element(plan)));
+		cq_part_index_create(state, "ends", list_make1(end_element(plan)), false);
 }

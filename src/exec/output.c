@@ -3,6 +3,9 @@
  *		Where the changes of a view go: to its sink, to a stream of its changes, to a channel of NOTIFY, or to several of them.
  *
  * An outbox takes them as they come. Statements over tables, with whatever triggers, wait until the run is over.
+ *
+ * With late = 'amend', the state of a view is kept when its windows are emitted, until retention has it go. A batch tells what it changes in windows that
+ * are closed; what it changes in others is told when they are emitted. Both hold the closing lock, so that a window is one or the other for all of a batch.
  */
 #include "postgres.h"
 
@@ -54,58 +57,91 @@ finish(CqChangeReceiver *self)
 }
 
 static TupleDesc
-row_of_view(Oid view)
+row_of(Oid relid)
 {
-	Relation	relation = table_open(view, AccessShareLock);
+	Relation	relation = table_open(relid, AccessShareLock);
 	TupleDesc	row = CreateTupleDescCopy(RelationGetDescr(relation));
 
 	table_close(relation, NoLock);
 	return row;
 }
 
-bool
-cq_output_is_append_only(const CqView *view, const CqViewPlan *plan)
+static CqSinkTarget *
+make_target(const CqView *view, Oid owner, const CqViewPlan *plan, Oid sink, TupleDesc row)
 {
-	return plan->shape == CQ_SHAPE_ROWS || (view->emits_on_close && !view->amends_late);
+	CqSinkTarget *target = palloc0(sizeof(CqSinkTarget));
+
+	target->view = view->view;
+	target->owner = owner;
+	target->sink = sink;
+	target->row = row;
+	if (plan->shape == CQ_SHAPE_AGGREGATE)
+		(void) cq_changes_key(plan, &target->key);
+	return target;
+}
+
+/* The table of closed windows' rows. */
+static CqChangeReceiver *
+open_result(const CqView *view, Oid owner, const CqViewPlan *plan)
+{
+	TupleDesc	row = row_of(view->result);
+
+	return cq_change_buffer_open(row, cq_sink_open(make_target(view, owner, plan, view->result, row)));
 }
 
 static CqChangeReceiver *
 open_sink(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
 {
-	CqSinkTarget *target = palloc0(sizeof(CqSinkTarget));
+	CqSinkTarget *target = make_target(view, owner, plan, view->sink, row);
 	CqChangeReceiver *receiver;
 
-	target->view = view->view;
-	target->owner = owner;
-	target->sink = view->sink;
 	target->outbox = view->outbox;
-	target->row = row;
-	target->is_append_only = cq_output_is_append_only(view, plan);
-	if (plan->shape == CQ_SHAPE_AGGREGATE)
-		(void) cq_changes_key(plan, &target->key);
+	target->is_append_only = cq_changes_only_add(plan, view->emits_on_close);
 	receiver = cq_sink_open(target);
 	return OidIsValid(view->outbox) ? receiver : cq_change_buffer_open(row, receiver);
+}
+
+static List *
+open_receivers(const CqView *view, Oid owner, const CqViewPlan *plan)
+{
+	List	   *receivers = NIL;
+	TupleDesc	row;
+
+	if (!OidIsValid(view->sink) && !OidIsValid(view->changes) && view->notify == NULL)
+		return NIL;
+	row = row_of(view->view);
+	if (OidIsValid(view->sink))
+		receivers = lappend(receivers, open_sink(view, owner, plan, row));
+	if (OidIsValid(view->changes))
+		receivers = lappend(receivers, cq_change_buffer_open(row, cq_change_stream_open(view->changes, row)));
+	if (view->notify != NULL)
+		receivers = lappend(receivers, cq_notify_open(view->notify, view->view, row));
+	return receivers;
+}
+
+static CqChangeReceiver *
+open_all(List *receivers)
+{
+	Output	   *output = palloc0(sizeof(Output));
+
+	output->pub.take = take;
+	output->pub.finish = finish;
+	output->receivers = receivers;
+	return &output->pub;
 }
 
 CqChangeReceiver *
 cq_output_open(const CqView *view, Oid owner, const CqViewPlan *plan)
 {
-	Output	   *output;
-	TupleDesc	row;
+	List	   *receivers = open_receivers(view, owner, plan);
 
-	if (!OidIsValid(view->sink) && !OidIsValid(view->changes) && view->notify == NULL)
-		return NULL;
-	output = palloc0(sizeof(Output));
-	output->pub.take = take;
-	output->pub.finish = finish;
-	row = row_of_view(view->view);
-	if (OidIsValid(view->sink))
-		output->receivers = lappend(output->receivers, open_sink(view, owner, plan, row));
-	if (OidIsValid(view->changes))
-		output->receivers = lappend(output->receivers, cq_change_buffer_open(row, cq_change_stream_open(view->changes, row)));
-	if (view->notify != NULL)
-		output->receivers = lappend(output->receivers, cq_notify_open(view->notify, view->view, row));
-	return &output->pub;
+	return receivers != NIL ? open_all(receivers) : NULL;
+}
+
+CqChangeReceiver *
+cq_output_open_amended(const CqView *view, Oid owner, const CqViewPlan *plan)
+{
+	return open_all(lcons(open_result(view, owner, plan), open_receivers(view, owner, plan)));
 }
 
 bool

@@ -14,8 +14,11 @@
 /* For one run, or NULL where nobody asks for them. In CurrentMemoryContext, as the view's owner. */
 extern CqChangeReceiver *cq_output_open(const CqView *view, Oid owner, const CqViewPlan *plan);
 
-/* Are its rows only added, and stay? */
-extern bool cq_output_is_append_only(const CqView *view, const CqViewPlan *plan);
+/*
+ * The same for rows of closed windows, which late ones change (late = 'amend'), with the end of the window in the last column: they go to the table of
+ * these rows first.
+ */
+extern CqChangeReceiver *cq_output_open_amended(const CqView *view, Oid owner, const CqViewPlan *plan);
 
 /* Do more rows wait to be sent than may? As somebody who may read the catalog. */
 extern bool cq_output_is_full(const CqView *view);

@@ -12,7 +12,6 @@
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
-#include "exec/amend.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
@@ -372,7 +371,7 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	PushActiveSnapshot(GetTransactionSnapshot());
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	if (exec->plan->amends_closed)
-		changes = cq_amend_open(exec->row, exec->owner, exec->plan);
+		changes = cq_output_open_amended(exec->row, exec->owner, exec->plan);
 	else if (!exec->row->emits_on_close)
 		changes = cq_output_open(exec->row, exec->owner, exec->plan);
 	if (exec->plan->tells_changes)

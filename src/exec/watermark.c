@@ -22,10 +22,7 @@
 #include "exec/watermark.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "stats/stats.h"
-#include "utils/acl.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(cq_watermark);
@@ -114,29 +111,11 @@ cq_watermark_get(const CqView *view, TimestampTz *watermark)
 	return true;
 }
 
-/* Raises ERROR where it is no continuous view, or one that the current user may not read. */
-static CqView *
-readable_view(Oid relid)
-{
-	CqView	   *view = cq_view_get(relid);
-	AclResult	result;
-
-	if (view == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 get_rel_name(relid) ? errmsg("\"%s\" is not a continuous view", get_rel_name(relid))
-				 : errmsg("the continuous view was dropped")));
-	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_VIEW, get_rel_name(relid));
-	return view;
-}
-
 /* cq.watermark(view regclass) */
 Datum
 cq_watermark(PG_FUNCTION_ARGS)
 {
-	CqView	   *view = readable_view(PG_GETARG_OID(0));
+	CqView	   *view = cq_view_require_readable(PG_GETARG_OID(0));
 	TimestampTz watermark = 0;
 	CqActor		actor;
 	bool		is_known;

@@ -109,3 +109,9 @@ cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
 	}
 	return NULL;
 }
+
+bool
+cq_changes_only_add(const CqViewPlan *plan, bool emits_on_close)
+{
+	return plan->shape == CQ_SHAPE_ROWS || (emits_on_close && !plan->amends_closed);
+}

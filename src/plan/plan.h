@@ -234,6 +234,9 @@ extern CqReject *cq_changes_check(const CqViewPlan *plan);
 /* The columns of the view, from 1, that tell its rows apart: those that it is grouped by. The reason why there are none, or NULL (changes.c). */
 extern CqReject *cq_changes_key(const CqViewPlan *plan, Bitmapset **columns);
 
+/* Are the rows that are told of the view only added, and stay (changes.c)? */
+extern bool cq_changes_only_add(const CqViewPlan *plan, bool emits_on_close);
+
 /* The column of the state, from 0, by which windows are told that nobody needs; whether it is that of panes. */
 extern int	cq_read_closing_column(const CqViewPlan *plan, bool *is_pane);
 

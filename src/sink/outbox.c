@@ -254,21 +254,12 @@ cq_outbox_pending(Oid view)
 
 /* ---- messages ---- */
 
-static Datum
-bytea_datum(const void *bytes, Size length)
-{
-	bytea	   *value = palloc(length + VARHDRSZ);
-
-	SET_VARSIZE(value, length + VARHDRSZ);
-	memcpy(VARDATA(value), bytes, length);
-	return PointerGetDatum(value);
-}
-
+/* In a bytea, which is laid out as a text. */
 static void
 set_bytes(TupleTableSlot *slot, int column, const void *bytes, Size length)
 {
 	slot->tts_isnull[column] = bytes == NULL;
-	slot->tts_values[column] = bytes ? bytea_datum(bytes, length) : (Datum) 0;
+	slot->tts_values[column] = bytes ? PointerGetDatum(cstring_to_text_with_len(bytes, length)) : (Datum) 0;
 }
 
 static void

@@ -74,7 +74,7 @@ column_name(const TableSink *sink, int column)
 	return quote_identifier(NameStr(TupleDescAttr(sink->target->row, column)->attname));
 }
 
-/* "a, b, c" or, with a format for the n-th parameter, "$1, $2, $3" and the like. */
+/* "a, b, c", "$1, $2, $3", or both: "a = $1, b = $2, c = $3". */
 static void
 append_columns(const TableSink *sink, StringInfo statement, bool with_name, bool with_value)
 {
@@ -128,8 +128,6 @@ append_condition(const TableSink *sink, StringInfo statement, bool has_null)
 		separator = " AND ";
 	}
 }
-
-
 
 static char *
 insert_statement(const TableSink *sink)

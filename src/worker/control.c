@@ -46,20 +46,12 @@ execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
 static CqView *
 own_view(Oid relid)
 {
-	CqView	   *view;
-
 	if (cq_view_is(relid))
 	{
 		cq_owner_require(relid);
 		LockRelationOid(relid, ShareUpdateExclusiveLock);
 	}
-	view = cq_view_get(relid);
-	if (view == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 get_rel_name(relid) ? errmsg("\"%s\" is not a continuous view", get_rel_name(relid))
-				 : errmsg("the continuous view was dropped")));
-	return view;
+	return cq_view_require(relid);
 }
 
 /* How many cursors the view follows that are not locked by this transaction, as ids joined to a text: equal texts mean equal sets. */

@@ -13,7 +13,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "utils/acl.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -62,21 +61,6 @@ look(Oid view, Outbox *outbox)
 }
 
 static void
-require_readable(Oid relid)
-{
-	AclResult	result;
-
-	if (!cq_view_is(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 get_rel_name(relid) ? errmsg("\"%s\" is not a continuous view", get_rel_name(relid))
-				 : errmsg("the continuous view was dropped")));
-	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_VIEW, get_rel_name(relid));
-}
-
-static void
 require_outbox(Oid view, Outbox *outbox)
 {
 	if (!look(view, outbox))
@@ -102,7 +86,7 @@ cq_flush(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	cq_shared_require();
-	require_readable(view);
+	(void) cq_view_require_readable(view);
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));

@@ -42,26 +42,6 @@ typedef struct Goal
 	Datum		args[8];		/* view; topics, partitions, begins, ends; topics, partitions, places */
 } Goal;
 
-static CqView *
-readable_view(Oid relid)
-{
-	CqView	   *view = cq_view_get(relid);
-	AclResult	result;
-
-	if (view == NULL && get_rel_name(relid) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	if (view == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a continuous view", get_rel_name(relid))));
-	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_VIEW, get_rel_name(relid));
-	return view;
-}
-
 /* Sets three arrays: the view's place in each partition that it follows, as of now. */
 static void
 find_places(const CqView *view, Datum *places)
@@ -415,7 +395,7 @@ cq_wait(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	cq_shared_require();
 	require_read_committed();
-	view = readable_view(PG_GETARG_OID(0));
+	view = cq_view_require_readable(PG_GETARG_OID(0));
 	require_not_failed(view);
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
