@@ -5,7 +5,7 @@
  *		changes ──► message (key, value) ──► outbox, in the transaction of the changes ─ ─ ─► emitter ──► topic
  *
  * A row of the outbox has an id. Ids are given in the order of commits, without a gap: whoever writes here holds the lock of the view to the end
- * of the transaction. What is to be sent next is therefore whatever comes behind the last id that was sent (emitter.c).
+ * of the transaction. What is to be sent next is therefore whatever comes behind the last id that was sent (emitter_send.c).
  *
  * The stream's mode says what a message is:
  *		append		the row, for views whose rows are added and stay
