@@ -1,5 +1,7 @@
 """From an outbox to Kafka: every row once, none missing, in order, whatever dies."""
 import contextlib
+import ctypes
+import ctypes.util
 import os
 import random
 import signal
@@ -12,7 +14,6 @@ from confluent_kafka import Producer
 
 from conftest import Database, kill, wait_until
 from sinks import Sink
-
 
 SOON = 20           # s: less than any of the waits for a broker, more than a busy machine takes
 
@@ -226,6 +227,50 @@ def test_broker_is_away(db, broker, topic, reader):
         broker.start()
     assert_all_there(sink, reader(name), 1)
     sink.await_state("running")
+
+
+class MockCluster:
+    """Brokers within librdkafka that err when they are told to."""
+    OFFSET_FETCH = 9            # as the protocol numbers its requests
+    NOT_COORDINATOR = 16        # and its errors
+
+    def __init__(self):
+        self.library = ctypes.CDLL(ctypes.util.find_library("rdkafka"))
+        for function in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_mock_cluster_new"):
+            getattr(self.library, function).restype = ctypes.c_void_p
+        self.library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+        reason = ctypes.create_string_buffer(512)
+        self.client = ctypes.c_void_p(self.library.rd_kafka_new(0, ctypes.c_void_p(self.library.rd_kafka_conf_new()), reason, 512))
+        assert self.client, reason.value
+        self.cluster = ctypes.c_void_p(self.library.rd_kafka_mock_cluster_new(self.client, 1))
+        self.address = self.library.rd_kafka_mock_cluster_bootstraps(self.cluster).decode()
+
+    def create_topic(self, name):
+        assert self.library.rd_kafka_mock_topic_create(self.cluster, name.encode(), 1, 1) == 0
+
+    def answer_with_errors(self, request, *errors):
+        self.library.rd_kafka_mock_push_request_errors_array(
+            self.cluster, ctypes.c_int16(request), ctypes.c_size_t(len(errors)), (ctypes.c_int * len(errors))(*errors))
+
+    def close(self):
+        self.library.rd_kafka_mock_cluster_destroy(self.cluster)
+        self.library.rd_kafka_destroy(self.client)
+
+
+def test_coordinator_has_moved(server, db, name):
+    """The broker that is asked for the place says that it is another's to tell: the emitter looks who, and asks again."""
+    cluster = MockCluster()
+    length = len(server.log())
+    try:
+        cluster.create_topic(name)
+        db.create_server("mock", bootstrap_servers=cluster.address)
+        cluster.answer_with_errors(cluster.OFFSET_FETCH, *[cluster.NOT_COORDINATOR] * 3)
+        sink = Sink(db, name, server="mock")
+        sink.put(numbers(1, 11))
+        sink.await_sent()
+        assert "terminated by signal" not in server.log()[length:]
+    finally:
+        cluster.close()
 
 
 # ---- others ----

@@ -77,6 +77,7 @@ extern rd_kafka_conf_t *cq_kafka_conf_build(const CqSourceConfig *config, CqKafk
 /* kafka_client.c */
 extern CqKafkaClient *cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryContext context,
 										   rd_kafka_conf_t *conf);
+extern void cq_kafka_client_set_callbacks(CqKafkaClient *client, rd_kafka_conf_t *conf);
 extern void cq_kafka_client_close(CqKafkaClient *client);
 extern void cq_kafka_client_write_log(CqKafkaClient *client);
 extern int	cq_kafka_client_sqlstate(rd_kafka_resp_err_t error);

@@ -139,6 +139,16 @@ start_handle(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *reason, size_t s
 	return rk;
 }
 
+/* What handles with conf have to say goes to the client's notes: who polls them is who polls the client. */
+void
+cq_kafka_client_set_callbacks(CqKafkaClient *client, rd_kafka_conf_t *conf)
+{
+	rd_kafka_conf_set_opaque(conf, client);
+	rd_kafka_conf_set_log_cb(conf, note_log);
+	rd_kafka_conf_set_error_cb(conf, note_error);
+	rd_kafka_conf_set_stats_cb(conf, note_statistics);
+}
+
 /*
  * Starts a handle with conf, which it takes. The client is allocated in context and closed with it at the latest.
  */
@@ -161,10 +171,7 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 		exit_is_watched = true;
 	}
 
-	rd_kafka_conf_set_opaque(conf, client);
-	rd_kafka_conf_set_log_cb(conf, note_log);
-	rd_kafka_conf_set_error_cb(conf, note_error);
-	rd_kafka_conf_set_stats_cb(conf, note_statistics);
+	cq_kafka_client_set_callbacks(client, conf);
 	client->rk = start_handle(role == CQ_KAFKA_WRITER || role == CQ_KAFKA_EMITTER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
 							  conf, reason, sizeof(reason));
 	if (client->rk == NULL)

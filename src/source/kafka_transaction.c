@@ -44,9 +44,13 @@ open_wakeup(CqKafkaTransaction *transaction)
 }
 
 static void
-close_wakeup(void *arg)
+release(void *arg)
 {
 	CqKafkaTransaction *transaction = arg;
+
+	if (transaction->asker_conf != NULL)
+		rd_kafka_conf_destroy(transaction->asker_conf);
+	transaction->asker_conf = NULL;
 
 	for (int i = 0; i < 2; i++)
 	{
@@ -54,6 +58,19 @@ close_wakeup(void *arg)
 			close(transaction->wakeup[i]);
 		transaction->wakeup[i] = -1;
 	}
+}
+
+/* Whatever stands in an open transaction is not the place yet: brokers are to say that it is not known. */
+static void
+make_asker_conf(CqKafkaTransaction *transaction, const CqSourceConfig *config)
+{
+	char		reason[CQ_KAFKA_TEXT_LENGTH];
+
+	transaction->asker_conf = cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER, 0);
+	if (rd_kafka_conf_set(transaction->asker_conf, "group.id", transaction->name, reason, sizeof(reason)) != RD_KAFKA_CONF_OK ||
+		rd_kafka_conf_set(transaction->asker_conf, "isolation.level", "read_committed", reason, sizeof(reason)) != RD_KAFKA_CONF_OK)
+		elog(ERROR, "could not set the group: %s", reason);
+	cq_kafka_client_set_callbacks(transaction->client, transaction->asker_conf);
 }
 
 static rd_kafka_conf_t *
@@ -202,7 +219,7 @@ cq_kafka_transaction_open(const CqSourceConfig *config, int64 epoch)
 	transaction->topic = pstrdup(linitial(config->topics));
 	transaction->name = cq_kafka_transaction_name(epoch);
 	snprintf(transaction->epoch, sizeof(transaction->epoch), "%016llx", (unsigned long long) epoch);
-	callback->func = close_wakeup;
+	callback->func = release;
 	callback->arg = transaction;
 	transaction->wakeup[0] = transaction->wakeup[1] = -1;
 	MemoryContextRegisterResetCallback(context, callback);
@@ -210,6 +227,7 @@ cq_kafka_transaction_open(const CqSourceConfig *config, int64 epoch)
 	transaction->client = cq_kafka_client_open(config, CQ_KAFKA_EMITTER, context, make_conf(transaction, config));
 	transaction->client->owner = transaction;
 	transaction->client->let_go = let_go;
+	make_asker_conf(transaction, config);
 	start_thread(transaction);
 	if (!exit_is_watched)
 	{

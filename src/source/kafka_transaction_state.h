@@ -37,6 +37,7 @@ struct CqKafkaTransaction
 	dlist_node	node;			/* among all that are open in this process */
 	MemoryContext context;
 	CqKafkaClient *client;
+	rd_kafka_conf_t *asker_conf;	/* of a consumer that asks for the place */
 	const char *topic;			/* for rows that name none; the place is kept in its partition 0 */
 	const char *name;			/* transactional id and group */
 	char		epoch[20];		/* as the place's metadata has it */

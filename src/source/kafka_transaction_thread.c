@@ -22,7 +22,7 @@
 #define SLICE_MS		500		/* how long a call that can be resumed waits, before the thread looks whether it is to stop */
 #define PAUSE_MS		50		/* before something is tried again that failed at once */
 #define REST_MS			8		/* between two transactions, at least */
-#define ASK_MS			10000	/* for an answer about the place */
+#define ASK_MS			2000	/* for an answer about the place, before it is asked again */
 #define PLACE_MS		10000	/* for the place to be taken into the transaction */
 #define TROUBLE_SLICES	4		/* without an answer */
 
@@ -205,20 +205,35 @@ find_topic(CqKafkaTransaction *transaction)
 
 /* ---- the place ---- */
 
-typedef enum Answer
+/*
+ * It is a consumer of the group that asks, for the group's coordinator has to be found anew when that has moved: librdkafka does so for the group that the handle is
+ * of, and where a producer asks, by way of ListConsumerGroupOffsets, it takes one for granted and crashes (rd_kafka_handle_OffsetFetch, in 2.0 as in 2.14). The
+ * consumer never subscribes to anything, so that the group has no members.
+ */
+static rd_kafka_t *
+open_asker(CqKafkaTransaction *transaction)
 {
-	ANSWER_GIVEN,
-	ANSWER_NOT_YET,				/* to be asked again */
-	ANSWER_REFUSED
-} Answer;
+	rd_kafka_conf_t *conf = rd_kafka_conf_dup(transaction->asker_conf);
+	char		reason[CQ_KAFKA_TEXT_LENGTH];
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
 
-static Answer
-answer_for(CqKafkaTransaction *transaction, rd_kafka_resp_err_t error, const char *reason)
+	if (rk == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		note_error(transaction, rd_kafka_last_error(), reason);
+		return NULL;
+	}
+	(void) rd_kafka_set_log_queue(rk, NULL);	/* NULL: the main queue */
+	(void) rd_kafka_poll_set_consumer(rk);
+	return rk;
+}
+
+/* An error after which it is to be asked again. */
+static bool
+is_passing(rd_kafka_resp_err_t error)
 {
 	switch (error)
 	{
-		case RD_KAFKA_RESP_ERR_NO_ERROR:
-			return ANSWER_GIVEN;
 		case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
 		case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
 		case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
@@ -228,11 +243,9 @@ answer_for(CqKafkaTransaction *transaction, rd_kafka_resp_err_t error, const cha
 		case RD_KAFKA_RESP_ERR__TIMED_OUT:
 		case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
 		case RD_KAFKA_RESP_ERR__WAIT_COORD:
-			set_trouble(transaction, reason);
-			return ANSWER_NOT_YET;
+			return true;
 		default:
-			note_error(transaction, error, reason);
-			return ANSWER_REFUSED;
+			return false;
 	}
 }
 
@@ -248,88 +261,67 @@ take_place(CqKafkaTransaction *transaction, const rd_kafka_topic_partition_t *pa
 		memcmp(partition->metadata, transaction->epoch, length) == 0;
 }
 
-static Answer
-read_answer(CqKafkaTransaction *transaction, rd_kafka_event_t *event)
+static rd_kafka_resp_err_t
+ask_once(CqKafkaTransaction *transaction, rd_kafka_t *rk)
 {
-	const rd_kafka_ListConsumerGroupOffsets_result_t *result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
-	const rd_kafka_topic_partition_list_t *partitions;
-	const rd_kafka_group_result_t **groups;
-	const rd_kafka_error_t *error;
-	size_t		ngroups;
-	Answer		answer;
-
-	if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR || result == NULL)
-		return answer_for(transaction, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
-	groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &ngroups);
-	error = ngroups == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
-	/* Nobody has committed anything under this name. */
-	if (error != NULL && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-	{
-		memset(&transaction->place, 0, sizeof(transaction->place));
-		return ANSWER_GIVEN;
-	}
-	if (error != NULL)
-		return answer_for(transaction, rd_kafka_error_code(error), rd_kafka_error_string(error));
-	partitions = ngroups == 1 ? rd_kafka_group_result_partitions(groups[0]) : NULL;
-	if (partitions == NULL || partitions->cnt != 1)
-		return answer_for(transaction, RD_KAFKA_RESP_ERR__BAD_MSG, "the answer about the place is not of one partition");
-	answer = answer_for(transaction, partitions->elems[0].err, rd_kafka_err2str(partitions->elems[0].err));
-	if (answer == ANSWER_GIVEN)
-		take_place(transaction, &partitions->elems[0]);
-	return answer;
-}
-
-static void
-request_place(CqKafkaTransaction *transaction, rd_kafka_queue_t *queue)
-{
-	rd_kafka_t *rk = transaction->client->rk;
-	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
 	rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_ListConsumerGroupOffsets_t *request;
+	rd_kafka_resp_err_t error;
 
-	/* Neither can fail: the options are of this kind of request, the timeout is in range. */
-	(void) rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, NULL, 0);
-	(void) rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
 	rd_kafka_topic_partition_list_add(partitions, transaction->topic, 0);
-	request = rd_kafka_ListConsumerGroupOffsets_new(transaction->name, partitions);
-	rd_kafka_ListConsumerGroupOffsets(rk, &request, 1, options, queue);
-	rd_kafka_ListConsumerGroupOffsets_destroy(request);
+	error = rd_kafka_committed(rk, partitions, ASK_MS);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		error = partitions->elems[0].err;
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		take_place(transaction, &partitions->elems[0]);
 	rd_kafka_topic_partition_list_destroy(partitions);
-	rd_kafka_AdminOptions_destroy(options);
+	return error;
 }
 
-static Answer
-ask_once(CqKafkaTransaction *transaction)
+/* Why there is no coordinator is said apart: that the group is not for this user, for one thing. */
+static rd_kafka_resp_err_t
+hear_reason(rd_kafka_t *rk, rd_kafka_resp_err_t error, char *reason, size_t size)
 {
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(transaction->client->rk);
-	rd_kafka_event_t *event = NULL;
-	Answer		answer = ANSWER_NOT_YET;
+	rd_kafka_message_t *message;
 
-	request_place(transaction, queue);
-	while (event == NULL && !is_stopped(transaction))
-		event = rd_kafka_queue_poll(queue, SLICE_MS);
-	if (event != NULL)
+	strlcpy(reason, rd_kafka_err2str(error), size);
+	while ((message = rd_kafka_consumer_poll(rk, 0)) != NULL)
 	{
-		answer = read_answer(transaction, event);
-		rd_kafka_event_destroy(event);
+		if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		{
+			error = message->err;
+			strlcpy(reason, rd_kafka_message_errstr(message), size);
+		}
+		rd_kafka_message_destroy(message);
 	}
-	rd_kafka_queue_destroy(queue);
-	return answer;
+	return error;
 }
 
 /* For as long as it takes. False where the place cannot be known, or the thread is to stop. */
 static bool
 ask(CqKafkaTransaction *transaction)
 {
-	while (!is_stopped(transaction))
-	{
-		Answer		answer = ask_once(transaction);
+	rd_kafka_t *rk = open_asker(transaction);
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__FAIL;
+	char		reason[CQ_KAFKA_TEXT_LENGTH];
 
-		if (answer != ANSWER_NOT_YET)
-			return answer == ANSWER_GIVEN;
+	if (rk == NULL)
+		return false;
+	for (int nslices = 1; !is_stopped(transaction); nslices++)
+	{
+		error = ask_once(transaction, rk);
+		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+			break;
+		error = hear_reason(rk, error, reason, sizeof(reason));
+		if (!is_passing(error))
+		{
+			note_error(transaction, error, reason);
+			break;
+		}
+		note_silence(transaction, reason, nslices);
 		pause_ms(transaction, PAUSE_MS);
 	}
-	return false;
+	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 static void
