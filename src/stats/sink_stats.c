@@ -13,27 +13,18 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "stats/shared_table.h"
 #include "stats/sink_stats.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define ERROR_LENGTH	512
 
-typedef struct Key
-{
-	Oid			database;
-	Oid			view;
-} Key;
-
 typedef struct Entry
 {
-	Key			key;
+	CqSharedKey key;
 	CqSinkState state;
 	TimestampTz state_since;
 	int64		rows;
@@ -46,55 +37,24 @@ typedef struct Entry
 
 PG_FUNCTION_INFO_V1(cq_sink_stats);
 
-static shmem_request_hook_type prev_shmem_request = NULL;
-static shmem_startup_hook_type prev_shmem_startup = NULL;
-static LWLock *lock = NULL;
-static HTAB *entries = NULL;	/* NULL: not preloaded */
-
-static void
-request(void)
-{
-	if (prev_shmem_request)
-		prev_shmem_request();
-	RequestAddinShmemSpace(hash_estimate_size(cq_max_views, sizeof(Entry)));
-	RequestNamedLWLockTranche("pg_cq_sinks", 1);
-}
-
-static void
-startup(void)
-{
-	HASHCTL		control = {.keysize = sizeof(Key), .entrysize = sizeof(Entry)};
-
-	if (prev_shmem_startup)
-		prev_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	lock = &GetNamedLWLockTranche("pg_cq_sinks")->lock;
-	entries = ShmemInitHash("pg_cq_sinks", cq_max_views, cq_max_views, &control,
-							HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
-	LWLockRelease(AddinShmemInitLock);
-}
+static CqSharedTable table = {.name = "pg_cq_sinks", .entry_size = sizeof(Entry)};
 
 void
 cq_sink_stats_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	prev_shmem_request = shmem_request_hook;
-	shmem_request_hook = request;
-	prev_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	cq_shared_table_request(&table);
 }
 
 /* The view's entry with the lock held, or NULL with the lock held: there is no room. */
 static Entry *
 acquire(Oid view)
 {
-	Key			key = {MyDatabaseId, view};
+	CqSharedKey key = {MyDatabaseId, view};
 	Entry	   *entry;
 	bool		found;
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	entry = hash_search(entries, &key, HASH_ENTER_NULL, &found);
+	LWLockAcquire(table.lock, LW_EXCLUSIVE);
+	entry = hash_search(table.entries, &key, HASH_ENTER_NULL, &found);
 	if (entry != NULL && !found)
 	{
 		memset(entry, 0, sizeof(Entry));
@@ -110,7 +70,7 @@ cq_sink_stats_state(Oid view, CqSinkState state, const char *message)
 	int			length = message != NULL ? pg_mbcliplen(message, strlen(message), ERROR_LENGTH - 1) : 0;
 	Entry	   *entry;
 
-	if (entries == NULL)
+	if (table.entries == NULL)
 		return;
 	entry = acquire(view);
 	if (entry != NULL && entry->state != state)
@@ -124,7 +84,7 @@ cq_sink_stats_state(Oid view, CqSinkState state, const char *message)
 		entry->last_error[length] = '\0';
 		entry->last_error_time = GetCurrentTimestamp();
 	}
-	LWLockRelease(lock);
+	LWLockRelease(table.lock);
 }
 
 void
@@ -132,7 +92,7 @@ cq_sink_stats_sent(Oid view, int64 rows, int64 bytes)
 {
 	Entry	   *entry;
 
-	if (entries == NULL)
+	if (table.entries == NULL)
 		return;
 	entry = acquire(view);
 	if (entry != NULL)
@@ -142,25 +102,13 @@ cq_sink_stats_sent(Oid view, int64 rows, int64 bytes)
 		entry->ntransactions++;
 		entry->last_sent_time = GetCurrentTimestamp();
 	}
-	LWLockRelease(lock);
+	LWLockRelease(table.lock);
 }
 
 void
 cq_sink_stats_forget(Oid database, Oid view)
 {
-	HASH_SEQ_STATUS scan;
-	Entry	   *entry;
-
-	if (entries == NULL)
-		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	hash_seq_init(&scan, entries);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-	{
-		if (entry->key.database == database && (!OidIsValid(view) || entry->key.view == view))
-			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
-	}
-	LWLockRelease(lock);
+	cq_shared_table_forget(&table, database, view);
 }
 
 /* ---- what SQL sees ---- */
@@ -211,7 +159,7 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	bool		nulls[9] = {false};
 	int			n = 0;
 
-	values[n++] = ObjectIdGetDatum(entry->key.view);
+	values[n++] = ObjectIdGetDatum(entry->key.relation);
 	values[n++] = CStringGetTextDatum(state_name(entry->state));
 	set_time(&values[n], &nulls[n], entry->state_since);
 	n++;
@@ -221,7 +169,7 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	set_time(&values[n], &nulls[n], entry->last_sent_time);
 	n++;
 	values[n] = CStringGetTextDatum(entry->last_error);
-	nulls[n++] = entry->last_error_time == 0 || !may_see_error(entry->key.view);
+	nulls[n++] = entry->last_error_time == 0 || !may_see_error(entry->key.relation);
 	set_time(&values[n], &nulls[n], entry->last_error_time);
 	n++;
 	Assert(n == result->setDesc->natts);
@@ -238,17 +186,17 @@ cq_sink_stats(PG_FUNCTION_ARGS)
 	int			ncopies = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (entries == NULL)
+	if (table.entries == NULL)
 		return (Datum) 0;
 	copies = palloc(sizeof(Entry) * cq_max_views);
-	LWLockAcquire(lock, LW_SHARED);
-	hash_seq_init(&scan, entries);
+	LWLockAcquire(table.lock, LW_SHARED);
+	hash_seq_init(&scan, table.entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
 		if (entry->key.database == MyDatabaseId && ncopies < cq_max_views)
 			copies[ncopies++] = *entry;
 	}
-	LWLockRelease(lock);
+	LWLockRelease(table.lock);
 	for (int i = 0; i < ncopies; i++)
 		put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
 	return (Datum) 0;

@@ -19,14 +19,11 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "stats/shared_table.h"
 #include "stats/stats.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -34,15 +31,9 @@
 #define ERROR_LENGTH	512
 #define RATE_SECONDS	10.0	/* over which rates are averaged, the last second counting most */
 
-typedef struct Key
-{
-	Oid			database;
-	Oid			relation;
-} Key;
-
 typedef struct Entry
 {
-	Key			key;
+	CqSharedKey key;
 	slock_t		mutex;
 	TimestampTz stats_reset;
 	CqBatchStats sum;
@@ -60,43 +51,12 @@ typedef struct Entry
 PG_FUNCTION_INFO_V1(cq_stats_relations);
 PG_FUNCTION_INFO_V1(cq_stats_reset);
 
-static shmem_request_hook_type prev_shmem_request = NULL;
-static shmem_startup_hook_type prev_shmem_startup = NULL;
-static LWLock *lock = NULL;
-static HTAB *entries = NULL;	/* NULL: not preloaded */
-
-static void
-request(void)
-{
-	if (prev_shmem_request)
-		prev_shmem_request();
-	RequestAddinShmemSpace(hash_estimate_size(cq_max_views, sizeof(Entry)));
-	RequestNamedLWLockTranche("pg_cq_stats", 1);
-}
-
-static void
-startup(void)
-{
-	HASHCTL		control = {.keysize = sizeof(Key), .entrysize = sizeof(Entry)};
-
-	if (prev_shmem_startup)
-		prev_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	lock = &GetNamedLWLockTranche("pg_cq_stats")->lock;
-	entries = ShmemInitHash("pg_cq_stats", cq_max_views, cq_max_views, &control,
-							HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
-	LWLockRelease(AddinShmemInitLock);
-}
+static CqSharedTable table = {.name = "pg_cq_stats", .entry_size = sizeof(Entry)};
 
 void
 cq_stats_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	prev_shmem_request = shmem_request_hook;
-	shmem_request_hook = request;
-	prev_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	cq_shared_table_request(&table);
 }
 
 /* Sets all counters to nothing, but leaves the stream's state. */
@@ -114,13 +74,13 @@ reset(Entry *entry, TimestampTz now)
 }
 
 static void
-add(const Key *key)
+add(const CqSharedKey *key)
 {
 	Entry	   *entry;
 	bool		found;
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	entry = hash_search(entries, key, HASH_ENTER_NULL, &found);
+	LWLockAcquire(table.lock, LW_EXCLUSIVE);
+	entry = hash_search(table.entries, key, HASH_ENTER_NULL, &found);
 	if (entry != NULL && !found)
 	{
 		SpinLockInit(&entry->mutex);
@@ -129,29 +89,29 @@ add(const Key *key)
 		entry->state_since = entry->stats_reset;
 		entry->read_since = cq_clock_now();
 	}
-	LWLockRelease(lock);
+	LWLockRelease(table.lock);
 }
 
 /* The relation's entry with the table locked and the entry's spinlock held, or NULL with nothing held: there is no room. */
 static Entry *
 acquire(Oid relation)
 {
-	Key			key = {MyDatabaseId, relation};
+	CqSharedKey key = {MyDatabaseId, relation};
 	Entry	   *entry;
 
-	if (entries == NULL)
+	if (table.entries == NULL)
 		return NULL;
-	LWLockAcquire(lock, LW_SHARED);
-	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	LWLockAcquire(table.lock, LW_SHARED);
+	entry = hash_search(table.entries, &key, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
-		LWLockRelease(lock);
+		LWLockRelease(table.lock);
 		add(&key);
-		LWLockAcquire(lock, LW_SHARED);
-		entry = hash_search(entries, &key, HASH_FIND, NULL);
+		LWLockAcquire(table.lock, LW_SHARED);
+		entry = hash_search(table.entries, &key, HASH_FIND, NULL);
 	}
 	if (entry == NULL)
-		LWLockRelease(lock);
+		LWLockRelease(table.lock);
 	else
 		SpinLockAcquire(&entry->mutex);
 	return entry;
@@ -161,7 +121,7 @@ static void
 release(Entry *entry)
 {
 	SpinLockRelease(&entry->mutex);
-	LWLockRelease(lock);
+	LWLockRelease(table.lock);
 }
 
 /* What is left at a time of a rate that was measured at an earlier one. */
@@ -274,19 +234,7 @@ cq_stats_stream_is_read(Oid stream, TimestampTz *since)
 void
 cq_stats_forget_database(Oid database)
 {
-	HASH_SEQ_STATUS scan;
-	Entry	   *entry;
-
-	if (entries == NULL)
-		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	hash_seq_init(&scan, entries);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-	{
-		if (entry->key.database == database)
-			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
-	}
-	LWLockRelease(lock);
+	cq_shared_table_forget(&table, database, InvalidOid);
 }
 
 /* ---- what SQL sees ---- */
@@ -389,11 +337,11 @@ cq_stats_relations(PG_FUNCTION_ARGS)
 	int			ncopies = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (entries == NULL)
+	if (table.entries == NULL)
 		return (Datum) 0;
 	copies = palloc(sizeof(Entry) * cq_max_views);
-	LWLockAcquire(lock, LW_SHARED);
-	hash_seq_init(&scan, entries);
+	LWLockAcquire(table.lock, LW_SHARED);
+	hash_seq_init(&scan, table.entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
 		if (entry->key.database != MyDatabaseId || ncopies >= cq_max_views)
@@ -402,7 +350,7 @@ cq_stats_relations(PG_FUNCTION_ARGS)
 		copies[ncopies++] = *entry;
 		SpinLockRelease(&entry->mutex);
 	}
-	LWLockRelease(lock);
+	LWLockRelease(table.lock);
 	for (int i = 0; i < ncopies; i++)
 	{
 		Visibility	visibility = visibility_of(copies[i].key.relation);
@@ -426,10 +374,10 @@ cq_stats_reset(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 	if (!OidIsValid(view) && !object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE, get_database_name(MyDatabaseId));
-	if (entries == NULL)
+	if (table.entries == NULL)
 		PG_RETURN_VOID();
-	LWLockAcquire(lock, LW_SHARED);
-	hash_seq_init(&scan, entries);
+	LWLockAcquire(table.lock, LW_SHARED);
+	hash_seq_init(&scan, table.entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
 		if (entry->key.database != MyDatabaseId || (OidIsValid(view) && entry->key.relation != view))
@@ -438,6 +386,6 @@ cq_stats_reset(PG_FUNCTION_ARGS)
 		reset(entry, now);
 		SpinLockRelease(&entry->mutex);
 	}
-	LWLockRelease(lock);
+	LWLockRelease(table.lock);
 	PG_RETURN_VOID();
 }

@@ -15,7 +15,6 @@
 #include "catalog/identity.h"
 #include "catalog/namespace.h"
 #include "common/compat.h"
-#include "common/guc.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -27,7 +26,6 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/backend_status.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -273,12 +271,8 @@ react_to_signals(void)
 {
 	if (ShutdownRequestPending)
 		proc_exit(0);
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
+	if (cq_session_reload())
 		cq_session_apply_emitter_settings();
-	}
 }
 
 /* A round: what can be done now. */

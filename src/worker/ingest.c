@@ -20,7 +20,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "utils/backend_status.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -94,12 +93,8 @@ react_to_signals(void)
 {
 	if (ShutdownRequestPending)
 		proc_exit(0);
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
+	if (cq_session_reload())
 		cq_session_apply_settings();
-	}
 }
 
 /* Takes note of what others have changed: at the start of a transaction, as everywhere. */

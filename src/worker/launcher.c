@@ -33,12 +33,12 @@
 #include "stats/stats.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/session.h"
 #include "worker/shared.h"
 #include "worker/slots.h"
 
@@ -252,11 +252,7 @@ static void
 react_to_signals(void)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	(void) cq_session_reload();
 	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
 	cq_shared->is_off = !cq_enabled;
 	LWLockRelease(cq_shared->lock);

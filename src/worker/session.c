@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "common/guc.h"
+#include "postmaster/interrupt.h"
 #include "utils/guc.h"
 #include "worker/session.h"
 
@@ -39,6 +40,16 @@ apply_common(void)
 {
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		set(settings[i][0], settings[i][1]);
+}
+
+bool
+cq_session_reload(void)
+{
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
 }
 
 void

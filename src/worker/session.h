@@ -5,6 +5,9 @@
 #ifndef CQ_SESSION_H
 #define CQ_SESSION_H
 
+/* Reads the configuration again where that was asked for; then true. */
+extern bool cq_session_reload(void);
+
 /*
  * Sets what our statements depend on: what the database or the server say for sessions is not meant for them. Again after each reload
  * of the configuration.

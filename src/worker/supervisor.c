@@ -26,7 +26,6 @@
 #include "storage/latch.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -465,12 +464,8 @@ cq_supervisor_main(Datum arg)
 		long		delay;
 
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
+		if (cq_session_reload())
 			cq_session_apply_settings();
-		}
 		if (ShutdownRequestPending || !cq_enabled || is_held())
 			leave(CQ_OUTCOME_TOLD);
 		if (!has_extension())
