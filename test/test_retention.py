@@ -25,6 +25,12 @@ def await_dropped(db, view):
                                 "WHERE c.view = v.view) FROM _cq.view v WHERE v.view = %s::regclass", view), f"windows of {view} do not expire")
 
 
+def await_emitted(db, view):
+    """Until windows are closed as far as the watermark says, and their rows are there."""
+    wait_until(lambda: db.value("SELECT (SELECT emitted_through = closed_through AND cq.watermark(view) < next_close FROM _cq.closing "
+                                "WHERE view = %s::regclass)", view), f"windows of {view} are not closed")
+
+
 @pytest.fixture
 def disturbed(server, log_db):
     """Two workers, small batches; workers are ended again and again until it is to be calm, and all the while little by little is expired."""
@@ -217,6 +223,7 @@ def test_days_within_bounds(log_db):
             db.wait(view)
         for view in ("windows", "hops"):
             await_dropped(db, view)
+        await_emitted(db, "closed")
         expire(db)
         for view in views:
             db.execute(f"VACUUM {state(db, view)}")
