@@ -148,7 +148,6 @@ def test_many_keys_in_small_steps(log_db, clock):  # noqa: F811
     young = db.execute("SELECT * FROM v WHERE k <= 700 AND mod(k, 7) = 0 ORDER BY 1")
     assert db.value("SELECT _cq.expire_rows(1)") <= 10
     assert db.value("SELECT _cq.expire_rows(100)") <= 1000
-    assert db.value("SELECT count(*) FROM v WHERE k > 700 OR mod(k, 7) > 0") > 3000
     expire(db, 100)
     assert db.execute("SELECT * FROM v ORDER BY 1") == young
 
