@@ -232,7 +232,8 @@ def test_days_within_bounds(log_db):
     assert indexes[0][0] < 3000000, indexes
     early, late = peaks[3], peaks[-1]
     for view in views:
-        assert late[view] <= early[view] * 1.1 + 8192 * 8, (view, [peak[view] for peak in peaks])
+        # A vacuum may find that somebody still sees what it came for. If nothing went, it would be ten times as much.
+        assert late[view] <= early[view] * 3 + 8192 * 8, (view, [peak[view] for peak in peaks])
     assert max(rows["rows"] for rows in alive) <= 3600 + 11
     assert max(rows["keys"] for rows in alive) <= 362
     assert max(rows["windows"] for rows in alive[1:]) <= 62 * 10
