@@ -16,7 +16,8 @@ EXTENSION    = pg_cq
 EXTVERSION   = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pg_cq.control)
 MODULE_big   = pg_cq
 OBJS         = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c)) $(patsubst %.cc,%.o,$(wildcard src/*/*.cc))
-DATA         = $(wildcard $(EXTENSION)--*--*.sql)
+# Earlier versions, which can be installed still, and how to get from each to the next.
+DATA         = $(filter-out $(DATA_built), $(wildcard $(EXTENSION)--*.sql))
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
 DOCS         = README.md
 
@@ -30,7 +31,7 @@ ISOLATION_OPTS = --load-extension=pg_cq
 
 # The server's headers count as the system's, so that all warnings are about our own code. Callbacks have their signature from
 # the server, and need not use every argument.
-PG_CPPFLAGS  = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CPPFLAGS  = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DCQ_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter
 PG_CXXFLAGS  = -std=c++17 -Wall -Wextra -fno-rtti -fvisibility=hidden
 SHLIB_LINK   = -lrdkafka -lsimdjson -lstdc++
@@ -50,5 +51,6 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SCHEMA)
 
 # Every object depends on every header: the tree is small, a stale object costs more than a rebuild.
 $(OBJS): $(wildcard src/*/*.h)
+src/common/version.o: pg_cq.control
 
 endif

@@ -6,3 +6,10 @@ COMMENT ON SCHEMA cq IS 'pg_cq: what users call and read';
 CREATE SCHEMA _cq;
 COMMENT ON SCHEMA _cq IS 'pg_cq: catalog, definitions and state of continuous views';
 
+
+-- First in each script that updates from a version that has it.
+CREATE FUNCTION _cq.require_library(version text) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_version_require_library';
+COMMENT ON FUNCTION _cq.require_library(text) IS 'raises an error where the library that the server has loaded is of an older version';
+REVOKE ALL ON FUNCTION _cq.require_library(text) FROM PUBLIC;

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/version.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -83,10 +84,11 @@ register_callback(void)
 	is_registered = true;
 }
 
-/* _cq.start_workers(): the last thing that the extension's script does. */
+/* _cq.start_workers(): the last thing that the extension's scripts do. */
 Datum
 cq_start_workers(PG_FUNCTION_ARGS)
 {
+	cq_version_changed();
 	if (cq_shared != NULL)
 	{
 		register_callback();
