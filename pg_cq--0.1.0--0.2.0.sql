@@ -1,6 +1,7 @@
 \echo Use "ALTER EXTENSION pg_cq UPDATE" to load this file. \quit
 
--- A server that has been running since before the package was installed has the library of 0.1.0, which must not meet this catalog.
+-- A server that has been running since before the package was installed has the library of 0.1.0,
+-- which must not meet this catalog.
 DO $do$
 BEGIN
     CREATE FUNCTION _cq.require_library(version text) RETURNS void
@@ -8,10 +9,12 @@ BEGIN
         AS 'MODULE_PATHNAME', 'cq_version_require_library';
 EXCEPTION WHEN undefined_function THEN
     RAISE EXCEPTION 'the server has the library of an older version of pg_cq loaded'
-        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Restart the server, then run ALTER EXTENSION pg_cq UPDATE again.';
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = 'Restart the server, then run ALTER EXTENSION pg_cq UPDATE again.';
 END
 $do$;
-COMMENT ON FUNCTION _cq.require_library(text) IS 'raises an error where the library that the server has loaded is of an older version';
+COMMENT ON FUNCTION _cq.require_library(text) IS
+    'raises an error where the library that the server has loaded is of an older version';
 REVOKE ALL ON FUNCTION _cq.require_library(text) FROM PUBLIC;
 SELECT _cq.require_library('0.2.0');
 

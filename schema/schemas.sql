@@ -11,5 +11,6 @@ COMMENT ON SCHEMA _cq IS 'pg_cq: catalog, definitions and state of continuous vi
 CREATE FUNCTION _cq.require_library(version text) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cq_version_require_library';
-COMMENT ON FUNCTION _cq.require_library(text) IS 'raises an error where the library that the server has loaded is of an older version';
+COMMENT ON FUNCTION _cq.require_library(text) IS
+    'raises an error where the library that the server has loaded is of an older version';
 REVOKE ALL ON FUNCTION _cq.require_library(text) FROM PUBLIC;

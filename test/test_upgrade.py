@@ -1,4 +1,4 @@
-"""From an earlier version to this one: ALTER EXTENSION UPDATE, and a dump; with streams, views and their state."""
+"""From an earlier version to this one with streams, views and state: by update, and by dump."""
 import difflib
 import re
 from pathlib import Path
@@ -17,10 +17,12 @@ BATCH = {
     "net": "SELECT count(*) FROM reading",
     "on_its_way": "SELECT k, count(*) AS n FROM reading GROUP BY k",
     "kept": "SELECT k, x, at FROM reading WHERE x > 10",
-    "hopping": "SELECT window_start, k, sum(x), max(at) FROM reading, cq.hop(at, '1 min', '5 min') GROUP BY 1, 2",
-    "closed": "SELECT * FROM (SELECT window_end, count(*) FROM reading, cq.tumble(at, '1 min') GROUP BY 1) w "
-              "WHERE window_end <= cq.watermark('closed')",
-    "sessions": "SELECT k, s, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM reading) q GROUP BY k, s",
+    "hopping": "SELECT window_start, k, sum(x), max(at) FROM reading, cq.hop(at, '1 min', '5 min') "
+               "GROUP BY 1, 2",
+    "closed": "SELECT * FROM (SELECT window_end, count(*) FROM reading, cq.tumble(at, '1 min') "
+              "GROUP BY 1) w WHERE window_end <= cq.watermark('closed')",
+    "sessions": "SELECT k, s, count(*) FROM (SELECT k, cq.session(at, '1 min') "
+                "OVER (PARTITION BY k ORDER BY at) AS s FROM reading) q GROUP BY k, s",
     "failing": "SELECT k, sum(1 / k) FROM reading WHERE k <> 0 GROUP BY k",
 }
 
@@ -44,20 +46,25 @@ def empty(server, name):
 
 def load(server, db, version):
     """What a database of that version had: of a dump, as it comes."""
-    server.program("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", db.name, "-f", str(FIXTURES / f"{version}.sql"))
+    server.program("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", db.name,
+                   "-f", str(FIXTURES / f"{version}.sql"))
 
 
 def make_own(db):
-    """As if it had never been dumped: the catalog is this database's, and parts belong to their wholes."""
-    db.execute("UPDATE _cq.identity SET database_id = (SELECT oid FROM pg_database WHERE datname = current_database()), "
-               "system_identifier = (SELECT system_identifier FROM pg_control_system())")
+    """As if never dumped: the catalog is this database's, and parts belong to their wholes."""
+    db.execute("""
+        UPDATE _cq.identity SET
+            database_id = (SELECT oid FROM pg_database WHERE datname = current_database()),
+            system_identifier = (SELECT system_identifier FROM pg_control_system())""")
     db.execute("""
         INSERT INTO pg_depend
         SELECT 'pg_class'::regclass, part, 0, 'pg_class'::regclass, whole, 0, 'i'
-        FROM (SELECT unnest(ARRAY[definition, state, result, outbox, changes]), view FROM _cq.view) p (part, whole)
+        FROM _cq.view, LATERAL (SELECT view) w (whole),
+            unnest(ARRAY[definition, state, result, outbox, changes]) part
         WHERE part IS NOT NULL
         UNION ALL
-        SELECT 'pg_class'::regclass, view, 0, 'pg_class'::regclass, sink, 0, 'n' FROM _cq.view WHERE sink IS NOT NULL""")
+        SELECT 'pg_class'::regclass, view, 0, 'pg_class'::regclass, sink, 0, 'n'
+        FROM _cq.view WHERE sink IS NOT NULL""")
 
 
 def check_all(db):
@@ -69,9 +76,12 @@ def check_all(db):
         for view, batch in BATCH.items():
             db.assert_equal(f"TABLE {view}", batch, view)
         db.assert_equal("TABLE totals", "TABLE copied")
-        db.execute("INSERT INTO reading SELECT i % 4, i, timestamptz '2025-01-01' + i * interval '10 s' FROM generate_series(28, 45) i")
+        db.execute("INSERT INTO reading "
+                   "SELECT i % 4, i, timestamptz '2025-01-01' + i * interval '10 s' "
+                   "FROM generate_series(28, 45) i")
     db.wait("closed_once")
-    assert db.execute("SELECT sum(n), max(window_end) = '2025-01-01 00:07Z' FROM closed_once") == [(44, True)]
+    assert db.execute("SELECT sum(n), max(window_end) = '2025-01-01 00:07Z' FROM closed_once") \
+        == [(44, True)]
     assert db.value("SELECT obj_description('totals'::regclass)") is not None
     assert db.value("SELECT status FROM cq.views WHERE view = 'resting'::regclass") == "paused"
     db.execute("SELECT cq.resume('resting')")
@@ -79,11 +89,11 @@ def check_all(db):
     assert db.value("SELECT n FROM resting") == 67
     assert db.value("SELECT count(*) FROM cq.errors WHERE view = 'failing'::regclass") == 10 + 2 * 5
     assert db.value("SELECT count(*) FROM _cq.on_its_way_outbox") == 4 + 2 * 4
-    wait_until(lambda: db.execute("SELECT state FROM cq.sinks") == [("down",)], "the sink is not tried")
+    wait_until(lambda: db.execute("SELECT state FROM cq.sinks") == [("down",)], "sink is not tried")
     for view in ("closed", "sessions", "net"):
         db.execute(f"SELECT cq.reset('{view}')")
         db.wait(view)
-        db.assert_equal(f"TABLE {view}", BATCH[view] if view != "net" else "SELECT count(*) FROM reading", view)
+        db.assert_equal(f"TABLE {view}", BATCH[view], view)
     db.execute("CREATE OR REPLACE CONTINUOUS VIEW kept AS SELECT k, x, at FROM reading")
     db.wait("kept")
     db.assert_equal("TABLE kept", "TABLE reading")
@@ -115,34 +125,39 @@ def test_a_dump_of_an_earlier_version_is_restored(server, empty, version):
 
 
 # What tells one database from another, and not what is in it.
-LOCAL = re.compile(r"^SELECT pg_catalog\.binary_upgrade_set_next\w+\([^;]*\);\n?|^UPDATE pg_catalog\.pg_class\nSET relfrozenxid[^;]*;"
+LOCAL = re.compile(r"^SELECT pg_catalog\.binary_upgrade_set_next\w+\([^;]*\);\n?"
+                   r"|^UPDATE pg_catalog\.pg_class\nSET relfrozenxid[^;]*;"
                    r"|^--.*\n|^\\(?:un)?restrict .*\n|(?<=, '\{)[\d,]+(?=\}')", re.M)
 
 
 def objects(server, db):
-    """The extension with all that belongs to it, as pg_upgrade would make it again: statements by object, without OIDs."""
+    """The extension as pg_upgrade would make it again: statements by object, without OIDs."""
     dump = server.program("pg_dump", "--schema-only", "--binary-upgrade", "-d", db.name)
     found = {}
     for part in re.split(r"^-- Name: ", dump, flags=re.M)[1:]:
         title, _, body = part.partition("\n")
         statements = LOCAL.sub("", re.sub(r"(?<=;)(?=SELECT|UPDATE|ALTER)", "\n", body))
-        found.setdefault(title.partition("; Owner:")[0], []).append(re.sub(r"\n+", "\n", statements).strip())
-    found["configuration"] = ["\n".join(map(str, db.execute(
-        "SELECT t.c::regclass::text, extcondition[t.n] FROM pg_extension, unnest(extconfig) WITH ORDINALITY t (c, n) "
-        "WHERE extname = 'pg_cq' ORDER BY 1")))]
+        title = title.partition("; Owner:")[0]
+        found.setdefault(title, []).append(re.sub(r"\n+", "\n", statements).strip())
+    found["configuration"] = ["\n".join(map(str, db.execute("""
+        SELECT t.c::regclass::text, extcondition[t.n]
+        FROM pg_extension, unnest(extconfig) WITH ORDINALITY t (c, n)
+        WHERE extname = 'pg_cq' ORDER BY 1""")))]
     return {title: "\n".join(sorted(bodies)) for title, bodies in found.items()}
 
 
 @pytest.mark.parametrize("version", OLD)
 def test_updated_and_fresh_are_the_same(server, empty, version):
-    """What a change adds to schema/ and forgets in the script that updates, or the reverse, is here."""
+    """What a change adds to schema/ and forgets in the script that updates, or the reverse."""
     fresh, updated = empty("_fresh"), empty("_updated")
     fresh.execute("CREATE EXTENSION pg_cq")
     updated.execute(f"CREATE EXTENSION pg_cq VERSION '{version}'")
     updated.execute("ALTER EXTENSION pg_cq UPDATE")
     expected, got = objects(server, fresh), objects(server, updated)
     assert len(expected) > 150
-    differing = sorted(title for title in expected.keys() | got.keys() if expected.get(title) != got.get(title))
-    assert not differing, "\n".join(
-        line for title in differing for line in difflib.unified_diff(
-            expected.get(title, "").splitlines(), got.get(title, "").splitlines(), f"fresh {title}", f"updated {title}", lineterm=""))
+    differences = []
+    for title in sorted(expected.keys() | got.keys()):
+        one, other = expected.get(title, "").splitlines(), got.get(title, "").splitlines()
+        differences += difflib.unified_diff(one, other, f"fresh {title}", f"updated {title}",
+                                            lineterm="")
+    assert not differences, "\n".join(differences)

@@ -2,8 +2,8 @@
  * version.c
  *		Whether library and catalog fit: see version.h.
  *
- * What is found is remembered as long as it is good news, until _cq.view is invalidated, as the last statement of each of the
- * extension's scripts does.
+ * What is found is remembered while it is good news, until _cq.view is invalidated, as the last
+ * statement of each of the extension's scripts does.
  */
 #include "postgres.h"
 
@@ -49,13 +49,15 @@ installed_version(void)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("pg_cq"));
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("pg_cq"));
 	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
 		bool		isnull;
-		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(relation), &isnull);
 
 		version = isnull ? pstrdup("") : TextDatumGetCString(value);
 	}
@@ -105,7 +107,8 @@ report(int level, const char *version)
 {
 	ereport(level,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("extension \"pg_cq\" has version %s in this database, and version %s is loaded", version, CQ_VERSION),
+			 errmsg("extension \"pg_cq\" has version %s in this database, and version %s is loaded",
+					version, CQ_VERSION),
 			 compare_library(version) > 0 ? errhint("Run ALTER EXTENSION pg_cq UPDATE.") :
 			 errhint("Restart the server, once the package of the newer version is installed.")));
 }
@@ -164,7 +167,7 @@ cq_version_form(TupleDesc descriptor, int n, const Datum *values, const bool *nu
 	return heap_form_tuple(descriptor, unconstify(Datum *, values), unconstify(bool *, nulls));
 }
 
-/* _cq.require_library(version text): the first thing that a script that updates to that version does. */
+/* _cq.require_library(version): the first thing that a script that updates to it does. */
 Datum
 cq_version_require_library(PG_FUNCTION_ARGS)
 {
@@ -173,7 +176,8 @@ cq_version_require_library(PG_FUNCTION_ARGS)
 	if (compare_library(version) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the server has version %s of pg_cq loaded, which is older than %s", CQ_VERSION, version),
+				 errmsg("the server has version %s of pg_cq loaded, which is older than %s",
+						CQ_VERSION, version),
 				 errhint("Restart the server, then run ALTER EXTENSION pg_cq UPDATE again.")));
 	PG_RETURN_VOID();
 }
