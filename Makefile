@@ -19,7 +19,6 @@ OBJS         = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c)) $(patsubst %.cc
 # Earlier versions, which can be installed still, and how to get from each to the next.
 DATA         = $(filter-out $(DATA_built), $(wildcard $(EXTENSION)--*.sql))
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
-DOCS         = README.md
 
 # The install script is these topics, in this order.
 SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql finish.sql view.sql status.sql grants.sql)
@@ -48,6 +47,18 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SCHEMA)
 
 %.o: %.cc
 	$(CXX) $(CXXFLAGS) $(COPT) $(CPPFLAGS) -fPIC -c -o $@ $<
+
+# The documentation. The pages keep their folders, so that the links between them hold.
+PAGES = $(wildcard *.md) LICENSE src/README.md bench/README.md $(shell find docs -type f)
+pages = $(DESTDIR)$(docdir)/extension/$(EXTENSION)
+install: install-pages
+install-pages:
+	$(MKDIR_P) $(sort $(dir $(PAGES:%='$(pages)'/%)))
+	for page in $(PAGES); do $(INSTALL_DATA) "$$page" '$(pages)'/"$$page" || exit 1; done
+uninstall: uninstall-pages
+uninstall-pages:
+	rm -rf '$(pages)'
+.PHONY: install-pages uninstall-pages
 
 # Every object depends on every header: the tree is small, a stale object costs more than a rebuild.
 $(OBJS): $(wildcard src/*/*.h)

@@ -1,28 +1,37 @@
-"""README.md: what is public is in it, and its examples do what they show."""
+"""The documentation: what is public is in it, its examples do what they show, its links lead somewhere."""
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-import readme
+import examples
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+TOP = Path(__file__).resolve().parent.parent
+WIDTH = 100
 
-
-def row_of(name, heading):
-    """Cells of the one row under the heading whose first cell begins with it, or with a list that has it."""
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in section(heading).splitlines() if line.startswith("|")]
-    (row,) = [row for row in rows if f"`{name}`" in re.split(r", (?=`)|:", row[0])]
-    return row
+# For users; the other pages are for those who work on the source.
+MANUAL = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
+PAGES = [*MANUAL, *sorted(path for path in [*TOP.glob("*.md"), *TOP.glob("*/README.md")] if path not in MANUAL)]
 
 
-def section(heading):
-    """What follows a heading, to the next one of the same or a higher level."""
-    start = re.search(rf"^(#+) {re.escape(heading)}$", README, re.M)
-    assert start, f"no heading {heading}"
-    end = re.compile(rf"^#{{1,{len(start[1])}}} ", re.M).search(README, start.end())
-    return README[start.end():end.start() if end else None]
+def name_of(path):
+    return str(path.relative_to(TOP))
+
+
+def page(name):
+    return (TOP / name).read_text()
+
+
+def section(name, heading):
+    """Of a page: what follows a heading, to the next one of the same or a higher level."""
+    text = page(name)
+    start = re.search(rf"^(#+) {re.escape(heading)}$", text, re.M)
+    assert start, f"{name} has no heading {heading}"
+    end = re.compile(rf"^#{{1,{len(start[1])}}} ", re.M).search(text, start.end())
+    return text[start.end():end.start() if end else None]
 
 
 def refused(db, statement):
@@ -34,8 +43,9 @@ def refused(db, statement):
 
 
 def test_functions(log_db):
+    text = page("docs/reference/functions.md")
     for (name,) in log_db.execute("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'cq'::regnamespace"):
-        assert re.search(rf"`cq\.{name}[`(]", README), f"function cq.{name}"
+        assert re.search(rf"`cq\.{name}[`(]", text), f"function cq.{name}"
 
 
 def test_views(log_db):
@@ -43,51 +53,99 @@ def test_views(log_db):
                            "WHERE relnamespace = 'cq'::regnamespace AND relkind IN ('v', 'r') AND attnum > 0 GROUP BY relname")
     assert len(views) >= 8
     for view, columns in views:
-        row = row_of(f"cq.{view}", "Views")
-        missing = [column for column in columns if f"`{column}`" not in row[1]]
-        assert not missing, f"columns of cq.{view}"
+        rows = section("docs/reference/catalog.md", f"`cq.{view}`").split("| column |")[1].split("\n\n")[0].splitlines()
+        described = [name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
+        assert sorted(described) == sorted(columns), f"columns of cq.{view}"
 
 
 def test_settings(log_db):
-    settings = log_db.execute("SELECT name, boot_val, unit, current_setting(name) FROM pg_settings WHERE name LIKE 'cq.%'")
+    described = {}
+    for item in re.findall(r"^- (.*?):", page("docs/reference/settings.md"), re.M):
+        names, default = re.fullmatch(r"(.*), default `(.*)`", item).groups()
+        for name in names.split(", "):
+            described[name.strip("`")] = default
+    settings = dict(log_db.execute("SELECT name, current_setting(name) FROM pg_settings WHERE name LIKE 'cq.%'"))
     assert len(settings) >= 10
-    for name, _, _, default in settings:
-        row = row_of(name, "Settings")
-        names = row[0].split(", ")
-        assert row[1].split(", ")[names.index(f"`{name}`")] == default, name
-    assert {name for line in section("Settings").splitlines() if line.startswith("| `") for name in re.findall(r"`(cq\.\w+)`", line.split(" | ")[0])} \
-        == {name for name, *_ in settings}
+    assert described == settings
 
 
 def test_options(log_db):
     log_db.execute("CREATE SERVER kafka FOREIGN DATA WRAPPER cq_kafka")
     log_db.execute("CREATE FOREIGN TABLE s (i int) SERVER cq_log")
     places = {
-        "Options": "CREATE VIEW v WITH (continuous, x = 1) AS SELECT FROM s",
-        "Server `cq_kafka`": "CREATE FOREIGN TABLE t () SERVER kafka OPTIONS (topic 'x', x 'x')",
-        "Columns": "CREATE FOREIGN TABLE t (i int OPTIONS (x 'x')) SERVER kafka OPTIONS (topic 'x')",
-        "Server `cq_log`": "CREATE FOREIGN TABLE t () SERVER cq_log OPTIONS (x 'x')",
+        ("views.md", "Options"): "CREATE VIEW v WITH (continuous, x = 1) AS SELECT FROM s",
+        ("streams.md", "Server `cq_kafka`"): "CREATE FOREIGN TABLE t () SERVER kafka OPTIONS (topic 'x', x 'x')",
+        ("streams.md", "Columns"): "CREATE FOREIGN TABLE t (i int OPTIONS (x 'x')) SERVER kafka OPTIONS (topic 'x')",
+        ("streams.md", "Server `cq_log`"): "CREATE FOREIGN TABLE t () SERVER cq_log OPTIONS (x 'x')",
     }
-    for heading, statement in places.items():
-        missing = [name for name in refused(log_db, statement) if f"`{name}`" not in section(heading)]
-        assert not missing, f"options under {heading}"
+    for (name, heading), statement in places.items():
+        text = section(f"docs/reference/{name}", heading)
+        missing = [option for option in refused(log_db, statement) if f"`{option}`" not in text]
+        assert not missing, f"options in {name} under {heading}"
 
 
-def test_examples(server, broker, name):
-    """One after the other, in a fresh database and on fresh topics."""
-    topics = readme.topics(README)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_form(path):
+    """Of every page: lines that fit, links that lead to a file, and to a heading of it."""
+    text = path.read_text()
+    long = [number for number, line in enumerate(text.splitlines(), 1) if len(line) > WIDTH]
+    assert not long, f"lines over {WIDTH} columns"
+    broken = []
+    for link in examples.links(text):
+        if not re.match(r"https?://", link):
+            target, _, anchor = link.partition("#")
+            file = (path.parent / target).resolve() if target else path
+            if not file.exists() or TOP not in file.parents or (anchor and anchor not in examples.anchors(file.read_text())):
+                broken.append(link)
+    assert not broken, "links that lead nowhere"
+
+
+@pytest.mark.parametrize("path", MANUAL, ids=name_of)
+def test_blocks(path):
+    """Of the manual: every block says what it is, so that none is left out by mistake."""
+    unknown = [(block.line, block.language) for block in examples.blocks(path.read_text()) if block.language not in examples.RUN | examples.READ]
+    assert not unknown, "blocks of no known language"
+
+
+def test_version():
+    version = re.search(r"^default_version = '(.*)'$", page("pg_cq.control"), re.M)[1]
+    assert f"This is version {version}." in re.sub(r"\s+", " ", section("README.md", "Versions and licence"))
+
+
+def test_reach():
+    """From the README every page of the manual can be reached."""
+    reached = set()
+    todo = [TOP / "README.md"]
+    while todo:
+        path = todo.pop()
+        if path not in reached and path.suffix == ".md":
+            reached.add(path)
+            todo += [(path.parent / link.partition("#")[0]).resolve() for link in examples.links(path.read_text()) if not re.match(r"#|https?:", link)]
+    assert [name_of(path) for path in MANUAL if path not in reached] == []
+
+
+@pytest.mark.parametrize("path", [path for path in MANUAL if examples.steps(path.read_text())], ids=name_of)
+def test_examples(path, server, broker, name, tmp_path):
+    """Of a page: one after the other, in a fresh database with the extension, on fresh topics."""
+    text = path.read_text()
+    topics = examples.topics(text)
+    programs = subprocess.run([os.environ["PG_CONFIG"], "--bindir"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    environment = {**os.environ, **server.environment, "PGDATABASE": name, "PATH": f"{programs}:{os.environ['PATH']}"}
+    commands = {"sql": ["psql", "-X"], "sh": ["sh", "-e"], "python": [sys.executable, "-"]}
     for topic in topics:
         broker.create_topic(topic, 2)
     with server.connect("postgres") as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     try:
-        for step in readme.steps(README):
-            text = step.text.replace("localhost:9092", broker.address)
-            if step.language == "sql":
-                printed = server.program("psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", name, input=text)
-            else:
-                printed = subprocess.run(["sh", "-ec", text], check=True, stdout=subprocess.PIPE, text=True).stdout
-            assert step.shown is None or readme.matches(step.shown, printed), f"line {step.line} prints:\n{printed}"
+        with server.connect(name) as connection:
+            connection.execute("CREATE EXTENSION pg_cq")
+        for step in examples.steps(text):
+            command = commands[step.language] + (["-v", "ON_ERROR_STOP=1"] if step.language == "sql" and not step.is_loud() else [])
+            done = subprocess.run(command, input=step.text.replace("localhost:9092", broker.address), text=True, cwd=tmp_path, env=environment,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT if step.is_loud() else subprocess.PIPE)
+            where = f"{name_of(path)}:{step.line}"
+            assert done.returncode == 0, f"{where} fails:\n{done.stdout}{done.stderr or ''}"
+            assert step.shown is None or examples.matches(step.shown, done.stdout), f"{where} prints:\n{done.stdout}{done.stderr or ''}"
     finally:
         with server.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,6 +1,6 @@
 /*
  * guc.h
- *		The settings cq.…: one variable each, documented in guc.c and in the README.
+ *		The settings cq.…: one variable each, documented in guc.c and in docs/reference/settings.md.
  */
 #ifndef CQ_GUC_H
 #define CQ_GUC_H
