@@ -32,6 +32,7 @@ typedef struct Target
 	int			token;
 	CqJsonConverter *converter;
 	bool		checks_nulls;	/* null is not simply null to it */
+	bool		may_change;		/* its type may be altered: see cq_json_composite_refresh */
 	Datum	   *values;			/* of the present decode call */
 	bool	   *nulls;
 } Target;
@@ -85,6 +86,7 @@ decoder_open(const CqColumn *columns, int ncolumns)
 		target->column.name = pstrdup(columns[i].name);
 		target->token = cq_json_shape_add(decoder->shape, utf8_path(columns[i].path));
 		target->converter = cq_json_converter_create(columns[i].type, columns[i].typmod);
+		target->may_change = cq_json_composite_is_within(target->converter);
 		target->checks_nulls = columns[i].is_not_null || cq_json_converter_checks_nulls(target->converter);
 	}
 
@@ -188,6 +190,8 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 	{
 		decoder->targets[i].values = values[decoder->targets[i].column.attno - 1];
 		decoder->targets[i].nulls = nulls[decoder->targets[i].column.attno - 1];
+		if (decoder->targets[i].may_change)
+			cq_json_composite_refresh(decoder->targets[i].converter);
 	}
 
 	for (int i = 0; i < nmessages; i++)

@@ -3,18 +3,30 @@
  *		From a row to a JSON object: see json_encode.h.
  *
  * Decides that a value is written as the server's to_json writes it: numbers and booleans bare, NaN and infinities as strings,
- * times in ISO 8601, bytea as a string in hex, json and jsonb embedded, arrays as arrays, composites as objects. Null is written as
- * null, so that a message always has all fields. What is written reads back to the same row.
+ * times in ISO 8601, bytea as a string in hex, json and jsonb embedded, arrays as arrays,
+ * composites and hstore as objects. Null is written as null, so that a message always has all
+ * fields. What is written reads back to the same row, and does not depend on settings of whoever
+ * writes it. So to_json is not asked for types with a function of their own that makes JSON of
+ * them: nothing says that their input takes that. They are strings of their text. Nor for money,
+ * whose text depends on a locale: it is a number.
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "common/settings.h"
+#include "common/shortest_dec.h"
 #include "format/json_encode.h"
+#include "format/json_value_private.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 
@@ -26,14 +38,17 @@ typedef struct Member
 	char	   *prefix;			/* what stands before the value: "name": */
 	char	   *name;
 	const CqColumn *column;		/* NULL: an object, with members */
+	Oid			type;			/* of a domain: the type it is over */
 	List	   *members;		/* of Member * */
-	FmgrInfo	to_json;
+	bool		is_text;		/* written as a string of its text: */
+	FmgrInfo	function;		/* the output function; else to_json */
 } Member;
 
 typedef struct JsonEncoder
 {
 	Member		top;
 	bool		is_utf8;		/* the server's encoding */
+	bool		asks_server;	/* what functions of the server write may depend on settings */
 } JsonEncoder;
 
 static Member *
@@ -69,17 +84,81 @@ set_up_to_json(Member *member)
 	const CqColumn *column = member->column;
 	Expr	   *argument = (Expr *) makeNullConst(column->type, column->typmod, column->collation);
 
-	fmgr_info(F_TO_JSON, &member->to_json);
+	fmgr_info(F_TO_JSON, &member->function);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID, list_make1(argument), InvalidOid, InvalidOid,
 											 COERCE_EXPLICIT_CALL),
-					   &member->to_json);
+					   &member->function);
+}
+
+/* Has it a cast of its own to json, which to_json would use? */
+static bool
+is_cast_to_json(Oid type)
+{
+	Oid			function;
+
+	return type >= FirstNormalObjectId &&
+		find_coercion_pathway(JSONOID, type, COERCION_EXPLICIT, &function) == COERCION_PATH_FUNC;
+}
+
+/* Types whose text is the same under all settings. */
+static bool
+is_settled(Oid type)
+{
+	switch (type)
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+		case CASHOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case BYTEAOID:
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case TIMEOID:
+		case UUIDOID:
+		case JSONOID:
+		case JSONBOID:
+		case INETOID:
+		case CIDROID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+set_up_value(JsonEncoder *encoder, Member *member)
+{
+	Oid			input;
+	Oid			output;
+	Oid			typioparam;
+	bool		is_varlena;
+
+	member->type = getBaseType(member->column->type);
+	encoder->asks_server |= !is_settled(member->type);
+	getTypeInputInfo(member->type, &input, &typioparam);
+	member->is_text = is_cast_to_json(member->type) && !cq_json_hstore_is(input);
+	if (!member->is_text)
+	{
+		set_up_to_json(member);
+		return;
+	}
+	getTypeOutputInfo(member->type, &output, &is_varlena);
+	fmgr_info(output, &member->function);
 }
 
 /* Finds the place of a column's field, making the objects on the way to it. */
 static void
-place_column(Member *top, const CqColumn *column)
+place_column(JsonEncoder *encoder, const CqColumn *column)
 {
-	Member	   *member = top;
+	Member	   *member = &encoder->top;
 	CqColumn   *copy = palloc(sizeof(CqColumn));
 	ListCell   *cell;
 
@@ -96,7 +175,7 @@ place_column(Member *top, const CqColumn *column)
 	}
 	*copy = *column;
 	member->column = copy;
-	set_up_to_json(member);
+	set_up_value(encoder, member);
 }
 
 CqEncoder *
@@ -106,16 +185,40 @@ cq_json_encoder_open(const CqColumn *columns, int ncolumns)
 
 	encoder->is_utf8 = GetDatabaseEncoding() == PG_UTF8;
 	for (int i = 0; i < ncolumns; i++)
-		place_column(&encoder->top, &columns[i]);
+		place_column(encoder, &columns[i]);
 	return (CqEncoder *) encoder;
+}
+
+static void
+write_float(float8 number, const char *digits, StringInfo out)
+{
+	if (isfinite(number))
+		appendStringInfoString(out, digits);
+	else if (isnan(number))
+		appendStringInfoString(out, "\"NaN\"");
+	else
+		appendStringInfoString(out, number > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+}
+
+static void
+write_bytes(Datum value, StringInfo out)
+{
+	bytea	   *bytes = DatumGetByteaPP(value);
+	Size		length = VARSIZE_ANY_EXHDR(bytes);
+
+	appendStringInfoString(out, "\"\\\\x");
+	enlargeStringInfo(out, length * 2 + 1);
+	out->len += hex_encode(VARDATA_ANY(bytes), length, out->data + out->len);
+	appendStringInfoChar(out, '"');
 }
 
 /* Writes a value of a type that needs no look at the catalogs, for speed; false for others. */
 static bool
 write_simple(Oid type, Datum value, StringInfo out)
 {
-	char		number[MAX_NUMBER_LENGTH + 1];
+	char		number[Max(MAX_NUMBER_LENGTH, DOUBLE_SHORTEST_DECIMAL_LEN) + 1];
 	char		time[MAXDATELEN + 1];
+	int			utc = 0;
 
 	switch (type)
 	{
@@ -131,6 +234,18 @@ write_simple(Oid type, Datum value, StringInfo out)
 		case INT8OID:
 			pg_lltoa(DatumGetInt64(value), number);
 			break;
+		case FLOAT4OID:
+			float_to_shortest_decimal_buf(DatumGetFloat4(value), number);
+			write_float(DatumGetFloat4(value), number, out);
+			return true;
+		case FLOAT8OID:
+			double_to_shortest_decimal_buf(DatumGetFloat8(value), number);
+			write_float(DatumGetFloat8(value), number, out);
+			return true;
+		case CASHOID:
+			value = DirectFunctionCall1(cash_numeric, value);
+			appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(numeric_out, value)));
+			return true;
 		case TEXTOID:
 		case VARCHAROID:
 			{
@@ -140,10 +255,13 @@ write_simple(Oid type, Datum value, StringInfo out)
 				pfree(string);
 				return true;
 			}
+		case BYTEAOID:
+			write_bytes(value, out);
+			return true;
 		case DATEOID:
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
-			JsonEncodeDateTime(time, value, type, NULL);
+			JsonEncodeDateTime(time, value, type, type == TIMESTAMPTZOID ? &utc : NULL);
 			appendStringInfo(out, "\"%s\"", time);
 			return true;
 		default:
@@ -158,9 +276,14 @@ write_value(Member *member, Datum value, StringInfo out)
 {
 	text	   *json;
 
-	if (write_simple(member->column->type, value, out))
+	if (write_simple(member->type, value, out))
 		return;
-	json = DatumGetTextPP(FunctionCall1(&member->to_json, value));
+	if (member->is_text)
+	{
+		escape_json(out, OutputFunctionCall(&member->function, value));
+		return;
+	}
+	json = DatumGetTextPP(FunctionCall1(&member->function, value));
 	appendBinaryStringInfo(out, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));
 	pfree(json);
 }
@@ -195,9 +318,12 @@ cq_json_encode(CqEncoder *opaque, const Datum *values, const bool *nulls, String
 {
 	JsonEncoder *encoder = (JsonEncoder *) opaque;
 	int			start = out->len;
+	int			level = encoder->asks_server ? cq_settings_begin_transmission() : 0;
 	char	   *message;
 
 	write_object(&encoder->top, values, nulls, out);
+	if (encoder->asks_server)
+		cq_settings_end(level);
 	if (encoder->is_utf8)
 		return;
 	message = pg_server_to_any(out->data + start, out->len - start, PG_UTF8);

@@ -188,47 +188,71 @@ skip_nested(const char *text)
 	}
 }
 
+/* The value at text, as a token; returns where it ends. */
+static const char *
+read_value(const char *text, CqJsonToken *token)
+{
+	const char *end;
+
+	token->text = text;
+	token->is_escaped = false;
+	if (*text == '"')
+	{
+		end = skip_string(text);
+		token->kind = CQ_JSON_STRING;
+		token->text = text + 1;
+		token->length = end - text - 2;
+		token->is_escaped = memchr(token->text, '\\', token->length) != NULL;
+	}
+	else if (*text == '{' || *text == '[')
+	{
+		end = skip_nested(text);
+		token->kind = *text == '{' ? CQ_JSON_OBJECT : CQ_JSON_ARRAY;
+		token->length = end - text;
+	}
+	else
+	{
+		for (end = text; *end != ',' && *end != ']' && *end != '}' && !cq_json_is_space(*end);)
+			end++;
+		token->length = end - text;
+		if (*text == 't')
+			token->kind = CQ_JSON_TRUE;
+		else if (*text == 'f')
+			token->kind = CQ_JSON_FALSE;
+		else if (*text == 'n')
+			token->kind = CQ_JSON_NULL;
+		else
+			(void) cq_json_token_number(text, end, token);
+	}
+	return end;
+}
+
 bool
 cq_json_token_next_element(const CqJsonToken *array, uint32 *place, CqJsonToken *element)
 {
 	const char *text = array->text + *place;
-	const char *end;
 
 	while (cq_json_is_space(*text) || *text == ',')
 		text++;
 	if (*text == ']')
 		return false;
+	*place = read_value(text, element) - array->text;
+	return true;
+}
 
-	element->text = text;
-	element->is_escaped = false;
-	if (*text == '"')
-	{
-		end = skip_string(text);
-		element->kind = CQ_JSON_STRING;
-		element->text = text + 1;
-		element->length = end - text - 2;
-		element->is_escaped = memchr(element->text, '\\', element->length) != NULL;
-	}
-	else if (*text == '{' || *text == '[')
-	{
-		end = skip_nested(text);
-		element->kind = *text == '{' ? CQ_JSON_OBJECT : CQ_JSON_ARRAY;
-		element->length = end - text;
-	}
-	else
-	{
-		for (end = text; *end != ',' && *end != ']' && !cq_json_is_space(*end);)
-			end++;
-		element->length = end - text;
-		if (*text == 't')
-			element->kind = CQ_JSON_TRUE;
-		else if (*text == 'f')
-			element->kind = CQ_JSON_FALSE;
-		else if (*text == 'n')
-			element->kind = CQ_JSON_NULL;
-		else
-			(void) cq_json_token_number(text, end, element);
-	}
-	*place = end - array->text;
+bool
+cq_json_token_next_member(const CqJsonToken *object, uint32 *place, CqJsonToken *name,
+						  CqJsonToken *value)
+{
+	const char *text = object->text + *place;
+
+	while (cq_json_is_space(*text) || *text == ',')
+		text++;
+	if (*text == '}')
+		return false;
+	text = read_value(text, name);
+	while (cq_json_is_space(*text) || *text == ':')
+		text++;
+	*place = read_value(text, value) - object->text;
 	return true;
 }

@@ -59,4 +59,8 @@ extern int64 cq_json_token_unescape(const char *text, uint32 length, char *targe
  */
 extern bool cq_json_token_next_element(const CqJsonToken *array, uint32 *place, CqJsonToken *element);
 
+/* The same of an object: the next name, a string, and its value. */
+extern bool cq_json_token_next_member(const CqJsonToken *object, uint32 *place, CqJsonToken *name,
+									  CqJsonToken *value);
+
 #endif							/* CQ_JSON_TOKEN_H */

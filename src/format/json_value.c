@@ -418,7 +418,8 @@ epoch_time(const CqJsonToken *token, Timestamp *timestamp)
 	const int64 epoch = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
 	int64		milliseconds;
 
-	if (!integer_between(token, PG_INT64_MIN / 1000 + epoch, PG_INT64_MAX / 1000, &milliseconds))
+	if (!integer_between(token, PG_INT64_MIN / 1000 + epoch, PG_INT64_MAX / 1000 + epoch,
+						 &milliseconds))
 		return false;
 	*timestamp = (milliseconds - epoch) * 1000;
 	return IS_VALID_TIMESTAMP(*timestamp);
@@ -471,13 +472,25 @@ quick_array(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *a
 	return token->kind == CQ_JSON_ARRAY && cq_json_array_build(converter, token, arena, false, value);
 }
 
+static bool
+quick_composite(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena,
+				Datum *value)
+{
+	return token->kind == CQ_JSON_OBJECT &&
+		cq_json_composite_build(converter, token, arena, false, value);
+}
+
 /* The quick way for a type, or NULL. */
 CqJsonQuick
-cq_json_value_quick(Oid type, int32 typmod, bool is_array)
+cq_json_value_quick(const CqJsonConverter *converter)
 {
-	if (is_array)
+	int32		typmod = converter->typmod;
+
+	if (converter->element != NULL)
 		return quick_array;
-	switch (type)
+	if (converter->composite != NULL)
+		return quick_composite;
+	switch (converter->type)
 	{
 		case INT2OID:
 			return quick_int2;

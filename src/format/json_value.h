@@ -6,9 +6,14 @@
  * boolean, object or array as it is written. To that come:
  * - integer types also take a number whose value is whole, however written: 1.0, 1e3. Nothing is ever rounded to fit.
  * - timestamp and timestamptz take a whole number as milliseconds since 1970-01-01 00:00 UTC.
- * - bytea takes a string in base64, or in the server's hex format if it begins with \x.
+ * - date, time and timetz take no number: it could be a day, an hour, or some count of either.
+ * - bytea takes a string in base64, with or without white space, or in the server's hex format if
+ *   it begins with \x.
+ * - money takes a number as an amount, whatever the session's lc_monetary writes for a decimal
+ *   point.
  * - json and jsonb take the document as it stands: a string stays a string, with its quotes.
- * - arrays take a JSON array, nested ones as dimensions; composite types take an object, as json_populate_record does.
+ * - arrays take a JSON array, nested ones as dimensions; composite types and hstore take an
+ *   object. What is within follows the same rules.
  *
  * There are two ways. The quick one knows the common types, never raises an error, and gives up on whatever
  * it does not know. The slow one knows all, and raises an error for what is wrong.
@@ -40,5 +45,12 @@ extern bool cq_json_convert(CqJsonConverter *converter, const CqJsonToken *token
 /* The slow way, in CurrentMemoryContext. The token may be null or missing, which is only of interest to a domain. */
 extern Datum cq_json_convert_slowly(CqJsonConverter *converter, const CqJsonToken *token, bool *is_null);
 extern bool cq_json_converter_checks_nulls(const CqJsonConverter *converter);
+
+/*
+ * Composite types may be altered while a converter is kept: is there one within, and takes note
+ * of what has changed. To be called before values are converted.
+ */
+extern bool cq_json_composite_is_within(const CqJsonConverter *converter);
+extern void cq_json_composite_refresh(CqJsonConverter *converter);
 
 #endif							/* CQ_JSON_VALUE_H */

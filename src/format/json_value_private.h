@@ -11,6 +11,8 @@
 #include "format/json_time.h"
 #include "format/json_value.h"
 
+typedef struct CqJsonComposite CqJsonComposite;
+
 typedef bool (*CqJsonQuick) (CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value);
 
 struct CqJsonConverter
@@ -23,8 +25,9 @@ struct CqJsonConverter
 
 	FmgrInfo	input;
 	Oid			typioparam;
-	bool		is_composite;
-	FmgrInfo	populate;		/* of a composite type: json_populate_record */
+	bool		is_hstore;
+	bool		holds_times;	/* is a time, or has times for its bounds */
+	CqJsonComposite *composite; /* of a composite type */
 
 	Oid			domain;			/* or InvalidOid */
 	void	   *domain_checks;	/* domain_check's own */
@@ -37,7 +40,7 @@ struct CqJsonConverter
 	char		element_align;
 };
 
-extern CqJsonQuick cq_json_value_quick(Oid type, int32 typmod, bool is_array);
+extern CqJsonQuick cq_json_value_quick(const CqJsonConverter *converter);
 
 /*
  * An array from a JSON array. Not slowly: gives up, returning false, where an element has no quick way; slowly:
@@ -45,5 +48,33 @@ extern CqJsonQuick cq_json_value_quick(Oid type, int32 typmod, bool is_array);
  */
 extern bool cq_json_array_build(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, bool slowly,
 								Datum *value);
+
+/* ---- json_composite.c ---- */
+
+/* In CurrentMemoryContext. */
+extern CqJsonComposite *cq_json_composite_create(Oid type);
+
+/* A row from a JSON object; slowly as above. */
+extern bool cq_json_composite_build(CqJsonConverter *converter, const CqJsonToken *token,
+									CqJsonArena *arena,
+									bool slowly, Datum *value);
+
+/* Is it so of an attribute? */
+extern bool cq_json_composite_any(const CqJsonComposite *composite,
+								  bool (*is_so) (const CqJsonConverter *converter));
+
+/* ---- json_hstore.c ---- */
+
+/* Is it the type of the extension hstore? By its input function, whatever the schema. */
+extern bool cq_json_hstore_is(Oid input);
+
+/* An object as hstore writes it, in the server's encoding. */
+extern char *cq_json_hstore_text(const CqJsonToken *object);
+
+/*
+ * A token's own text, in the server's encoding, palloc'd: a string without quotes and escapes.
+ * Raises ERROR.
+ */
+extern char *cq_json_value_text(const CqJsonToken *token);
 
 #endif							/* CQ_JSON_VALUE_PRIVATE_H */

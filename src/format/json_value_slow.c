@@ -11,10 +11,9 @@
 #include "common/base64.h"
 #include "format/json_value_private.h"
 #include "mb/pg_wchar.h"
-#include "nodes/makefuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
 /* An array while it is being put together. */
@@ -29,17 +28,20 @@ typedef struct Elements
 	int			dims[MAXDIM];	/* -1: not known yet */
 } Elements;
 
-/* json_populate_record wants to know, from its call's expression, what type its first argument has. */
-static void
-set_up_populate(CqJsonConverter *converter)
+static bool
+is_time(Oid type)
 {
-	Expr	   *row = (Expr *) makeNullConst(converter->type, converter->typmod, InvalidOid);
-	Expr	   *json = (Expr *) makeNullConst(JSONOID, -1, InvalidOid);
+	return type == TIMESTAMPOID || type == TIMESTAMPTZOID || type == DATEOID || type == TIMEOID ||
+		type == TIMETZOID;
+}
 
-	fmgr_info(F_JSON_POPULATE_RECORD, &converter->populate);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSON_POPULATE_RECORD, converter->type, list_make2(row, json),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
-					   &converter->populate);
+/* Is it a range or multirange of times? */
+static bool
+has_times_for_bounds(Oid type)
+{
+	Oid			range = type_is_multirange(type) ? get_multirange_range(type) : type;
+
+	return type_is_range(range) && is_time(getBaseType(get_range_subtype(range)));
 }
 
 CqJsonConverter *
@@ -54,21 +56,22 @@ cq_json_converter_create(Oid type, int32 typmod)
 	converter->typmod = typmod;
 	converter->context = CurrentMemoryContext;
 	converter->takes_utf8 = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
-	converter->quick = cq_json_value_quick(base, typmod, OidIsValid(element));
 	if (base != type)
 		converter->domain = type;
 
 	getTypeInputInfo(base, &input, &converter->typioparam);
 	fmgr_info(input, &converter->input);
-	converter->is_composite = get_typtype(base) == TYPTYPE_COMPOSITE;
-	if (converter->is_composite)
-		set_up_populate(converter);
+	converter->is_hstore = cq_json_hstore_is(input);
+	converter->holds_times = is_time(base) || has_times_for_bounds(base);
+	if (get_typtype(base) == TYPTYPE_COMPOSITE)
+		converter->composite = cq_json_composite_create(base);
 	if (OidIsValid(element))
 	{
 		converter->element = cq_json_converter_create(element, typmod);
 		converter->element_type = element;
 		get_typlenbyvalalign(element, &converter->element_length, &converter->element_byval, &converter->element_align);
 	}
+	converter->quick = cq_json_value_quick(converter);
 	return converter;
 }
 
@@ -80,20 +83,14 @@ cq_json_converter_checks_nulls(const CqJsonConverter *converter)
 
 /* ---- Scalars ---- */
 
-/* The text that the input function gets, in the server's encoding. */
-static char *
-server_text(const CqJsonConverter *converter, const CqJsonToken *token)
+char *
+cq_json_value_text(const CqJsonToken *token)
 {
-	char	   *text = palloc(token->length + 3);
+	char	   *text = palloc(token->length + 1);
 	int64		length = token->length;
 	const char *reason;
 
-	if (token->kind == CQ_JSON_STRING && (converter->type == JSONOID || converter->type == JSONBOID))
-	{
-		length += 2;
-		memcpy(text, token->text - 1, length);
-	}
-	else if (token->kind == CQ_JSON_STRING && token->is_escaped)
+	if (token->kind == CQ_JSON_STRING && token->is_escaped)
 	{
 		length = cq_json_token_unescape(token->text, token->length, text, &reason);
 		if (length < 0)
@@ -108,6 +105,21 @@ server_text(const CqJsonConverter *converter, const CqJsonToken *token)
 	return pg_any_to_server(text, length, PG_UTF8);
 }
 
+/* The text that the input function gets, in the server's encoding. */
+static char *
+server_text(const CqJsonConverter *converter, const CqJsonToken *token)
+{
+	CqJsonToken document = *token;
+
+	if (token->kind != CQ_JSON_STRING ||
+		(converter->type != JSONOID && converter->type != JSONBOID))
+		return cq_json_value_text(token);
+	document.kind = CQ_JSON_OBJECT;	/* as it is written, quotes and all */
+	document.text--;
+	document.length += 2;
+	return cq_json_value_text(&document);
+}
+
 /* Only timestamps may be numbers, and this one the quick way could not make one of. */
 static void
 refuse_number_as_time(const CqJsonToken *token)
@@ -118,23 +130,55 @@ refuse_number_as_time(const CqJsonToken *token)
 			 errdetail("Only a timestamp can be a number: whole milliseconds since 1970-01-01, within its range.")));
 }
 
-/* A time that depends on when the message is read would never be the same twice. */
+/* Is the letter next to a word part of it? */
+static bool
+goes_on(char letter)
+{
+	return isalpha((unsigned char) letter) || letter == '_' || IS_HIGHBIT_SET(letter);
+}
+
+static bool
+has_word(const char *text, const char *word, bool alone)
+{
+	const char *found = text;
+
+	while ((found = strcasestr(found, word)) != NULL)
+	{
+		if (!alone || ((found == text || !goes_on(found[-1])) && !goes_on(found[strlen(word)])))
+			return true;
+		found++;
+	}
+	return false;
+}
+
+/*
+ * A time that depends on when the message is read would never be the same twice. In the text of a
+ * range, an array or a row it is a word of its own, where there may be other text.
+ */
 static void
-refuse_relative_time(const char *text)
+refuse_relative_time(const char *text, bool alone)
 {
 	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
 
 	for (int i = 0; i < (int) lengthof(words); i++)
-		if (strcasestr(text, words[i]) != NULL)
+		if (has_word(text, words[i], alone))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
 					 errmsg("\"%s\" is not allowed as a time in a message", words[i])));
 }
 
-static bool
-is_time(Oid type)
+/* As the server's decode() does, whose base64 may be broken into lines. */
+static void
+remove_white_space(char *text)
 {
-	return type == TIMESTAMPOID || type == TIMESTAMPTZOID || type == DATEOID || type == TIMEOID || type == TIMETZOID;
+	char	   *out = text;
+
+	for (; *text != '\0'; text++)
+	{
+		if (!cq_json_is_space(*text))
+			*out++ = *text;
+	}
+	*out = '\0';
 }
 
 static Datum
@@ -154,6 +198,7 @@ bytes(CqJsonConverter *converter, const CqJsonToken *token)
 	if (text[0] == '\\' && text[1] == 'x')
 		return InputFunctionCall(&converter->input, text, converter->typioparam, converter->typmod);
 
+	remove_white_space(text);
 	room = pg_b64_dec_len(strlen(text));
 	result = palloc(VARHDRSZ + room);
 	length = pg_b64_decode(text, strlen(text), (void *) VARDATA(result), room);
@@ -164,6 +209,29 @@ bytes(CqJsonConverter *converter, const CqJsonToken *token)
 				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after \\x.")));
 	SET_VARSIZE(result, VARHDRSZ + length);
 	return PointerGetDatum(result);
+}
+
+static bool
+holds_times(const CqJsonConverter *converter)
+{
+	while (converter->element != NULL)
+		converter = converter->element;
+	return converter->holds_times ||
+		(converter->composite != NULL && cq_json_composite_any(converter->composite, holds_times));
+}
+
+static bool
+is_number(const CqJsonToken *token)
+{
+	return token->kind == CQ_JSON_INTEGER || token->kind == CQ_JSON_NUMBER;
+}
+
+static Datum
+number(const CqJsonToken *token)
+{
+	return DirectFunctionCall3(numeric_in, CStringGetDatum(cq_json_value_text(token)),
+							   ObjectIdGetDatum(InvalidOid),
+							   Int32GetDatum(-1));
 }
 
 static Datum
@@ -180,27 +248,25 @@ convert_base(CqJsonConverter *converter, const CqJsonToken *token)
 		(void) cq_json_array_build(converter, token, &arena, true, &value);
 		return value;
 	}
-	if (converter->is_composite && token->kind == CQ_JSON_OBJECT)
+	if (converter->composite != NULL && token->kind == CQ_JSON_OBJECT)
 	{
-		LOCAL_FCINFO(fcinfo, 3);
-
-		InitFunctionCallInfoData(*fcinfo, &converter->populate, 3, InvalidOid, NULL, NULL);
-		fcinfo->args[0].value = (Datum) 0;
-		fcinfo->args[0].isnull = true;
-		fcinfo->args[1].value = CStringGetTextDatum(server_text(converter, token));
-		fcinfo->args[1].isnull = false;
-		fcinfo->args[2].value = BoolGetDatum(false);
-		fcinfo->args[2].isnull = false;
-		return FunctionCallInvoke(fcinfo);
+		(void) cq_json_composite_build(converter, token, &arena, true, &value);
+		return value;
 	}
+	if (converter->is_hstore && token->kind == CQ_JSON_OBJECT)
+		return InputFunctionCall(&converter->input, cq_json_hstore_text(token),
+								 converter->typioparam,
+								 converter->typmod);
 	if (converter->type == BYTEAOID)
 		return bytes(converter, token);
-	if (is_time(converter->type) && (token->kind == CQ_JSON_INTEGER || token->kind == CQ_JSON_NUMBER))
+	if (converter->type == CASHOID && is_number(token))
+		return DirectFunctionCall1(numeric_cash, number(token));
+	if (is_time(converter->type) && is_number(token))
 		refuse_number_as_time(token);
 
 	text = server_text(converter, token);
-	if (is_time(converter->type))
-		refuse_relative_time(text);
+	if (holds_times(converter))
+		refuse_relative_time(text, !is_time(converter->type));
 	return InputFunctionCall(&converter->input, text, converter->typioparam, converter->typmod);
 }
 

@@ -40,7 +40,8 @@ SELECT * FROM value('varchar', '"abc"');
 SELECT * FROM value('name', '"abc"', '1');
 
 -- Bytes: base64, or hexadecimal after \x.
-SELECT * FROM value('bytea', '"aGVsbG8="', '"aGVsbG8"', '""', '"\\xDEADbeef"', '"\\x"', '"\\xabc"', '"\u0061GVsbG8\u003d"', '"+\/8="', '"@@"', '"\\000"', '5', 'true', '[1]', 'null');
+SELECT * FROM value('bytea', '"aGVsbG8="', '"aGVsbG8"', '""', '"\\xDEADbeef"', '"\\x"', '"\\xabc"', '"\u0061GVsbG8\u003d"', '"+\/8="', '"@@"', '"\\000"', '5', 'true', '[1]', 'null',
+    '"aGVs\nbG8=\r\n"', '" aGVs bG8="', '"aGVs!bG8="', '" \\xdead"');
 SELECT * FROM value('uuid', '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"', '"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"', '"{a0eebc999c0b4ef8bb6d6bb9bd380a11}"', '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1"', '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g"',
     '"a0eebc99--c0b-4ef8-bb6d-6bb9bd380a11"', '"-0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"', '5');
 
@@ -98,3 +99,11 @@ CREATE DOMAIN cancelled AS int CHECK (check_slowly(VALUE));
 SELECT * FROM value('cancelled', '1');
 SELECT * FROM value('date', '20089', '"2025-01-01"');
 SELECT * FROM value('time', '1', '"now"');
+SELECT * FROM value('timestamptz', '9223372036854775', '9224318015999999', '9224318016000000', '-210866803200000', '-210866803200001', '9223372036854775807', '-9223372036854775808');
+SELECT * FROM value('timestamp', '9224318015999999', '9224318016000000', '-210866803200000');
+SELECT * FROM value('timetz', '1', '"10:00+02"');
+-- Not even within the text of a range or an array.
+SELECT * FROM value('tstzrange', '"[now,infinity)"', '"[2025-01-01,2025-02-01)"');
+SELECT * FROM value('tsmultirange', '"{[2025-01-01, TODAY )}"', '"{[2025-01-01,2025-02-01)}"');
+SELECT * FROM value('timestamp[]', '"{now}"', '["now"]', '"{2025-01-01}"');
+SELECT * FROM value('text[]', '"{now}"');

@@ -1,0 +1,118 @@
+/*
+ * settings.c
+ *		Settings of the session that say what values mean: see settings.h.
+ */
+#include "postgres.h"
+
+#include "common/settings.h"
+#include "miscadmin.h"
+#include "utils/float.h"
+#include "utils/guc.h"
+
+/*
+ * What conversions and stable functions may depend on. Lists of views name their settings, so that
+ * this one may grow; the first ones have a bit in settings.h.
+ */
+static const char *const kept_settings[] = {
+	"TimeZone", "DateStyle", "timezone_abbreviations", "IntervalStyle", "xmloption", "lc_monetary",
+	"array_nulls", "search_path", "extra_float_digits", "bytea_output", "xmlbinary", "lc_numeric",
+	"lc_time", "default_text_search_config", "quote_all_identifiers",
+};
+
+List *
+cq_settings_current(void)
+{
+	List	   *settings = NIL;
+
+	for (int i = 0; i < (int) lengthof(kept_settings); i++)
+		settings = lappend(settings, psprintf("%s=%s", kept_settings[i],
+											  GetConfigOption(kept_settings[i], false, false)));
+	return settings;
+}
+
+/* A setting that is as wanted costs a comparison. */
+static void
+set(const char *name, const char *value)
+{
+	const char *current = GetConfigOption(name, true, false);
+
+	if (current == NULL || strcmp(current, value) != 0)
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+}
+
+/* The value of a setting in a list, or NULL. */
+static const char *
+find_value(const List *settings, const char *name)
+{
+	size_t		length = strlen(name);
+	ListCell   *cell;
+
+	foreach(cell, settings)
+	{
+		const char *setting = lfirst(cell);
+
+		if (strncmp(setting, name, length) == 0 && setting[length] == '=')
+			return setting + length + 1;
+	}
+	return NULL;
+}
+
+void
+cq_settings_apply(const List *settings, CqSettingSet which)
+{
+	for (int i = 0; i < (int) lengthof(kept_settings); i++)
+	{
+		const char *value = find_value(settings, kept_settings[i]);
+
+		if (value != NULL && (which & ((CqSettingSet) 1 << i)) != 0)
+			set(kept_settings[i], value);
+	}
+}
+
+bool
+cq_settings_agree(const List *one, const List *other, CqSettingSet which)
+{
+	for (int i = 0; i < (int) lengthof(kept_settings); i++)
+	{
+		const char *left = find_value(one, kept_settings[i]);
+		const char *right = find_value(other, kept_settings[i]);
+
+		if ((which & ((CqSettingSet) 1 << i)) == 0)
+			continue;
+		if (left == NULL)
+			left = GetConfigOption(kept_settings[i], false, false);
+		if (right == NULL)
+			right = GetConfigOption(kept_settings[i], false, false);
+		if (strcmp(left, right) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * As postgres_fdw does it. What money is worth depends on lc_monetary itself, which therefore
+ * stays.
+ */
+int
+cq_settings_begin_transmission(void)
+{
+	int			level = NewGUCNestLevel();
+
+	if (DateStyle != USE_ISO_DATES)
+		set("DateStyle", "ISO");
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		set("IntervalStyle", "postgres");
+	if (extra_float_digits < 1)
+		set("extra_float_digits", "1");
+	set("bytea_output", "hex");
+	set("TimeZone", "UTC");
+	set("search_path", "pg_catalog");
+	return level;
+}
+
+void
+cq_settings_end(int level)
+{
+	AtEOXact_GUC(false, level);
+}

@@ -1,0 +1,220 @@
+/*
+ * json_composite.c
+ *		Composite types: an object's fields to attributes, each by the rules of json_value.h.
+ *
+ * Attributes belong to the fields of exactly their names; a field that is missing is null, of
+ * several of one name the last one counts. ALTER TYPE changes attributes while decoders are kept:
+ * the server's type cache gives each shape of a row type a number of its own, which is compared
+ * before messages are decoded.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "format/json_value_private.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+typedef struct Attribute
+{
+	char	   *name;			/* as messages write it */
+	uint32		length;
+	CqJsonConverter *converter; /* NULL: dropped */
+	bool		checks_nulls;
+} Attribute;
+
+struct CqJsonComposite
+{
+	uint64		version;		/* of the descriptor */
+	TupleDesc	descriptor;
+	Attribute  *attributes;
+	MemoryContext context;		/* of all that hangs on the version */
+};
+
+/* In the composite's context, which is current and empty. */
+static void
+describe(CqJsonComposite *composite, TypeCacheEntry *type)
+{
+	TupleDesc	descriptor = CreateTupleDescCopy(type->tupDesc);
+
+	composite->version = type->tupDesc_identifier;
+	composite->descriptor = descriptor;
+	composite->attributes = palloc0(sizeof(Attribute) * Max(descriptor->natts, 1));
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute described = TupleDescAttr(descriptor, i);
+		Attribute  *attribute = &composite->attributes[i];
+		char	   *name = NameStr(described->attname);
+
+		if (described->attisdropped)
+			continue;
+		attribute->name = pstrdup(pg_server_to_any(name, strlen(name), PG_UTF8));
+		attribute->length = strlen(attribute->name);
+		attribute->converter = cq_json_converter_create(described->atttypid, described->atttypmod);
+		attribute->checks_nulls = cq_json_converter_checks_nulls(attribute->converter);
+	}
+}
+
+static void
+refresh(CqJsonComposite *composite, Oid type)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+	MemoryContext caller;
+
+	if (entry->tupDesc == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("type with OID %u is not composite", type)));
+	if (composite->descriptor != NULL && composite->version == entry->tupDesc_identifier)
+		return;
+	composite->descriptor = NULL;
+	MemoryContextReset(composite->context);
+	caller = MemoryContextSwitchTo(composite->context);
+	describe(composite, entry);
+	MemoryContextSwitchTo(caller);
+}
+
+CqJsonComposite *
+cq_json_composite_create(Oid type)
+{
+	CqJsonComposite *composite = palloc0(sizeof(CqJsonComposite));
+
+	composite->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq composite type",
+											   ALLOCSET_SMALL_SIZES);
+	refresh(composite, type);
+	return composite;
+}
+
+void
+cq_json_composite_refresh(CqJsonConverter *converter)
+{
+	CqJsonComposite *composite = converter->composite;
+
+	if (converter->element != NULL)
+		cq_json_composite_refresh(converter->element);
+	if (composite == NULL)
+		return;
+	refresh(composite, converter->type);
+	for (int i = 0; i < composite->descriptor->natts; i++)
+	{
+		if (composite->attributes[i].converter != NULL)
+			cq_json_composite_refresh(composite->attributes[i].converter);
+	}
+}
+
+bool
+cq_json_composite_is_within(const CqJsonConverter *converter)
+{
+	while (converter->element != NULL)
+		converter = converter->element;
+	return converter->composite != NULL;
+}
+
+bool
+cq_json_composite_any(const CqJsonComposite *composite,
+					  bool (*is_so) (const CqJsonConverter *converter))
+{
+	for (int i = 0; i < composite->descriptor->natts; i++)
+	{
+		const CqJsonConverter *converter = composite->attributes[i].converter;
+
+		if (converter != NULL && is_so(converter))
+			return true;
+	}
+	return false;
+}
+
+/* Which attribute the name of a field means, or -1. */
+static int
+find_attribute(const CqJsonComposite *composite, const CqJsonToken *name)
+{
+	char	   *unescaped = NULL;
+	const char *text = name->text;
+	int64		length = name->length;
+	const char *reason;
+	int			found = -1;
+
+	if (name->is_escaped)
+	{
+		unescaped = palloc(name->length + 1);
+		length = cq_json_token_unescape(name->text, name->length, unescaped, &reason);
+		text = unescaped;
+	}
+	for (int i = 0; i < composite->descriptor->natts && found < 0; i++)
+	{
+		const Attribute *attribute = &composite->attributes[i];
+
+		if (attribute->converter != NULL && (int64) attribute->length == length &&
+			memcmp(attribute->name, text, length) == 0)
+			found = i;
+	}
+	if (unescaped != NULL)
+		pfree(unescaped);
+	return found;
+}
+
+/* The token of each attribute. */
+static CqJsonToken *
+find_tokens(const CqJsonComposite *composite, const CqJsonToken *object)
+{
+	int			natts = composite->descriptor->natts;
+	CqJsonToken *tokens = palloc(sizeof(CqJsonToken) * Max(natts, 1));
+	CqJsonToken name;
+	CqJsonToken value;
+	uint32		place = 1;
+
+	for (int i = 0; i < natts; i++)
+		tokens[i].kind = CQ_JSON_MISSING;
+	while (cq_json_token_next_member(object, &place, &name, &value))
+	{
+		int			attribute = find_attribute(composite, &name);
+
+		if (attribute >= 0)
+			tokens[attribute] = value;
+	}
+	return tokens;
+}
+
+static bool
+convert_attribute(const Attribute *attribute, const CqJsonToken *token, CqJsonArena *arena,
+				  bool slowly,
+				  Datum *value, bool *is_null)
+{
+	*value = (Datum) 0;
+	*is_null = true;
+	if (attribute->converter == NULL)
+		return true;
+	if (slowly)
+	{
+		*value = cq_json_convert_slowly(attribute->converter, token, is_null);
+		return true;
+	}
+	if (token->kind == CQ_JSON_MISSING || token->kind == CQ_JSON_NULL)
+		return !attribute->checks_nulls;
+	*is_null = false;
+	return cq_json_convert(attribute->converter, token, arena, value);
+}
+
+bool
+cq_json_composite_build(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena,
+						bool slowly,
+						Datum *value)
+{
+	const CqJsonComposite *composite = converter->composite;
+	int			natts = composite->descriptor->natts;
+	CqJsonToken *tokens = find_tokens(composite, token);
+	Datum	   *values = palloc(sizeof(Datum) * Max(natts, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(natts, 1));
+	bool		is_complete = true;
+
+	for (int i = 0; i < natts && is_complete; i++)
+		is_complete = convert_attribute(&composite->attributes[i], &tokens[i], arena, slowly,
+										&values[i], &nulls[i]);
+	if (is_complete)
+		*value = HeapTupleGetDatum(heap_form_tuple(composite->descriptor, values, nulls));
+	pfree(tokens);
+	pfree(values);
+	pfree(nulls);
+	return is_complete;
+}
