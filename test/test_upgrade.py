@@ -161,3 +161,85 @@ def test_updated_and_fresh_are_the_same(server, empty, version):
         differences += difflib.unified_diff(one, other, f"fresh {title}", f"updated {title}",
                                             lineterm="")
     assert not differences, "\n".join(differences)
+
+
+# Whatever looks into the catalog, by what each calls.
+ENTRIES = """
+SELECT cq.wait('v'); SELECT cq.flush('v'); SELECT cq.pause('v'); SELECT cq.resume('v');
+SELECT cq.reset('v'); SELECT cq.watermark('v'); SELECT cq.stat_reset('v');
+SELECT cq.resume_sink('v', true); SELECT cq.resume_all();
+TABLE cq.views; TABLE cq.streams; TABLE cq.sinks; TABLE cq.workers; TABLE cq.stat_views;
+SELECT * FROM _cq.stream_extents('s'); SELECT _cq.log_trim('s'); SELECT _cq.log_trim();
+SELECT _cq.expire_rows(); SELECT _cq.close_windows(); SELECT _cq.emit_windows();
+SELECT _cq.unblock_views(); CREATE CONTINUOUS VIEW w AS SELECT k FROM s;
+CREATE OR REPLACE CONTINUOUS VIEW v AS SELECT k FROM s; CREATE INDEX ON v (k);
+ALTER CONTINUOUS VIEW v SET (on_error = 'pause'); DROP VIEW v; DROP FOREIGN TABLE s CASCADE;
+INSERT INTO s VALUES (1); SELECT * FROM s"""
+
+# What has nothing to do with it, and what only reads a view.
+OTHERS = """
+CREATE TABLE t (a int); CREATE OR REPLACE VIEW plain AS SELECT a FROM t; CREATE INDEX ON t (a);
+DROP TABLE t CASCADE; SELECT * FROM v; SELECT * FROM grouped;
+CREATE FOREIGN TABLE other (a int) SERVER away OPTIONS (topic 'other'); DROP FOREIGN TABLE other"""
+
+
+def statements(text):
+    return [statement.strip() for statement in text.split(";")]
+
+
+def set_version(db, version, *changes):
+    """As a script would that updates to it."""
+    with db.server.connect(db.name) as connection, connection.transaction():
+        for change in changes:
+            connection.execute(change)
+        connection.execute("UPDATE pg_extension SET extversion = %s WHERE extname = 'pg_cq'", (version,))
+        connection.execute("SELECT _cq.start_workers()")
+
+
+@pytest.mark.parametrize("loaded", ["older", "newer"])
+def test_a_library_beside_another_catalog_says_what_to_do(log_db, loaded):
+    """Until restart and update nothing of ours runs, and nothing else is disturbed."""
+    db = log_db
+    db.execute("CREATE SERVER away FOREIGN DATA WRAPPER cq_kafka "
+               "OPTIONS (bootstrap_servers '127.0.0.1:1')")
+    db.execute("CREATE FOREIGN TABLE s (k int) SERVER cq_log")
+    db.execute("CREATE FOREIGN TABLE sent (k int, count bigint) SERVER away "
+               "OPTIONS (topic 'sent', mode 'upsert')")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k FROM s")
+    db.execute("CREATE CONTINUOUS VIEW grouped WITH (sink = 'sent') AS "
+               "SELECT k, count(*) FROM s GROUP BY k")
+    db.execute("INSERT INTO s VALUES (1), (2)")
+    for view in ("v", "grouped"):
+        db.wait(view)
+    before = db.worker_pids()
+    tables = ("view", "identity", "log", "sink", "cursor", "follow", "closing", "error")
+    if loaded == "older":
+        set_version(db, "9.9.9",
+                    *(f"ALTER TABLE _cq.{table} ADD COLUMN added int" for table in tables))
+    else:
+        set_version(db, "0.1.7")
+    hint = {"older": "Restart the server, once the package of the newer version is there.",
+            "newer": "Run ALTER EXTENSION pg_cq UPDATE."}[loaded]
+    for statement in statements(ENTRIES):
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as error:
+            db.execute(statement)
+        assert error.value.diag.message_hint == hint, statement
+    for statement in statements(OTHERS):
+        db.execute(statement)
+    assert db.execute("SELECT * FROM grouped ORDER BY 1") == [(1, 1), (2, 1)]
+    running = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() " \
+              "AND backend_type IN ('pg_cq worker', 'pg_cq emitter')"
+    wait_until(lambda: db.execute(running) == [], "workers go on")
+
+    if loaded == "newer":
+        set_version(db, VERSION)
+        db.execute("INSERT INTO s VALUES (2)")
+        db.wait("grouped")
+        assert db.execute("SELECT * FROM grouped ORDER BY 1") == [(1, 1), (2, 2)]
+        assert set(db.worker_pids()).isdisjoint(before)
+
+
+def test_a_script_asks_for_its_library(log_db):
+    log_db.execute("SELECT _cq.require_library(%s)", VERSION)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="older than 9.9.9"):
+        log_db.execute("SELECT _cq.require_library('9.9.9')")

@@ -14,6 +14,7 @@
 #include "catalog/identity.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "common/version.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -60,7 +61,8 @@ open_identity(Identity *identity, LOCKMODE lockmode)
 	while (HeapTupleIsValid(tuple = systable_getnext(identity->scan)))
 	{
 		identity->tuple = heap_copytuple(tuple);
-		heap_deform_tuple(identity->tuple, RelationGetDescr(identity->relation), identity->values, nulls);
+		cq_version_deform(identity->tuple, RelationGetDescr(identity->relation), IDENTITY_NATTS,
+						  identity->values, nulls);
 		if (!is_own(identity))
 			break;
 	}
@@ -92,7 +94,7 @@ own_row(const Identity *identity, const char *prefix)
 	values[IDENTITY_SYSTEM_IDENTIFIER - 1] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[IDENTITY_DATABASE_ID - 1] = ObjectIdGetDatum(MyDatabaseId);
 	values[IDENTITY_PREFIX - 1] = CStringGetTextDatum(prefix);
-	return heap_form_tuple(RelationGetDescr(identity->relation), values, nulls);
+	return cq_version_form(RelationGetDescr(identity->relation), IDENTITY_NATTS, values, nulls);
 }
 
 bool

@@ -12,6 +12,7 @@
 #include "catalog/query.h"
 #include "catalog/sink.h"
 #include "common/owner.h"
+#include "common/version.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -39,7 +40,7 @@ read_row(HeapTuple tuple, TupleDesc descriptor)
 	bool		nulls[SINK_NATTS];
 	CqViewSink *sink = palloc0(sizeof(CqViewSink));
 
-	heap_deform_tuple(tuple, descriptor, values, nulls);
+	cq_version_deform(tuple, descriptor, SINK_NATTS, values, nulls);
 	sink->view = DatumGetObjectId(values[SINK_VIEW - 1]);
 	sink->sink = DatumGetObjectId(values[SINK_SINK - 1]);
 	sink->outbox = DatumGetObjectId(values[SINK_OUTBOX - 1]);
@@ -62,14 +63,12 @@ read_rows(int most)
 
 	if (!OidIsValid(relid))
 		return NIL;
+	cq_version_require();
 	relation = table_open(relid, AccessShareLock);
-	if (RelationGetDescr(relation)->natts == SINK_NATTS)
-	{
-		scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
-		while (list_length(sinks) < most && HeapTupleIsValid(tuple = systable_getnext(scan)))
-			sinks = lappend(sinks, read_row(tuple, RelationGetDescr(relation)));
-		systable_endscan(scan);
-	}
+	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	while (list_length(sinks) < most && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		sinks = lappend(sinks, read_row(tuple, RelationGetDescr(relation)));
+	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	return sinks;
 }
@@ -103,6 +102,7 @@ execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
 {
 	CqActor		actor;
 
+	cq_version_require();
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	cq_query_execute(statement, expected, nargs, types, args, NULL);

@@ -10,10 +10,11 @@
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
-#include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
+#include "common/owner.h"
+#include "common/version.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -180,7 +181,8 @@ cq_view_get(Oid relid)
 		Datum		values[VIEW_NATTS];
 		bool		nulls[VIEW_NATTS];
 
-		heap_deform_tuple(row.tuple, RelationGetDescr(row.relation), values, nulls);
+		cq_version_require();
+		cq_version_deform(row.tuple, RelationGetDescr(row.relation), VIEW_NATTS, values, nulls);
 		view = palloc0(sizeof(CqView));
 		view->view = relid;
 		view->definition = DatumGetObjectId(values[VIEW_DEFINITION - 1]);
@@ -297,8 +299,10 @@ cq_view_insert(const CqView *view)
 	Datum		values[VIEW_NATTS];
 	bool		nulls[VIEW_NATTS];
 
+	cq_version_require();
 	view_values(view, values, nulls);
-	CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+	CatalogTupleInsert(relation,
+					   cq_version_form(RelationGetDescr(relation), VIEW_NATTS, values, nulls));
 	table_close(relation, NoLock);
 }
 
@@ -308,6 +312,7 @@ update_row(const char *columns, int nargs, Oid *types, Datum *args, const char *
 {
 	CqActor		actor;
 
+	cq_version_require();
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	cq_query_execute(psprintf("UPDATE _cq.view SET %s WHERE view OPERATOR(pg_catalog.=) $1", columns), SPI_OK_UPDATE,

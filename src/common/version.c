@@ -110,7 +110,7 @@ report(int level, const char *version)
 			 errmsg("extension \"pg_cq\" has version %s in this database, and version %s is loaded",
 					version, CQ_VERSION),
 			 compare_library(version) > 0 ? errhint("Run ALTER EXTENSION pg_cq UPDATE.") :
-			 errhint("Restart the server, once the package of the newer version is installed.")));
+			 errhint("Restart the server, once the package of the newer version is there.")));
 }
 
 void

@@ -18,6 +18,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "common/version.h"
 #include "ddl/ddl.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -141,6 +142,7 @@ cq_resume_all(PG_FUNCTION_ARGS)
 {
 	bool		keep_prefix = PG_GETARG_BOOL(0);
 
+	cq_version_require();
 	PreventCommandIfReadOnly("cq.resume_all()");
 	SPI_connect();
 	adopt_pairs("SELECT part.oid, whole.oid"

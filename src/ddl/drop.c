@@ -13,6 +13,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "common/version.h"
 #include "ddl/ddl.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -77,9 +78,11 @@ forget_views(Datum dropped)
 
 	/* In the order in which workers lock them. */
 	run_over("SELECT FROM _cq.view WHERE view = ANY ($1) ORDER BY view::oid FOR UPDATE", dropped);
-	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view, stream, definition, state, coalesce(result, state)", dropped);
 	if (SPI_processed == 0)
 		return;
+	cq_version_require();
+	run_over("DELETE FROM _cq.view WHERE view = ANY ($1)"
+			 " RETURNING view, stream, definition, state, coalesce(result, state)", dropped);
 	gone = SPI_tuptable;
 	ngone = SPI_processed;
 	definitions = collect_oids(3);
@@ -111,6 +114,12 @@ forget_views(Datum dropped)
 static void
 forget_streams(Datum dropped)
 {
+	run_over("SELECT FROM _cq.cursor WHERE stream = ANY ($1)"
+			 " UNION ALL SELECT FROM _cq.gap WHERE stream = ANY ($1)"
+			 " UNION ALL SELECT FROM _cq.log WHERE stream = ANY ($1) LIMIT 1", dropped);
+	if (SPI_processed == 0)
+		return;
+	cq_version_require();
 	run_over("DELETE FROM _cq.cursor WHERE cursor_id IN (SELECT cursor_id FROM _cq.cursor WHERE stream = ANY ($1) FOR UPDATE SKIP LOCKED)",
 			 dropped);
 	run_over("DELETE FROM _cq.gap WHERE stream = ANY ($1)", dropped);

@@ -16,6 +16,7 @@
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
 #include "common/compat.h"
+#include "common/version.h"
 #include "ddl/ddl.h"
 #include "miscadmin.h"
 #include "parser/parse_node.h"
@@ -126,6 +127,7 @@ require_extension(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"pg_cq\" is not installed in this database"),
 				 errhint("Run CREATE EXTENSION pg_cq.")));
+	cq_version_require();
 }
 
 void

@@ -29,6 +29,7 @@
 #include "catalog/query.h"
 #include "catalog/view.h"
 #include "common/attempt.h"
+#include "common/version.h"
 #include "common/compat.h"
 #include "common/int.h"
 #include "common/wake.h"
@@ -501,6 +502,7 @@ cq_close_windows(PG_FUNCTION_ARGS)
 {
 	static Oid	last = InvalidOid;
 
+	cq_version_require();
 	PG_RETURN_INT64(do_one(views_where("true"), &last, decide));
 }
 
@@ -510,5 +512,6 @@ cq_emit_windows(PG_FUNCTION_ARGS)
 {
 	static Oid	last = InvalidOid;
 
+	cq_version_require();
 	PG_RETURN_INT64(do_one(views_where("c.closed_through IS DISTINCT FROM c.emitted_through"), &last, emit));
 }

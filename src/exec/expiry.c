@@ -21,6 +21,7 @@
 #include "catalog/query.h"
 #include "catalog/view.h"
 #include "common/attempt.h"
+#include "common/version.h"
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
@@ -235,6 +236,7 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 	uint64		nviews;
 	TimestampTz oldest;
 
+	cq_version_require();
 	SPI_connect();
 	oldest = oldest_now();
 	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);

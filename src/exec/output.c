@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "catalog/query.h"
 #include "common/guc.h"
+#include "common/version.h"
 #include "common/owner.h"
 #include "common/wake.h"
 #include "catalog/pg_type.h"
@@ -165,6 +166,7 @@ cq_unblock_views(PG_FUNCTION_ARGS)
 	int64		nviews;
 	bool		is_null;
 
+	cq_version_require();
 	SPI_connect();
 	cq_query_execute(unblock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	nviews = DatumGetInt64(cq_query_column(0, 1, &is_null));

@@ -27,6 +27,7 @@
 #include "commands/trigger.h"
 #include "common/compat.h"
 #include "common/owner.h"
+#include "common/version.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -57,6 +58,7 @@ open_catalog(LOCKMODE mode)
 {
 	Oid			schema = get_namespace_oid("_cq", false);
 
+	cq_version_require();
 	return table_open(get_relname_relid("log", schema), mode);
 }
 
@@ -83,7 +85,7 @@ cq_log_table_find(Oid stream, CqLogTable *table)
 		Datum		values[NCOLUMNS];
 		bool		nulls[NCOLUMNS];
 
-		heap_deform_tuple(tuple, RelationGetDescr(catalog), values, nulls);
+		cq_version_deform(tuple, RelationGetDescr(catalog), NCOLUMNS, values, nulls);
 		table->stream = stream;
 		table->relid = DatumGetObjectId(values[ANUM_LOG - 1]);
 		table->begin = DatumGetInt64(values[ANUM_BEGIN - 1]);
@@ -99,16 +101,16 @@ cq_log_table_set_begin(Oid stream, int64 begin)
 	Relation	catalog = open_catalog(RowExclusiveLock);
 	SysScanDesc scan = begin_lookup(catalog, stream);
 	HeapTuple	tuple = systable_getnext(scan);
-	Datum		values[NCOLUMNS] = {0};
-	bool		nulls[NCOLUMNS] = {false};
-	bool		replaced[NCOLUMNS] = {false};
+	Datum		values[NCOLUMNS];
+	bool		nulls[NCOLUMNS];
+	HeapTuple	changed;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "no log for stream %u", stream);
+	cq_version_deform(tuple, RelationGetDescr(catalog), NCOLUMNS, values, nulls);
 	values[ANUM_BEGIN - 1] = Int64GetDatum(begin);
-	replaced[ANUM_BEGIN - 1] = true;
-	tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls, replaced);
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	changed = cq_version_form(RelationGetDescr(catalog), NCOLUMNS, values, nulls);
+	CatalogTupleUpdate(catalog, &tuple->t_self, changed);
 	systable_endscan(scan);
 	table_close(catalog, RowExclusiveLock);
 }

@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "common/guc.h"
+#include "common/version.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -185,6 +186,7 @@ cq_sink_stats(PG_FUNCTION_ARGS)
 	Entry	   *copies;
 	int			ncopies = 0;
 
+	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
 	if (table.entries == NULL)
 		return (Datum) 0;

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/version.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -336,6 +337,7 @@ cq_stats_relations(PG_FUNCTION_ARGS)
 	Entry	   *copies;
 	int			ncopies = 0;
 
+	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
 	if (table.entries == NULL)
 		return (Datum) 0;
@@ -370,6 +372,7 @@ cq_stats_reset(PG_FUNCTION_ARGS)
 	HASH_SEQ_STATUS scan;
 	Entry	   *entry;
 
+	cq_version_require();
 	if (OidIsValid(view) && !object_ownercheck(RelationRelationId, view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 	if (!OidIsValid(view) && !object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))

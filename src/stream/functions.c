@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/attempt.h"
+#include "common/version.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -29,6 +30,7 @@ cq_stream_extents_sql(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *cell;
 
+	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(cell, cq_stream_extents(PG_GETARG_OID(0), GetUserId(), EXTENTS_TIMEOUT_MS))
 	{
@@ -80,6 +82,7 @@ trim(Oid relid)
 Datum
 cq_log_trim_sql(PG_FUNCTION_ARGS)
 {
+	cq_version_require();
 	PG_RETURN_INT64(trim(PG_GETARG_OID(0)));
 }
 
@@ -104,6 +107,7 @@ cq_log_trim_all_sql(PG_FUNCTION_ARGS)
 	SPITupleTable *streams;
 	uint64		nstreams;
 
+	cq_version_require();
 	SPI_connect();
 	if (SPI_execute("SELECT stream FROM _cq.log", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _cq.log");

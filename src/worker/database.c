@@ -58,6 +58,8 @@ want_supervisor(void)
 	slot = cq_shared_find_database(MyDatabaseId, true);
 	if (slot != NULL)
 		slot->is_wanted = true;
+	if (slot != NULL && slot->process != NULL)
+		SetLatch(&slot->process->procLatch);	/* it may wait for library and catalog to fit */
 	LWLockRelease(cq_shared->lock);
 	cq_shared_wake_launcher();
 }

@@ -15,6 +15,7 @@
 #include "catalog/identity.h"
 #include "catalog/namespace.h"
 #include "common/compat.h"
+#include "common/version.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -161,6 +162,8 @@ hear_of_changes(void)
 	ListCell   *cell;
 
 	StartTransactionCommand();
+	if (!cq_version_matches())
+		proc_exit(0);			/* the supervisor starts another one when they fit */
 	if (sinks_are_stale)
 	{
 		sinks_are_stale = false;

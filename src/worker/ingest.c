@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/version.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -102,9 +103,13 @@ static void
 hear_of_changes(CqIngest *ingest)
 {
 	CqDatabaseSlot *database;
+	bool		fits;
 
 	StartTransactionCommand();
+	fits = cq_version_matches();
 	CommitTransactionCommand();
+	if (!fits)
+		proc_exit(0);			/* the supervisor starts another one when they do again */
 	MemoryContextSwitchTo(ingest->context);
 	LWLockAcquire(cq_shared->lock, LW_SHARED);
 	database = cq_shared_find_database(MyDatabaseId, false);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/identity.h"
+#include "common/version.h"
 #include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -60,6 +61,7 @@ cq_worker_status(PG_FUNCTION_ARGS)
 {
 	CqWorkerSlot *slots;
 
+	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
 	if (cq_shared == NULL)
 		return (Datum) 0;

@@ -17,6 +17,7 @@
 #include "commands/extension.h"
 #include "common/attempt.h"
 #include "common/guc.h"
+#include "common/version.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -67,13 +68,15 @@ static CqDatabaseSlot *own;		/* this supervisor's */
 static int	failures[65];		/* of the emitter, and of each worker, in a row */
 static TimestampTz next_start[65];	/* of the emitter, and of each worker */
 
+/* Whether the extension is there, and whether library and catalog fit. */
 static bool
-has_extension(void)
+has_extension(bool *is_usable)
 {
 	bool		found;
 
 	StartTransactionCommand();
 	found = OidIsValid(get_extension_oid("pg_cq", true));
+	*is_usable = found && cq_version_matches();
 	CommitTransactionCommand();
 	return found;
 }
@@ -443,6 +446,15 @@ do_duties(void)
 	return delay;
 }
 
+static long
+tend_all(void)
+{
+	long		delay = tend_workers();
+
+	delay = Min(delay, tend_emitter());
+	return Min(delay, do_duties());
+}
+
 void
 cq_supervisor_main(Datum arg)
 {
@@ -462,17 +474,16 @@ cq_supervisor_main(Datum arg)
 	for (;;)
 	{
 		long		delay;
+		bool		is_usable;
 
 		CHECK_FOR_INTERRUPTS();
 		if (cq_session_reload())
 			cq_session_apply_settings();
 		if (ShutdownRequestPending || !cq_enabled || is_held())
 			leave(CQ_OUTCOME_TOLD);
-		if (!has_extension())
+		if (!has_extension(&is_usable))
 			leave(CQ_OUTCOME_NO_EXTENSION);
-		delay = tend_workers();
-		delay = Min(delay, tend_emitter());
-		delay = Min(delay, do_duties());
+		delay = is_usable ? tend_all() : NAP_MS;	/* workers see it by themselves, and leave */
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
