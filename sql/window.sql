@@ -116,6 +116,19 @@ SELECT * FROM cq.tumble(timestamp '294276-12-31 23:59:59', '1 hour');
 SELECT window_start FROM cq.tumble(timestamp '294276-12-31 23:59:59', '1 hour');
 SELECT * FROM cq.tumble(timestamptz '294276-12-31 23:59:59', '1 day');
 SELECT _cq.window_bound(1, 1, 0, 0, 0);
+-- Lengths that the server's numbers cannot hold.
+SELECT * FROM cq.tumble(timestamp '2026-01-01', '213503983 days');
+SELECT * FROM cq.tumble(timestamp '2026-01-01', '106751991 days 4:00:54.775807');
+SELECT * FROM cq.tumble(timestamp '2026-01-01', '106751991 days 4:00:54.775808');
+SELECT * FROM cq.tumble(timestamptz '2026-01-01', '213503983 days');
+SELECT * FROM cq.tumble(timestamptz '2026-01-01', '2147483647 days');
+SELECT * FROM cq.tumble(timestamp '2026-01-01', '2147483647 months');
+SELECT * FROM cq.tumble(timestamptz '2026-01-01', '13333333 months');
+SELECT * FROM cq.hop(timestamp '2026-01-01', '213503983 days', '213503983 days');
+SELECT * FROM cq.cumulate(timestamp '2026-01-01', '1 day', '213503983 days');
+SELECT cq.session(t, '213503983 days') OVER (ORDER BY t) FROM (VALUES (timestamp '2026-01-01')) AS v (t);
+SELECT cq.session(t, '106751991 days') OVER (ORDER BY t) FROM (VALUES (timestamp '2026-01-01')) AS v (t);
+SELECT cq.session(n, 9223372036854775807) OVER (ORDER BY n) FROM (VALUES (2::bigint)) AS v (n);
 
 -- What the planner makes of them: no function scan of ours.
 CREATE TABLE bid (auction bigint, at timestamptz);

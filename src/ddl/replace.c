@@ -22,7 +22,7 @@
 #include "common/compat.h"
 #include "ddl/ddl.h"
 #include "miscadmin.h"
-#include "plan/plan.h"
+#include "plan/scope.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -97,7 +97,7 @@ static bool
 reads_stream(Oid view)
 {
 	Relation	relation = table_open(view, AccessShareLock);
-	bool		reads = cq_analyze_reads_stream((Node *) cq_compat_view_query(relation));
+	bool		reads = cq_scope_reads_stream(NULL, (Node *) cq_compat_view_query(relation));
 
 	table_close(relation, AccessShareLock);
 	return reads;

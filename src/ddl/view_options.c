@@ -28,6 +28,9 @@ static void set_sink(CqViewOptions *result, const char *value);
 static void set_notify(CqViewOptions *result, const char *value);
 static void set_changes(CqViewOptions *result, const char *value);
 
+/* Times less as much stay in range. */
+#define LONGEST_DAYS	1000000
+
 typedef struct OptionRule
 {
 	const char *name;
@@ -95,6 +98,9 @@ set_retention(CqViewOptions *result, const char *value)
 		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(result->retention),
 										  IntervalPGetDatum(&zero))))
 		bad_value("retention", value, "It must be an interval greater than zero.");
+	if ((int64) result->retention->month * DAYS_PER_MONTH + result->retention->day +
+		result->retention->time / USECS_PER_DAY > LONGEST_DAYS)
+		bad_value("retention", value, "That is too long.");
 }
 
 static void

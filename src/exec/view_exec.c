@@ -346,10 +346,10 @@ make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes
 }
 
 static void
-run_plan(const CqViewExec *exec, int nrows, DestReceiver *receiver)
+run_plan(PlannedStmt *plan, DestReceiver *receiver)
 {
-	QueryDesc  *query = CreateQueryDesc(nrows < LARGE_FROM ? exec->planned_small : exec->planned, "", GetActiveSnapshot(),
-										InvalidSnapshot, receiver, NULL, NULL, 0);
+	QueryDesc  *query = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, receiver,
+										NULL, NULL, 0);
 
 	ExecutorStart(query, 0);
 	cq_compat_executor_run(query);
@@ -361,7 +361,8 @@ run_plan(const CqViewExec *exec, int nrows, DestReceiver *receiver)
 void
 cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip, CqMergeCounts *counts)
 {
-	CqBinding	binding = {exec->plan->stream, batch, first, end, skip};
+	PlannedStmt *plan = end - first < LARGE_FROM ? exec->planned_small : exec->planned;
+	CqBinding	binding = {exec->plan->stream, plan, batch, first, end, skip};
 	CqChangeReceiver *changes = NULL;
 	CqGroupRow *row = NULL;
 	DestReceiver *receiver;
@@ -378,7 +379,7 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 		row = cq_group_row_open(exec->plan);
 	receiver = make_receiver(exec, counts, changes, row);
 	cq_batch_bind(&binding);
-	run_plan(exec, end - first, receiver);
+	run_plan(plan, receiver);
 	cq_batch_unbind();
 	receiver->rDestroy(receiver);
 	if (changes != NULL)

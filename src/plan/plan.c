@@ -9,6 +9,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "plan/check.h"
 #include "plan/plan.h"
 
 static bool
@@ -183,7 +184,7 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 	plan->query = cq_compat_flatten_group_entry(copyObject(unconstify(Query *, definition)));
 	if ((reject = cq_sliding_take(plan)) != NULL ||
 		(reject = cq_session_plan_find(plan, &rest)) != NULL ||
-		(reject = cq_analyze_query(rest, &plan->stream)) != NULL)
+		(reject = cq_check_query(rest, &plan->stream)) != NULL)
 		return reject;
 	plan->shape = has_aggregation(plan->query) ? CQ_SHAPE_AGGREGATE : CQ_SHAPE_ROWS;
 	if ((reject = cq_sliding_check(plan, options->emits_on_close)) != NULL ||
@@ -209,7 +210,7 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 	}
 	else
 	{
-		if ((reject = cq_analyze_flat(plan->query)) != NULL ||
+		if ((reject = cq_check_flat(plan->query, true)) != NULL ||
 			(reject = cq_expiry_collect(plan, options)) != NULL)
 			return reject;
 		plan_rows(plan);

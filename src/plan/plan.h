@@ -129,15 +129,6 @@ typedef struct CqViewPlan
  */
 extern CqReject *cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **plan);
 
-/* Finds the one stream and checks that the rest can be evaluated row by row (analyze.c). */
-extern CqReject *cq_analyze_query(Query *query, Oid *stream);
-
-/* Checks that a query lets each row of the stream pass on its own, without aggregation, sorting out or counting off (analyze.c). */
-extern CqReject *cq_analyze_flat(Query *query);
-
-/* Does a query, with its sub-selects and views, read any stream? (analyze.c) */
-extern bool cq_analyze_reads_stream(Node *query);
-
 /* Finds the windows that are closed, or expire, and has the query grouped by their end (close.c). */
 extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
 
@@ -169,7 +160,10 @@ extern Node *cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_afte
 /* The end of the last of a pane's windows. */
 extern Expr *cq_close_last_end(const CqViewPlan *plan, Expr *time);
 
-/* Takes the call of cq.sliding out of WHERE (sliding.c). Of one that stands elsewhere, also in views, cq_analyze_query tells. */
+/*
+ * Takes the call of cq.sliding out of WHERE (sliding.c). Of one that stands elsewhere, also in
+ * views, cq_check_query tells.
+ */
 extern CqReject *cq_sliding_take(CqViewPlan *plan);
 
 /* Is a function cq.sliding, or one that it is made of, which follow the clock? */

@@ -22,6 +22,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "plan/plan.h"
+#include "plan/scope.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -304,6 +305,7 @@ group_by_id(const CqViewPlan *plan, Query *read)
 static List *
 upper_ctes(const Query *query)
 {
+	CqScope		scope = {query, NULL};
 	List	   *ctes = NIL;
 	ListCell   *cell;
 
@@ -311,7 +313,7 @@ upper_ctes(const Query *query)
 	{
 		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
 
-		if (!cq_analyze_reads_stream(cte->ctequery))
+		if (!cq_scope_reads_stream(&scope, cte->ctequery))
 			ctes = lappend(ctes, copyObject(cte));
 	}
 	return ctes;

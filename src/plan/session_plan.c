@@ -11,7 +11,8 @@
  * and of the session; between the two no row may be left out or repeated; and no input of an aggregate may depend on the
  * session, which is another one for the batch than it is in the end. All else is as for other aggregates. The sub-select may be a view or a CTE.
  *
- * The rest of the analysis (analyze.c) sees the query without the call, as one in which rows pass on their own.
+ * The rest of the analysis (check.c) sees the query without the call, as one in which rows pass on
+ * their own.
  */
 #include "postgres.h"
 
@@ -29,6 +30,7 @@
 #include "parser/parse_oper.h"
 #include "parser/parsetree.h"
 #include "plan/plan.h"
+#include "plan/scope.h"
 #include "plan/window_call.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -203,6 +205,16 @@ check_over(const CqSession *session)
 	return NULL;
 }
 
+static char *
+text_of(const Const *value)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(value->consttype, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value->constvalue);
+}
+
 static CqReject *
 check_gap(CqSession *session)
 {
@@ -218,7 +230,11 @@ check_gap(CqSession *session)
 		reject = cq_session_bigint_gap(DatumGetInt64(gap->constvalue), &session->gap);
 	else
 		reject = cq_session_interval_gap(DatumGetIntervalP(gap->constvalue), session->type == TIMESTAMPTZOID, &session->gap);
-	return reject ? cq_reject_at(reject, exprLocation(argument)) : NULL;
+	if (reject == NULL)
+		return NULL;
+	if (!gap->constisnull)
+		cq_reject_detail(reject, "The gap is \"%s\".", text_of(gap));
+	return cq_reject_at(reject, exprLocation(argument));
 }
 
 /* The column of the sub-select that is the session, and nothing more. */
@@ -342,6 +358,7 @@ CqReject *
 cq_session_plan_find(CqViewPlan *plan, Query **rest)
 {
 	Query	   *query = plan->query;
+	CqScope		scope = {query, NULL};
 	CqReject   *reject;
 	ListCell   *cell;
 
@@ -352,7 +369,7 @@ cq_session_plan_find(CqViewPlan *plan, Query **rest)
 		WindowFunc *call = select ? session_call(select) : NULL;
 		CqSession  *session;
 
-		if (call == NULL || !cq_analyze_reads_stream((Node *) select))
+		if (call == NULL || !cq_scope_reads_stream(&scope, (Node *) select))
 			continue;
 		session = palloc0(sizeof(CqSession));
 		session->rtindex = foreach_current_index(cell) + 1;

@@ -30,9 +30,6 @@
 #define SLIDING_SIZE	1
 #define SLIDING_STEP	2
 
-/* As many steps as a window may have elsewhere. */
-#define MAX_STEPS		1000000
-
 static bool
 is_in_schema(Oid function, const char *schema, const char *name)
 {
@@ -112,16 +109,9 @@ take_lengths(CqSliding *sliding, const FuncExpr *call)
 		!fixed_length(list_nth(call->args, SLIDING_STEP), &sliding->step_length))
 		return bad_argument(call, ERRCODE_FEATURE_NOT_SUPPORTED, "cq.sliding in a continuous view needs a size and step of fixed length",
 							"Months are of no fixed length.");
-	if (sliding->step_length <= 0)
-		return bad_argument(call, ERRCODE_INVALID_PARAMETER_VALUE, "window step must be greater than zero", NULL);
-	if (sliding->size <= 0)
-		return bad_argument(call, ERRCODE_INVALID_PARAMETER_VALUE, "window size must be greater than zero", NULL);
-	if (sliding->size % sliding->step_length != 0)
-		return bad_argument(call, ERRCODE_INVALID_PARAMETER_VALUE, "window size must be a multiple of step", NULL);
-	if (sliding->size / sliding->step_length > MAX_STEPS || sliding->size > END_TIMESTAMP / 4)
-		return bad_argument(call, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "window size is more than 1000000 times step, or too long", NULL);
-	if (!sliding->origin->constisnull && TIMESTAMP_NOT_FINITE(DatumGetTimestamp(sliding->origin->constvalue)))
-		return bad_argument(call, ERRCODE_INVALID_PARAMETER_VALUE, "window origin must be finite", NULL);
+	if (sliding->size > END_TIMESTAMP / 4)
+		return bad_argument(call, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+							"window size is too long for cq.sliding", NULL);
 	return NULL;
 }
 
@@ -131,12 +121,15 @@ cq_sliding_take(CqViewPlan *plan)
 	CqSliding  *sliding = &plan->sliding;
 	Node	  **place = NULL;
 	FuncExpr   *call;
+	CqReject   *reject;
 
 	if (plan->query->commandType == CMD_SELECT && plan->query->jointree != NULL)
 		place = find_call(&plan->query->jointree->quals);
 	if (place == NULL)
 		return NULL;
 	call = (FuncExpr *) *place;
+	if ((reject = cq_window_call_check(call)) != NULL)
+		return cq_reject_at(reject, call->location);
 	if (!cq_window_settle(call, false))
 		return bad_argument(call, ERRCODE_FEATURE_NOT_SUPPORTED, "cq.sliding in a continuous view needs a constant size and step",
 							"Write size, step and origin as constants, and days of a timestamptz as 24 hours.");

@@ -90,6 +90,57 @@ cq_window_is_alterable(Node *node)
 	return is_alterable(node, NULL);
 }
 
+/* The constant that an argument comes to, or NULL. */
+static Node *
+constant_of(Node *argument)
+{
+	Node	   *constant;
+
+	if (is_alterable(argument, NULL))
+		return NULL;
+	constant = eval_const_expressions(NULL, copyObject(argument));
+	return IsA(constant, Const) ? constant : NULL;
+}
+
+CqReject *
+cq_window_call_check(const FuncExpr *call)
+{
+	/*
+	 * The function's name, that of its step in messages, and which arguments are the step and the
+	 * size.
+	 */
+	static const struct
+	{
+		const char *name;
+		const char *step_name;
+		int			step;
+		int			size;
+	}			functions[] = {
+		{"tumble", "size", 1, 0}, {"hop", "slide", 1, 2}, {"cumulate", "step", 1, 2},
+		{"sliding", "step", 2, 1}
+	};
+	char	   *name;
+
+	if (get_func_namespace(call->funcid) != get_namespace_oid("cq", true))
+		return NULL;
+	name = get_func_name(call->funcid);
+	for (int i = 0; i < (int) lengthof(functions); i++)
+	{
+		List	   *arguments;
+		Node	   *size = NULL;
+
+		if (strcmp(name, functions[i].name) != 0)
+			continue;
+		arguments = all_arguments(call);
+		if (functions[i].size > 0)
+			size = constant_of(list_nth(arguments, functions[i].size));
+		return cq_window_check(exprType(linitial(arguments)), functions[i].step_name,
+							   constant_of(list_nth(arguments, functions[i].step)), size,
+							   constant_of(llast(arguments)));
+	}
+	return NULL;
+}
+
 bool
 cq_window_settle(FuncExpr *call, bool with_calendar)
 {

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "common/reject.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 
@@ -27,6 +28,12 @@ typedef enum CqWindowKind
 
 /* The call that an entry of the range table consists of, or NULL. */
 extern FuncExpr *cq_window_call(const RangeTblEntry *entry, CqWindowKind *kind);
+
+/*
+ * Why a call of cq.tumble, cq.hop, cq.cumulate or cq.sliding has impossible windows, as far as its
+ * sizes are constants; or NULL, also for any other function.
+ */
+extern CqReject *cq_window_call_check(const FuncExpr *call);
 
 /*
  * Makes the arguments but the time constants, the origin included, those left out added. False where they are none, or might be altered. Steps

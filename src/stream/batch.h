@@ -39,12 +39,16 @@ extern void cq_batch_reject(CqBatch *batch, int row, AttrNumber attno, CqReject 
 extern void cq_batch_sort_rejects(CqBatch *batch);
 
 /*
- * A part of a batch for one run of one plan: rows [first, end), leaving out those in skip (row numbers, or NULL).
- * While bound, a foreign scan of the stream in this backend reads it. One binding a stream at a time.
+ * A part of a batch for one run of one plan: rows [first, end), leaving out those in skip (row
+ * numbers, or NULL). While bound, the plan's foreign scan of the stream reads it, and any other
+ * scan of the stream in this backend is an error: a function would see the batch for all of the
+ * stream. One binding at a time.
  */
+struct PlannedStmt;
 typedef struct CqBinding
 {
 	Oid			stream;
+	const struct PlannedStmt *plan;
 	CqBatch    *batch;
 	int			first;
 	int			end;
@@ -64,7 +68,6 @@ extern double cq_batch_expected_rows;
  * The attribute numbers that the foreign scans of stream in a planned statement need decoded. The scan finds them in its
  * own plan node; this is for exec, which decodes once for several plans.
  */
-struct PlannedStmt;
 extern Bitmapset *cq_batch_needed_columns(struct PlannedStmt *plan, Oid stream);
 
 #endif							/* CQ_BATCH_H */

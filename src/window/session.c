@@ -63,13 +63,16 @@ cq_session_bigint_gap(int64 number, int64 *gap)
 CqReject *
 cq_session_interval_gap(const Interval *interval, bool is_zoned, int64 *gap)
 {
+	int64		days;
+
 	if (interval->month != 0)
 		return cq_reject_hint(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE, "session gap must not contain months"),
 							  "A month is of no fixed length. Write so many days or hours.");
 	if (is_zoned && interval->day != 0)
 		return cq_reject_hint(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE, "session gap between values of timestamptz must not contain days"),
 							  "A day may have 23 or 25 hours. Write 24 hours where that is meant.");
-	if (pg_add_s64_overflow(interval->day * USECS_PER_DAY, interval->time, gap))
+	if (pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &days) ||
+		pg_add_s64_overflow(days, interval->time, gap))
 		return cq_reject(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "session gap out of range");
 	return *gap > 0 ? NULL : not_positive();
 }

@@ -20,7 +20,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "common/int.h"
+#include "common/reject.h"
 #include "fmgr.h"
 #include "pgtime.h"
 #include "utils/datetime.h"
@@ -136,74 +138,178 @@ floor_quotient(int64 a, int64 b)
 
 /* ---- Steps ---- */
 
-/* What an interval means as a step; argument names it in errors. */
-static Step
-interval_step(const Interval *interval, bool is_calendar, const char *argument)
+/* What the server can add to a time without an overflow in its own arithmetic: more than all of time. */
+#define MAX_DAYS		400000000
+#define MAX_MONTHS		(MAX_DAYS / 30)
+
+static CqReject *
+refuse_null(const char *argument)
 {
-	Step		step;
-
-	if (interval->month != 0 && (interval->day != 0 || interval->time != 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window %s must not mix months with days or hours", argument)));
-	if (is_calendar && interval->day != 0 && interval->time != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window %s must not mix days with hours", argument),
-				 errhint("A day may have 23 or 25 hours. Write 24 hours where that is meant.")));
-
-	if (interval->month != 0)
-		step = (Step) {STEP_MONTHS, interval->month};
-	else if (is_calendar && interval->day != 0)
-		step = (Step) {STEP_DAYS, interval->day};
-	else
-		step = (Step) {STEP_FIXED, add(TIME_TIMESTAMP, interval->day * USECS_PER_DAY, interval->time)};
-	if (step.length <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window %s must be greater than zero", argument)));
-	return step;
+	return cq_reject(ERRCODE_NULL_VALUE_NOT_ALLOWED, "window %s must not be null", argument);
 }
 
-static Step
-number_step(int64 number, const char *argument)
+static char *
+interval_text(const Interval *interval)
 {
-	if (number <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window %s must be greater than zero", argument)));
-	return (Step) {STEP_FIXED, number};
+	return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)));
+}
+
+static CqReject *
+refuse_interval(int code, const char *problem, const Interval *interval, const char *argument)
+{
+	return cq_reject_detail(cq_reject(code, "window %s %s", argument, problem),
+							"The %s is \"%s\".", argument, interval_text(interval));
+}
+
+/* What an interval means as a step, or why it is none; argument names it. */
+static CqReject *
+interval_step(const Interval *interval, bool is_calendar, const char *argument, Step *step)
+{
+	int64		days;
+
+	if (interval->month != 0 && (interval->day != 0 || interval->time != 0))
+		return refuse_interval(ERRCODE_INVALID_PARAMETER_VALUE,
+							   "must not mix months with days or hours", interval, argument);
+	if (is_calendar && interval->day != 0 && interval->time != 0)
+		return cq_reject_hint(refuse_interval(ERRCODE_INVALID_PARAMETER_VALUE,
+											  "must not mix days with hours", interval, argument),
+							  "A day may have 23 or 25 hours. Write 24 hours where that is meant.");
+	if (interval->month != 0)
+		*step = (Step) {STEP_MONTHS, interval->month};
+	else if (is_calendar && interval->day != 0)
+		*step = (Step) {STEP_DAYS, interval->day};
+	else
+	{
+		step->unit = STEP_FIXED;
+		if (pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &days) ||
+			pg_add_s64_overflow(days, interval->time, &step->length))
+			return refuse_interval(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "is out of range",
+								   interval, argument);
+	}
+	if (step->length <= 0)
+		return refuse_interval(ERRCODE_INVALID_PARAMETER_VALUE, "must be greater than zero",
+							   interval, argument);
+	if ((step->unit == STEP_DAYS && step->length > MAX_DAYS) ||
+		(step->unit == STEP_MONTHS && step->length > MAX_MONTHS))
+		return refuse_interval(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "is out of range", interval,
+							   argument);
+	return NULL;
+}
+
+static CqReject *
+number_step(int64 number, const char *argument, Step *step)
+{
+	*step = (Step) {STEP_FIXED, number};
+	if (number > 0)
+		return NULL;
+	return cq_reject_detail(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE,
+									  "window %s must be greater than zero", argument),
+							"The %s is " INT64_FORMAT ".", argument, number);
 }
 
 /* How many steps a window's size is. */
-static int32
-count_steps(Step step, Step size, const char *step_argument)
+static CqReject *
+count_steps(Step step, Step size, const char *step_argument, int32 *result)
 {
-	int64		count;
-
 	if (step.unit != size.unit)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window size and %s must be of the same unit", step_argument),
-				 errhint("Months, days and hours are of no fixed length in each other. Write 24 hours instead of a day where that is meant.")));
+		return cq_reject_hint(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE,
+										"window size and %s must be of the same unit",
+										step_argument),
+							  "Months, days and hours are of no fixed length in each other. Write "
+							  "24 hours instead of a day where that is meant.");
 	if (size.length % step.length != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window size must be a multiple of %s", step_argument)));
-	count = size.length / step.length;
-	if (count > MAX_WINDOWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("window size is more than %d times %s", MAX_WINDOWS, step_argument)));
-	return (int32) count;
+		return cq_reject(ERRCODE_INVALID_PARAMETER_VALUE, "window size must be a multiple of %s",
+						 step_argument);
+	if (size.length / step.length > MAX_WINDOWS)
+		return cq_reject(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "window size is more than %d times %s",
+						 MAX_WINDOWS, step_argument);
+	*result = (int32) (size.length / step.length);
+	return NULL;
 }
 
-static void
-refuse_null(const char *argument)
+static CqReject *
+count_intervals(const Interval *step, const Interval *size, bool is_calendar,
+				const char *step_argument, int32 *count)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("window %s must not be null", argument)));
+	Step		step_step;
+	Step		size_step;
+	CqReject   *reject;
+
+	if ((reject = interval_step(step, is_calendar, step_argument, &step_step)) != NULL ||
+		(reject = interval_step(size, is_calendar, "size", &size_step)) != NULL)
+		return reject;
+	reject = count_steps(step_step, size_step, step_argument, count);
+	return reject == NULL ? NULL :
+		cq_reject_detail(reject, "The size is \"%s\", the %s \"%s\".", interval_text(size),
+						 step_argument, interval_text(step));
+}
+
+static CqReject *
+count_numbers(int64 step, int64 size, const char *step_argument, int32 *count)
+{
+	Step		step_step;
+	Step		size_step;
+	CqReject   *reject;
+
+	if ((reject = number_step(step, step_argument, &step_step)) != NULL ||
+		(reject = number_step(size, "size", &size_step)) != NULL)
+		return reject;
+	reject = count_steps(step_step, size_step, step_argument, count);
+	return reject == NULL ? NULL :
+		cq_reject_detail(reject, "The size is " INT64_FORMAT ", the %s " INT64_FORMAT ".", size,
+						 step_argument, step);
+}
+
+/* Those that are no constants are only told when the windows are made. */
+static bool
+is_given(const Node *argument)
+{
+	return argument != NULL && IsA(argument, Const) && !((const Const *) argument)->constisnull;
+}
+
+static CqReject *
+check_one(Oid type, const Const *value, const char *argument)
+{
+	Step		step;
+
+	if (type == INT8OID)
+		return number_step(DatumGetInt64(value->constvalue), argument, &step);
+	return interval_step(DatumGetIntervalP(value->constvalue), type == TIMESTAMPTZOID, argument,
+						 &step);
+}
+
+static CqReject *
+check_null(const Node *argument, const char *name)
+{
+	return argument != NULL && IsA(argument, Const) && ((const Const *) argument)->constisnull ?
+		refuse_null(name) : NULL;
+}
+
+CqReject *
+cq_window_check(Oid type, const char *step_argument, const Node *step, const Node *size,
+				const Node *origin)
+{
+	const Const *step_value = is_given(step) ? (const Const *) step : NULL;
+	const Const *size_value = is_given(size) ? (const Const *) size : NULL;
+	CqReject   *reject;
+	int32		count;
+
+	if ((reject = check_null(step, step_argument)) != NULL ||
+		(reject = check_null(size, "size")) != NULL)
+		return reject;
+	if (is_given(origin) && type != INT8OID &&
+		TIMESTAMP_NOT_FINITE(DatumGetTimestamp(((const Const *) origin)->constvalue)))
+		return cq_reject(ERRCODE_INVALID_PARAMETER_VALUE, "window origin must be finite");
+	if (step_value != NULL && size_value != NULL && type == INT8OID)
+		return count_numbers(DatumGetInt64(step_value->constvalue),
+							 DatumGetInt64(size_value->constvalue), step_argument, &count);
+	if (step_value != NULL && size_value != NULL)
+		return count_intervals(DatumGetIntervalP(step_value->constvalue),
+							   DatumGetIntervalP(size_value->constvalue),
+							   type == TIMESTAMPTZOID, step_argument, &count);
+	if (step_value != NULL)
+		return check_one(type, step_value, step_argument);
+	return size_value != NULL ? check_one(type, size_value, "size") : NULL;
 }
 
 /* ---- Panes of the calendar ---- */
@@ -216,7 +322,7 @@ calendar_bound(const Panes *panes, int64 n)
 	int64		length = multiply(panes->kind, n, panes->step.length);
 	Interval	interval = {0};
 
-	if (length < PG_INT32_MIN || length > PG_INT32_MAX)
+	if (Abs(length) > (panes->step.unit == STEP_MONTHS ? MAX_MONTHS : MAX_DAYS))
 		out_of_range(panes->kind);
 	if (panes->step.unit == STEP_MONTHS)
 		interval.month = (int32) length;
@@ -325,7 +431,7 @@ timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
 	pg_tz	   *zone = kind == TIME_TIMESTAMPTZ ? session_timezone : NULL;
 
 	if (interval == NULL)
-		refuse_null("size");
+		cq_reject_raise(refuse_null("size"), NULL);
 	if (panes != NULL && memcmp(&panes->interval, interval, sizeof(Interval)) == 0 && panes->has_origin == has_origin &&
 		panes->given_origin == origin && panes->block == block && panes->zone == zone)
 		return panes;
@@ -335,7 +441,7 @@ timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
 	panes->has_origin = has_origin;
 	panes->given_origin = origin;
 	panes->zone = zone;
-	panes->step = interval_step(interval, kind == TIME_TIMESTAMPTZ, "size");
+	cq_reject_raise(interval_step(interval, kind == TIME_TIMESTAMPTZ, "size", &panes->step), NULL);
 	if (TIMESTAMP_NOT_FINITE(origin))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -386,17 +492,26 @@ cq_window_bound_bigint(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	if (PG_ARGISNULL(1))
-		refuse_null("size");
+		cq_reject_raise(refuse_null("size"), NULL);
 	number = PG_GETARG_INT64(1);
 	if (panes == NULL || panes->number != number || panes->origin != origin || panes->block != block)
 	{
 		panes = remember(fcinfo->flinfo, block);
 		panes->kind = TIME_BIGINT;
-		panes->step = number_step(number, "size");
+		cq_reject_raise(number_step(number, "size", &panes->step), NULL);
 		panes->number = number;
 		panes->origin = origin;
 	}
 	PG_RETURN_INT64(bound(panes, PG_GETARG_INT64(0), PG_GETARG_INT32(4)));
+}
+
+static void
+refuse_nulls(FunctionCallInfo fcinfo, const char *step_argument)
+{
+	if (PG_ARGISNULL(0))
+		cq_reject_raise(refuse_null(step_argument), NULL);
+	if (PG_ARGISNULL(1))
+		cq_reject_raise(refuse_null("size"), NULL);
 }
 
 /* window_count(step, size, the step's name, does a day go by the calendar?) */
@@ -405,23 +520,21 @@ cq_window_count_interval(PG_FUNCTION_ARGS)
 {
 	const char *argument = PG_ARGISNULL(2) ? "step" : NameStr(*PG_GETARG_NAME(2));
 	bool		is_calendar = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
+	int32		count = 0;
 
-	if (PG_ARGISNULL(0))
-		refuse_null(argument);
-	if (PG_ARGISNULL(1))
-		refuse_null("size");
-	PG_RETURN_INT32(count_steps(interval_step(PG_GETARG_INTERVAL_P(0), is_calendar, argument),
-								interval_step(PG_GETARG_INTERVAL_P(1), is_calendar, "size"), argument));
+	refuse_nulls(fcinfo, argument);
+	cq_reject_raise(count_intervals(PG_GETARG_INTERVAL_P(0), PG_GETARG_INTERVAL_P(1), is_calendar,
+									argument, &count), NULL);
+	PG_RETURN_INT32(count);
 }
 
 Datum
 cq_window_count_bigint(PG_FUNCTION_ARGS)
 {
 	const char *argument = PG_ARGISNULL(2) ? "step" : NameStr(*PG_GETARG_NAME(2));
+	int32		count = 0;
 
-	if (PG_ARGISNULL(0))
-		refuse_null(argument);
-	if (PG_ARGISNULL(1))
-		refuse_null("size");
-	PG_RETURN_INT32(count_steps(number_step(PG_GETARG_INT64(0), argument), number_step(PG_GETARG_INT64(1), "size"), argument));
+	refuse_nulls(fcinfo, argument);
+	cq_reject_raise(count_numbers(PG_GETARG_INT64(0), PG_GETARG_INT64(1), argument, &count), NULL);
+	PG_RETURN_INT32(count);
 }

@@ -1,0 +1,157 @@
+-- What may stand in a view: streams, moments and sessions that hide in whatever place, and what is like them and may stay.
+CREATE SCHEMA checked;
+SET search_path = checked;
+CREATE FOREIGN TABLE s (id int, k int, x text, t timestamptz, j jsonb) SERVER cq_log;
+CREATE TABLE dim (k int PRIMARY KEY, name text);
+INSERT INTO dim VALUES (0, 'zero'), (1, 'one');
+CREATE VIEW through AS SELECT id, k FROM s;
+CREATE VIEW grouped AS SELECT k, count(*) FROM s GROUP BY k;
+
+-- Streams.
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s, unnest(ARRAY(SELECT id FROM s)) u;
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s, unnest(ARRAY(SELECT id FROM through)) u;
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s, generate_series(1, (SELECT count(*) FROM s)::int) u;
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s, (VALUES ((SELECT max(id) FROM s))) w (m);
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s, ROWS FROM (generate_series(1, 2), unnest(ARRAY(SELECT id FROM s))) u;
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT id FROM s) SELECT id FROM s WHERE id IN (SELECT id FROM c);
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT k FROM s) SELECT name FROM dim WHERE k IN (SELECT k FROM c);
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT k FROM s) SELECT * FROM (SELECT count(*) FROM c) q;
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT k FROM s), d AS (SELECT count(*) AS n FROM c) SELECT n FROM d;
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT k FROM s), d AS (SELECT k FROM c) SELECT c.k FROM c JOIN d USING (k);
+CREATE CONTINUOUS VIEW v AS WITH c AS (VALUES ((SELECT max(id) FROM s))) SELECT id FROM s, c;
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT u FROM unnest(ARRAY(SELECT id FROM s)) u) SELECT count(*) FROM s, c;
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT id FROM s) SELECT k FROM dim;
+CREATE CONTINUOUS VIEW v AS WITH RECURSIVE c AS (SELECT id FROM s UNION ALL SELECT id - 1 FROM c WHERE id > 0) SELECT id FROM c;
+CREATE CONTINUOUS VIEW v AS SELECT id, (SELECT sum(n) FROM (VALUES ((SELECT count(*) FROM s))) w (n)) FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s ORDER BY (SELECT count(*) FROM s);
+CREATE CONTINUOUS VIEW v AS SELECT k, count(*) FROM s GROUP BY k LIMIT (SELECT count(*) FROM s);
+CREATE CONTINUOUS VIEW v AS SELECT k, count(*) FILTER (WHERE id > (SELECT avg(id) FROM s)) FROM s GROUP BY k;
+CREATE CONTINUOUS VIEW v AS SELECT k, sum(count(*)) OVER (ROWS (SELECT count(*) FROM s) PRECEDING) FROM s GROUP BY k;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s JOIN dim d ON d.k = s.k AND d.k IN (SELECT k FROM s);
+CREATE CONTINUOUS VIEW v AS SELECT s.id, l.id FROM s, LATERAL (SELECT id FROM s o WHERE o.k = s.k LIMIT 1) l (id);
+CREATE CONTINUOUS VIEW v AS SELECT s.id FROM s JOIN grouped g ON g.k = s.k;
+CREATE CONTINUOUS VIEW v AS SELECT count FROM grouped;
+CREATE CONTINUOUS VIEW v AS SELECT s.id FROM s, XMLTABLE('/a' PASSING (SELECT xmlelement(NAME a, max(id)) FROM s) COLUMNS a int PATH '.');
+CREATE TABLE parent (id int, k int, x text, t timestamptz, j jsonb);
+ALTER FOREIGN TABLE s INHERIT parent;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM parent;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s WHERE k IN (SELECT k FROM parent);
+ALTER FOREIGN TABLE s NO INHERIT parent;
+
+-- Functions that read one: where the body can be seen.
+CREATE FUNCTION count_atomic() RETURNS bigint LANGUAGE sql STABLE BEGIN ATOMIC SELECT count(*) FROM s; END;
+CREATE FUNCTION count_text() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM checked.s';
+CREATE FUNCTION count_within() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT checked.count_text() + 1';
+CREATE FUNCTION ids(anyelement) RETURNS SETOF anyelement LANGUAGE sql STABLE AS 'SELECT $1 FROM checked.through';
+CREATE FUNCTION add_count(bigint, int) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT $1 + count(*) FROM checked.s';
+CREATE AGGREGATE counts(int) (SFUNC = add_count, STYPE = bigint, COMBINEFUNC = int8pl, INITCOND = 0);
+CREATE CONTINUOUS VIEW v AS SELECT id, count_atomic() FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, count_text() FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, count_within() FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s, ids(1);
+CREATE CONTINUOUS VIEW v AS SELECT counts(id) FROM s;
+-- It may read tables.
+CREATE FUNCTION name_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT name FROM checked.dim WHERE k = $1';
+CREATE CONTINUOUS VIEW names AS SELECT id, name_of(k) FROM s;
+-- Where it cannot, the view stops before it sees a part for the whole.
+CREATE FUNCTION hidden() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM checked.s); END';
+CREATE CONTINUOUS VIEW hides AS SELECT id, hidden() FROM s;
+CREATE CONTINUOUS VIEW counted AS SELECT count(*) FROM s;
+INSERT INTO s (id, k) SELECT i, i % 2 FROM generate_series(1, 3) i;
+SELECT cq.wait('names'), cq.wait('counted');
+SELECT * FROM names ORDER BY id;
+SELECT * FROM counted;
+CREATE PROCEDURE wait_until_failed(v text) LANGUAGE plpgsql AS $$
+BEGIN
+  FOR i IN 1..6000 LOOP
+    IF (SELECT status = 'failed' FROM cq.views WHERE view = v::regclass) THEN RETURN; END IF;
+    PERFORM pg_sleep(0.01);
+    COMMIT;
+  END LOOP;
+  RAISE 'it has not failed';
+END $$;
+CALL wait_until_failed('hides');
+SELECT status_detail FROM cq.views WHERE view = 'hides'::regclass;
+SELECT count(*) FROM cq.errors;
+
+-- Moments and sessions.
+CREATE CONTINUOUS VIEW v AS SELECT id, current_setting('cq.workers') FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, pg_postmaster_start_time() FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s WHERE inet_client_addr() IS NULL;
+CREATE CONTINUOUS VIEW v AS SELECT id, pg_current_xact_id_if_assigned() FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, current_user FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, current_database() FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, version() FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, age(t) FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, t::time::timetz FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, '10:00+01'::timetz AT TIME ZONE 'Europe/Berlin' FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, 'now'::text::timestamptz FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, ('tod' || 'ay')::date FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s WHERE t > 'Yesterday 10:00'::varchar::timestamptz;
+CREATE CONTINUOUS VIEW v AS SELECT id, '{now}'::text::time[] FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, '[now,)'::text::tstzrange FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, timestamptz_in('now', 0, -1) FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT k, count(*) FROM s GROUP BY k HAVING max(t) < now();
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s, generate_series(t, now(), '1 day') g;
+CREATE CONTINUOUS VIEW v AS SELECT s.id FROM s, (VALUES (now())) w (n);
+CREATE CONTINUOUS VIEW v AS SELECT s.id FROM s JOIN (SELECT k FROM dim TABLESAMPLE BERNOULLI (50)) d USING (k);
+CREATE CONTINUOUS VIEW v AS SELECT s.id FROM s JOIN pg_stat_activity a ON a.pid = s.k;
+CREATE VIEW lately AS SELECT k FROM dim WHERE now() > '2000-01-01';
+CREATE CONTINUOUS VIEW v AS SELECT s.id FROM s JOIN lately USING (k);
+CREATE FUNCTION moment() RETURNS timestamptz LANGUAGE sql IMMUTABLE AS 'SELECT now()';
+CREATE CONTINUOUS VIEW v AS SELECT id, moment() FROM s;
+CREATE FUNCTION careless(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE CONTINUOUS VIEW v AS SELECT id, careless(id) FROM s;
+ALTER FUNCTION careless(int) IMMUTABLE;
+CREATE CONTINUOUS VIEW careful AS SELECT id, careless(id) FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT id, cq.watermark('careful') FROM s;
+CREATE FUNCTION broken() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT 1::bigint';
+SET check_function_bodies = off;
+CREATE OR REPLACE FUNCTION broken() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM nowhere';
+CREATE CONTINUOUS VIEW v AS SELECT id, broken() FROM s;
+
+-- What depends on pinned settings alone.
+SET timezone = 'Europe/Berlin';
+CREATE CONTINUOUS VIEW kept AS SELECT id, to_char(t, 'HH24:MI') AS c, t::date AS d, date_trunc('day', t) AS day, t::text AS x, x::timestamptz AS t,
+  t + '1 day' AS next, t > '2024-01-01'::date AS late, j, (j ->> 'at')::timestamptz AS at, to_tsvector(x) AS v, concat(id, x, t) AS all,
+  jsonb_build_object('t', t) AS o, extract(day FROM t) AS n, 's'::regclass AS r FROM s;
+CREATE CONTINUOUS VIEW days AS SELECT t::date AS day, count(*), max(to_char(t, 'HH24')) FROM s GROUP BY 1;
+INSERT INTO s VALUES (4, 0, '2025-03-01 12:00', '2025-03-01 23:30Z', '{"at": "2025-01-01 10:00"}');
+SELECT cq.wait('kept'), cq.wait('days'), cq.wait('careful');
+SELECT id, c, d, day, x, t, next, late, at, v, o, n, r FROM kept WHERE id = 4;
+TABLE days EXCEPT ALL SELECT t::date, count(*), max(to_char(t, 'HH24')) FROM s GROUP BY 1;
+SELECT t::date, count(*), max(to_char(t, 'HH24')) FROM s GROUP BY 1 EXCEPT ALL TABLE days;
+SELECT * FROM careful ORDER BY id;
+
+-- Windows whose sizes are known: wherever the call stands.
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '0 s') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '-1 s') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 day 12 hours') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 month 1 day') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, NULL) GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '1 day', 'infinity') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t::timestamp, '213503983 days') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '999999999 days') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(id, 0) GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, interval '1 s' - interval '1 s') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.hop(t, '7 s', '1 min') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.hop(t, '1 hour', '1 day') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.hop(t, '1 ms', '1 day') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.hop(t, NULL, '1 min') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.hop(t, make_interval(secs => k), '0 s') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.hop(id, 3, 10) GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_end, count(*) FROM s, cq.cumulate(t, '-1 s', '1 min') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT window_end, count(*) FROM s, cq.cumulate(t, '1 min', '1 month') GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT id, cq.tumble(t, '0 s') FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM (SELECT * FROM s, cq.tumble(t, '0 s')) x GROUP BY 1;
+CREATE VIEW windowed AS SELECT * FROM s, cq.tumble(t, '0 s');
+CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM windowed GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s WHERE cq.sliding(t, '1 min', '7 s');
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s WHERE cq.sliding(t, '0 s', '7 s');
+CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s WHERE cq.sliding(t, '1 min', NULL);
+CREATE CONTINUOUS VIEW v AS SELECT g, count(*) FROM (SELECT cq.session(t, '0 s') OVER (ORDER BY t) AS g FROM s) x GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT g, count(*) FROM (SELECT cq.session(t, '1 day') OVER (ORDER BY t) AS g FROM s) x GROUP BY 1;
+CREATE CONTINUOUS VIEW v AS SELECT g, count(*) FROM (SELECT cq.session(t::timestamp, '213503983 days') OVER (ORDER BY t::timestamp) AS g FROM s) x GROUP BY 1;
+CREATE CONTINUOUS VIEW v WITH (retention = '213503983 days') AS SELECT id FROM s;
+
+DROP SCHEMA checked CASCADE;

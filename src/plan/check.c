@@ -1,0 +1,601 @@
+/*
+ * check.c
+ *		The one walk over a view's whole query: what is refused, with a reason and a place.
+ *
+ * What passes here is evaluated by the server's own executor over each batch, so a wrong yes would
+ * be a silently wrong answer: whatever is not known to be right is refused.
+ *
+ * The walk goes wherever an expression can reach: sub-selects, CTEs where they are referred to,
+ * plain views, functions in FROM, VALUES, and bodies of SQL functions. It takes along what is to be
+ * said if it meets a stream (`refusal`): nothing as long as it comes from FROM of queries that let
+ * rows pass one by one; below an aggregation, an outer join's side, a sub-select in an expression,
+ * a function it is the reason why a stream cannot be there.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/view.h"
+#include "common/compat.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "plan/check.h"
+#include "plan/check_function.h"
+#include "plan/scope.h"
+#include "plan/window_call.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* Where the walk is. */
+typedef struct Place
+{
+	const CqScope *scope;
+	CqReject   *refusal;		/* of a stream; NULL: it may be here */
+	const char *text;			/* the view or function whose text this is, or NULL:
+		the statement's own */
+	int			location;		/* where the statement refers to that,
+		or to the sub-select of an expression; or -1 */
+} Place;
+
+typedef struct Check
+{
+	const Query *query;			/* the view's */
+	Place		place;
+	int			entry;			/* of its range table, where the walk came in */
+	Oid			stream;			/* the first */
+	int			nstreams;
+	int			second;			/* the entry by which the second came in */
+	List	   *functions;		/* of OIDs: those whose bodies are being walked,
+		or have been without finding anything */
+	Node	   *call;			/* the node whose functions are being looked at */
+	CqReject   *reject;
+} Check;
+
+static bool walk_node(Node *node, Check *check);
+static bool walk_query(Check *check, const Query *query, bool is_top);
+
+/* ---- reasons ---- */
+
+/* Where the select list begins: the place of what has none of its own. */
+static int
+start_of(const Query *query)
+{
+	return exprLocation((Node *) query->targetList);
+}
+
+static CqReject *
+unsupported(int location, const char *what, const char *hint)
+{
+	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
+									  location);
+
+	return hint != NULL ? cq_reject_hint(reject, "%s", hint) : reject;
+}
+
+/* A place in another text than the statement's is told in words. */
+static CqReject *
+in_its_text(const Check *check, CqReject *reject)
+{
+	if (reject == NULL || check->place.text == NULL)
+		return reject;
+	reject->location = check->place.location;
+	if (reject->detail == NULL)
+		return cq_reject_detail(reject, "It stands in %s.", check->place.text);
+	return cq_reject_detail(reject, "%s It stands in %s.", reject->detail, check->place.text);
+}
+
+/* Ends the walk. */
+static bool
+stop_at_stream(Check *check)
+{
+	check->reject = check->place.refusal;
+	return true;
+}
+
+static bool
+refuse(Check *check, CqReject *reject)
+{
+	check->reject = in_its_text(check, reject);
+	return true;
+}
+
+/* From here on no stream may be met: for that reason, or for one that was there before. */
+static void
+forbid_streams(Check *check, CqReject *reject)
+{
+	if (check->place.refusal == NULL)
+		check->place.refusal = in_its_text(check, reject);
+}
+
+/* The place of the first node of a kind in an expression, or -1. */
+typedef struct NodeSearch
+{
+	NodeTag		tag;
+	int			location;
+} NodeSearch;
+
+static bool
+find_node(Node *node, NodeSearch *search)
+{
+	if (node == NULL)
+		return false;
+	if (nodeTag(node) == search->tag)
+	{
+		search->location = exprLocation(node);
+		return true;
+	}
+	return expression_tree_walker(node, find_node, search);
+}
+
+static int
+location_of(const Query *query, NodeTag tag)
+{
+	NodeSearch	search = {tag, -1};
+
+	(void) (find_node((Node *) query->targetList, &search) ||
+			find_node(query->havingQual, &search));
+	return search.location >= 0 ? search.location : start_of(query);
+}
+
+/*
+ * The first place where a column of one entry of the range table is named, or -1: entries
+ * themselves do not tell theirs.
+ */
+typedef struct EntrySearch
+{
+	int			rtindex;
+	int			location;
+} EntrySearch;
+
+static bool
+find_column(Node *node, EntrySearch *search)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (var->varno == search->rtindex && var->varlevelsup == 0 && var->location >= 0 &&
+			(search->location < 0 || var->location < search->location))
+			search->location = var->location;
+		return false;
+	}
+	return expression_tree_walker(node, find_column, search);
+}
+
+/* The place of an entry of the view's own range table, as well as it can be told. */
+static int
+location_of_entry(const Check *check, int rtindex)
+{
+	EntrySearch search = {rtindex, -1};
+
+	query_tree_walker(unconstify(Query *, check->query), find_column, &search,
+					  QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES);
+	return search.location >= 0 ? search.location : start_of(check->query);
+}
+
+/* ---- queries through which rows pass one by one ---- */
+
+static CqReject *
+check_limit(const Query *query, bool is_top)
+{
+	int			location = exprLocation(query->limitCount ? query->limitCount : query->limitOffset);
+
+	return unsupported(location, "LIMIT over a stream is not supported yet",
+					   is_top ? "Put the LIMIT into the query that reads the view." :
+					   "A continuous view can keep the rows. The LIMIT is then for the query that "
+					   "reads it.");
+}
+
+static CqReject *
+check_distinct(const Query *query, bool is_top)
+{
+	if (query->hasDistinctOn)
+		return unsupported(start_of(query), "DISTINCT ON over a stream is not supported yet",
+						   "A continuous view can keep the rows. DISTINCT ON is then for the "
+						   "query that reads it.");
+	return unsupported(start_of(query), "DISTINCT over a stream is not supported yet",
+					   is_top ? "GROUP BY all columns of the view does the same." :
+					   "A continuous view of the sub-select with GROUP BY all of its columns does "
+					   "the same. Read that in an ordinary query.");
+}
+
+CqReject *
+cq_check_flat(const Query *query, bool is_top)
+{
+	int			start = start_of(query);
+
+	if (query->commandType != CMD_SELECT)
+		return unsupported(start, "a data-modifying statement in a continuous view is not "
+								  "supported", NULL);
+	if (query->setOperations != NULL)
+		return unsupported(start, "UNION, INTERSECT and EXCEPT over a stream are not supported yet",
+						   "One foreign table may read several topics of a server: OPTIONS (topic "
+						   "'a,b'). Else create a continuous view of each part, and put them "
+						   "together in an ordinary view.");
+	if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
+		query->havingQual != NULL)
+		return unsupported(location_of(query, T_Aggref), "an aggregation of a stream below "
+														 "another query is not supported yet",
+						   "Create a continuous view of the aggregation. The query around it can "
+						   "read that as an ordinary view, or, as a continuous one, the stream "
+						   "that its option changes makes.");
+	if (query->hasWindowFuncs)
+		return unsupported(location_of(query, T_WindowFunc), "window functions over a stream are "
+															 "not supported yet",
+						   "Over the result of the view's GROUP BY they are, and in the query "
+						   "that reads a view of the rows.");
+	if (query->distinctClause != NIL)
+		return check_distinct(query, is_top);
+	if (query->limitCount != NULL || query->limitOffset != NULL)
+		return check_limit(query, is_top);
+	if (query->rowMarks != NIL)
+		return unsupported(start, "FOR UPDATE and FOR SHARE in a continuous view are not "
+								  "supported", "Leave it out.");
+	return NULL;
+}
+
+/* ---- what is read ---- */
+
+static bool
+meet_stream(Check *check, const RangeTblEntry *entry)
+{
+	if (check->place.refusal != NULL)
+		return stop_at_stream(check);
+	if (entry->relkind != RELKIND_FOREIGN_TABLE)
+		return refuse(check, unsupported(location_of_entry(check, check->entry),
+										 "a stream that is a partition or child of a table is not "
+										 "supported in a continuous view",
+										 "Read the stream itself."));
+	if (entry->tablesample != NULL)
+		return refuse(check, unsupported(exprLocation((Node *) entry->tablesample),
+										 "TABLESAMPLE over a stream is not supported",
+										 "A condition on a hash of some column chooses rows as "
+										 "well."));
+	if (++check->nstreams == 1)
+		check->stream = entry->relid;
+	else if (check->second == 0)
+		check->second = check->entry;
+	return false;
+}
+
+/* The same text is walked where the view stands, since what may stand in it depends on that. */
+static bool
+walk_view(Check *check, const RangeTblEntry *entry)
+{
+	Place		before = check->place;
+	Relation	view;
+	Query	   *query;
+	bool		stop;
+
+	if (cq_view_is(entry->relid))
+	{
+		CqReject   *reject = unsupported(location_of_entry(check, check->entry),
+										 "a continuous view over a continuous view is not "
+										 "supported yet",
+										 "Create that one with the option changes, and read the "
+										 "stream that it makes of it; or read both in an ordinary "
+										 "view.");
+
+		return refuse(check, cq_reject_detail(reject, "\"%s\" is a continuous view.",
+											  get_rel_name(entry->relid)));
+	}
+	view = table_open(entry->relid, AccessShareLock);
+	query = cq_compat_view_query(view);
+	table_close(view, NoLock);
+	check->place.scope = NULL;
+	if (before.text == NULL && before.location < 0)
+		check->place.location = location_of_entry(check, check->entry);
+	check->place.text = psprintf("view \"%s\"", get_rel_name(entry->relid));
+	stop = walk_query(check, query, false);
+	check->place = before;
+	return stop;
+}
+
+static bool
+walk_relation(Check *check, const RangeTblEntry *entry)
+{
+	if (get_rel_persistence(entry->relid) == RELPERSISTENCE_TEMP)
+		return refuse(check, unsupported(location_of_entry(check, check->entry),
+										 "a continuous view over temporary tables or views is not "
+										 "supported",
+										 "Its workers are other sessions, which do not see them. "
+										 "Take a table that stays."));
+	if (entry->relkind == RELKIND_VIEW)
+		return walk_view(check, entry);
+	if (cq_scope_is_stream(entry))
+		return meet_stream(check, entry);
+	if (entry->tablesample != NULL && entry->tablesample->repeatable == NULL)
+		return refuse(check, unsupported(location_of_entry(check, check->entry),
+										 "TABLESAMPLE in a continuous view needs REPEATABLE",
+										 "Without a seed it takes other rows each time."));
+	return false;
+}
+
+static bool
+walk_cte(Check *check, const RangeTblEntry *entry)
+{
+	Place		before = check->place;
+	const CqScope *home = NULL;
+	CommonTableExpr *cte = cq_scope_cte(before.scope, entry, &home);
+	bool		stop;
+
+	if (cte == NULL)
+		return false;			/* itself */
+	check->place.scope = home;
+	if (cte->cterecursive)
+		forbid_streams(check, unsupported(cte->location, "WITH RECURSIVE over a stream is not "
+														 "supported",
+										  "A continuous view can keep the rows. The recursion is "
+										  "then for the query that reads it."));
+	stop = walk_query(check, castNode(Query, cte->ctequery), false);
+	check->place = before;
+	return stop;
+}
+
+static bool
+walk_entry(Check *check, const RangeTblEntry *entry)
+{
+	switch (entry->rtekind)
+	{
+		case RTE_RELATION:
+			return walk_relation(check, entry);
+		case RTE_SUBQUERY:
+			return walk_query(check, entry->subquery, false);
+		case RTE_CTE:
+			return walk_cte(check, entry);
+		default:
+			return false;		/* sees rows one by one; expressions are walked apart */
+	}
+}
+
+/* ---- FROM ---- */
+
+static bool walk_from(Check *check, const Query *query, Node *node);
+
+/*
+ * One side of a join. The stream must be on the preserved side of outer joins: otherwise a row of
+ * the table would come out with nulls in each batch that has no match for it.
+ */
+static bool
+walk_side(Check *check, const Query *query, const JoinExpr *join, Node *side, bool is_nullable)
+{
+	CqReject   *before = check->place.refusal;
+	int			location = exprLocation(join->quals);
+	bool		stop;
+
+	if (is_nullable)
+		forbid_streams(check, unsupported(location >= 0 ? location : start_of(query),
+										  "an outer join that keeps the rows of a table which "
+										  "have no match in the stream is not supported",
+										  "The stream may be on the left of a LEFT JOIN, or in an "
+										  "inner join."));
+	stop = walk_from(check, query, side);
+	check->place.refusal = before;
+	return stop;
+}
+
+static bool
+walk_from(Check *check, const Query *query, Node *node)
+{
+	const JoinExpr *join = (const JoinExpr *) node;
+
+	if (IsA(node, RangeTblRef))
+	{
+		int			rtindex = ((RangeTblRef *) node)->rtindex;
+
+		if (query == check->query)
+			check->entry = rtindex;
+		return walk_entry(check, rt_fetch(rtindex, query->rtable));
+	}
+	return walk_side(check, query, join, join->larg, join->jointype == JOIN_RIGHT ||
+					 join->jointype == JOIN_FULL) ||
+		walk_side(check, query, join, join->rarg, join->jointype == JOIN_LEFT ||
+				  join->jointype == JOIN_FULL);
+}
+
+/* ---- expressions ---- */
+
+static CqReject *
+reads_stream(Oid function, Node *call)
+{
+	CqReject   *reject = unsupported(exprLocation(call), "a function that reads a stream is not "
+														 "supported in a continuous view",
+									 "It would see a part of the stream alone. Call it in the "
+									 "query that reads the view.");
+
+	return cq_reject_detail(reject, "%s reads one.", cq_check_function_name(function));
+}
+
+static bool
+walk_bodies(Check *check, Oid function, Node *call)
+{
+	Place		before = check->place;
+	Node	   *within = check->call;
+	List	   *bodies;
+	ListCell   *cell;
+	bool		stop = false;
+
+	if (list_member_oid(check->functions, function))
+		return false;
+	check->functions = lappend_oid(check->functions, function);
+	bodies = cq_check_function_body(function, call);
+	check->place.scope = NULL;
+	forbid_streams(check, reads_stream(function, check->call));
+	if (before.text == NULL)
+		check->place.location = exprLocation(check->call);
+	check->place.text = psprintf("function %s", cq_check_function_name(function));
+	foreach(cell, bodies)
+		stop = stop || walk_query(check, lfirst_node(Query, cell), false);
+	check->place = before;
+	check->call = within;
+	return stop;
+}
+
+static bool
+walk_function(Oid function, void *context)
+{
+	Check	   *check = context;
+	Node	   *call = check->call;
+	CqReject   *reject = cq_check_function(function, call);
+	ListCell   *cell;
+
+	if (reject != NULL)
+		return refuse(check, cq_reject_at(reject, exprLocation(call)));
+	foreach(cell, cq_check_function_parts(function))
+	{
+		if (walk_bodies(check, lfirst_oid(cell), NULL))
+			return true;
+	}
+	return walk_bodies(check, function, call);
+}
+
+/* A stream in a sub-select of an expression (IN, EXISTS, scalar) would need its whole past. */
+static bool
+walk_sublink(Check *check, SubLink *link)
+{
+	Place		before = check->place;
+	bool		stop;
+
+	forbid_streams(check, unsupported(exprLocation((Node *) link), "a sub-select in an expression "
+																   "that reads a stream is not "
+																   "supported yet",
+									  "Create a continuous view of the sub-select, and ask for it "
+									  "in the query that reads both."));
+	if (before.text == NULL)
+		check->place.location = exprLocation((Node *) link);
+	stop = walk_query(check, castNode(Query, link->subselect), false);
+	check->place = before;
+	return stop || walk_node(link->testexpr, check);
+}
+
+static bool
+walk_cast(Check *check, const CoerceViaIO *cast)
+{
+	Const	   *text;
+	CqReject   *reject;
+	char	   *value;
+	Oid			output;
+	bool		is_varlena;
+
+	if (!cq_check_is_time(cast->resulttype))
+		return false;
+	text = (Const *) eval_const_expressions(NULL, copyObject((Node *) cast->arg));
+	if (!IsA(text, Const) || text->constisnull)
+		return false;
+	getTypeOutputInfo(text->consttype, &output, &is_varlena);
+	value = OidOutputFunctionCall(output, text->constvalue);
+	reject = cq_check_text_as_time(value);
+	return reject != NULL && refuse(check, cq_reject_at(reject, exprLocation((const Node *) cast)));
+}
+
+static bool
+walk_node(Node *node, Check *check)
+{
+	CqReject   *reject;
+
+	if (node == NULL)
+		return false;
+	check_stack_depth();
+	check->call = node;
+	if (check_functions_in_node(node, walk_function, check))
+		return true;
+	switch (nodeTag(node))
+	{
+		case T_SubLink:
+			return walk_sublink(check, (SubLink *) node);
+		case T_FuncExpr:
+			reject = cq_window_call_check((FuncExpr *) node);
+			if (reject != NULL)
+				return refuse(check, cq_reject_at(reject, exprLocation(node)));
+			break;
+		case T_CoerceViaIO:
+			if (walk_cast(check, (CoerceViaIO *) node))
+				return true;
+			break;
+		case T_SQLValueFunction:
+			reject = cq_check_sql_value((SQLValueFunction *) node);
+			return refuse(check, cq_reject_at(reject, exprLocation(node)));
+		case T_NextValueExpr:
+			return refuse(check, unsupported(-1, "a continuous view must not take numbers of a "
+												 "sequence", NULL));
+		default:
+			break;
+	}
+	return expression_tree_walker(node, walk_node, check);
+}
+
+/* ---- the query ---- */
+
+/* What of a query is not walked as its expressions are. */
+#define WALK_FLAGS \
+	(QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES | QTW_IGNORE_JOINALIASES)
+
+static bool
+walk_query(Check *check, const Query *query, bool is_top)
+{
+	Place		before = check->place;
+	CqScope		scope = {query, before.scope};
+	bool		stop = false;
+	ListCell   *cell;
+
+	check_stack_depth();
+	check->place.scope = &scope;
+	if (!is_top)
+		forbid_streams(check, cq_check_flat(query, false));
+	foreach(cell, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+
+		if (castNode(Query, cte->ctequery)->commandType != CMD_SELECT)
+			return refuse(check, unsupported(cte->location, "a data-modifying statement in a "
+															"continuous view is not supported",
+																NULL));
+	}
+	foreach(cell, query->jointree != NULL ? query->jointree->fromlist : NIL)
+		stop = stop || walk_from(check, query, lfirst(cell));
+	if (query->setOperations != NULL)
+	{
+		foreach(cell, query->rtable)
+			stop = stop || walk_entry(check, lfirst_node(RangeTblEntry, cell));
+	}
+	stop = stop || query_tree_walker(unconstify(Query *, query), walk_node, check, WALK_FLAGS);
+	check->place = before;
+	return stop;
+}
+
+static CqReject *
+check_streams(const Check *check)
+{
+	if (check->nstreams == 0)
+		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_WRONG_OBJECT_TYPE,
+													 "a continuous view must read a stream"),
+														 start_of(check->query)),
+							  "A stream is a foreign table of a server of cq_kafka or of the "
+							  "server cq_log.");
+	if (check->nstreams > 1)
+		return unsupported(location_of_entry(check, check->second),
+						   "a continuous view over several streams, or over one stream several "
+						   "times, is not supported yet",
+						   "Joins of a stream with tables are. Create a continuous view of each, "
+						   "and join them in the query that reads.");
+	return NULL;
+}
+
+CqReject *
+cq_check_query(const Query *query, Oid *stream)
+{
+	Check		check = {.query = query, .place.location = -1};
+
+	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
+		return unsupported(-1, "a continuous view must be a SELECT", NULL);
+	if (query->setOperations != NULL || query->rowMarks != NIL)
+		return cq_check_flat(query, true);
+	if (walk_query(&check, query, true))
+		return check.reject;
+	*stream = check.stream;
+	return check_streams(&check);
+}

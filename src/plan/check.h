@@ -1,0 +1,26 @@
+/*
+ * check.h
+ *		What may stand in a continuous view.
+ */
+#ifndef CQ_CHECK_H
+#define CQ_CHECK_H
+
+#include "postgres.h"
+
+#include "common/reject.h"
+#include "nodes/parsenodes.h"
+
+/*
+ * Goes over all of a query that can be maintained or not: finds the one stream that it reads, where
+ * rows of it may pass one by one, and no stream, moment or session anywhere else. The reason why
+ * not, with its place, or NULL.
+ */
+extern CqReject *cq_check_query(const Query *query, Oid *stream);
+
+/*
+ * Does a query let each row of the stream pass on its own, without aggregation, sorting out or
+ * counting off? is_top: it is the view's own, not one below it. Else the reason, or NULL.
+ */
+extern CqReject *cq_check_flat(const Query *query, bool is_top);
+
+#endif							/* CQ_CHECK_H */

@@ -1,0 +1,114 @@
+/*
+ * scope.c
+ *		Which CTE a reference means, and whether something reads a stream: see scope.h.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/stream.h"
+#include "common/compat.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "plan/scope.h"
+
+CommonTableExpr *
+cq_scope_cte(const CqScope *scope, const RangeTblEntry *entry, const CqScope **home)
+{
+	ListCell   *cell;
+
+	if (entry->self_reference)
+		return NULL;
+	for (Index level = 0; level < entry->ctelevelsup && scope != NULL; level++)
+		scope = scope->outer;
+	*home = scope;
+	foreach(cell, scope != NULL ? scope->query->cteList : NIL)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+
+		if (strcmp(cte->ctename, entry->ctename) == 0)
+			return cte;
+	}
+	return NULL;
+}
+
+/* Would a stream come in through its parent, as a partition or child? */
+static bool
+has_stream_child(Oid relid)
+{
+	ListCell   *cell;
+
+	if (!has_subclass(relid))
+		return false;
+	foreach(cell, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		if (cq_stream_is(lfirst_oid(cell)))
+			return true;
+	}
+	return false;
+}
+
+bool
+cq_scope_is_stream(const RangeTblEntry *entry)
+{
+	if (entry->rtekind != RTE_RELATION)
+		return false;
+	if (entry->relkind == RELKIND_FOREIGN_TABLE)
+		return cq_stream_is(entry->relid);
+	return entry->inh && entry->relkind != RELKIND_VIEW && has_stream_child(entry->relid);
+}
+
+static bool find_stream(Node *node, const CqScope **scope);
+
+static bool
+view_reads_stream(Oid relid)
+{
+	Relation	view = table_open(relid, AccessShareLock);
+	Query	   *query = cq_compat_view_query(view);
+
+	table_close(view, NoLock);
+	return cq_scope_reads_stream(NULL, (Node *) query);
+}
+
+static bool
+entry_reads_stream(const CqScope *scope, const RangeTblEntry *entry)
+{
+	const CqScope *home;
+	CommonTableExpr *cte;
+
+	if (entry->rtekind == RTE_CTE)
+	{
+		cte = cq_scope_cte(scope, entry, &home);
+		return cte != NULL && cq_scope_reads_stream(home, cte->ctequery);
+	}
+	if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
+		return view_reads_stream(entry->relid);
+	return cq_scope_is_stream(entry);
+}
+
+/* CTEs are looked at where they are referred to. */
+static bool
+find_stream(Node *node, const CqScope **scope)
+{
+	if (node == NULL)
+		return false;
+	check_stack_depth();
+	if (IsA(node, RangeTblEntry))
+		return entry_reads_stream(*scope, (RangeTblEntry *) node);
+	if (IsA(node, Query))
+	{
+		CqScope		inner = {(Query *) node, *scope};
+		const CqScope *below = &inner;
+
+		return query_tree_walker((Query *) node, find_stream, &below,
+								 QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_CTE_SUBQUERIES);
+	}
+	return expression_tree_walker(node, find_stream, scope);
+}
+
+bool
+cq_scope_reads_stream(const CqScope *scope, Node *node)
+{
+	return find_stream(node, &scope);
+}

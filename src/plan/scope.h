@@ -1,0 +1,34 @@
+/*
+ * scope.h
+ *		A query within others, as its references to CTEs see it.
+ */
+#ifndef CQ_SCOPE_H
+#define CQ_SCOPE_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+
+typedef struct CqScope
+{
+	const Query *query;
+	const struct CqScope *outer;	/* the query that this one is a part of, or NULL */
+} CqScope;
+
+/*
+ * The CTE that an entry of the scope's range table refers to, and the scope that it is defined in;
+ * NULL where that is not among the scopes, and where a CTE refers to itself.
+ */
+extern CommonTableExpr *cq_scope_cte(const CqScope *scope, const RangeTblEntry *entry,
+									 const CqScope **home);
+
+/*
+ * Does anything below a node of the scope's query (or of none: NULL) scan a stream: through sub-
+ * selects, views, CTEs, parents, in whatever expression? What functions read is not looked at.
+ */
+extern bool cq_scope_reads_stream(const CqScope *scope, Node *node);
+
+/* A relation that is a stream, or whose scan would scan one as its child. */
+extern bool cq_scope_is_stream(const RangeTblEntry *entry);
+
+#endif							/* CQ_SCOPE_H */
