@@ -52,6 +52,10 @@ ROLLBACK;
 INSERT INTO s (a) VALUES (4);
 SELECT a, "offset" FROM s ORDER BY "offset";
 SELECT * FROM _cq.stream_extents('s');
+BEGIN;
+INSERT INTO s (a) VALUES (5);
+ROLLBACK;
+SELECT a, b FROM s WHERE "offset" > (SELECT max("offset") FROM s);
 
 -- Conditions that narrow what is read.
 TRUNCATE s;

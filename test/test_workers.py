@@ -1,4 +1,7 @@
 """Several workers, and partitions that come, go and begin again."""
+import json
+import threading
+
 import pytest
 
 from conftest import wait_until
@@ -134,3 +137,104 @@ def test_views_meet_among_partitions(broker, db, topic):
         db.assert_equal("TABLE late", "TABLE v")
     wait_until(lambda: db.value("SELECT count(*) FROM _cq.cursor") == 3, "views do not meet")
     assert db.worker_pids() == [worker]
+
+
+class Sender(threading.Thread):
+    """Sends values(0, …) to a topic, some thousand a second, to each partition in turn, until it is told to stop."""
+
+    def __init__(self, broker, topic, partitions):
+        super().__init__()
+        self.producer = broker.producer()
+        self.topic = topic
+        self.partitions = partitions
+        self.sent = 0
+        self.stopped = threading.Event()
+
+    def run(self):
+        while not self.stopped.wait(0.005):
+            for value in values(self.sent, self.sent + 30):
+                self.producer.produce(self.topic, json.dumps(value), partition=value["id"] % self.partitions)
+            self.sent += 30
+            self.producer.poll(0)
+        self.producer.flush()
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
+
+
+def test_views_meet_while_messages_flow(server, broker, db, topic):
+    """Whoever stood where: nothing of a partition is left out, of either view, and they do meet."""
+    name = topic(partitions=4)
+    server.set(cq__batch_rows=20)
+    create(db, name)
+    db.execute(f"CREATE CONTINUOUS VIEW late AS {QUERY.format(source='s')}")
+    db.wait("late")
+    sender = Sender(broker, name, 4)
+    sender.start()
+    try:
+        for step in range(12):
+            db.execute("SELECT cq.pause('late')")
+            sender.stopped.wait(0.02 * (step % 5))
+            db.execute("SELECT cq.resume('late')")
+            sender.stopped.wait(0.3)
+    finally:
+        sender.stop()
+        server.set(cq__batch_rows=None)
+    assert_seen(db, (0, sender.sent))
+    db.wait("late")
+    db.assert_equal("TABLE late", "TABLE v")
+    wait_until(lambda: db.value("SELECT count(*) FROM _cq.cursor") == 4, "views do not meet")
+
+
+def test_many_views_begin_at_once(server, broker, db, topic, workers):
+    """Each begins somewhere else in a stream that flows, and is read in small batches."""
+    name = topic(partitions=4)
+    workers(2)
+    server.set(cq__batch_rows=2)
+    create(db, name)
+    db.wait("v")
+    try:
+        for number in range(8):
+            broker.produce(name, values(4 * number, 4 * number + 4), partition=lambda value: value["id"] * 7 % 4)
+            db.execute(f"CREATE CONTINUOUS VIEW v{number} AS {QUERY.format(source='s')}")
+        for number in range(8):
+            db.wait(f"v{number}")
+            db.assert_equal(f"TABLE v{number}", QUERY.format(source=sent((0, 32))))
+        assert_seen(db, (0, 32))
+    finally:
+        server.set(cq__batch_rows=None)
+
+
+@pytest.mark.parametrize("source", ["kafka", "cq_log"])
+def test_lanes_have_troubles_of_their_own(broker, db, topic, source):
+    """A lane that failed is tried again, though another one of its stream goes on meanwhile."""
+    name = topic(partitions=2)
+    options = f"OPTIONS (topic '{name}')" if source == "kafka" else ""
+    db.execute(f"CREATE FOREIGN TABLE s (id bigint, k bigint) SERVER {source} {options}")
+    db.execute("CREATE TABLE trouble AS SELECT 1")
+    db.execute("""
+        CREATE FUNCTION in_trouble(i bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+        BEGIN
+            IF EXISTS (SELECT FROM public.trouble) THEN RAISE serialization_failure; END IF;
+            RETURN i;
+        END $$""")
+    db.execute("CREATE CONTINUOUS VIEW troubled AS SELECT in_trouble(id) AS id FROM s")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT id FROM s")
+
+    def send(first, end):
+        if source == "kafka":
+            broker.produce(name, values(first, end), partition=lambda value: value["id"] % 2)
+        else:
+            db.execute("INSERT INTO s SELECT i, 0 FROM generate_series(%s::bigint, %s::bigint) i", first, end - 1)
+    send(0, 10)
+    db.wait("v")
+    # Both have been tried again since: each finds the other one in its own state.
+    for first in range(10, 40, 10):
+        send(first, first + 10)
+        db.wait("v")
+    assert db.value("SELECT count(*) FROM troubled") == 0
+    db.execute("DELETE FROM trouble")
+    db.wait("troubled")
+    for view in ("v", "troubled"):
+        db.assert_equal(f"TABLE {view}", f"SELECT id FROM {sent((0, 40))}")

@@ -543,6 +543,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	bool		in_transaction = cq_reader_fetches_in_transaction(lane->reader);
 	CqBatchResult volatile result = CQ_BATCH_APPLIED;
 	CqBatch    *batch;
+	bool		is_cut;
 
 	*nrows = 0;
 	if (in_transaction)
@@ -566,7 +567,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 		}
 		return CQ_BATCH_APPLIED;
 	}
-	cq_meet_cut(lane, batch);
+	is_cut = cq_meet_cut(lane, batch);
 	measure(lane, &batch->fetch);
 	if (!in_transaction)
 		begin();
@@ -585,7 +586,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 		result = await_lock(caller);
 	MemoryContextSwitchTo(caller);
 	cq_reader_release(lane->reader);
-	return result;
+	return is_cut && result == CQ_BATCH_APPLIED ? CQ_BATCH_LANES_CHANGED : result;
 }
 
 void

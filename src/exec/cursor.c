@@ -73,7 +73,7 @@ run(SPIPlanPtr *plan, const char *text, int nargs, Oid *types, Datum *args, int 
 		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(SPI_result));
 }
 
-/* Where cursors go: parallel arrays. */
+/* Where cursors go, from just where the slices began: parallel arrays. */
 typedef struct Moves
 {
 	int			n;
@@ -103,7 +103,7 @@ find_moves(CqLane *lane, const CqFetch *fetch)
 		CqCursor   *cursor = find_cursor(lane, &fetch->slices[i]);
 
 		moves.ids[i] = cursor->cursor_id;
-		moves.from[i] = cursor->next_offset;
+		moves.from[i] = fetch->slices[i].from;
 		moves.to[i] = fetch->slices[i].next;
 		moves.ends[i] = fetch->slices[i].end;
 		moves.times[i] = DT_NOBEGIN;
@@ -227,7 +227,10 @@ cq_cursor_believe(CqLane *lane, const CqFetch *fetch)
 		find_cursor(lane, &fetch->slices[i])->next_offset = fetch->slices[i].next;
 }
 
-/* Where a view stands that has seen the rows before row: the first message from there on in the cursor's partition. */
+/*
+ * Where a view stands that has seen the rows before row: the first message from there on in the cursor's partition. -1 where the fetch
+ * brought nothing of it: where the cursor stands, which only its row can tell.
+ */
 static int64
 offset_before(const CqCursor *cursor, const CqFetch *fetch, int row)
 {
@@ -244,7 +247,7 @@ offset_before(const CqCursor *cursor, const CqFetch *fetch, int row)
 		}
 		return slice->next;
 	}
-	return cursor->next_offset;
+	return -1;
 }
 
 void
@@ -264,8 +267,9 @@ cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 
 		run(&plan,
 			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp, event_time) "
-			"SELECT $1, $4, $5, $3, c.end_offset, c.last_timestamp, c.event_time FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "	/* none where the view has just been dropped */
-			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 RETURNING cursor_id) "
+			"SELECT $1, $4, $5, CASE WHEN $3 OPERATOR(pg_catalog.<) 0 THEN c.next_offset ELSE $3 END, c.end_offset, c.last_timestamp, c.event_time "
+			"FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "	/* none where the view has just been dropped */
+			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 FOR NO KEY UPDATE OF c NOWAIT RETURNING cursor_id) "
 			"UPDATE _cq.follow AS f SET cursor_id = own.cursor_id FROM own "
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6",
 			lengthof(types), types, args, SPI_OK_UPDATE);

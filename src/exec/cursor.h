@@ -8,8 +8,9 @@
 #include "exec/exec.h"
 
 /*
- * Moves the lane's cursors over what was fetched, and checks that they stood where the lane believes and that just the lane's views follow
- * them. False: somebody else has moved something; the transaction must be rolled back. Locks the cursors' rows until the transaction's
+ * Moves the lane's cursors over what was fetched, and checks that they stood exactly where each slice began, so that nothing is left out and
+ * nothing seen twice, whatever the lane or its reader believe; and that just the lane's views follow them. False: it is not so; the
+ * transaction must be rolled back, and done again with another reader. Locks the cursors' rows until the transaction's
  * end, so that cq.pause and its like wait for the batch.
  */
 extern bool cq_cursor_advance(CqLane *lane, const CqFetch *fetch);
@@ -34,7 +35,7 @@ extern void cq_cursor_believe(CqLane *lane, const CqFetch *fetch);
 
 /*
  * Gives view cursors of its own, that stand before row (an index into fetch) in each partition: it has seen all rows before that one, and
- * none from there on.
+ * none from there on. Raises ERROR, a passing one, where somebody holds one of its cursors that the fetch has not moved.
  */
 extern void cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row);
 

@@ -34,16 +34,15 @@ typedef struct CqLane
 	bool		fills_outbox;	/* some view has a topic for a sink */
 	List	   *followers;		/* of Oid: views further down a chain that were maintained with it */
 	bool		has_stops;
-	bool		is_cut;			/* the reader has gone past a stop: only a new one gives what was cut off */
 	int64		nbytes;			/* of the last batch: keys and values */
 	int64		lag;			/* messages that were waiting behind it, as far as is known */
-	struct CqLaneExec *exec;	/* exec's own: prepared plans, group caches */
 } CqLane;
 
 typedef enum CqBatchResult
 {
 	CQ_BATCH_APPLIED,			/* committed; the lane goes on */
-	CQ_BATCH_LANES_CHANGED,		/* committed, but a view left the lane, or cursors were found moved: load the lanes again */
+	/* A view left the lane, cursors were found moved, or the reader has gone past a stop: close it, load the lanes again. */
+	CQ_BATCH_LANES_CHANGED,
 	CQ_BATCH_RETRY				/* rolled back for a passing reason (out of disk, deadlock): wait, load lanes, try again */
 } CqBatchResult;
 
@@ -101,10 +100,10 @@ extern bool cq_meet_is_behind(const CqLane *lane, const CqLane *other);
 extern void cq_meet_set_stops(CqLane *one, CqLane *other);
 extern void cq_meet_clear_stops(CqLane *lane);
 
-/* Takes out of a fetched batch what lies at or after the stops. */
-extern void cq_meet_cut(CqLane *lane, CqBatch *batch);
+/* Takes out of a fetched batch what lies at or after the stops. True where there was any: only a new reader gives it again. */
+extern bool cq_meet_cut(CqLane *lane, CqBatch *batch);
 
-/* Frees what exec keeps for the lane. */
+/* Closes the reader. */
 extern void cq_lane_close(CqLane *lane);
 
 #endif							/* CQ_EXEC_H */

@@ -3,8 +3,8 @@
  *		How a lane that is behind comes to stand exactly where another one stands.
  *
  * Cursors of one partition belong to one worker. While it holds the lane ahead, the one behind is read with stops: what a fetch
- * brings from beyond is cut off, and then the reader is of no more use, since it has gone past it. When all have met, the lanes are
- * loaded again, which makes one cursor of two.
+ * brings from beyond is cut off, and then the reader is closed, since it has gone past it: nothing may be read with it. When all have
+ * met, the lanes are loaded again, which makes one cursor of two.
  */
 #include "postgres.h"
 
@@ -110,7 +110,7 @@ find_stops(CqLane *lane, CqFetch *fetch, int64 *stops)
 		CqSlice    *slice = &fetch->slices[i];
 		CqCursor   *cursor = cursor_of(lane, slice);
 
-		/* Somebody else may have moved the cursor past it meanwhile. */
+		/* Somebody else may have moved the cursor past it meanwhile: then the fetch began there, and nothing of it is taken. */
 		stops[i] = Max(cursor->stop_offset, slice->from);
 		if (slice->next > stops[i])
 		{
@@ -125,17 +125,18 @@ find_stops(CqLane *lane, CqFetch *fetch, int64 *stops)
 	return is_cut;
 }
 
-void
+bool
 cq_meet_cut(CqLane *lane, CqBatch *batch)
 {
 	CqFetch    *fetch = &batch->fetch;
 	int64	   *stops;
+	bool		is_cut;
 	int			nkept = 0;
 
 	if (!lane->has_stops)
-		return;
+		return false;
 	stops = palloc(sizeof(int64) * Max(fetch->nslices, 1));
-	lane->is_cut = find_stops(lane, fetch, stops) || lane->is_cut;
+	is_cut = find_stops(lane, fetch, stops);
 	for (int i = 0; i < fetch->nmessages; i++)
 	{
 		CqMessage	message = fetch->messages[i];
@@ -155,4 +156,5 @@ cq_meet_cut(CqLane *lane, CqBatch *batch)
 	fetch->nmessages = nkept;
 	batch->nrows = nkept;
 	pfree(stops);
+	return is_cut;
 }

@@ -13,25 +13,27 @@
 static CqBinding binding;		/* while is_bound */
 static bool is_bound = false;
 
-/* Makes room for nrows values of each column in needed, and none for the others. */
+/* Makes room for nrows values of each column in needed, also where these are none, and none for the others. */
 static void
 prepare_arrays(CqReader *reader, CqBatch *batch, const Bitmapset *needed)
 {
+	int			nrows = Max(batch->nrows, 1);
+
 	for (int i = 0; i < batch->natts; i++)
 	{
 		CqColumnArrays *arrays = &reader->arrays[i];
 		bool		is_needed = bms_is_member(i + 1, needed);
 
-		if (is_needed && arrays->capacity < batch->nrows)
+		if (is_needed && arrays->capacity < nrows)
 		{
 			if (arrays->values != NULL)
 			{
 				pfree(arrays->values);
 				pfree(arrays->nulls);
 			}
-			arrays->capacity = batch->nrows;
-			arrays->values = MemoryContextAllocHuge(reader->context, sizeof(Datum) * batch->nrows);
-			arrays->nulls = MemoryContextAllocHuge(reader->context, sizeof(bool) * batch->nrows);
+			arrays->capacity = nrows;
+			arrays->values = MemoryContextAllocHuge(reader->context, sizeof(Datum) * nrows);
+			arrays->nulls = MemoryContextAllocHuge(reader->context, sizeof(bool) * nrows);
 		}
 		batch->values[i] = is_needed ? arrays->values : NULL;
 		batch->nulls[i] = is_needed ? arrays->nulls : NULL;

@@ -136,6 +136,12 @@ cq_reader_open_bounded(CqStream *stream, const CqPosition *positions, int nposit
 }
 
 void
+cq_reader_keep(CqReader *reader, MemoryContext context)
+{
+	MemoryContextSetParent(reader->context, context);
+}
+
+void
 cq_reader_close(CqReader *reader)
 {
 	cq_reader_release(reader);

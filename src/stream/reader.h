@@ -15,6 +15,9 @@
 extern CqReader *cq_reader_open(Oid stream, const CqPosition *positions, int npositions);
 extern void cq_reader_close(CqReader *reader);
 
+/* From now on it lives in a child of context instead. */
+extern void cq_reader_keep(CqReader *reader, MemoryContext context);
+
 /* The same of a stream kept in the database, also of what this transaction has written there. To be closed before it ends. */
 extern CqReader *cq_reader_open_own(Oid stream, const CqPosition *positions, int npositions);
 

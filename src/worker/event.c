@@ -112,7 +112,7 @@ take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 static void
 take_failure(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 {
-	cq_load_put_off(ingest, lane->lane->stream, event->text);
+	cq_load_put_off(ingest, lane, event->text);
 	cq_load_drop_reader(ingest, lane);
 }
 
@@ -133,7 +133,7 @@ take_return(CqIngest *ingest, CqIngestLane *lane)
 		ereport(LOG,
 				(errmsg("stream %s is read again", cq_reader_stream(lane->lane->reader)->name)));
 	lane->is_down = false;
-	cq_load_end_trouble(ingest, lane->lane->stream);
+	cq_load_end_trouble(ingest, lane);
 	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_READING, NULL);
 }
 

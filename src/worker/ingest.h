@@ -11,18 +11,7 @@
 #include "storage/latch.h"
 #include "worker/shared.h"
 
-/* A lane, and how it fares. */
-typedef struct CqIngestLane
-{
-	CqLane	   *lane;			/* its reader is NULL where it could not be opened */
-	bool		is_down;		/* no broker can be reached */
-	double		us_per_row;		/* lately */
-	TimestampTz last_batch;		/* with rows in it */
-	TimestampTz next_meeting;	/* not before */
-	int			nskipped;		/* turns in a row */
-} CqIngestLane;
-
-/* Something about a stream that is to be tried, or tried again, when due. */
+/* Something about a stream that is to be tried, or tried again, when due. In TopMemoryContext. */
 typedef struct CqTask
 {
 	Oid			stream;
@@ -30,6 +19,18 @@ typedef struct CqTask
 	int			failures;		/* in a row */
 	char	   *message;		/* of the last failure, so that it is logged but once */
 } CqTask;
+
+/* A lane, and how it fares. */
+typedef struct CqIngestLane
+{
+	CqLane	   *lane;			/* its reader is NULL where it is to be opened */
+	CqTask	   *trouble;		/* it could not be read: its reader is opened again when due. NULL: it could */
+	bool		is_down;		/* no broker can be reached */
+	double		us_per_row;		/* lately */
+	TimestampTz last_batch;		/* with rows in it */
+	TimestampTz next_meeting;	/* not before */
+	int			nskipped;		/* turns in a row */
+} CqIngestLane;
 
 typedef struct CqIngest
 {
@@ -43,7 +44,6 @@ typedef struct CqIngest
 	bool		readers_are_stale;	/* a stream's options may have changed */
 	TimestampTz next_load;		/* where lanes could not be loaded; 0: they could */
 	List	   *settlings;		/* of CqTask *: partitions to be looked up; in TopMemoryContext */
-	List	   *troubles;		/* of CqTask *: streams that could not be read, to be opened again when due */
 	bool		settles_all;	/* look up all streams at the next load */
 	uint32		settle_requests;	/* as last seen in the database's slot */
 	WaitEventSet *wait_set;		/* NULL: to be made anew */
@@ -60,13 +60,13 @@ extern void cq_load_lanes(CqIngest *ingest);
 /* The reader is of no more use: a load opens another one. */
 extern void cq_load_drop_reader(CqIngest *ingest, CqIngestLane *lane);
 
-/* The stream cannot be read, for this reason: it is left alone for 1, 2, 4 … 30 s. Others go on. */
-extern void cq_load_put_off(CqIngest *ingest, Oid stream, const char *message);
+/* The lane cannot be read, for this reason: it is left alone for 1, 2, 4 … 30 s. Others go on, also those of its stream. */
+extern void cq_load_put_off(CqIngest *ingest, CqIngestLane *lane, const char *message);
 
 /* It can be read. */
-extern void cq_load_end_trouble(CqIngest *ingest, Oid stream);
+extern void cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane);
 
-/* Is what was put off to be done again: a stream to be opened, lanes to be loaded? */
+/* Is what was put off to be done again: readers to be opened, lanes to be loaded? */
 extern bool cq_load_is_due(const CqIngest *ingest);
 
 /* Looks up the partitions of streams, of those whose time has come. */

@@ -3,9 +3,9 @@
  *		A worker's lanes: loads them from the catalog and opens their readers, again whenever something has changed.
  *
  * Something has changed when _cq.view is invalidated (somebody called cq_catalog_changed), when a batch found it so, or when a stream, its
- * server or a user mapping was altered. Readers of lanes that are the same as before are kept, unless options may have
- * changed. A stream that cannot be read, or whose partitions cannot be looked up, is tried again after 1, 2, 4 … 30 s, while others go on;
- * that is logged when it begins and when the reason changes.
+ * server or a user mapping was altered. A reader that stands where a lane begins is kept, unless options may have changed. A lane without a
+ * reader is due to be loaded, always: only its own trouble puts that off. So a lane that cannot be read, like a stream whose partitions cannot
+ * be looked up, is tried again after 1, 2, 4 … 30 s, while others go on; that is logged when it begins and when the reason changes.
  */
 #include "postgres.h"
 
@@ -133,7 +133,18 @@ find_task(const List *tasks, Oid stream)
 	return NULL;
 }
 
-/* The stream's task, a new one if need be, which is due now. */
+/* One that is due now. */
+static CqTask *
+make_task(Oid stream)
+{
+	CqTask	   *task = MemoryContextAllocZero(TopMemoryContext, sizeof(CqTask));
+
+	task->stream = stream;
+	task->due = GetCurrentTimestamp();
+	return task;
+}
+
+/* The stream's task, a new one if need be. */
 static CqTask *
 want_task(List **tasks, Oid stream)
 {
@@ -142,10 +153,8 @@ want_task(List **tasks, Oid stream)
 
 	if (task != NULL)
 		return task;
+	task = make_task(stream);
 	caller = MemoryContextSwitchTo(TopMemoryContext);
-	task = palloc0(sizeof(CqTask));
-	task->stream = stream;
-	task->due = GetCurrentTimestamp();
 	*tasks = lappend(*tasks, task);
 	MemoryContextSwitchTo(caller);
 	return task;
@@ -175,8 +184,9 @@ free_task(CqTask *task)
 }
 
 void
-cq_load_put_off(CqIngest *ingest, Oid stream, const char *message)
+cq_load_put_off(CqIngest *ingest, CqIngestLane *lane, const char *message)
 {
+	Oid			stream = lane->lane->stream;
 	char	   *name = name_of(stream);
 
 	if (name == NULL)
@@ -185,23 +195,40 @@ cq_load_put_off(CqIngest *ingest, Oid stream, const char *message)
 		return;
 	}
 	cq_stats_stream_state(stream, CQ_STREAM_FAILED, message);
-	if (note_failure(ingest, want_task(&ingest->troubles, stream), message))
+	if (lane->trouble == NULL)
+		lane->trouble = make_task(stream);
+	if (note_failure(ingest, lane->trouble, message))
 		ereport(WARNING,
 				(errcode(ERRCODE_FDW_ERROR),
 				 errmsg("stream %s cannot be read, will try again: %s", name, message)));
 	pfree(name);
 }
 
-void
-cq_load_end_trouble(CqIngest *ingest, Oid stream)
+static bool
+has_trouble(const List *lanes, Oid stream)
 {
-	CqTask	   *task = find_task(ingest->troubles, stream);
+	ListCell   *cell;
 
-	if (task == NULL)
+	foreach(cell, lanes)
+	{
+		const CqIngestLane *lane = lfirst(cell);
+
+		if (lane->lane->stream == stream && lane->trouble != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The stream is read, once all of its lanes are. */
+void
+cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane)
+{
+	if (lane->trouble == NULL)
 		return;
-	ingest->troubles = list_delete_ptr(ingest->troubles, task);
-	free_task(task);
-	cq_stats_stream_state(stream, CQ_STREAM_READING, NULL);
+	free_task(lane->trouble);
+	lane->trouble = NULL;
+	if (!has_trouble(ingest->lanes, lane->lane->stream))
+		cq_stats_stream_state(lane->lane->stream, CQ_STREAM_READING, NULL);
 }
 
 bool
@@ -210,14 +237,13 @@ cq_load_is_due(const CqIngest *ingest)
 	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *cell;
 
-	if (ingest->next_load != 0 && ingest->next_load <= now)
-		return true;
+	if (ingest->next_load != 0)
+		return ingest->next_load <= now;
 	foreach(cell, ingest->lanes)
 	{
-		const CqLane *lane = ((const CqIngestLane *) lfirst(cell))->lane;
-		const CqTask *task = find_task(ingest->troubles, lane->stream);
+		const CqIngestLane *lane = lfirst(cell);
 
-		if (lane->reader == NULL && task != NULL && task->due <= now)
+		if (lane->lane->reader == NULL && (lane->trouble == NULL || lane->trouble->due <= now))
 			return true;
 	}
 	return false;
@@ -225,16 +251,24 @@ cq_load_is_due(const CqIngest *ingest)
 
 /* ---- readers ---- */
 
+/* It is of other readers. */
+static void
+forget_wait_set(CqIngest *ingest)
+{
+	if (ingest->wait_set != NULL)
+		FreeWaitEventSet(ingest->wait_set);
+	ingest->wait_set = NULL;
+}
+
 void
 cq_load_drop_reader(CqIngest *ingest, CqIngestLane *lane)
 {
 	cq_lane_close(lane->lane);
-	if (ingest->wait_set != NULL)
-		FreeWaitEventSet(ingest->wait_set);
-	ingest->wait_set = NULL;
+	forget_wait_set(ingest);
 	ingest->lanes_are_stale = true;
 }
 
+/* At the same places of the same partitions: that is all that a reader hangs on. */
 static bool
 stand_alike(const CqLane *one, const CqLane *other)
 {
@@ -242,34 +276,68 @@ stand_alike(const CqLane *one, const CqLane *other)
 		return false;
 	for (int i = 0; i < one->ncursors; i++)
 	{
-		if (one->cursors[i].cursor_id != other->cursors[i].cursor_id ||
-			one->cursors[i].next_offset != other->cursors[i].next_offset)
+		if (one->cursors[i].partition != other->cursors[i].partition ||
+			one->cursors[i].next_offset != other->cursors[i].next_offset ||
+			strcmp(one->cursors[i].topic, other->cursors[i].topic) != 0)
 			return false;
 	}
 	return true;
 }
 
-/* Hands over the reader of a lane that was there before and stands where this one does. */
+/* The reader of a lane that was there before and stands where this one does. */
 static void
-take_over(CqIngest *ingest, CqIngestLane *lane, List *before)
+take_reader(CqIngestLane *lane, List *before)
 {
 	ListCell   *cell;
 
-	if (ingest->readers_are_stale)
+	foreach(cell, before)
+	{
+		CqIngestLane *old = lfirst(cell);
+
+		if (old->lane->reader == NULL || !stand_alike(old->lane, lane->lane))
+			continue;
+		lane->lane->reader = old->lane->reader;
+		lane->is_down = old->is_down;
+		old->lane->reader = NULL;
 		return;
+	}
+}
+
+/* How the lane of the same views has fared, and what trouble it had. */
+static void
+take_history(CqIngestLane *lane, List *before)
+{
+	ListCell   *cell;
+
 	foreach(cell, before)
 	{
 		CqIngestLane *old = lfirst(cell);
 		CqLane	   *fresh = lane->lane;
 
-		if (old->lane->reader == NULL || old->lane->is_cut || !stand_alike(old->lane, fresh))
+		if (old->lane->stream != fresh->stream || !equal(old->lane->views, fresh->views))
 			continue;
 		*lane = *old;
 		lane->lane = fresh;
-		fresh->reader = old->lane->reader;
-		fresh->exec = old->lane->exec;
-		old->lane->reader = NULL;
+		lane->is_down = false;	/* its reader says */
+		old->trouble = NULL;
 		return;
+	}
+}
+
+/* Those of lanes that are no more. */
+static void
+forget_troubles(CqIngest *ingest, List *before)
+{
+	ListCell   *cell;
+
+	foreach(cell, before)
+	{
+		CqIngestLane *lane = lfirst(cell);
+
+		if (reads(ingest, lane->lane->stream))
+			cq_load_end_trouble(ingest, lane);
+		else if (lane->trouble != NULL)
+			free_task(lane->trouble);
 	}
 }
 
@@ -286,10 +354,9 @@ open_reader(CqIngest *ingest, void *arg)
 	/* Where it was dropped meanwhile, the lane goes with the next load. */
 	if (get_rel_name(lane->stream) != NULL)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(ingest->readers);
-
+		/* What it has opened is closed with the transaction, if it fails. */
 		lane->reader = cq_reader_open(lane->stream, positions, lane->ncursors);
-		MemoryContextSwitchTo(caller);
+		cq_reader_keep(lane->reader, ingest->readers);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -303,23 +370,24 @@ open_readers(CqIngest *ingest)
 
 	foreach(cell, ingest->lanes)
 	{
-		CqLane	   *lane = ((CqIngestLane *) lfirst(cell))->lane;
-		const CqTask *trouble = find_task(ingest->troubles, lane->stream);
+		CqIngestLane *lane = lfirst(cell);
+		Oid			stream = lane->lane->stream;
 		ErrorData  *error;
 
-		if (lane->reader != NULL || (trouble != NULL && trouble->due > GetCurrentTimestamp()))
+		if (lane->lane->reader != NULL || (lane->trouble != NULL && lane->trouble->due > GetCurrentTimestamp()))
 			continue;
-		error = attempt(open_reader, ingest, lane);
+		forget_wait_set(ingest);
+		error = attempt(open_reader, ingest, lane->lane);
 		if (error != NULL)
 		{
-			cq_load_put_off(ingest, lane->stream, error->message);
+			cq_load_put_off(ingest, lane, error->message);
 			FreeErrorData(error);
 		}
 		else
 		{
-			cq_stats_stream_opened(lane->stream);
-			if (trouble == NULL)
-				cq_stats_stream_state(lane->stream, CQ_STREAM_READING, NULL);
+			cq_stats_stream_opened(stream);
+			if (!has_trouble(ingest->lanes, stream))
+				cq_stats_stream_state(stream, CQ_STREAM_READING, NULL);
 		}
 	}
 }
@@ -417,12 +485,13 @@ replace_lanes(CqIngest *ingest, List *lanes, MemoryContext context)
 		CqIngestLane *lane = palloc0(sizeof(CqIngestLane));
 
 		lane->lane = lfirst(cell);
-		take_over(ingest, lane, before);
+		take_history(lane, before);
+		if (!ingest->readers_are_stale)
+			take_reader(lane, before);
 		ingest->lanes = lappend(ingest->lanes, lane);
 	}
-	if (ingest->wait_set != NULL)
-		FreeWaitEventSet(ingest->wait_set);
-	ingest->wait_set = NULL;
+	forget_wait_set(ingest);
+	forget_troubles(ingest, before);
 	close_lanes(before);
 	MemoryContextDelete(before_context);
 	ingest->readers_are_stale = false;

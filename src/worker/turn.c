@@ -6,7 +6,8 @@
  * of some twenty milliseconds, so that it keeps its latency. Where a lane is behind another one of the same partitions and both have
  * a backlog, the one ahead is left out three times of four: the sooner they meet, the sooner everything is read but once.
  *
- * Two lanes that are near each other meet: neither gets a turn of its own, and each is read up to where the other one stands.
+ * Two lanes that are near each other meet: neither gets a turn of its own, and each is read up to where the other one stands. A reader that has
+ * gone past that place is closed at once, so a meeting costs at most two; where it fails the next one is not before a second later.
  */
 #include "postgres.h"
 
@@ -120,44 +121,52 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row, (double) cq_batch_rows));
 	message = try_exec(lane->lane, timeout_ms, &nrows, &result);
 	if (message != NULL || result == CQ_BATCH_RETRY)
-		cq_load_put_off(ingest, lane->lane->stream, message ? message : "the transaction failed");
+		cq_load_put_off(ingest, lane, message ? message : "the transaction failed");
 	else if (nrows > 0)
 	{
 		note_batch(ingest, lane, nrows, began);
-		cq_load_end_trouble(ingest, lane->lane->stream);
+		cq_load_end_trouble(ingest, lane);
 		if (lane->lane->closes_windows)
 			cq_shared_request_closing();
 		if (lane->lane->fills_outbox)
 			cq_shared_request_emitting();
 		cq_exec_compact(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
 	}
-	/* The reader may be past what was rolled back. */
+	/* The reader may be past what was rolled back, or cut off. */
 	if (result != CQ_BATCH_APPLIED)
 		cq_load_drop_reader(ingest, lane);
 	return nrows > 0;
+}
+
+/* Which of the two is to be read on, or NULL: where it stands beyond the other one everywhere, or has no reader any more. */
+static CqIngestLane *
+find_behind(CqIngestLane *one, CqIngestLane *other)
+{
+	if (one->lane->reader != NULL && cq_meet_is_behind(one->lane, other->lane))
+		return one;
+	if (other->lane->reader != NULL && cq_meet_is_behind(other->lane, one->lane))
+		return other;
+	return NULL;
 }
 
 static void
 meet(CqIngest *ingest, CqIngestLane *one, CqIngestLane *other)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_MS);
-	int64		distance;
+	CqIngestLane *behind;
 
 	cq_meet_set_stops(one->lane, other->lane);
-	while ((distance = cq_meet_distance(one->lane, other->lane)) > 0 && GetCurrentTimestamp() < deadline &&
-		   one->lane->reader != NULL && other->lane->reader != NULL)
+	while ((behind = find_behind(one, other)) != NULL && GetCurrentTimestamp() < deadline)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (cq_meet_is_behind(one->lane, other->lane))
-			run(ingest, one, 10);
-		else
-			run(ingest, other, 10);
+		run(ingest, behind, 10);
 	}
 	cq_meet_clear_stops(one->lane);
 	cq_meet_clear_stops(other->lane);
-	one->next_meeting = other->next_meeting = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_PAUSE_MS);
-	if (distance == 0 || one->lane->is_cut || other->lane->is_cut)
+	if (cq_meet_distance(one->lane, other->lane) == 0)
 		ingest->lanes_are_stale = true;
+	else
+		one->next_meeting = other->next_meeting = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_PAUSE_MS);
 }
 
 /* Two lanes that are near each other, and may meet now. */
