@@ -123,6 +123,21 @@ TABLE days EXCEPT ALL SELECT t::date, count(*), max(to_char(t, 'HH24')) FROM s G
 SELECT t::date, count(*), max(to_char(t, 'HH24')) FROM s GROUP BY 1 EXCEPT ALL TABLE days;
 SELECT * FROM careful ORDER BY id;
 
+-- Names that are ours, and groups that no page can hold.
+CREATE CONTINUOUS VIEW v AS SELECT id AS _cq_window_end FROM s;
+CREATE CONTINUOUS VIEW v (_cq_time) AS SELECT id FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT k, count(*) AS _cq_event_time FROM s GROUP BY k;
+DO $$
+DECLARE
+  reason text; detail text;
+BEGIN
+  EXECUTE (SELECT format('CREATE VIEW v WITH (continuous) AS SELECT k, %s FROM s GROUP BY k', string_agg(format('avg(id + %s) AS a%s', i, i), ', '))
+    FROM generate_series(1, 500) i);
+EXCEPTION WHEN program_limit_exceeded THEN
+  GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+  RAISE NOTICE '%: %', reason, detail;
+END $$;
+
 -- Windows whose sizes are known: wherever the call stands.
 CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '0 s') GROUP BY 1;
 CREATE CONTINUOUS VIEW v AS SELECT window_start, count(*) FROM s, cq.tumble(t, '-1 s') GROUP BY 1;

@@ -60,6 +60,13 @@ CREATE CONTINUOUS VIEW a_keyonlyhaving AS SELECT g FROM s GROUP BY g HAVING coun
 CREATE CONTINUOUS VIEW a_sets AS SELECT k, g, GROUPING(k, g) AS which, GROUPING(g) AS gg, count(*), sum(v) FROM s GROUP BY GROUPING SETS ((k, g), (k), ());
 CREATE CONTINUOUS VIEW a_cube AS SELECT k % 2 AS a, c, count(*), GROUPING(k % 2, c) FROM s GROUP BY CUBE (k % 2, c);
 CREATE CONTINUOUS VIEW a_rollup AS SELECT g, c, avg(n) FROM s GROUP BY ROLLUP (g, c);
+CREATE CONTINUOUS VIEW a_constant AS SELECT 5 AS five, k, 5 AS again, 5 + k AS more, 2 + 3 AS sum, 'x'::text AS x, count(*), max(5), 5 IS NULL AS no,
+    GROUPING(5, 'x'::text) AS which FROM s GROUP BY CUBE (1, k, 'x'::text) HAVING 5 > 4;
+CREATE CONTINUOUS VIEW a_folded AS SELECT 2 + 3 AS five, k, NULL::int AS nothing, count(*) FROM s GROUP BY ROLLUP (2 + 3, k, 3);
+CREATE CONTINUOUS VIEW a_max_constant AS SELECT max('x'::text), max(5) AS five FROM s;
+CREATE CONTINUOUS VIEW a_max_flattened AS SELECT max(v) FROM (SELECT 3 AS v FROM s) x;
+CREATE CONTINUOUS VIEW a_every AS SELECT bool_and(true) FROM s WHERE k < 3 HAVING bool_and(true);
+CREATE CONTINUOUS VIEW a_empty_set AS SELECT 'x' AS x FROM s GROUP BY ();
 CREATE CONTINUOUS VIEW a_numeric AS SELECT n % 2 AS m, count(*) FROM s GROUP BY n % 2;
 CREATE CONTINUOUS VIEW a_array AS SELECT tags, j -> 'x' AS x, c, count(*) FROM s GROUP BY tags, j -> 'x', c;
 CREATE CONTINUOUS VIEW a_null AS SELECT NULLIF(k, 3) AS k, count(*), sum(NULLIF(k, 3)) FROM s GROUP BY NULLIF(k, 3);

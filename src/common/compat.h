@@ -137,6 +137,21 @@ cq_compat_flatten_group_entry(Query *query)
 	return query;
 }
 
+/*
+ * Does the server show a grouped expression as it is, in grouping sets without it too, where it
+ * stands anywhere but in the target entry that is grouped? Constants it does, and before 18
+ * whatever the planner makes a constant.
+ */
+static inline bool
+cq_compat_is_shown_constant(Node *expr)
+{
+#if PG_VERSION_NUM >= 180000
+	return IsA(expr, Const);
+#else
+	return IsA(expr, Const) || IsA(eval_const_expressions(NULL, copyObject(expr)), Const);
+#endif
+}
+
 /* An expression of a query with the columns of joins replaced by what they stand for. May change the query's hasSubLinks. */
 static inline Node *
 cq_compat_flatten_join_columns(Query *query, Node *node)

@@ -38,6 +38,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "plan/plan.h"
+#include "plan/width.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -101,6 +102,26 @@ apply_aliases(Query *query, List *aliases)
 				 errmsg("CREATE VIEW specifies more column names than columns")));
 }
 
+/* So begin the names of what is stored of a view besides its columns. */
+static void
+check_names(const Query *query, const char *query_string)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		CqReject   *reject;
+
+		if (entry->resjunk || strncmp(entry->resname, CQ_OWN_COLUMNS, strlen(CQ_OWN_COLUMNS)) != 0)
+			continue;
+		reject = cq_reject(ERRCODE_RESERVED_NAME, "column name \"%s\" is reserved", entry->resname);
+		cq_reject_hint(reject, "Names that begin with \"%s\" are for columns that a continuous view "
+					   "does not show. Give it another name with AS.", CQ_OWN_COLUMNS);
+		cq_reject_raise(cq_reject_at(reject, exprLocation((Node *) entry->expr)), query_string);
+	}
+}
+
 static Query *
 analyze_query(const ViewStmt *stmt, const char *query_string, int location, int length)
 {
@@ -116,6 +137,7 @@ analyze_query(const ViewStmt *stmt, const char *query_string, int location, int 
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("views must not contain SELECT INTO")));
 	apply_aliases(query, stmt->aliases);
+	check_names(query, query_string);
 	return query;
 }
 
@@ -343,9 +365,10 @@ replace_view(Oid view, Query *read, List *options)
 }
 
 static void
-check_plans(const CqViewPlan *plan)
+check_plans(const CqViewPlan *plan, const char *query_string)
 {
 	cq_compat_check_permissions(plan->maintain);
+	cq_reject_raise(cq_width_check(plan), query_string);
 	(void) cq_partial_plan(plan);
 }
 
@@ -372,7 +395,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
 	plan = cq_create_plan(&options, query, query_string, &planned);
-	check_plans(plan);
+	check_plans(plan, query_string);
 
 	row = palloc0(sizeof(CqView));
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);

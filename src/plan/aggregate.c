@@ -12,6 +12,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
@@ -252,6 +253,8 @@ collect_keys(CqViewPlan *plan)
 			has_pane = true;
 			key->expr = cq_pane_start(key->expr);
 		}
+		key->is_constant = plan->query->groupingSets != NIL &&
+			cq_compat_is_shown_constant((Node *) key->expr);
 		plan->keys = lappend(plan->keys, key);
 	}
 	if (plan->sliding.time != NULL)

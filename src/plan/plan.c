@@ -58,6 +58,10 @@ grouping_id(const CqViewPlan *plan)
 	GroupingFunc *grouping = makeNode(GroupingFunc);
 	ListCell   *cell;
 
+	/* Of the empty set alone, for which the planner may not aggregate. */
+	if (plan->keys == NIL)
+		return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false,
+								  true);
 	foreach(cell, plan->keys)
 	{
 		CqKey	   *key = lfirst(cell);
@@ -92,6 +96,20 @@ key_column(const CqViewPlan *plan, int n)
 	return psprintf("k%d", n + 1);
 }
 
+/*
+ * Where all aggregates are like min and max, and of what turns out to be constant, the planner
+ * would take a single row instead of aggregating all. Not where one of them has a filter.
+ */
+static Expr *
+partial_target(const CqViewPlan *plan, int partial)
+{
+	Aggref	   *aggref = copyObject(((CqPartial *) list_nth(plan->partials, partial))->aggref);
+
+	if (partial == 0 && plan->keys == NIL && aggref->aggfilter == NULL)
+		aggref->aggfilter = (Expr *) makeBoolConst(true, false);
+	return (Expr *) aggref;
+}
+
 static void
 plan_aggregate(CqViewPlan *plan)
 {
@@ -120,7 +138,7 @@ plan_aggregate(CqViewPlan *plan)
 		bool		is_time = plan->time != NULL && lnext(plan->partials, cell) == NULL;
 		const char *name = is_time ? plan->time_column : psprintf("s%d", foreach_current_index(cell) + 1);
 
-		add_target(maintain, copyObject((Expr *) partial->aggref), name, 0);
+		add_target(maintain, partial_target(plan, foreach_current_index(cell)), name, 0);
 		add_column(plan, name, partial->storedtype, -1, partial->collation);
 	}
 	maintain->hasAggs = plan->partials != NIL;

@@ -35,6 +35,7 @@ typedef struct CqKey
 {
 	Expr	   *expr;			/* as in the query */
 	SortGroupClause *clause;	/* how it is grouped: equality operator, and the reference to its target entry */
+	bool		is_constant;	/* in grouping sets: only its target entry is null without it */
 } CqKey;
 
 /* The last while before now, in steps: a call of cq.sliding in WHERE (sliding.c). */
@@ -249,6 +250,7 @@ extern int	cq_plan_nkeys(const CqViewPlan *plan);
  */
 extern PlannedStmt *cq_partial_plan(const CqViewPlan *plan);
 
+#define CQ_OWN_COLUMNS "_cq_"	/* so begin columns of ours beside a view's, which has no such */
 #define CQ_GROUPING_ID_COLUMN "grouping_id"
 #define CQ_PANE_COLUMN "pane"	/* where it starts: so called, a state of panes is not taken for one of windows */
 #define CQ_STEP_COLUMN "_cq_step"	/* where a step of cq.sliding starts */

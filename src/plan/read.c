@@ -168,6 +168,9 @@ find_key(ReadContext *context, Node *node)
 	{
 		Node	   *expr = (Node *) ((CqKey *) lfirst(cell))->expr;
 
+		if (((CqKey *) lfirst(cell))->is_constant)
+			continue;
+
 		if (context->level > 0)
 		{
 			expr = copyObject(expr);
@@ -205,13 +208,41 @@ find_aggregate(ReadContext *context, Aggref *aggref)
 	elog(ERROR, "aggregate %u was not collected", aggref->aggfnoid);
 }
 
+/*
+ * The entry of a grouped constant, which no other place that has it too is: null in grouping sets
+ * without it.
+ */
+static TargetEntry *
+constant_entry(const CqViewPlan *plan, const TargetEntry *entry)
+{
+	ListCell   *cell;
+
+	foreach(cell, entry->ressortgroupref > 0 ? plan->keys : NIL)
+	{
+		const CqKey *key = lfirst(cell);
+
+		if (key->is_constant && key->clause->tleSortGroupRef == entry->ressortgroupref)
+		{
+			TargetEntry *copy = flatCopyTargetEntry(unconstify(TargetEntry *, entry));
+
+			copy->expr = (Expr *) state_var(plan, foreach_current_index(cell), 0);
+			return copy;
+		}
+	}
+	return NULL;
+}
+
 static Node *
 over_state(Node *node, ReadContext *context)
 {
 	Node	   *key;
+	TargetEntry *entry;
 
 	if (node == NULL || context->reject != NULL)
 		return node;
+	if (IsA(node, TargetEntry) && context->level == 0 &&
+		(entry = constant_entry(context->plan, (TargetEntry *) node)) != NULL)
+		return (Node *) entry;
 	if (IsA(node, Aggref) && ((Aggref *) node)->agglevelsup == context->level)
 		return find_aggregate(context, (Aggref *) node);
 	if (IsA(node, GroupingFunc) && ((GroupingFunc *) node)->agglevelsup == context->level)
