@@ -71,4 +71,38 @@ SELECT cq.wait('b');
 SELECT count(*) FROM b_changes;
 DROP VIEW b;
 SELECT count(*) FROM pg_class WHERE relname = 'b_changes';
+-- A circle cannot be created. If there is one all the same, nothing goes round in it.
+CREATE FOREIGN TABLE one (v int) SERVER cq_log;
+CREATE FOREIGN TABLE two (v int) SERVER cq_log;
+CREATE FOREIGN TABLE three (v int) SERVER cq_log;
+CREATE CONTINUOUS VIEW forth WITH (sink = 'two') AS SELECT v FROM one;
+CREATE CONTINUOUS VIEW back WITH (sink = 'three') AS SELECT v FROM two;
+SELECT cq.pause('back');
+UPDATE _cq.view SET sink = 'one'::regclass WHERE view = 'back'::regclass;
+SELECT cq.resume('back');
+INSERT INTO one VALUES (1);
+CREATE PROCEDURE wait_until_failed() LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..6000 LOOP
+        IF EXISTS (SELECT FROM cq.views WHERE view IN ('forth'::regclass, 'back'::regclass) AND status = 'failed') THEN RETURN; END IF;
+        PERFORM pg_sleep(0.01);
+        COMMIT;
+    END LOOP;
+    RAISE 'none has failed';
+END $$;
+CALL wait_until_failed();
+SELECT status_detail FROM cq.views WHERE view IN ('forth'::regclass, 'back'::regclass) AND status = 'failed';
+-- A chain longer than what fits into one transaction goes on in the next.
+DO $$
+BEGIN
+    FOR i IN 0..22 LOOP
+        EXECUTE format('CREATE FOREIGN TABLE l%s (v int) SERVER cq_log', i);
+    END LOOP;
+    FOR i IN 1..22 LOOP
+        EXECUTE format('CREATE VIEW c%s WITH (continuous, sink = ''l%s'') AS SELECT v + 1 AS v FROM l%s', i, i, i - 1);
+    END LOOP;
+END $$;
+INSERT INTO l0 VALUES (0);
+SELECT cq.wait('c' || i) FROM generate_series(1, 22) i \g /dev/null
+TABLE l22;
 DROP SCHEMA chain CASCADE;

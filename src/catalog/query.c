@@ -6,6 +6,7 @@
 
 #include "catalog/query.h"
 #include "executor/spi.h"
+#include "utils/snapmgr.h"
 
 void
 cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args, const char *nulls)
@@ -13,6 +14,18 @@ cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Dat
 	int			code = SPI_execute_with_args(statement, nargs, types, args, nulls, false, 0);
 
 	if (code != expected)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
+}
+
+void
+cq_query_look(const char *statement, int nargs, Oid *types, Datum *args)
+{
+	int			code;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	code = SPI_execute_with_args(statement, nargs, types, args, NULL, true, 0);
+	PopActiveSnapshot();
+	if (code != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
 }
 

@@ -13,6 +13,12 @@
 extern void cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args,
 							 const char *nulls);
 
+/*
+ * Runs a SELECT that sees what is committed now, whatever the isolation level, besides what this
+ * transaction has done: for whoever holds a lock against changes.
+ */
+extern void cq_query_look(const char *statement, int nargs, Oid *types, Datum *args);
+
 /* A column, from 1, of a row, from 0, of what the last statement returned. */
 extern Datum cq_query_column(uint64 row, int number, bool *isnull);
 

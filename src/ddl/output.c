@@ -110,10 +110,10 @@ check_circle(const CqView *row)
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
-	/* Two at once would not see each other's half of a circle. */
+	/* Two at once would not see each other's half of a circle, nor would an old snapshot. */
 	LockRelationOid(get_relname_relid("view", get_namespace_oid("_cq", false)), ShareRowExclusiveLock);
 	SPI_connect();
-	cq_query_execute(reach, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	cq_query_look(reach, lengthof(types), types, args);
 	is_circle = SPI_processed > 0;
 	SPI_finish();
 	cq_owner_end(&actor);

@@ -46,6 +46,19 @@
 /* After a batch that took longer, the lag would be that of another time. */
 #define LONG_BATCH_US 100000
 
+/* So many batches may be one within the other in a transaction. */
+#define MAX_CHAIN 20
+
+/* The stream of a batch that is being applied, and that of the one which feeds it. */
+typedef struct Link
+{
+	Oid			stream;
+	struct Link *from;
+	int			length;
+} Link;
+
+static Link *chain = NULL;
+
 /* One view's way through one batch. */
 typedef struct ViewRun
 {
@@ -394,10 +407,66 @@ add_fed_streams(List *streams, const CqViewExec *exec)
 	return streams;
 }
 
+static bool
+is_in_chain(Oid stream)
+{
+	for (const Link *link = chain; link != NULL; link = link->from)
+	{
+		if (link->stream == stream)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the view feed a stream of which this batch comes? That cannot be created; if it is there all
+ * the same, it would go round for ever. It stops behind the batch.
+ */
+static bool
+stop_in_circle(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
+{
+	static const char reason[] = "it reads what it writes, by itself or through other continuous "
+								 "views";
+	ListCell   *cell;
+
+	foreach(cell, add_fed_streams(NIL, exec))
+	{
+		if (!is_in_chain(lfirst_oid(cell)))
+			continue;
+		cq_cursor_leave(lane, exec->view, &batch->fetch, batch->nrows);
+		cq_view_set_status(exec->view, "failed", reason);
+		cq_stats_view_error(exec->view, reason);
+		warn_of_stop(exec->view, reason);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Views that read what has been added to these streams. Where the chain is too long they catch up
+ * by themselves.
+ */
+static bool
+follow_chain(CqLane *lane, const List *fed, CqBatchResult (*apply_next) (CqLane *lane,
+																		 CqBatch *batch))
+{
+	ListCell   *cell;
+
+	foreach(cell, chain->length < MAX_CHAIN ? fed : NIL)
+	{
+		if (!cq_chain_follow(lane, lfirst_oid(cell), apply_next))
+			return false;
+	}
+	return true;
+}
+
 /* All of a batch but begin and commit. */
 static CqBatchResult
 apply(CqLane *lane, CqBatch *batch)
 {
+	Link		link = {lane->stream, chain, chain != NULL ? chain->length + 1 : 1};
+	bool		goes_on;
+
 	List	   *execs = NIL;
 	List	   *fed = NIL;
 	Bitmapset  *needed = NULL;
@@ -433,17 +502,22 @@ apply(CqLane *lane, CqBatch *batch)
 	needed = bms_add_members(needed, cq_event_time_column(lane));
 	decode_as_owner(lane, batch, needed);
 	event_times = cq_event_time_highest(lane, batch);
+	chain = &link;
 	foreach(cell, execs)
 	{
 		if (!run_view(lane, batch, lfirst(cell)))
 			left = true;
+		else if (stop_in_circle(lane, batch, lfirst(cell)))
+		{
+			left = true;
+			continue;
+		}
 		fed = add_fed_streams(fed, lfirst(cell));
 	}
-	foreach(cell, fed)
-	{
-		if (!cq_chain_follow(lane, lfirst_oid(cell), apply))
-			return CQ_BATCH_RETRY;
-	}
+	goes_on = follow_chain(lane, fed, apply);
+	chain = link.from;
+	if (!goes_on)
+		return CQ_BATCH_RETRY;
 	if (event_times != NULL)
 		cq_cursor_note_event_times(lane, &batch->fetch, event_times);
 	note_ends(lane, batch);
@@ -461,8 +535,10 @@ begin(void)
 static CqBatchResult
 apply_and_commit(CqLane *lane, CqBatch *batch)
 {
-	CqBatchResult result = apply(lane, batch);
+	CqBatchResult result;
 
+	chain = NULL;				/* an error may have left one */
+	result = apply(lane, batch);
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
 	if (result == CQ_BATCH_RETRY)
