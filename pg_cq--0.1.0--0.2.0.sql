@@ -20,5 +20,35 @@ SELECT _cq.require_library('0.2.0');
 
 -- ---- what each change adds goes here ----
 
--- Last: workers look at the catalog again.
+CREATE FUNCTION _cq.make_logs() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_make_logs';
+COMMENT ON FUNCTION _cq.make_logs() IS
+    'makes the tables behind streams kept in this database that have none yet; returns how many';
+REVOKE ALL ON FUNCTION _cq.make_logs() FROM PUBLIC;
+
+-- After an update, and after a dump of an earlier version was restored.
+CREATE FUNCTION _cq.complete_parts() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN
+        SELECT c.oid
+        FROM _cq.view v, unnest(ARRAY[v.state, v.result, v.outbox]) p JOIN pg_class c ON c.oid = p
+        WHERE c.relreplident = 'd'
+    LOOP
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
+    END LOOP;
+    PERFORM _cq.make_logs();
+END
+$$;
+COMMENT ON FUNCTION _cq.complete_parts() IS
+    'gives the tables that an earlier version made what those of this one have';
+REVOKE ALL ON FUNCTION _cq.complete_parts() FROM PUBLIC;
+
+ALTER TABLE _cq.identity REPLICA IDENTITY FULL;
+
+-- Last: what there is of views and streams; then workers look at the catalog again.
+SELECT _cq.complete_parts();
 SELECT _cq.start_workers();

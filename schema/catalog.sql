@@ -157,6 +157,7 @@ CREATE TABLE _cq.identity (
     database_id     oid NOT NULL,
     prefix          text NOT NULL                   -- of consumer groups and transactional ids
 );
+ALTER TABLE _cq.identity REPLICA IDENTITY FULL;
 COMMENT ON TABLE _cq.identity IS 'the cluster and database that the positions belong to';
 
 DO $$

@@ -46,3 +46,9 @@ CREATE FUNCTION _cq.log_trim() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_log_trim_all_sql';
 COMMENT ON FUNCTION _cq.log_trim() IS 'applies their retention to all streams kept in this database; returns how many rows were removed';
 REVOKE ALL ON FUNCTION _cq.log_trim() FROM PUBLIC;
+
+CREATE FUNCTION _cq.make_logs() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_make_logs';
+COMMENT ON FUNCTION _cq.make_logs() IS
+    'makes the tables behind streams kept in this database that have none yet; returns how many';
+REVOKE ALL ON FUNCTION _cq.make_logs() FROM PUBLIC;

@@ -36,3 +36,24 @@ CREATE FUNCTION _cq.unblock_views() RETURNS bigint
 COMMENT ON FUNCTION _cq.unblock_views() IS
     'lets those views run again that were blocked by their sink, once half of their outbox is sent; gives how many there were';
 REVOKE ALL ON FUNCTION _cq.unblock_views() FROM PUBLIC;
+
+-- After an update, and after a dump of an earlier version was restored.
+CREATE FUNCTION _cq.complete_parts() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN
+        SELECT c.oid
+        FROM _cq.view v, unnest(ARRAY[v.state, v.result, v.outbox]) p JOIN pg_class c ON c.oid = p
+        WHERE c.relreplident = 'd'
+    LOOP
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
+    END LOOP;
+    PERFORM _cq.make_logs();
+END
+$$;
+COMMENT ON FUNCTION _cq.complete_parts() IS
+    'gives the tables that an earlier version made what those of this one have';
+REVOKE ALL ON FUNCTION _cq.complete_parts() FROM PUBLIC;

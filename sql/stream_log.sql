@@ -12,7 +12,7 @@ CREATE FOREIGN TABLE s (
     headers jsonb OPTIONS (metadata 'headers')
 ) SERVER cq_log;
 
--- Nothing is made before the first write.
+-- Before the first write.
 SELECT * FROM s;
 SELECT * FROM _cq.stream_extents('s');
 SELECT count(*) FROM _cq.log WHERE stream = 's'::regclass;

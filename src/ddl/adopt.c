@@ -155,6 +155,7 @@ cq_resume_all(PG_FUNCTION_ARGS)
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);
 	adopt_pairs("SELECT s.oid, v.view FROM _cq.view v JOIN pg_catalog.pg_class s ON s.oid = v.sink", cq_adopt_sink);
+	SPI_execute("SELECT _cq.complete_parts()", false, 0);
 	/* Under other names than those of the original, to which Kafka's places belong. */
 	if (!keep_prefix && !cq_identity_matches())
 		cq_resume_sink_renew_all();

@@ -16,6 +16,7 @@
 #include "ddl/ddl.h"
 #include "ddl/view_options.h"
 #include "miscadmin.h"
+#include "source/log_table.h"
 #include "worker/slots.h"
 
 static bool
@@ -41,6 +42,12 @@ static bool
 changes_owner(const AlterTableCmd *cmd)
 {
 	return cmd->subtype == AT_ChangeOwner;
+}
+
+static bool
+changes_type(const AlterTableCmd *cmd)
+{
+	return cmd->subtype == AT_AlterColumnType;
 }
 
 /* Splits an option list in two. */
@@ -119,6 +126,8 @@ cq_alter_table(CqCommand *command)
 	AlterTableStmt *stmt = (AlterTableStmt *) command->pstmt->utilityStmt;
 	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	bool		is_owner_changed = has_command(stmt, changes_owner);
+	bool		lacks_log = false;
+	CqLogTable	log;
 
 	if (has_command(stmt, sets_options) && OidIsValid(cq_utility_view_named(stmt->relation)))
 	{
@@ -128,7 +137,11 @@ cq_alter_table(CqCommand *command)
 		if (stmt->cmds == NIL)
 			return;
 	}
+	if (OidIsValid(relid) && has_command(stmt, changes_type))
+		lacks_log = cq_stream_free_row_type(relid);
 	cq_utility_pass_on(command);
+	if (lacks_log)
+		cq_log_table_ensure(relid, &log);
 	if (is_owner_changed && OidIsValid(relid))
 	{
 		CommandCounterIncrement();

@@ -11,13 +11,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/follow.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "common/owner.h"
+#include "common/part_name.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
 #include "catalog/toasting.h"
@@ -43,6 +46,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "worker/slots.h"
 
 /* What stable functions in the query may depend on: kept as it is now, and set whenever the view is maintained. */
@@ -192,19 +196,39 @@ check_tablespace(void)
 		aclcheck_error(result, OBJECT_TABLESPACE, get_tablespace_name(tablespace));
 }
 
+/*
+ * Rows of parts are updated and deleted though they need have no key. Where they are published (FOR ALL TABLES)
+ * the server refuses that of a table that does not say how its rows are told apart.
+ */
+static void
+set_replica_identity(Oid table)
+{
+	Relation	catalog = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple	tuple;
+
+	CommandCounterIncrement();
+	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(table));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	((Form_pg_class) GETSTRUCT(tuple))->relreplident = REPLICA_IDENTITY_FULL;
+	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	table_close(catalog, RowExclusiveLock);
+}
+
 /* For the moment we are whoever owns that schema. */
 Oid
 cq_view_create_part(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
 				const char *query_string)
 {
-	Oid			schema = get_namespace_oid("_cq", false);
-	char	   *name = ChooseRelationName(base, NULL, label, schema, false);
+	char	   *name = cq_part_name_choose(base, NULL, label);
 	CreateStmt *create = create_statement(makeRangeVar("_cq", name, -1), columns, options);
 	CqActor		actor;
 	Oid			relid;
 
 	cq_owner_begin_catalog(&actor);
 	relid = DefineRelation(create, relkind, owner, NULL, query_string).objectId;
+	if (relkind == RELKIND_RELATION)
+		set_replica_identity(relid);
 	cq_owner_end(&actor);
 	CommandCounterIncrement();
 	return relid;

@@ -100,6 +100,17 @@ extern void cq_replace_check(const RangeVar *name);
 /* ALTER VIEW and ALTER TABLE: our options, and the owner of what belongs to a view or a stream. Passes on the rest. */
 extern void cq_alter_table(CqCommand *command);
 
+/* ---- stream.c ---- */
+
+/* CREATE FOREIGN TABLE: makes the table behind a stream that is kept in this database. */
+extern void cq_stream_create(CqCommand *command);
+
+/* CREATE TABLE in schema _cq, from a dump: drops what has just been made in its place. */
+extern void cq_stream_give_way(const CreateStmt *stmt);
+
+/* Drops the table behind a stream where it was never written to; says whether it was there. */
+extern bool cq_stream_free_row_type(Oid relid);
+
 /* ---- index.c ---- */
 
 /* CREATE INDEX: on a continuous view it is made on the table of its state; else passed on. */

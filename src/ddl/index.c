@@ -15,6 +15,7 @@
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "common/compat.h"
+#include "common/part_name.h"
 #include "ddl/ddl.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -84,8 +85,7 @@ choose_name(const IndexedView *indexed)
 			appendStringInfoChar(&columns, '_');
 		appendStringInfoString(&columns, lfirst_node(IndexElem, cell)->name);
 	}
-	return ChooseRelationName(get_rel_name(indexed->view), columns.data, "idx",
-							  get_rel_namespace(indexed->state), false);
+	return cq_part_name_choose(get_rel_name(indexed->view), columns.data, "idx");
 }
 
 /* Turns the statement into one on the state table. */

@@ -21,6 +21,7 @@
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "sink/sink.h"
+#include "source/log_table.h"
 #include "state/group_index.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -141,6 +142,7 @@ make_changes(CqView *row, const char *name, Oid owner)
 	char	   *schema = get_namespace_name(get_rel_namespace(row->view));
 	char	   *view = quote_qualified_identifier(schema, get_rel_name(row->view));
 	char	   *stream = quote_qualified_identifier(schema, name);
+	CqLogTable	log;
 	CqActor		actor;
 
 	cq_owner_begin_user(&actor, owner);
@@ -151,6 +153,7 @@ make_changes(CqView *row, const char *name, Oid owner)
 	cq_owner_end(&actor);
 	CommandCounterIncrement();
 	row->changes = get_relname_relid(name, get_rel_namespace(row->view));
+	cq_log_table_ensure(row->changes, &log);
 }
 
 void

@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
+#include "common/part_name.h"
 #include "ddl/ddl.h"
 #include "utils/lsyscache.h"
 
@@ -27,7 +28,7 @@ cq_part_index_create(Oid table, const char *label, List *elements, bool is_uniqu
 	index->accessMethod = "btree";
 	index->indexParams = elements;
 	index->unique = is_unique;
-	index->idxname = ChooseRelationName(get_rel_name(table), NULL, label, get_rel_namespace(table), false);
+	index->idxname = cq_part_name_choose(get_rel_name(table), NULL, label);
 	(void) cq_compat_define_index(table, index);
 	CommandCounterIncrement();
 }

@@ -280,6 +280,12 @@ dispatch(CqCommand *command)
 		case T_ViewStmt:
 			create_view(command);
 			return;
+		case T_CreateForeignTableStmt:
+			cq_stream_create(command);
+			return;
+		case T_CreateStmt:
+			cq_stream_give_way((CreateStmt *) stmt);
+			break;
 		case T_IndexStmt:
 			cq_index_create(command);
 			return;

@@ -2,10 +2,10 @@
  * log_table.c
  *		The table behind a stream that is kept in this database: finds it, makes it, empties it.
  *
- * It is made by the first write, not by CREATE FOREIGN TABLE, so that a dump, which has both, can be restored. It is an ordinary
- * table of the stream's owner in schema _cq, made with the rights of the extension's owner, since who writes first need not be
- * allowed to make tables. _cq.log tells which stream it belongs to; a trigger there makes it a part of the stream, so
- * that DROP FOREIGN TABLE drops it.
+ * It is made by CREATE FOREIGN TABLE (ddl/stream.c), or, where that could not, by the first write. It is an
+ * ordinary table of the stream's owner in schema _cq, made with the rights of the extension's owner, since
+ * who writes first need not be allowed to make tables. _cq.log tells which stream it belongs to; a trigger
+ * there makes it a part of the stream, so that DROP FOREIGN TABLE drops it.
  *
  * A row's value is a composite of the stream's own row type: so columns can be added, dropped and renamed as for any
  * foreign table, and a dump carries the rows by themselves. The server refuses to change a column's type while the row type is in use.
@@ -27,6 +27,7 @@
 #include "commands/trigger.h"
 #include "common/compat.h"
 #include "common/owner.h"
+#include "common/part_name.h"
 #include "common/version.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -133,8 +134,7 @@ qualified_name(Oid relid)
 static void
 create_table(Oid stream)
 {
-	Oid			schema = get_namespace_oid("_cq", false);
-	char	   *name = ChooseRelationName(get_rel_name(stream), NULL, "log", schema, false);
+	char	   *name = cq_part_name_choose(get_rel_name(stream), NULL, "log");
 	const char *table = quote_qualified_identifier("_cq", name);
 	const char *owner = quote_identifier(GetUserNameFromId(cq_owner_of_relation(stream), false));
 	CqActor		actor;

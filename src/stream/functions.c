@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "common/attempt.h"
 #include "common/version.h"
 #include "executor/spi.h"
@@ -12,6 +13,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "source/log.h"
+#include "source/log_table.h"
 #include "stream/reader.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -20,6 +22,7 @@
 #define TRIM_ROWS 500000
 
 PG_FUNCTION_INFO_V1(cq_stream_extents_sql);
+PG_FUNCTION_INFO_V1(cq_make_logs);
 PG_FUNCTION_INFO_V1(cq_log_trim_sql);
 PG_FUNCTION_INFO_V1(cq_log_trim_all_sql);
 
@@ -125,4 +128,47 @@ cq_log_trim_all_sql(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	PG_RETURN_INT64(nremoved);
+}
+
+/*
+ * _cq.make_logs(): for streams of a version that made them with the first row. In the script that updates from
+ * it: what is made here is no member of the extension.
+ */
+Datum
+cq_make_logs(PG_FUNCTION_ARGS)
+{
+	static const char without[] =
+		"SELECT t.ftrelid FROM pg_catalog.pg_foreign_table t"
+		" JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver"
+		" JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
+		" WHERE w.fdwname = 'cq_log' AND NOT EXISTS (SELECT FROM _cq.log l WHERE l.stream = t.ftrelid)";
+	bool		is_script = creating_extension;
+	SPITupleTable *streams;
+	uint64		nstreams;
+
+	cq_version_require();
+	SPI_connect();
+	if (SPI_execute(without, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for streams");
+	streams = SPI_tuptable;
+	nstreams = SPI_processed;
+	PG_TRY();
+	{
+		creating_extension = false;
+		for (uint64 i = 0; i < nstreams; i++)
+		{
+			CqLogTable	table;
+			bool		isnull;
+
+			cq_log_table_ensure(DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc,
+															   1, &isnull)), &table);
+		}
+	}
+	PG_FINALLY();
+	{
+		creating_extension = is_script;
+	}
+	PG_END_TRY();
+	SPI_finish();
+	PG_RETURN_INT64(nstreams);
 }

@@ -1,0 +1,62 @@
+/*
+ * part_name.c
+ *		Names in schema _cq: see part_name.h.
+ *
+ * Views and streams of the same name in different schemas have their parts in one. Two sessions that look for
+ * a free name at the same time do not see each other's; so a name is taken by a lock, held to the end of the
+ * transaction, and nobody waits for it: who does not get it takes the next name.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "common/hashfn.h"
+#include "common/part_name.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/*
+ * What the server makes names of for sequences, constraints and array types is not cut off then: it would
+ * be the same for several tables.
+ */
+#define LONGEST_WHOLE	36
+
+#define NAME_LOCK		5		/* kind of advisory lock: 1 and 2 are users', 3 and 4 of logs */
+
+static bool
+take(const char *name)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId,
+						 DatumGetUInt32(hash_any((const unsigned char *) name, strlen(name))),
+						 0, NAME_LOCK);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static bool
+is_free(const char *name, Oid schema)
+{
+	/* A table has a type of its name, and an array type, whose name begins with an underscore. */
+	if (!take(name) || !take(psprintf("_%s", name)))
+		return false;
+	AcceptInvalidationMessages();	/* who had it before us may have used it */
+	return !OidIsValid(get_relname_relid(name, schema)) &&
+		!SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(name), ObjectIdGetDatum(schema));
+}
+
+char *
+cq_part_name_choose(const char *whole, const char *columns, const char *label)
+{
+	Oid			schema = get_namespace_oid("_cq", false);
+	char	   *base = pnstrdup(whole, pg_mbcliplen(whole, strlen(whole), LONGEST_WHOLE));
+	char	   *name = makeObjectName(base, columns, label);
+
+	for (int i = 1; !is_free(name, schema); i++)
+		name = makeObjectName(base, columns, psprintf("%s%d", label, i));
+	return name;
+}
