@@ -17,22 +17,18 @@
 #include "common/owner.h"
 #include "catalog/pg_class.h"
 #include "catalog/view.h"
+#include "common/fault.h"
 #include "common/guc.h"
 #include "exec/chain.h"
 #include "exec/cursor.h"
-#include "exec/dead_letter.h"
 #include "exec/event_time.h"
 #include "exec/exec.h"
-#include "exec/fault.h"
-#include "exec/late.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_exec.h"
-#include "exec/view_lock.h"
 #include "exec/view_plan.h"
+#include "exec/view_run.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "portability/instr_time.h"
 #include "stats/stats.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -58,250 +54,6 @@ typedef struct Link
 } Link;
 
 static Link *chain = NULL;
-
-/* One view's way through one batch. */
-typedef struct ViewRun
-{
-	CqLane	   *lane;
-	CqBatch    *batch;
-	CqViewExec *exec;
-	MemoryContext context;		/* of one attempt; reset after each, since there may be thousands in a transaction */
-	Bitmapset  *skip;			/* rows it leaves out: they could not be decoded, or are late */
-	Bitmapset  *late;
-	int64		nlate;
-	CqMergeCounts counts;
-	int64		nbad;
-	int			stop;			/* the first row it has not seen, nrows if none */
-	char	   *stop_reason;
-} ViewRun;
-
-/* Runs rows [first, end) in a subtransaction. NULL, or the error after which nothing of it is left. */
-static ErrorData *
-attempt(ViewRun *run, int first, int end)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	CqMergeCounts counts = run->counts;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(run->context);
-	PG_TRY();
-	{
-		cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		cq_batch_unbind();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-		run->counts = counts;
-		if (cq_fault_is_transient(error->sqlerrcode))
-		{
-			run->exec->nfailures++;
-			ReThrowError(error);
-		}
-	}
-	PG_END_TRY();
-	MemoryContextReset(run->context);
-	return error;
-}
-
-static void
-stop_before(ViewRun *run, int row, const char *reason)
-{
-	run->stop = row;
-	run->stop_reason = pstrdup(reason);
-}
-
-static void
-reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
-{
-	const CqMessage *source = &run->batch->fetch.messages[row];
-	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
-
-	if (run->exec->row->pause_on_error)
-	{
-		stop_before(run, row, psprintf("topic \"%s\" partition %d offset " INT64_FORMAT ": %s",
-									   slice->topic, slice->partition, source->offset, message));
-		return;
-	}
-	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, run->nbad, sqlerrcode, message);
-	run->nbad++;
-}
-
-/* Rows [first, end), in order, until the view stops: run->stop is then before end. */
-static void
-run_range(ViewRun *run, int first, int end)
-{
-	ErrorData  *error;
-
-	CHECK_FOR_INTERRUPTS();
-	error = attempt(run, first, end);
-	if (error == NULL)
-		return;
-	if (!cq_fault_is_about_data(error->sqlerrcode))
-		stop_before(run, first, error->message);
-	else if (end - first == 1)
-		reject_row(run, first, error->sqlerrcode, error->message);
-	else
-	{
-		int			middle = first + (end - first) / 2;
-
-		run_range(run, first, middle);
-		if (run->stop >= middle)
-			run_range(run, middle, end);
-	}
-	FreeErrorData(error);
-}
-
-static bool
-is_undecoded(const ViewRun *run, const CqBadCell *cell)
-{
-	return cell->attno == 0 || bms_is_member(cell->attno, run->exec->needed);
-}
-
-/* Rows that could not be decoded in a column that the view needs are left out. */
-static void
-skip_undecoded(ViewRun *run)
-{
-	const CqBadCells *bad = &run->batch->bad;
-
-	for (int i = 0; i < bad->ncells; i++)
-	{
-		if (is_undecoded(run, &bad->cells[i]))
-			run->skip = bms_add_member(run->skip, bad->cells[i].row);
-	}
-}
-
-/* They are dead letters, as far as the view has come; or it stops before the first of them. */
-static void
-reject_undecoded(ViewRun *run)
-{
-	const CqBadCells *bad = &run->batch->bad;
-	int			last = -1;
-
-	for (int i = 0; i < bad->ncells && bad->cells[i].row < run->stop; i++)
-	{
-		const CqBadCell *cell = &bad->cells[i];
-
-		if (cell->row == last || !is_undecoded(run, cell))
-			continue;
-		reject_row(run, cell->row, cell->reject->sqlerrcode, cell->reject->message);
-		last = cell->row;
-	}
-}
-
-/* Counting them takes time: only after the first, and then where there may be a tenth more than are kept. */
-static void
-trim_dead_letters(ViewRun *run)
-{
-	if (run->nbad == 0)
-		return;
-	if (run->exec->nerrors == 0 || run->exec->nerrors + run->nbad > cq_max_errors / 10)
-	{
-		cq_dead_letter_trim(run->exec->view);
-		run->exec->nerrors = 1;
-	}
-	else
-		run->exec->nerrors += run->nbad;
-}
-
-static void
-report(const ViewRun *run, instr_time start)
-{
-	CqBatchStats stats = {
-		.rows = run->stop,
-		.bad_rows = run->nbad,
-		.late_rows = run->nlate,
-		.groups_inserted = run->counts.inserted,
-		.groups_updated = run->counts.updated,
-	};
-	instr_time	duration;
-
-	for (int i = 0; i < run->batch->fetch.nslices; i++)
-		stats.bytes += run->batch->fetch.slices[i].nbytes;
-	INSTR_TIME_SET_CURRENT(duration);
-	INSTR_TIME_SUBTRACT(duration, start);
-	stats.duration_us = INSTR_TIME_GET_MICROSEC(duration);
-	cq_stats_view_batch(run->exec->view, &stats);
-}
-
-static void
-warn_of_stop(Oid view, const char *reason)
-{
-	ereport(WARNING,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("continuous view \"%s\" has stopped", get_rel_name(view)),
-			 errdetail("%s", reason),
-			 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
-}
-
-/* Too much waits to be sent: the view goes no further, and the others do. */
-static bool
-leave_if_blocked(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
-{
-	if (!cq_output_is_full(exec->row))
-		return false;
-	cq_cursor_leave(lane, exec->view, &batch->fetch, 0);
-	cq_view_set_status(exec->view, "blocked", "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent");
-	return true;
-}
-
-/* For views that only one worker at a time may maintain. A deadlock or a cancellation while it waits counts as the view's failure. */
-static void
-lock_exclusively(CqViewExec *exec)
-{
-	exec->nfailures++;
-	cq_view_lock_exclusive(exec->row->state);
-	exec->nfailures--;
-}
-
-/* True where the view has seen the whole batch; else it has left the lane. */
-static bool
-run_view(CqLane *lane, CqBatch *batch, CqViewExec *exec)
-{
-	ViewRun		run = {.lane = lane, .batch = batch, .exec = exec, .stop = batch->nrows};
-	int			end = batch->nrows;
-	instr_time	start;
-
-	INSTR_TIME_SET_CURRENT(start);
-	if (leave_if_blocked(lane, batch, exec))
-		return false;
-	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
-	skip_undecoded(&run);
-	if (exec->row->pause_on_error && run.skip != NULL)
-		end = bms_next_member(run.skip, -1);
-	if (cq_view_plan_has_windows(exec->row))
-	{
-		run.late = cq_late_find(exec, batch, run.skip);
-		run.skip = bms_add_members(run.skip, run.late);
-	}
-	if (exec->plan->session != NULL || exec->plan->tells_changes || (exec->row->tells_changes && !exec->row->emits_on_close))
-		lock_exclusively(exec);
-	if (end > 0)
-		run_range(&run, 0, end);
-	reject_undecoded(&run);
-	run.nlate = cq_late_take(exec, batch, run.late, run.stop);
-	trim_dead_letters(&run);
-	report(&run, start);
-	exec->ndoubtful += run.counts.doubtful;
-	exec->nfailures = 0;
-	if (run.stop == batch->nrows)
-		return true;
-	cq_cursor_leave(lane, exec->view, &batch->fetch, run.stop);
-	cq_view_set_status(exec->view, "failed", run.stop_reason);
-	cq_stats_view_error(exec->view, run.stop_reason);
-	warn_of_stop(exec->view, run.stop_reason);
-	return false;
-}
 
 /* Types' input functions, domains' checks: with the rights of the stream's owner. */
 static void
@@ -341,9 +93,10 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		if (cq_fault_is_transient(error->sqlerrcode))
+		if (cq_fault_passes(error))
 		{
 			(*cq_view_exec_failures(view))++;
+			cq_stats_view_error(view, cq_fault_text(error));
 			ReThrowError(error);
 		}
 		cq_cursor_leave(lane, view, fetch, 0);
@@ -433,10 +186,7 @@ stop_in_circle(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
 	{
 		if (!is_in_chain(lfirst_oid(cell)))
 			continue;
-		cq_cursor_leave(lane, exec->view, &batch->fetch, batch->nrows);
-		cq_view_set_status(exec->view, "failed", reason);
-		cq_stats_view_error(exec->view, reason);
-		warn_of_stop(exec->view, reason);
+		cq_view_run_stop(lane, batch, exec->view, batch->nrows, reason);
 		return true;
 	}
 	return false;
@@ -505,7 +255,7 @@ apply(CqLane *lane, CqBatch *batch)
 	chain = &link;
 	foreach(cell, execs)
 	{
-		if (!run_view(lane, batch, lfirst(cell)))
+		if (!cq_view_run(lane, batch, lfirst(cell)))
 			left = true;
 		else if (stop_in_circle(lane, batch, lfirst(cell)))
 		{
@@ -544,9 +294,11 @@ apply_and_commit(CqLane *lane, CqBatch *batch)
 	if (result == CQ_BATCH_RETRY)
 	{
 		AbortCurrentTransaction();
+		cq_view_run_forget();
 		return CQ_BATCH_LANES_CHANGED;
 	}
 	CommitTransactionCommand();
+	cq_view_run_count();
 	cq_cursor_believe(lane, &batch->fetch);
 	return result;
 }
@@ -578,12 +330,14 @@ max_rows(const CqLane *lane)
 
 /* After an error. Raises it again unless it passes by itself. */
 static CqBatchResult
-roll_back(void)
+roll_back(CqLane *lane)
 {
 	ErrorData  *error = CopyErrorData();
 
-	if (!cq_fault_is_transient(error->sqlerrcode) || ProcDiePending)
+	cq_view_run_forget();
+	if (!cq_fault_passes(error) || ProcDiePending)
 		PG_RE_THROW();
+	strlcpy(lane->trouble, cq_fault_public_text(error), sizeof(lane->trouble));
 	if (!cq_lock_is_wanted())
 		EmitErrorReport();
 	FlushErrorState();
@@ -594,7 +348,7 @@ roll_back(void)
 
 /* Where the batch was rolled back for a lock: */
 static CqBatchResult
-await_lock(MemoryContext caller)
+await_lock(CqLane *lane, MemoryContext caller)
 {
 	CqBatchResult volatile result = CQ_BATCH_RETRY;
 
@@ -606,7 +360,7 @@ await_lock(MemoryContext caller)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
-		result = roll_back();
+		result = roll_back(lane);
 	}
 	PG_END_TRY();
 	return result;
@@ -622,6 +376,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	bool		is_cut;
 
 	*nrows = 0;
+	lane->trouble[0] = '\0';
 	if (in_transaction)
 	{
 		begin();
@@ -655,11 +410,11 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
-		result = roll_back();
+		result = roll_back(lane);
 	}
 	PG_END_TRY();
 	if (result == CQ_BATCH_RETRY)
-		result = await_lock(caller);
+		result = await_lock(lane, caller);
 	MemoryContextSwitchTo(caller);
 	cq_reader_release(lane->reader);
 	return is_cut && result == CQ_BATCH_APPLIED ? CQ_BATCH_LANES_CHANGED : result;

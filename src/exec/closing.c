@@ -31,10 +31,10 @@
 #include "common/attempt.h"
 #include "common/version.h"
 #include "common/compat.h"
+#include "common/fault.h"
 #include "common/int.h"
 #include "common/wake.h"
 #include "exec/closing.h"
-#include "exec/fault.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
 #include "exec/view_plan.h"
@@ -431,7 +431,8 @@ take_error(const Closing *closing, ErrorData *error)
 
 	cq_attempt_warn(error, &last_warning);
 	if (!closing->is_emitting ||
-		(cq_fault_is_transient(error->sqlerrcode) && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION))
+		(cq_fault_passes(error) &&
+		 ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION))
 		return;
 	cq_view_set_status(closing->relid, "failed", psprintf("its windows cannot be closed: %s", error->message));
 	cq_stats_view_error(closing->relid, error->message);

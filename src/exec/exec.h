@@ -22,6 +22,8 @@ typedef struct CqCursor
 	int64		stop_offset;	/* a batch must not go beyond it; PG_INT64_MAX: may go on */
 } CqCursor;
 
+#define CQ_TROUBLE_LENGTH 512
+
 typedef struct CqLane
 {
 	Oid			stream;
@@ -35,6 +37,7 @@ typedef struct CqLane
 	List	   *followers;		/* of Oid: views further down a chain that were maintained with it */
 	bool		has_stops;
 	int64		nbytes;			/* of the last batch: keys and values */
+	char		trouble[CQ_TROUBLE_LENGTH]; /* why a batch was rolled back; or empty */
 	int64		lag;			/* messages that were waiting behind it, as far as is known */
 } CqLane;
 

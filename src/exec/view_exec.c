@@ -135,6 +135,7 @@ find_entry(Oid view)
 	if (!found)
 	{
 		memset((char *) exec + sizeof(Oid), 0, sizeof(CqViewExec) - sizeof(Oid));
+		exec->doubted_offset = -1;
 		exec->context = AllocSetContextCreate(TopMemoryContext, "pg_cq view", ALLOCSET_DEFAULT_SIZES);
 	}
 	return exec;

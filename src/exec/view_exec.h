@@ -37,6 +37,8 @@ typedef struct CqViewExec
 	int64		compact_from;	/* so many of them are worth one */
 	int64		nerrors;		/* dead letters since they were counted last */
 	int			nfailures;		/* of transactions, in a row, that it made fail */
+	int32		doubted_partition;	/* the first row, lately, that may be at fault, or the server */
+	int64		doubted_offset;
 	Oid			state_file;		/* relfilenode that the cache speaks of */
 } CqViewExec;
 

@@ -13,6 +13,7 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "common/fault.h"
 #include "format/json_later.h"
 #include "utils/resowner.h"
 
@@ -61,25 +62,6 @@ convert_from(CqJsonLater *later, volatile int *next)
 	}
 }
 
-/* Errors that say nothing about the value: the server is out of something, busy, or told to stop; or the user may not. */
-static bool
-concerns_server(int sqlerrcode)
-{
-	if (sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
-		return true;
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-			return true;
-		default:
-			return false;
-	}
-}
-
 /* Makes a bad cell of the error that converting it has raised. */
 static void
 reject_cell(const CqJsonCell *cell, const ErrorData *error, CqBadCells *bad)
@@ -123,7 +105,7 @@ cq_json_later_run(CqJsonLater *later, CqBadCells *bad)
 			RollbackAndReleaseCurrentSubTransaction();
 			MemoryContextSwitchTo(context);
 			CurrentResourceOwner = owner;
-			if (concerns_server(error->sqlerrcode))
+			if (!cq_fault_is_of_value(error))
 				ReThrowError(error);
 			reject_cell(&later->cells[next], error, bad);
 			FreeErrorData(error);

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/fault.h"
 #include "common/guc.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
@@ -99,7 +100,7 @@ try_exec(CqLane *lane, int timeout_ms, int *nrows, CqBatchResult *result)
 		cq_batch_unbind();
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(caller);
-		message = pstrdup(error->message);
+		message = cq_fault_public_text(error);
 		FreeErrorData(error);
 		*nrows = 0;
 	}
@@ -121,7 +122,7 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row, (double) cq_batch_rows));
 	message = try_exec(lane->lane, timeout_ms, &nrows, &result);
 	if (message != NULL || result == CQ_BATCH_RETRY)
-		cq_load_put_off(ingest, lane, message ? message : "the transaction failed");
+		cq_load_put_off(ingest, lane, message ? message : lane->lane->trouble);
 	else if (nrows > 0)
 	{
 		note_batch(ingest, lane, nrows, began);

@@ -1,0 +1,420 @@
+/*
+ * view_run.c
+ *		One view's way through one batch: see view_run.h.
+ *
+ *		all rows ─► failed? ─► in halves ─► … ─► single rows: dead letters, or the view stops
+ *
+ * Each attempt is a subtransaction. What is counted of a view is counted when the batch has been
+ * committed: a batch that is rolled back for another view's sake is done again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/view.h"
+#include "common/fault.h"
+#include "common/guc.h"
+#include "exec/cursor.h"
+#include "exec/dead_letter.h"
+#include "exec/late.h"
+#include "exec/output.h"
+#include "exec/view_lock.h"
+#include "exec/view_plan.h"
+#include "exec/view_run.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "stats/stats.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+/* A row that fails by itself, and nothing says yet that others do not. */
+typedef struct DoubtfulRow
+{
+	int			row;
+	ErrorData  *error;
+} DoubtfulRow;
+
+/* What is to be counted of a view once the batch is committed. */
+typedef struct Count
+{
+	Oid			view;
+	CqBatchStats stats;
+} Count;
+
+static List *counts = NIL;		/* of Count *, in TopMemoryContext */
+
+/* One view's way through one batch. */
+typedef struct ViewRun
+{
+	CqLane	   *lane;
+	CqBatch    *batch;
+	CqViewExec *exec;
+	MemoryContext context;		/* of one attempt, since there may be thousands */
+	Bitmapset  *skip;			/* rows it leaves out: they could not be decoded, or are late */
+	Bitmapset  *late;
+	int64		nlate;
+	CqMergeCounts counts;
+	int64		nbad;
+	int64		npassed;		/* rows that did not fail */
+	List	   *doubtful;		/* of DoubtfulRow *: they, or the server, are at fault */
+	int			stop;			/* the first row it has not seen, nrows if none */
+	char	   *stop_reason;
+} ViewRun;
+
+/* It is no row's fault, and the whole batch is better done again. */
+static void pg_attribute_noreturn()
+raise_as_passing(ViewRun *run, ErrorData *error)
+{
+	run->exec->nfailures++;
+	cq_stats_view_error(run->exec->view, cq_fault_text(error));
+	ReThrowError(error);
+}
+
+/*
+ * Runs rows [first, end) in a subtransaction. NULL, or the error after which nothing of it is left.
+ */
+static ErrorData *
+attempt(ViewRun *run, int first, int end)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	CqMergeCounts before = run->counts;
+	ErrorData  *volatile error = NULL;
+	CqFaultWatch watch;
+
+	BeginInternalSubTransaction(NULL);
+	/*
+	 * Where the server has no more of these, it is to say so here, and not within a function that
+	 * might catch it.
+	 */
+	(void) GetCurrentTransactionId();
+	MemoryContextSwitchTo(run->context);
+	PG_TRY();
+	{
+		cq_fault_watch(&watch);
+		cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
+		cq_fault_unwatch(&watch);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		cq_fault_note_raiser(error);
+		FlushErrorState();
+		cq_batch_unbind();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		run->counts = before;
+		if (cq_fault_of(error) == CQ_FAULT_OF_SERVER)
+			raise_as_passing(run, error);
+	}
+	PG_END_TRY();
+	MemoryContextReset(run->context);
+	if (error == NULL)
+		run->npassed += end - first;
+	return error;
+}
+
+static void
+stop_before(ViewRun *run, int row, const char *reason)
+{
+	run->stop = row;
+	run->stop_reason = pstrdup(reason);
+}
+
+static void
+reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
+{
+	const CqMessage *source = &run->batch->fetch.messages[row];
+	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
+
+	if (run->exec->row->pause_on_error)
+	{
+		stop_before(run, row, psprintf("topic \"%s\" partition %d offset " INT64_FORMAT ": %s",
+									   slice->topic, slice->partition, source->offset, message));
+		return;
+	}
+	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, run->nbad, sqlerrcode,
+					   message);
+	run->nbad++;
+}
+
+/* The second time in a row that the view meets just this? */
+static bool
+was_doubted_before(ViewRun *run, int row)
+{
+	const CqMessage *source = &run->batch->fetch.messages[row];
+	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
+	bool		result = run->exec->doubted_partition == slice->partition &&
+		run->exec->doubted_offset == source->offset;
+
+	run->exec->doubted_partition = slice->partition;
+	run->exec->doubted_offset = source->offset;
+	return result;
+}
+
+/*
+ * Whose fault it is, the row's or the server's, shows when others pass; but it has to fail twice.
+ */
+static void
+doubt_row(ViewRun *run, int row)
+{
+	ErrorData  *error = attempt(run, row, row + 1);
+	DoubtfulRow *doubtful;
+
+	if (error == NULL)
+		return;
+	doubtful = palloc(sizeof(DoubtfulRow));
+	*doubtful = (DoubtfulRow) {row, error};
+	run->doubtful = lappend(run->doubtful, doubtful);
+	/* It must not go on behind a row at which it may have to stop. */
+	if (run->exec->row->pause_on_error)
+	{
+		if (!was_doubted_before(run, row))
+			raise_as_passing(run, error);
+		reject_row(run, row, error->sqlerrcode, error->message);
+	}
+}
+
+static void
+take_bad_row(ViewRun *run, int row, const ErrorData *error)
+{
+	if (cq_fault_of(error) == CQ_FAULT_UNCERTAIN)
+		doubt_row(run, row);
+	else
+		reject_row(run, row, error->sqlerrcode, error->message);
+}
+
+/* Rows [first, end), in order, until the view stops: run->stop is then before end. */
+static void
+run_range(ViewRun *run, int first, int end)
+{
+	ErrorData  *error;
+
+	CHECK_FOR_INTERRUPTS();
+	error = attempt(run, first, end);
+	if (error == NULL)
+		return;
+	if (cq_fault_of(error) == CQ_FAULT_OF_VIEW)
+		stop_before(run, first, error->message);
+	else if (end - first == 1)
+		take_bad_row(run, first, error);
+	else
+	{
+		int			middle = first + (end - first) / 2;
+
+		run_range(run, first, middle);
+		if (run->stop >= middle)
+			run_range(run, middle, end);
+	}
+	FreeErrorData(error);
+}
+
+/*
+ * Rows of which it was open whether they or the server are at fault. The server's state may have
+ * changed while the others passed: it is the row's only if it still fails, and if all was the same
+ * when the batch was done before.
+ */
+static void
+reject_doubtful(ViewRun *run)
+{
+	ListCell   *cell;
+
+	if (run->doubtful == NIL || run->exec->row->pause_on_error)
+		return;
+	foreach(cell, run->doubtful)
+	{
+		DoubtfulRow *doubtful = lfirst(cell);
+
+		if ((foreach_current_index(cell) == 0 && !was_doubted_before(run, doubtful->row)) ||
+			run->npassed == 0 || attempt(run, doubtful->row, doubtful->row + 1) == NULL)
+			raise_as_passing(run, doubtful->error);
+		reject_row(run, doubtful->row, doubtful->error->sqlerrcode, doubtful->error->message);
+	}
+}
+
+static bool
+is_undecoded(const ViewRun *run, const CqBadCell *cell)
+{
+	return cell->attno == 0 || bms_is_member(cell->attno, run->exec->needed);
+}
+
+/* Rows that could not be decoded in a column that the view needs are left out. */
+static void
+skip_undecoded(ViewRun *run)
+{
+	const CqBadCells *bad = &run->batch->bad;
+
+	for (int i = 0; i < bad->ncells; i++)
+	{
+		if (is_undecoded(run, &bad->cells[i]))
+			run->skip = bms_add_member(run->skip, bad->cells[i].row);
+	}
+}
+
+/* They are dead letters, as far as the view has come; or it stops before the first of them. */
+static void
+reject_undecoded(ViewRun *run)
+{
+	const CqBadCells *bad = &run->batch->bad;
+	int			last = -1;
+
+	for (int i = 0; i < bad->ncells && bad->cells[i].row < run->stop; i++)
+	{
+		const CqBadCell *cell = &bad->cells[i];
+
+		if (cell->row == last || !is_undecoded(run, cell))
+			continue;
+		reject_row(run, cell->row, cell->reject->sqlerrcode, cell->reject->message);
+		last = cell->row;
+	}
+}
+
+/*
+ * Counting them takes time: only after the first, and then where there may be a tenth more than are
+ * kept.
+ */
+static void
+trim_dead_letters(ViewRun *run)
+{
+	if (run->nbad == 0)
+		return;
+	if (run->exec->nerrors == 0 || run->exec->nerrors + run->nbad > cq_max_errors / 10)
+	{
+		cq_dead_letter_trim(run->exec->view);
+		run->exec->nerrors = 1;
+	}
+	else
+		run->exec->nerrors += run->nbad;
+}
+
+static void
+note_count(Oid view, const CqBatchStats *stats)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	Count	   *count = palloc(sizeof(Count));
+
+	*count = (Count) {view, *stats};
+	counts = lappend(counts, count);
+	MemoryContextSwitchTo(caller);
+}
+
+void
+cq_view_run_count(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, counts)
+	{
+		const Count *count = lfirst(cell);
+
+		cq_stats_view_batch(count->view, &count->stats);
+	}
+	cq_view_run_forget();
+}
+
+void
+cq_view_run_forget(void)
+{
+	list_free_deep(counts);
+	counts = NIL;
+}
+
+static void
+report(const ViewRun *run, instr_time start)
+{
+	CqBatchStats stats = {
+		.rows = run->stop,
+		.bad_rows = run->nbad,
+		.late_rows = run->nlate,
+		.groups_inserted = run->counts.inserted,
+		.groups_updated = run->counts.updated,
+	};
+	instr_time	duration;
+
+	for (int i = 0; i < run->batch->fetch.nslices; i++)
+		stats.bytes += run->batch->fetch.slices[i].nbytes;
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	stats.duration_us = INSTR_TIME_GET_MICROSEC(duration);
+	note_count(run->exec->view, &stats);
+}
+
+void
+cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row, const char *reason)
+{
+	cq_cursor_leave(lane, view, &batch->fetch, row);
+	cq_view_set_status(view, "failed", reason);
+	cq_stats_view_error(view, reason);
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("continuous view \"%s\" has stopped", get_rel_name(view)),
+			 errdetail("%s", reason),
+			 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
+}
+
+/* Too much waits to be sent: the view goes no further, and the others do. */
+static bool
+leave_if_blocked(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
+{
+	if (!cq_output_is_full(exec->row))
+		return false;
+	cq_cursor_leave(lane, exec->view, &batch->fetch, 0);
+	cq_view_set_status(exec->view, "blocked",
+					   "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent");
+	return true;
+}
+
+/*
+ * For views that only one worker at a time may maintain. A deadlock or a cancellation while it
+ * waits counts as the view's failure.
+ */
+static void
+lock_exclusively(CqViewExec *exec)
+{
+	exec->nfailures++;
+	cq_view_lock_exclusive(exec->row->state);
+	exec->nfailures--;
+}
+
+bool
+cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
+{
+	ViewRun		run = {.lane = lane, .batch = batch, .exec = exec, .stop = batch->nrows};
+	int			end = batch->nrows;
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	if (leave_if_blocked(lane, batch, exec))
+		return false;
+	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
+	skip_undecoded(&run);
+	if (exec->row->pause_on_error && run.skip != NULL)
+		end = bms_next_member(run.skip, -1);
+	if (cq_view_plan_has_windows(exec->row))
+	{
+		run.late = cq_late_find(exec, batch, run.skip);
+		run.skip = bms_add_members(run.skip, run.late);
+	}
+	if (exec->plan->session != NULL || exec->plan->tells_changes ||
+		(exec->row->tells_changes && !exec->row->emits_on_close))
+		lock_exclusively(exec);
+	if (end > 0)
+		run_range(&run, 0, end);
+	reject_doubtful(&run);
+	reject_undecoded(&run);
+	run.nlate = cq_late_take(exec, batch, run.late, run.stop);
+	trim_dead_letters(&run);
+	report(&run, start);
+	exec->ndoubtful += run.counts.doubtful;
+	exec->nfailures = 0;
+	if (run.stop == batch->nrows)
+		return true;
+	cq_view_run_stop(lane, batch, exec->view, run.stop, run.stop_reason);
+	return false;
+}
+
