@@ -20,6 +20,22 @@ SELECT _cq.require_library('0.2.0');
 
 -- ---- what each change adds goes here ----
 
+-- Watermarks that do not go back; what holds up a partition.
+ALTER TABLE _cq.closing ADD COLUMN watermark timestamptz;
+
+CREATE FUNCTION _cq.advance_watermarks() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_watermark_advance';
+COMMENT ON FUNCTION _cq.advance_watermarks() IS 'has watermarks go on where partitions are idle';
+REVOKE ALL ON FUNCTION _cq.advance_watermarks() FROM PUBLIC;
+
+CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT held_up text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_reading_list';
+COMMENT ON FUNCTION _cq.readings() IS
+    'cursors that are read now: for how long nothing has come, and what holds them up';
+
 CREATE FUNCTION _cq.make_logs() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_make_logs';
 COMMENT ON FUNCTION _cq.make_logs() IS

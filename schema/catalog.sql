@@ -68,7 +68,8 @@ CREATE TABLE _cq.closing (
     closed_through  timestamptz,                    -- rows of windows that end up to here come too late; of sessions, rows before
     emitted_through timestamptz,                    -- windows that end up to here are in the result
     next_close      timestamptz,                    -- nothing is to be closed before the watermark gets there
-    expired_through timestamptz                     -- with late = 'amend': rows of windows that end up to here come too late
+    expired_through timestamptz,                    -- with late = 'amend': rows of windows that end up to here come too late
+    watermark       timestamptz                     -- it has been that, which positions do not say
 );
 COMMENT ON TABLE _cq.closing IS 'how far continuous views have closed their windows';
 

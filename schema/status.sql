@@ -19,6 +19,13 @@ CREATE FUNCTION _cq.worker_status(
     AS 'MODULE_PATHNAME', 'cq_worker_status';
 COMMENT ON FUNCTION _cq.worker_status() IS 'ingest workers of this database';
 
+CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT held_up text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_reading_list';
+COMMENT ON FUNCTION _cq.readings() IS
+    'cursors that are read now: for how long nothing has come, and what holds them up';
+
 CREATE FUNCTION _cq.is_copy() RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cq_is_copy';
@@ -66,6 +73,12 @@ CREATE FUNCTION cq.watermark(view regclass) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'cq_watermark';
 COMMENT ON FUNCTION cq.watermark(regclass) IS
     'the time below which a continuous view expects no more rows; null where its stream has no event times, or not all partitions have brought one';
+
+CREATE FUNCTION _cq.advance_watermarks() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_watermark_advance';
+COMMENT ON FUNCTION _cq.advance_watermarks() IS 'has watermarks go on where partitions are idle';
+REVOKE ALL ON FUNCTION _cq.advance_watermarks() FROM PUBLIC;
 
 CREATE FUNCTION _cq.close_windows() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp

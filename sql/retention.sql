@@ -29,7 +29,7 @@ BEGIN
   EXECUTE format('SELECT count(*) FROM %s', (SELECT coalesce(result, state) FROM _cq.view WHERE view = v)) INTO n;
   RETURN n;
 END $$;
--- Expires until no more than so many are left: the supervisor may be at it as well.
+-- Expires until no more than so many are left: the keeper may be at it as well.
 CREATE PROCEDURE expire(v regclass, n bigint) LANGUAGE plpgsql AS $$
 BEGIN
   FOR i IN 1 .. 3000 LOOP

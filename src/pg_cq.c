@@ -6,9 +6,11 @@
 
 #include "fmgr.h"
 
+#include "common/clock.h"
 #include "common/guc.h"
 #include "ddl/ddl.h"
 #include "source/source.h"
+#include "stats/reading.h"
 #include "stats/sink_stats.h"
 #include "stats/stats.h"
 #include "worker/slots.h"
@@ -21,10 +23,12 @@ void
 _PG_init(void)
 {
 	cq_guc_init();
+	cq_clock_init();
 	cq_grammar_init();
 	cq_utility_init();
 	cq_kafka_init();
 	cq_stats_init();
 	cq_sink_stats_init();
+	cq_reading_init();
 	cq_worker_init();
 }

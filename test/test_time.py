@@ -46,6 +46,16 @@ def watermark(db, view="v"):
     return db.value("SELECT cq.watermark(%s::regclass)", view)
 
 
+def await_silence(db, *seconds):
+    """Until workers have told that nothing has come from the partitions for so long."""
+    read = "SELECT extract(epoch FROM silence)::float8 FROM _cq.readings() ORDER BY 1"
+    wait_until(lambda: [silence for (silence,) in db.execute(read)] == sorted(seconds), lambda: f"silence: {db.execute(read)}")
+
+
+def await_watermark(db, seconds, view="v"):
+    wait_until(lambda: watermark(db, view) == at(seconds), lambda: f"the watermark of {view} is {watermark(db, view)}")
+
+
 def await_emitted(db, seconds, view="v"):
     wait_until(lambda: db.execute("SELECT view FROM _cq.closing WHERE view = %s::regclass AND emitted_through >= %s", view, at(seconds)),
                lambda: f"windows of {view} do not close: {db.execute('TABLE _cq.closing')}, {db.execute('TABLE cq.positions')}")
@@ -76,46 +86,98 @@ def test_the_slowest_partition_counts(db, broker, topic, clock):
     broker.produce(name, rows(700), partition=0)
     broker.produce(name, rows(700), partition=1)
     db.wait("v")
-    assert watermark(db) is None
+    # It stays where it was.
+    assert watermark(db) == at(120)
     broker.produce(name, rows(250), partition=2)
     await_emitted(db, 240)
+    assert watermark(db) == at(240)
     assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 3, 0), (at(120), at(180), 1, 1), (at(180), at(240), 1, 1)]
 
 
 def test_idle_partitions(db, broker, topic, clock):
     name = topic(partitions=3)
-    clock(0)
+    clock(1000)
     create_stream(db, name, idle_timeout="30 s")
     create_view(db)
     broker.produce(name, rows(100), partition=0)
     broker.produce(name, rows(5), partition=1)
     db.wait("v")
     assert watermark(db) is None
-    # Long enough, but the stream has not been read for as long as that.
-    clock(30)
-    assert watermark(db) is None
+    await_silence(db, 0, 0, 0)
+    # Long enough, but not longer than that.
+    clock(1030)
     broker.produce(name, rows(130), partition=0)
     db.wait("v")
-    clock(31)
+    assert watermark(db) is None
+    await_silence(db, 0, 30, 30)
+    clock(1031)
     # Partitions 1 and 2 are idle: the one that is not counts alone.
-    assert watermark(db) == at(120)
     await_emitted(db, 120)
-    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 1, 0), (at(60), at(120), 1, 0)]
-    # All are idle: it goes on with the clock from the highest event time, 130 at 30.
-    clock(60)
     assert watermark(db) == at(120)
-    clock(61)
-    assert watermark(db) == at(130 + 31 - 10)
-    clock(100)
-    assert watermark(db) == at(130 + 70 - 10)
+    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 1, 0), (at(60), at(120), 1, 0)]
+    # All are idle: it goes on as time passes from the highest event time, 130 at 1030.
+    clock(1060)
+    assert watermark(db) == at(120)
+    clock(1061)
+    await_watermark(db, 130 + 31 - 10)
+    clock(1100)
+    await_watermark(db, 130 + 70 - 10)
     await_emitted(db, 180)
     assert db.execute("SELECT * FROM v WHERE window_start >= %s", at(120)) == [(at(120), at(180), 1, 0)]
-    # One comes back, too late. The watermark may go back; what is closed stays closed.
+    # One comes back, too late. The watermark does not go back, and what is closed stays closed.
     broker.produce(name, rows(20, 185), partition=1)
     db.wait("v")
-    assert watermark(db) == at(175)
+    assert watermark(db) == at(190)
     assert db.value("SELECT late_rows FROM cq.views") == 1
     assert db.value("SELECT count(*) FROM v") == 3
+    # Nor when nobody is known to be idle any more.
+    for pid in db.worker_pids():
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: db.worker_pids(), "no worker comes")
+    db.wait("v")
+    assert watermark(db) == at(190)
+
+
+def test_the_present_is_not_passed(db, broker, topic, clock):
+    """Where all are idle and events are ahead of the clock, as after it was set back, or their producer's is wrong."""
+    name = topic()
+    clock(0)
+    create_stream(db, name, idle_timeout="30 s", watermark="0 s")
+    create_view(db)
+    broker.produce(name, rows(5), partition=0)
+    db.wait("v")
+    await_silence(db, 0)
+    clock(50)
+    await_watermark(db, 50)
+    broker.produce(name, rows(100), partition=0)
+    db.wait("v")
+    await_silence(db, 0)
+    clock(90)
+    await_silence(db, 40)
+    db.execute("SELECT _cq.advance_watermarks()")
+    assert watermark(db) == at(100)
+
+
+def test_a_step_of_the_clock_is_no_silence(db, broker, topic):
+    """The wall clock is set forward by an hour, and back."""
+    server = db.server
+    name = topic(partitions=2)
+    create_stream(db, name, idle_timeout="1 min", max_event_lead="36500 days")
+    create_view(db)
+    broker.produce(name, rows(5), partition=0)
+    broker.produce(name, rows(500), partition=1)
+    db.wait("v")
+    try:
+        for step in (3600, -3600):
+            server.set(cq__clock_step=step)
+            wait_until(lambda: db.value("SHOW cq.clock_step") == str(step), "the clock was not set")
+            # Batches go on under the new time.
+            broker.produce(name, rows(505), partition=1)
+            db.wait("v")
+            db.execute("SELECT _cq.advance_watermarks()")
+            assert watermark(db) == at(-5)
+    finally:
+        server.set(cq__clock_step=None)
 
 
 def test_a_broker_that_is_away_makes_nobody_idle(db, broker, topic, clock):
@@ -133,15 +195,18 @@ def test_a_broker_that_is_away_makes_nobody_idle(db, broker, topic, clock):
     finally:
         broker.start()
     wait_until(lambda: db.value("SELECT state FROM cq.streams WHERE stream = 's'::regclass") == "reading", "not noticed")
+    await_silence(db, 0)
     assert watermark(db) == at(-5)
     clock(1031)
-    wait_until(lambda: watermark(db) == at(5 + 1031 - 10), lambda: f"the watermark is {watermark(db)}")
+    # So long has it been silent, and no longer.
+    await_watermark(db, 5 + 31 - 10)
 
 
 def assert_none_was_late(db, clock):
     """Two rows came, the second after a silence, at second 1000, that was not the stream's."""
     db.wait("v")
     assert db.value("SELECT count(*) FROM cq.late") == 0
+    await_silence(db, 0)
     clock(1100)
     await_emitted(db, 60)
     assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 2, 0)]

@@ -238,3 +238,77 @@ def test_lanes_have_troubles_of_their_own(broker, db, topic, source):
     db.wait("troubled")
     for view in ("v", "troubled"):
         db.assert_equal(f"TABLE {view}", f"SELECT id FROM {sent((0, 40))}")
+
+
+# ---- those that are slow hold up nobody else ----
+
+WINDOW = "WITH (emit = 'close') AS SELECT window_start, count(*) AS n FROM {stream}, cq.tumble(at, '1 min') GROUP BY 1"
+
+
+@pytest.fixture
+def gate(server, log_db):
+    """A function gate(x) that waits as long as this session holds the lock."""
+    db = log_db
+    db.execute("CREATE FUNCTION gate(x bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS "
+               "$$ BEGIN WHILE NOT pg_try_advisory_xact_lock_shared(77) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN x; END $$")
+    with server.connect(db.name) as holder:
+        holder.execute("SELECT pg_advisory_lock(77)")
+        yield holder
+
+
+def await_gate(db, kind):
+    """Until a process of this kind stands before the gate, for longer than it takes to be taken for absent."""
+    standing = ("SELECT pid FROM pg_stat_activity WHERE backend_type = %s AND datname = current_database() "
+                "AND wait_event = 'PgSleep' AND xact_start < clock_timestamp() - interval '3 s'")
+    return wait_until(lambda: db.execute(standing, kind), f"no {kind} is held up")[0][0]
+
+
+def test_windows_close_beside_a_slow_view(server, log_db, gate, workers):
+    """One of two workers is held up by a view; streams that the other one reads go on, windows and retention as well."""
+    db = log_db
+    workers(2)
+    db.execute("CREATE FOREIGN TABLE slow (id bigint) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW held AS SELECT gate(id) FROM slow")
+    streams = [f"s{number}" for number in range(6)]
+    for stream in streams:
+        db.execute(f"CREATE FOREIGN TABLE {stream} (at timestamptz) SERVER cq_log OPTIONS (event_time 'at')")
+        db.execute(f"CREATE CONTINUOUS VIEW {stream}_v {WINDOW.format(stream=stream)}")
+        db.execute(f"CREATE CONTINUOUS VIEW {stream}_kept WITH (retention = '1 s') AS SELECT at FROM {stream}")
+        db.wait(f"{stream}_v")
+    db.execute("INSERT INTO slow VALUES (1)")
+    await_gate(db, "pg_cq worker")
+    for stream in streams:
+        db.execute(f"INSERT INTO {stream} VALUES ('2025-01-01 00:00:10Z'), ('2025-01-01 00:01:00Z')")
+    seen = wait_until(lambda: db.execute("SELECT stream::text FROM cq.positions WHERE view::text ~ '_v' AND next_offset = 2"),
+                      "no stream is read")
+    for (stream,) in seen:
+        wait_until(lambda: db.execute(f"SELECT n FROM {stream}_v") == [(1,)], f"windows of {stream} stay open")
+        wait_until(lambda: db.value(f"SELECT count(*) FROM {stream}_kept") == 0, f"rows of {stream} stay")
+    assert db.value("SELECT count(*) FROM held") == 0
+    gate.execute("SELECT pg_advisory_unlock(77)")
+    for stream in streams:
+        db.wait(f"{stream}_v")
+        db.assert_equal(f"TABLE {stream}_v", f"SELECT window_start, count(*) FROM {stream}, cq.tumble(at, '1 min') "
+                        "WHERE window_end <= '2025-01-01 00:01Z' GROUP BY 1")
+    db.wait("held")
+    assert db.execute("TABLE held") == [(1,)]
+
+
+def test_a_worker_comes_back_while_windows_are_made(log_db, gate):
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (at timestamptz) SERVER cq_log OPTIONS (event_time 'at')")
+    db.execute("CREATE CONTINUOUS VIEW slow WITH (emit = 'close') AS "
+               "SELECT window_start, gate(count(*)) AS n FROM s, cq.tumble(at, '1 min') GROUP BY 1")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s")
+    db.execute("INSERT INTO s VALUES ('2025-01-01 00:00:10Z'), ('2025-01-01 00:01:00Z')")
+    keeper = await_gate(db, "pg_cq keeper")
+    (pid,) = db.worker_pids()
+    db.execute("SELECT pg_terminate_backend(%s)", pid)
+    wait_until(lambda: db.worker_pids() not in ([pid], []), "no worker comes")
+    db.execute("INSERT INTO s VALUES ('2025-01-01 00:01:00Z')")
+    db.wait("v")
+    assert db.execute("TABLE v") == [(3,)]
+    assert await_gate(db, "pg_cq keeper") == keeper
+    gate.execute("SELECT pg_advisory_unlock(77)")
+    db.wait("slow")
+    assert db.execute("SELECT n FROM slow") == [(1,)]

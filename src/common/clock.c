@@ -1,8 +1,10 @@
 /*
  * clock.c
- *		The wall clock: see clock.h.
+ *		Clocks: see clock.h.
  */
 #include "postgres.h"
+
+#include <time.h>
 
 #include "access/xact.h"
 #include "common/clock.h"
@@ -23,16 +25,51 @@ clock_as_set(void)
 	return (TimestampTz) ((cq_clock - SECONDS_TO_2000) * USECS_PER_SEC);
 }
 
+/* What the wall clock is off by, for tests. */
+static int64
+step(void)
+{
+	return (int64) (cq_clock_step * USECS_PER_SEC);
+}
+
 TimestampTz
 cq_clock_now(void)
 {
-	return cq_clock == 0 ? GetCurrentTimestamp() : clock_as_set();
+	return cq_clock == 0 ? GetCurrentTimestamp() + step() : clock_as_set();
 }
 
 TimestampTz
 cq_clock_transaction(void)
 {
-	return cq_clock == 0 ? GetCurrentTransactionStartTimestamp() : clock_as_set();
+	return cq_clock == 0 ? GetCurrentTransactionStartTimestamp() + step() : clock_as_set();
+}
+
+/*
+ * The wall clock less the monotonic one when the server began, so that it makes little difference
+ * when a test sets cq.clock.
+ */
+static int64 alignment = 0;
+
+int64
+cq_clock_real_monotonic(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return alignment + time.tv_sec * USECS_PER_SEC + time.tv_nsec / 1000;
+}
+
+int64
+cq_clock_monotonic(void)
+{
+	return cq_clock == 0 ? cq_clock_real_monotonic() : clock_as_set();
+}
+
+/* In the postmaster, from which all processes have it. */
+void
+cq_clock_init(void)
+{
+	alignment = GetCurrentTimestamp() - cq_clock_real_monotonic();
 }
 
 /* _cq.clock() */

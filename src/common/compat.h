@@ -51,6 +51,13 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* A member that newer tables in dynamic shared memory have: how keys are copied. */
+#if PG_VERSION_NUM >= 170000
+#define CQ_COMPAT_DSHASH_COPY .copy_function = dshash_memcpy,
+#else
+#define CQ_COMPAT_DSHASH_COPY
+#endif
+
 /* The arguments of a memory context's alloc method. */
 #if PG_VERSION_NUM >= 170000
 #define CQ_ALLOC_PARAMETERS MemoryContext context, Size size, int flags

@@ -24,6 +24,7 @@ int			cq_max_errors = 10000;
 int			cq_max_views = 1000;
 int			cq_max_outbox_rows = 1000000;
 double		cq_clock = 0;
+double		cq_clock_step = 0;
 
 void
 cq_guc_init(void)
@@ -74,6 +75,11 @@ cq_guc_init(void)
 							 "What time it is, in seconds since 1970, where event times are compared with the wall clock.",
 							 "For tests. 0 means the time it is.",
 							 &cq_clock, 0, 0, 1e11, PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomRealVariable("cq.clock_step",
+							 "By how many seconds the wall clock is off.",
+							 "For tests.",
+							 &cq_clock_step, 0, -1e9, 1e9, PGC_SIGHUP, GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
 	/* Sizes shared memory, of which there is none where the module is loaded later. */
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("cq.max_views",

@@ -34,7 +34,7 @@
 #include "plan/plan.h"
 #include "state/expire.h"
 #include "state/retention.h"
-#include "stats/stats.h"
+#include "stats/reading.h"
 #include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -46,9 +46,6 @@ PG_FUNCTION_INFO_V1(cq_expire_rows);
 /* Of a table that is gone over as a whole, a row takes no longer than it does to delete many more. */
 #define GROUPS_FACTOR	10
 
-/* A reader that began as long ago knows how much there is to read. */
-#define SETTLED_US		(5 * USECS_PER_SEC)
-
 typedef struct Expiry
 {
 	Oid			view;
@@ -58,30 +55,44 @@ typedef struct Expiry
 } Expiry;
 
 /*
- * Up to when is it known that nothing more has come for a group? The clock says so only of what has been read: where messages wait to be
- * read, up to the last one before them; while nobody reads, or has only just begun to, not at all.
+ * Up to when is it known that nothing more has come for a group? The clock says so only of what has
+ * been read: up to when its worker has looked the last time, and where messages wait to be read, or
+ * may do, up to the last one before them; where nobody has looked, not at all.
  */
 static bool
 find_silence(const CqView *view, TimestampTz *until)
 {
 	static const char read[] =
-		"SELECT min(coalesce(c.last_timestamp, '-infinity')) FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1 AND c.next_offset < "
-		"(SELECT max(o.end_offset) FROM _cq.cursor o WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition)";
+		"SELECT c.cursor_id, c.last_timestamp, coalesce(c.next_offset < "
+		"(SELECT max(o.end_offset) FROM _cq.cursor o "
+		"WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition), false) "
+		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view->view)};
-	TimestampTz since;
-	TimestampTz last;
-	bool		is_null;
+	TimestampTz now = cq_clock_now();
 
-	*until = cq_clock_now();
-	if (strcmp(view->status, "running") != 0 || !cq_stats_stream_is_read(view->stream, &since) || *until - since < SETTLED_US)
+	*until = now;
+	if (strcmp(view->status, "running") != 0)
 		return false;
 	SPI_connect();
 	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
-	last = DatumGetTimestampTz(cq_query_column(0, 1, &is_null));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+		bool		is_unknown;
+		CqReading	reading;
+		int64		cursor_id = DatumGetInt64(cq_query_column(i, 1, &is_null));
+		TimestampTz last = DatumGetTimestampTz(cq_query_column(i, 2, &is_unknown));
+
+		if (!cq_reading_get(cursor_id, &reading))
+			*until = DT_NOBEGIN;
+		else if (!reading.has_caught_up || reading.held_up[0] != '\0' ||
+				 DatumGetBool(cq_query_column(i, 3, &is_null)))
+			*until = Min(*until, is_unknown ? DT_NOBEGIN : last);
+		else
+			*until = Min(*until, now - (cq_clock_real_monotonic() - reading.looked_at));
+	}
 	SPI_finish();
-	if (!is_null)
-		*until = Min(*until, last);
 	return !TIMESTAMP_NOT_FINITE(*until);
 }
 
@@ -185,15 +196,16 @@ find_turn(Oid view)
 	return turn;
 }
 
+/* Who asks for all views waits for none. */
 static ErrorData *
-take_turn(Expiry *expiry)
+take_turn(Expiry *expiry, bool is_patient)
 {
 	Turn	   *turn = find_turn(expiry->view);
 	TimestampTz start = GetCurrentTimestamp();
 	TimestampTz end;
 	ErrorData  *error;
 
-	if (start < turn->next)
+	if (is_patient && start < turn->next)
 		return NULL;
 	error = cq_attempt(expire, expiry);
 	end = GetCurrentTimestamp();
@@ -247,7 +259,7 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 		bool		isnull;
 		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
 		Expiry		expiry = {view, max_rows, oldest, 0};
-		ErrorData  *error = take_turn(&expiry);
+		ErrorData  *error = take_turn(&expiry, one_view);
 
 		/* What is wrong with one view is not the others' concern. */
 		if (error != NULL)

@@ -15,6 +15,7 @@
 #include "common/wake.h"
 #include "exec/exec.h"
 #include "exec/start.h"
+#include "exec/watermark.h"
 #include "stats/stats.h"
 #include "catalog/view.h"
 #include "executor/spi.h"
@@ -111,6 +112,19 @@ beginning_of(Oid view, const List *beginnings)
 	return NULL;
 }
 
+/* Does it follow as many partitions as there are? */
+static bool
+follows_all(Oid view, const List *extents)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+	bool		isnull;
+
+	cq_query_execute("SELECT count(*) FROM _cq.follow WHERE view = $1", SPI_OK_SELECT,
+					 lengthof(types), types, args, NULL);
+	return DatumGetInt64(cq_query_column(0, 1, &isnull)) >= list_length(extents);
+}
+
 /* Has the view follow cursors of its own in those partitions that it does not follow yet. True where there are such. */
 static bool
 follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
@@ -204,6 +218,8 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings)
 			refuse_to_begin(view, beginning->fault);
 			continue;
 		}
+		if (is_started && !follows_all(view, extents))
+			cq_watermark_keep(view);
 		if (follow(stream, view, extents, beginning ? beginning->positions : NULL))
 			added = true;
 		if (!is_started)

@@ -6,10 +6,15 @@
  *		partition 1   highest event time ─┼─► the least of them ─► less the delay ─► watermark
  *		partition 2   idle: left out      ┘
  *
- * A partition is idle when the stream's source has been read for idle_timeout, so that what there was would have come, and nothing has come
- * from it for as long. A source that is down makes nobody idle. When all are idle, the watermark goes on from the highest event time
- * at the speed of the wall clock, so that the last windows close though nothing more arrives; it does not jump to the present, which would
- * make all of a replay late that was interrupted.
+ * All of this is committed with the positions, and does not go back. What does not come of
+ * positions is added by the keeper, who writes it down (_cq.closing), so that a watermark which was
+ * shown stays, whoever is idle, or awake, afterwards:
+ *
+ * A partition is idle when its worker has looked for idle_timeout, to its end, and nothing has come
+ * from it for as long (stats/reading.h). When all are idle, the watermark goes on from the highest
+ * event time as time passes, so that the last windows close though nothing more arrives. It does
+ * not jump to the present, which would make all of a replay late that was interrupted, and does not
+ * pass it. How much time has passed is told by a monotonic clock.
  */
 #include "postgres.h"
 
@@ -17,99 +22,239 @@
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/stream.h"
+#include "common/attempt.h"
 #include "common/clock.h"
 #include "common/owner.h"
+#include "common/version.h"
 #include "exec/watermark.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "stats/stats.h"
+#include "stats/reading.h"
+#include "storage/lmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(cq_watermark);
+PG_FUNCTION_INFO_V1(cq_watermark_advance);
 
 /* What is known of the partitions that a view follows. */
 typedef struct Progress
 {
 	int			npartitions;
 	int			nidle;
-	bool		is_unknown;		/* of one that is not idle */
-	TimestampTz least;			/* of those that are not idle */
+	bool		is_unknown;		/* of one that counts */
+	TimestampTz least;			/* of those that count */
 	TimestampTz highest;		/* of all */
-	TimestampTz active_at;		/* the last time that anything came */
+	int64		silence;		/* of all: the shortest, in microseconds */
 } Progress;
 
+/* Has nothing come from it for so long? */
+static bool
+is_idle(int64 cursor_id, int64 timeout, int64 *silence)
+{
+	CqReading	reading;
+
+	if (!cq_reading_get(cursor_id, &reading) || !cq_reading_is_fresh(&reading) ||
+		reading.silent_since == 0)
+		return false;
+	*silence = cq_clock_monotonic() - reading.silent_since;
+	return *silence > timeout;
+}
+
 static void
-take_partition(Progress *progress, uint64 row, TimestampTz idle_since)
+take_partition(Progress *progress, uint64 row, int64 timeout)
 {
 	bool		is_unknown;
 	bool		is_null;
-	TimestampTz event_time = DatumGetTimestampTz(cq_query_column(row, 1, &is_unknown));
-	TimestampTz active_at = DatumGetTimestampTz(cq_query_column(row, 2, &is_null));
-	bool		is_at_end = DatumGetBool(cq_query_column(row, 3, &is_null)) && !is_null;
+	int64		silence;
+	int64		cursor_id = DatumGetInt64(cq_query_column(row, 1, &is_null));
+	TimestampTz event_time = DatumGetTimestampTz(cq_query_column(row, 2, &is_unknown));
 
 	progress->npartitions++;
-	progress->active_at = Max(progress->active_at, active_at);
 	if (!is_unknown)
 		progress->highest = Max(progress->highest, event_time);
-	if (is_at_end && active_at < idle_since)
+	if (timeout > 0 && is_idle(cursor_id, timeout, &silence))
+	{
 		progress->nidle++;
+		progress->silence = Min(progress->silence, silence);
+	}
 	else if (is_unknown)
 		progress->is_unknown = true;
 	else
 		progress->least = Min(progress->least, event_time);
 }
 
-/* Partitions in which nothing has come since idle_since are idle. */
+/* timeout: after which a partition does not count, 0: each does. */
 static Progress
-find_progress(Oid view, TimestampTz idle_since)
+find_progress(Oid view, int64 timeout)
 {
 	static const char read[] =
-		"SELECT c.event_time, c.active_at, c.next_offset >= "
-		"(SELECT max(o.end_offset) FROM _cq.cursor o WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition) "
+		"SELECT c.cursor_id, c.event_time "
 		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1";
-	Progress	progress = {.least = DT_NOEND, .highest = DT_NOBEGIN, .active_at = DT_NOBEGIN};
+	Progress	progress = {.least = DT_NOEND, .highest = DT_NOBEGIN, .silence = PG_INT64_MAX};
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
 	SPI_connect();
 	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		take_partition(&progress, i, idle_since);
+		take_partition(&progress, i, timeout);
 	SPI_finish();
 	return progress;
 }
 
-/* Since when a partition must have been silent to be idle; DT_NOBEGIN: none is. */
+/* Without the delay. DT_NOBEGIN: there is none. */
 static TimestampTz
-idle_since(const CqStream *stream, TimestampTz now)
+find_time(const Progress *progress)
 {
-	TimestampTz read_since;
+	TimestampTz present = cq_clock_now();
 
-	if (stream->idle_timeout == 0 || !cq_stats_stream_is_read(stream->relid, &read_since) ||
-		now - read_since <= stream->idle_timeout)
+	if (progress->is_unknown || progress->highest == DT_NOBEGIN)
 		return DT_NOBEGIN;
-	return now - stream->idle_timeout;
+	if (progress->nidle < progress->npartitions)
+		return progress->least;
+	return Max(progress->highest, Min(progress->highest + progress->silence, present));
+}
+
+static int64
+delay_of(const CqView *view, const CqStream *stream)
+{
+	return view->watermark_delay >= 0 ? view->watermark_delay : stream->watermark_delay;
+}
+
+static TimestampTz
+find_watermark(const CqView *view, const CqStream *stream, int64 timeout)
+{
+	Progress	progress = find_progress(view->view, timeout);
+	TimestampTz time = find_time(&progress);
+
+	return time == DT_NOBEGIN ? DT_NOBEGIN : time - delay_of(view, stream);
+}
+
+/* What the keeper has written down, or DT_NOBEGIN. */
+static TimestampTz
+read_noted(Oid view)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+	bool		is_null = true;
+	TimestampTz noted = DT_NOBEGIN;
+
+	SPI_connect();
+	cq_query_execute("SELECT watermark FROM _cq.closing WHERE view = $1", SPI_OK_SELECT,
+					 lengthof(types), types, args, NULL);
+	if (SPI_processed > 0)
+		noted = DatumGetTimestampTz(cq_query_column(0, 1, &is_null));
+	SPI_finish();
+	return is_null ? DT_NOBEGIN : noted;
+}
+
+static CqStream *
+stream_of(const CqView *view)
+{
+	return cq_stream_get(view->stream, cq_owner_of_relation(view->stream));
+}
+
+static TimestampTz
+find_known(const CqView *view, const CqStream *stream)
+{
+	return Max(read_noted(view->view), find_watermark(view, stream, 0));
 }
 
 bool
 cq_watermark_get(const CqView *view, TimestampTz *watermark)
 {
-	CqStream   *stream = cq_stream_get(view->stream, cq_owner_of_relation(view->stream));
-	TimestampTz now = cq_clock_now();
-	Progress	progress;
+	CqStream   *stream = stream_of(view);
 
 	if (stream->event_time == InvalidAttrNumber)
 		return false;
-	progress = find_progress(view->view, idle_since(stream, now));
-	if (progress.is_unknown || progress.highest == DT_NOBEGIN)
-		return false;
-	if (progress.nidle < progress.npartitions)
-		*watermark = progress.least;
-	else
-		*watermark = progress.highest + Max(now - progress.active_at, 0);
-	*watermark -= view->watermark_delay >= 0 ? view->watermark_delay : stream->watermark_delay;
-	return true;
+	*watermark = find_known(view, stream);
+	return *watermark != DT_NOBEGIN;
 }
+
+static void
+note(Oid view, TimestampTz watermark)
+{
+	static const char write[] =
+		"INSERT INTO _cq.closing (view, watermark) VALUES ($1, $2) "
+		"ON CONFLICT (view) DO UPDATE SET watermark = $2";
+	Oid			types[] = {OIDOID, TIMESTAMPTZOID};
+	Datum		args[] = {ObjectIdGetDatum(view), TimestampTzGetDatum(watermark)};
+
+	SPI_connect();
+	cq_query_execute(write, SPI_OK_INSERT, lengthof(types), types, args, NULL);
+	SPI_finish();
+}
+
+void
+cq_watermark_keep(Oid relid)
+{
+	CqView	   *view = cq_view_get(relid);
+	TimestampTz watermark;
+
+	if (view != NULL && cq_watermark_get(view, &watermark) && watermark > read_noted(relid))
+		note(relid, watermark);
+}
+
+/* ---- the keeper's part ---- */
+
+/* Writes down what idle partitions let a view's watermark reach. */
+static void
+advance(void *arg)
+{
+	Oid			relid = *(Oid *) arg;
+	CqView	   *view;
+	CqStream   *stream;
+	TimestampTz watermark;
+
+	/* Whoever drops it, or lets it begin again, holds it. */
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return;
+	view = cq_view_get(relid);
+	if (view == NULL || strcmp(view->status, "running") != 0)
+		return;
+	stream = stream_of(view);
+	if (stream->event_time == InvalidAttrNumber || stream->idle_timeout == 0)
+		return;
+	watermark = find_watermark(view, stream, stream->idle_timeout);
+	if (watermark > find_known(view, stream))
+		note(relid, watermark);
+}
+
+/* _cq.advance_watermarks(): of views on streams with an idle_timeout. */
+Datum
+cq_watermark_advance(PG_FUNCTION_ARGS)
+{
+	static const char read[] =
+		"SELECT v.view::oid FROM _cq.view v WHERE v.status = 'running' AND v.is_started AND EXISTS "
+		"(SELECT FROM pg_foreign_table t, pg_options_to_table(t.ftoptions) o "
+		"WHERE t.ftrelid = v.stream AND o.option_name = 'idle_timeout')";
+	static char *last_warning = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *views = NIL;
+	ListCell   *cell;
+
+	cq_version_require();
+	SPI_connect();
+	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+
+		views = lappend_oid(views, DatumGetObjectId(cq_query_column(i, 1, &is_null)));
+	}
+	SPI_finish();
+	foreach(cell, views)
+	{
+		ErrorData  *error = cq_attempt(advance, &lfirst_oid(cell));
+
+		if (error != NULL)
+			cq_attempt_warn(error, &last_warning);
+	}
+	PG_RETURN_INT64(0);
+}
+
+/* ---- what SQL sees ---- */
 
 /* cq.watermark(view regclass) */
 Datum

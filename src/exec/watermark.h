@@ -11,10 +11,15 @@
 #include "datatype/timestamp.h"
 
 /*
- * As of what is committed and of the wall clock; false where there is none yet: some partition that is not idle has brought no event time, or the
- * stream has none. For event times without a time zone the same digits, as if in UTC. May go back, where a partition comes back that was idle. Within
- * a transaction; as a user who may read the catalog.
+ * As of what is committed; false where there is none yet: some partition has brought no event time,
+ * or the stream has none. For event times without a time zone the same digits, as if in UTC. Does
+ * not go back. Within a transaction; as a user who may read the catalog.
  */
 extern bool cq_watermark_get(const CqView *view, TimestampTz *watermark);
+
+/*
+ * Writes down what it is, before the view follows another partition, which has no event time yet.
+ */
+extern void cq_watermark_keep(Oid view);
 
 #endif							/* CQ_WATERMARK_H */

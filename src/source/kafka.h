@@ -87,6 +87,8 @@ pg_noreturn extern void cq_kafka_client_raise_down(const CqKafkaClient *client);
 extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions);
 extern bool cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
 extern void cq_kafka_consumer_release(CqSource *source, CqFetch *fetch);
+extern bool cq_kafka_consumer_is_at_end(const CqSource *source, const char *topic,
+										int32 partition, char *held_up, Size size);
 extern void cq_kafka_consumer_hear_ends(const CqSource *source, CqFetch *fetch);
 extern int	cq_kafka_consumer_wakeup_fd(CqSource *source);
 extern void cq_kafka_consumer_wakeup_clear(CqSource *source);

@@ -469,6 +469,25 @@ cq_kafka_consumer_hear_ends(const CqSource *source, CqFetch *fetch)
 	}
 }
 
+/* See CqSourceRoutine.is_at_end. */
+bool
+cq_kafka_consumer_is_at_end(const CqSource *source, const char *topic, int32 partition,
+							char *held_up, Size size)
+{
+	const CqKafkaConsumer *consumer = (const CqKafkaConsumer *) source;
+
+	held_up[0] = '\0';
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		const CqKafkaPartition *one = &consumer->partitions[i];
+
+		if (one->partition == partition && strcmp(one->topic, topic) == 0)
+			return one->is_at_end && !one->is_stopped && !one->has_failed &&
+				!consumer->client->notes.is_down;
+	}
+	return false;
+}
+
 /* See CqSourceRoutine.fetch. A signal also resets the latch and serves interrupts, so the caller looks at its flags again. */
 bool
 cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms)

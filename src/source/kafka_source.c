@@ -15,6 +15,7 @@ const CqSourceRoutine cq_kafka_source = {
 	.fetch = cq_kafka_consumer_fetch,
 	.release = cq_kafka_consumer_release,
 	.hear_ends = cq_kafka_consumer_hear_ends,
+	.is_at_end = cq_kafka_consumer_is_at_end,
 	.poll_event = cq_kafka_event_poll,
 	.wakeup_fd = cq_kafka_consumer_wakeup_fd,
 	.wakeup_clear = cq_kafka_consumer_wakeup_clear,

@@ -29,6 +29,8 @@ typedef struct LogSource
 	bool		has_gap;		/* what the position says is not there, and the reader has been told or will be */
 	bool		gap_is_told;
 	int64		gap_end;
+	bool		is_at_end;		/* as of the last fetch */
+	bool		is_held_up;		/* then, by a transaction that is open */
 	MemoryContext rows;			/* what a fetch returned */
 	CqMessage  *messages;		/* kept from fetch to fetch */
 	int			capacity;
@@ -142,8 +144,15 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 	CqLogScan	scan;
 
 	memset(fetch, 0, sizeof(CqFetch));
-	if (source->position < 0 || !cq_log_table_find(source->stream, &table) ||
-		(!source->bounded && !position_is_there(source, &table)))
+	source->is_at_end = source->is_held_up = false;
+	if (source->position < 0)
+		return false;
+	if (!cq_log_table_find(source->stream, &table))
+	{
+		source->is_at_end = true;	/* nobody has written anything yet */
+		return false;
+	}
+	if (!source->bounded && !position_is_there(source, &table))
 		return false;
 	caller = MemoryContextSwitchTo(source->rows);
 	if (source->messages == NULL)
@@ -158,6 +167,9 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 		take_message(source, fetch, &scan);
 	cq_log_scan_end(&scan);
 	MemoryContextSwitchTo(caller);
+	source->is_at_end = scan.position >= scan.end;
+	source->is_held_up = !source->is_at_end && fetch->nmessages < max_messages &&
+		(Size) source->slice.nbytes < max_bytes;
 	if (scan.position == source->position)
 		return false;
 	source->position = source->slice.next = scan.position;
@@ -182,6 +194,19 @@ static void
 log_release(CqSource *base, CqFetch *fetch)
 {
 	MemoryContextReset(((LogSource *) base)->rows);
+}
+
+static bool
+log_is_at_end(const CqSource *base, const char *topic, int32 partition, char *held_up, Size size)
+{
+	const LogSource *source = (const LogSource *) base;
+
+	held_up[0] = '\0';
+	if (source->is_held_up)
+		snprintf(held_up, size,
+				 "an open transaction that has written to it holds it up at offset " INT64_FORMAT,
+				 source->position);
+	return source->is_at_end;
 }
 
 static bool
@@ -240,6 +265,7 @@ const CqSourceRoutine cq_log_source = {
 	.fetch = log_fetch,
 	.seek = log_seek,
 	.release = log_release,
+	.is_at_end = log_is_at_end,
 	.poll_event = log_poll_event,
 	.wakeup_fd = log_wakeup_fd,
 	.wakeup_clear = log_wakeup_clear,

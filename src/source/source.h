@@ -148,6 +148,14 @@ typedef struct CqSourceRoutine
 	/* Brings the ends of what was fetched up to date with what has been heard since; asks nobody. NULL: there is nothing to hear. */
 	void		(*hear_ends) (const CqSource *source, CqFetch *fetch);
 
+	/*
+	 * Has the partition been read to its end, as far as is known? Asks nobody. Where it cannot be
+	 * read further for something that passes by itself, such as an open transaction, writes what
+	 * that is to held_up, else "".
+	 */
+	bool		(*is_at_end) (const CqSource *source, const char *topic, int32 partition,
+							  char *held_up, Size size);
+
 	/* Next event, or false. The text is palloc'd. */
 	bool		(*poll_event) (CqSource *source, CqSourceEvent *event);
 

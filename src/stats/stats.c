@@ -12,7 +12,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "commands/dbcommands.h"
-#include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/version.h"
@@ -44,7 +43,6 @@ typedef struct Entry
 	double		rate;			/* rows per second as of last_batch_time */
 	CqStreamState state;
 	TimestampTz state_since;
-	TimestampTz read_since;		/* by the clock of watermarks */
 	TimestampTz last_error_time;	/* 0: none */
 	char		last_error[ERROR_LENGTH];
 } Entry;
@@ -88,7 +86,6 @@ add(const CqSharedKey *key)
 		reset(entry, GetCurrentTimestamp());
 		entry->state = CQ_STREAM_UNREAD;
 		entry->state_since = entry->stats_reset;
-		entry->read_since = cq_clock_now();
 	}
 	LWLockRelease(table.lock);
 }
@@ -193,10 +190,7 @@ cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
 	if (entry == NULL)
 		return;
 	if (entry->state != state)
-	{
 		entry->state_since = now;
-		entry->read_since = cq_clock_now();
-	}
 	entry->state = state;
 	if (message != NULL)
 	{
@@ -204,32 +198,6 @@ cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
 		entry->last_error_time = now;
 	}
 	release(entry);
-}
-
-void
-cq_stats_stream_opened(Oid stream)
-{
-	TimestampTz now = cq_clock_now();
-	Entry	   *entry = acquire(stream);
-
-	if (entry == NULL)
-		return;
-	entry->read_since = now;
-	release(entry);
-}
-
-bool
-cq_stats_stream_is_read(Oid stream, TimestampTz *since)
-{
-	Entry	   *entry = acquire(stream);
-	bool		is_read;
-
-	if (entry == NULL)
-		return false;
-	is_read = entry->state == CQ_STREAM_READING;
-	*since = entry->read_since;
-	release(entry);
-	return is_read;
 }
 
 void

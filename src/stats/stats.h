@@ -41,12 +41,6 @@ extern void cq_stats_view_error(Oid view, const char *message);
 /* message may be NULL. */
 extern void cq_stats_stream_state(Oid stream, CqStreamState state, const char *message);
 
-/* A reader of the stream begins. */
-extern void cq_stats_stream_opened(Oid stream);
-
-/* Is it read, and since when with no reader begun meanwhile? */
-extern bool cq_stats_stream_is_read(Oid stream, TimestampTz *since);
-
 /* Forgets what is known of a database that is no more. */
 extern void cq_stats_forget_database(Oid database);
 

@@ -199,6 +199,13 @@ cq_reader_fetches_in_transaction(const CqReader *reader)
 }
 
 bool
+cq_reader_is_at_end(const CqReader *reader, const char *topic, int32 partition,
+					char *held_up, Size size)
+{
+	return reader->routine->is_at_end(reader->source, topic, partition, held_up, size);
+}
+
+bool
 cq_reader_poll_event(CqReader *reader, CqSourceEvent *event)
 {
 	return reader->routine->poll_event(reader->source, event);

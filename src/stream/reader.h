@@ -30,6 +30,9 @@ extern void cq_reader_hear_ends(CqReader *reader);	/* brings the ends of the bat
 extern void cq_reader_release(CqReader *reader);	/* done with the batch: frees its messages and columns */
 
 extern bool cq_reader_fetches_in_transaction(const CqReader *reader);
+/* See CqSourceRoutine.is_at_end. */
+extern bool cq_reader_is_at_end(const CqReader *reader, const char *topic, int32 partition,
+								char *held_up, Size size);
 extern bool cq_reader_poll_event(CqReader *reader, CqSourceEvent *event);
 extern int	cq_reader_wakeup_fd(CqReader *reader);
 extern void cq_reader_wakeup_clear(CqReader *reader);

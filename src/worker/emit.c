@@ -333,7 +333,10 @@ cq_emitter_main(Datum arg)
 		react_to_signals();
 		work();
 		if (emitters == NIL && !sinks_are_stale)
-			proc_exit(0);		/* the supervisor looks whether there are sinks again */
+		{
+			cq_shared_want_emitter(false);	/* the keeper looks whether there are sinks again */
+			proc_exit(0);
+		}
 		if (!sinks_are_stale && !options_are_stale && !ShutdownRequestPending)
 			wait_for_work();
 	}

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/version.h"
@@ -19,6 +20,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "stats/reading.h"
 #include "storage/ipc.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
@@ -142,7 +144,7 @@ show_rest(CqIngest *ingest)
 static bool
 work(CqIngest *ingest)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	int64		began = cq_clock_real_monotonic();
 	bool		had_something;
 
 	cq_shared_is_busy = true;
@@ -153,10 +155,10 @@ work(CqIngest *ingest)
 	cq_load_settle(ingest);
 	had_something = cq_turn_run(ingest);
 	cq_event_take(ingest);
+	cq_look_tell(ingest, began);
 	if (had_something)
 		cq_shared_set_state(ingest->slot, CQ_WORKER_RUNNING);
 	pgstat_report_stat(false);
-	ingest->slot->last_round = began;	/* what was there then is committed now */
 	cq_shared_is_busy = false;
 	return had_something || ingest->lanes_are_stale;
 }
@@ -199,6 +201,7 @@ cq_ingest_main(Datum arg)
 
 	ingest->worker = ingest->slot->number - 1;
 	ingest->nworkers = ingest->slot->total;
+	cq_reading_forget_worker(ingest->slot->number, ingest->slot->total);
 	ingest->context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes", ALLOCSET_SMALL_SIZES);
 	ingest->readers = AllocSetContextCreate(TopMemoryContext, "pg_cq readers", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(ingest->context);

@@ -25,6 +25,7 @@ typedef struct CqIngestLane
 {
 	CqLane	   *lane;			/* its reader is NULL where it is to be opened */
 	CqTask	   *trouble;		/* it could not be read: its reader is opened again when due. NULL: it could */
+	uint64		reader_number;	/* of all that were opened */
 	bool		is_down;		/* no broker can be reached */
 	double		us_per_row;		/* lately */
 	TimestampTz last_batch;		/* with rows in it */
@@ -84,5 +85,10 @@ extern bool cq_turn_run(CqIngest *ingest);
 /* ---- event.c: what sources say besides messages ---- */
 
 extern void cq_event_take(CqIngest *ingest);
+
+/* ---- look.c: who is silent ---- */
+
+/* Tells of all partitions that are read, after a round that began then (of the real clock). */
+extern void cq_look_tell(const CqIngest *ingest, int64 began);
 
 #endif							/* CQ_INGEST_H */

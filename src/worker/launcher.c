@@ -29,6 +29,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "stats/reading.h"
 #include "stats/sink_stats.h"
 #include "stats/stats.h"
 #include "storage/ipc.h"
@@ -245,6 +246,7 @@ forget_database(Candidate *candidate)
 		return;
 	cq_stats_forget_database(candidate->database);
 	cq_sink_stats_forget(candidate->database, InvalidOid);
+	cq_reading_forget_database(candidate->database);
 	hash_search(candidates, &candidate->database, HASH_REMOVE, NULL);
 }
 

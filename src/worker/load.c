@@ -366,6 +366,7 @@ open_reader(CqIngest *ingest, void *arg)
 static void
 open_readers(CqIngest *ingest)
 {
+	static uint64 nopened = 0;
 	ListCell   *cell;
 
 	foreach(cell, ingest->lanes)
@@ -385,7 +386,7 @@ open_readers(CqIngest *ingest)
 		}
 		else
 		{
-			cq_stats_stream_opened(stream);
+			lane->reader_number = ++nopened;
 			if (!has_trouble(ingest->lanes, stream))
 				cq_stats_stream_state(stream, CQ_STREAM_READING, NULL);
 		}

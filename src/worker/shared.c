@@ -149,44 +149,74 @@ wake(PGPROC *process)
 		SetLatch(&process->procLatch);
 }
 
-void
-cq_shared_request_closing(void)
+/* The process of this database's keeper or emitter, or NULL. With the lock held. */
+static PGPROC *
+process_of(int number)
 {
-	CqDatabaseSlot *slot;
-
-	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
-	slot = cq_shared_find_database(MyDatabaseId, false);
-	if (slot != NULL)
-	{
-		slot->closing_requests++;
-		if (slot->process != NULL)
-			SetLatch(&slot->process->procLatch);
-	}
-	LWLockRelease(cq_shared->lock);
-}
-
-/* Where no emitter runs, the supervisor sees to it that one does. */
-void
-cq_shared_request_emitting(void)
-{
-	CqDatabaseSlot *database;
-	PGPROC	   *process = NULL;
-
-	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
-	database = cq_shared_find_database(MyDatabaseId, false);
-	if (database != NULL)
-	{
-		database->emitting_requests++;
-		process = database->process;
-	}
 	for (int i = 0; i < cq_shared->nslots; i++)
 	{
 		const CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		if (slot->database == MyDatabaseId && slot->number == CQ_EMITTER_NUMBER && slot->process != NULL)
-			process = slot->process;
+		if (slot->database == MyDatabaseId && slot->number == number)
+			return slot->process;
 	}
-	wake(process);
+	return NULL;
+}
+
+void
+cq_shared_request_closing(void)
+{
+	CqDatabaseSlot *database;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	database = cq_shared_find_database(MyDatabaseId, false);
+	if (database != NULL)
+		database->closing_requests++;
+	wake(process_of(CQ_KEEPER_NUMBER));
+	LWLockRelease(cq_shared->lock);
+}
+
+uint32
+cq_shared_closing_requests(void)
+{
+	CqDatabaseSlot *database;
+	uint32		requests;
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	database = cq_shared_find_database(MyDatabaseId, false);
+	requests = database != NULL ? database->closing_requests : 0;
+	LWLockRelease(cq_shared->lock);
+	return requests;
+}
+
+void
+cq_shared_want_emitter(bool wants)
+{
+	CqDatabaseSlot *database;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	database = cq_shared_find_database(MyDatabaseId, false);
+	if (database != NULL && database->wants_emitter != wants)
+	{
+		database->wants_emitter = wants;
+		wake(database->process);
+	}
+	LWLockRelease(cq_shared->lock);
+}
+
+/* Where no emitter runs, the keeper sees to it that one does. */
+void
+cq_shared_request_emitting(void)
+{
+	CqDatabaseSlot *database;
+	PGPROC	   *emitter;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	database = cq_shared_find_database(MyDatabaseId, false);
+	if (database != NULL)
+		database->emitting_requests++;
+	emitter = process_of(CQ_EMITTER_NUMBER);
+	wake(emitter != NULL ? emitter : process_of(CQ_KEEPER_NUMBER));
 	LWLockRelease(cq_shared->lock);
 }
 

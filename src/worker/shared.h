@@ -8,7 +8,8 @@
  *		database:  FREE ─► STARTING ─► RUNNING ─► LEFT ─► FREE or STARTING		moved by the launcher, → RUNNING → LEFT by the supervisor
  *		worker:    FREE ─► STARTING ─► (its states while it runs) ─► STOPPED ─► RESTARTING ─► STARTING	moved by the supervisor and the worker
  *
- * The emitter, of which a database has one where there are sinks, has a slot like that of a worker, with the number 0.
+ * The keeper, and the emitter, of which a database has one where there are sinks, have slots like
+ * that of a worker, with numbers of their own.
  *
  * All of it is guarded by one lock, held for moments.
  */
@@ -24,6 +25,7 @@
 
 #define CQ_SLOT_ERROR_LENGTH	512
 #define CQ_EMITTER_NUMBER		0	/* of the emitter's slot among those of workers */
+#define CQ_KEEPER_NUMBER		(-1)	/* of the keeper's */
 #define CQ_START_TIMEOUT_MS		30000	/* a process that has not attached by then never will */
 
 typedef enum CqDatabaseState
@@ -56,6 +58,7 @@ typedef struct CqDatabaseSlot
 	uint32		settle_requests;	/* grows when somebody knows of partitions that no worker has seen */
 	uint32		closing_requests;	/* grows when a batch may have brought windows to their end */
 	uint32		emitting_requests;	/* grows when a batch has put rows into an outbox */
+	bool		wants_emitter;	/* as the keeper has found */
 	bool		lacks_process;	/* max_worker_processes was reached */
 } CqDatabaseSlot;
 
@@ -75,7 +78,7 @@ typedef enum CqWorkerState
 typedef struct CqWorkerSlot
 {
 	Oid			database;		/* InvalidOid: the slot is free */
-	int			number;			/* 1 … total; CQ_EMITTER_NUMBER: the emitter */
+	int			number;			/* 1 … total; CQ_EMITTER_NUMBER, CQ_KEEPER_NUMBER: these */
 	int			total;
 	uint32		generation;
 	PGPROC	   *process;		/* NULL: none */
@@ -88,7 +91,6 @@ typedef struct CqWorkerSlot
 	int64		bytes;
 	int64		nbatches;
 	int64		nrestarts;
-	TimestampTz last_round;		/* when the last one that is over began: it took what was there */
 	TimestampTz last_batch_time;
 	TimestampTz last_error_time;	/* 0: none */
 	char		last_error[CQ_SLOT_ERROR_LENGTH];
@@ -139,8 +141,14 @@ extern bool cq_shared_terminate(Oid database, bool with_supervisor);
 
 extern void cq_shared_wake_launcher(void);
 
-/* Has the supervisor look which windows are to be closed. */
+/* Has the keeper look which windows are to be closed. */
 extern void cq_shared_request_closing(void);
+
+/* How often that was called. */
+extern uint32 cq_shared_closing_requests(void);
+
+/* Tells the supervisor whether there is something to emit. */
+extern void cq_shared_want_emitter(bool wants);
 
 /* Has the emitter look into the outboxes of this database: after the commit of a batch that has put rows into one. */
 extern void cq_shared_request_emitting(void);
@@ -167,5 +175,6 @@ extern PGDLLEXPORT void cq_launcher_main(Datum arg);
 extern PGDLLEXPORT void cq_supervisor_main(Datum arg);
 extern PGDLLEXPORT void cq_ingest_main(Datum arg);
 extern PGDLLEXPORT void cq_emitter_main(Datum arg);
+extern PGDLLEXPORT void cq_keeper_main(Datum arg);
 
 #endif							/* CQ_SHARED_H */

@@ -71,7 +71,7 @@ cq_worker_status(PG_FUNCTION_ARGS)
 	LWLockRelease(cq_shared->lock);
 	for (int i = 0; i < cq_shared->nslots; i++)
 	{
-		if (slots[i].database == MyDatabaseId && slots[i].number != CQ_EMITTER_NUMBER)
+		if (slots[i].database == MyDatabaseId && slots[i].number >= 1)
 			put_worker((ReturnSetInfo *) fcinfo->resultinfo, &slots[i]);
 	}
 	return (Datum) 0;

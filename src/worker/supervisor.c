@@ -1,8 +1,9 @@
 /*
  * supervisor.c
- *		The supervisor of one database: keeps cq.workers ingest workers running, and does what is due from time to time.
+ *		The supervisor of one database: keeps cq.workers ingest workers running.
  *
- * Where there are sinks, it keeps an emitter running as well: a slot with the number 0.
+ * It keeps a keeper running as well (keeper.c), and where there are sinks an emitter. It does
+ * nothing that could take long, or wait for somebody: what has to be done is the keeper's.
  *
  * When the number of workers changes, all of them end before the new ones start, since each works on the partitions that fall
  * to it among so many. A worker that fails is started again after 1, 2, 4 … 30 s; one that was told to end, at once.
@@ -12,22 +13,15 @@
 #include <signal.h>
 
 #include "access/xact.h"
-#include "catalog/identity.h"
-#include "catalog/sink.h"
 #include "commands/extension.h"
-#include "common/attempt.h"
 #include "common/guc.h"
 #include "common/version.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "catalog/pg_type.h"
-#include "utils/builtins.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 #include "worker/session.h"
@@ -39,34 +33,14 @@
 #define SETTLED_MS			60000	/* a worker that lived as long did not fail at the start */
 #define LONGEST_BACKOFF_MS	30000
 
-/* Done in a transaction of its own, every so often, where the function is there; again at once while there is much to do. */
-typedef struct Duty
-{
-	const char *function;		/* as a regprocedure; without arguments, or defaults for all of them */
-	const char *statement;		/* that calls it; it returns how much it did */
-	int64		much;
-	int64		done;			/* the last time */
-	int			interval_ms;
-	bool		on_request;		/* also soon after a batch that asks for it */
-	bool		needs_workers;	/* only while all of them read */
-	TimestampTz next;
-	char	   *last_warning;
-} Duty;
-
-static Duty duties[] = {
-	{.function = "_cq.log_trim()", .statement = "SELECT _cq.log_trim()", .much = 100000, .interval_ms = 10000},
-	{.function = "_cq.expire_rows(bigint,boolean)", .statement = "SELECT _cq.expire_rows(one_view => true)", .much = 1, .interval_ms = 10000, .needs_workers = true},
-	{.function = "_cq.close_windows()", .statement = "SELECT _cq.close_windows()", .much = 1, .interval_ms = 1000, .on_request = true, .needs_workers = true},
-	{.function = "_cq.emit_windows()", .statement = "SELECT _cq.emit_windows()", .much = 1, .interval_ms = 1000, .on_request = true},
-	{.function = "_cq.unblock_views()", .statement = "SELECT _cq.unblock_views()", .much = PG_INT64_MAX, .interval_ms = 1000},
-};
-
-#define ON_REQUEST_MS	10		/* no sooner than this after the last time */
-#define LATELY_MS		2000	/* a worker that is not busy looks each second */
-
 static CqDatabaseSlot *own;		/* this supervisor's */
-static int	failures[65];		/* of the emitter, and of each worker, in a row */
-static TimestampTz next_start[65];	/* of the emitter, and of each worker */
+
+/* Of each worker, the emitter and the keeper. */
+#define FIRST_NUMBER	CQ_KEEPER_NUMBER
+static int	failures_of[65 - FIRST_NUMBER]; /* in a row */
+static TimestampTz next_start_of[65 - FIRST_NUMBER];
+#define failures(number)	failures_of[(number) - FIRST_NUMBER]
+#define next_start(number)	next_start_of[(number) - FIRST_NUMBER]
 
 /* Whether the extension is there, and whether library and catalog fit. */
 static bool
@@ -151,7 +125,7 @@ clear_others(void)
 	{
 		CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		if (slot->database != own->database || slot->total == cq_workers || slot->number == CQ_EMITTER_NUMBER)
+		if (slot->database != own->database || slot->total == cq_workers || slot->number < 1)
 			continue;
 		slot->generation++;
 		if (slot->pid != 0)
@@ -181,12 +155,12 @@ take_end(CqWorkerSlot *slot, TimestampTz now)
 	slot->state = CQ_WORKER_RESTARTING;
 	if (slot->left_as_told)
 	{
-		failures[w] = 0;
-		next_start[w] = now;
+		failures(w) = 0;
+		next_start(w) = now;
 		return;
 	}
-	failures[w] = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 : failures[w] + 1;
-	next_start[w] = TimestampTzPlusMilliseconds(now, Min(1000 << Min(failures[w] - 1, 10), LONGEST_BACKOFF_MS));
+	failures(w) = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 : failures(w) + 1;
+	next_start(w) = TimestampTzPlusMilliseconds(now, Min(1000 << Min(failures(w) - 1, 10), LONGEST_BACKOFF_MS));
 	slot->nrestarts++;
 }
 
@@ -203,9 +177,9 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 	{
 		if (slot->state == CQ_WORKER_STOPPED)
 			take_end(slot, now);
-		is_due = next_start[number] <= now;
+		is_due = next_start(number) <= now;
 		if (!is_due)
-			*delay = Min(*delay, TimestampDifferenceMilliseconds(now, next_start[number]));
+			*delay = Min(*delay, TimestampDifferenceMilliseconds(now, next_start(number)));
 	}
 	if (is_due)
 	{
@@ -215,13 +189,26 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 		slot->state_since = now;
 		slot->left_as_told = false;
 		slot->started_at = now;
-		slot->last_round = 0;
 		*start = (CqStart) {own->database, slot - cq_shared->workers, slot->generation};
 		/* Should it never come. */
-		next_start[number] = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
+		next_start(number) = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
 	}
 	LWLockRelease(cq_shared->lock);
 	return is_due;
+}
+
+/* Until the next call. */
+static const char *
+name_of(int number)
+{
+	static char name[BGW_MAXLEN];
+
+	if (number == CQ_EMITTER_NUMBER)
+		return "pg_cq emitter";
+	if (number == CQ_KEEPER_NUMBER)
+		return "pg_cq keeper";
+	snprintf(name, sizeof(name), "pg_cq worker %d of %d", number, cq_workers);
+	return name;
 }
 
 static bool
@@ -234,18 +221,10 @@ start_worker(int number, const CqStart *start)
 		.bgw_notify_pid = MyProcPid,
 	};
 
-	if (number == CQ_EMITTER_NUMBER)
-	{
-		strlcpy(worker.bgw_name, "pg_cq emitter", BGW_MAXLEN);
-		strlcpy(worker.bgw_type, "pg_cq emitter", BGW_MAXLEN);
-		strlcpy(worker.bgw_function_name, "cq_emitter_main", BGW_MAXLEN);
-	}
-	else
-	{
-		snprintf(worker.bgw_name, BGW_MAXLEN, "pg_cq worker %d of %d", number, cq_workers);
-		strlcpy(worker.bgw_type, "pg_cq worker", BGW_MAXLEN);
-		strlcpy(worker.bgw_function_name, "cq_ingest_main", BGW_MAXLEN);
-	}
+	strlcpy(worker.bgw_name, name_of(number), BGW_MAXLEN);
+	strlcpy(worker.bgw_type, number >= 1 ? "pg_cq worker" : name_of(number), BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, number == CQ_EMITTER_NUMBER ? "cq_emitter_main" :
+			number == CQ_KEEPER_NUMBER ? "cq_keeper_main" : "cq_ingest_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_library_name, "pg_cq", MAXPGPATH);
 	memcpy(worker.bgw_extra, start, sizeof(CqStart));
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
@@ -256,13 +235,12 @@ put_off(int number, const CqStart *start, TimestampTz now)
 {
 	static bool is_logged = false;
 
-	next_start[number] = TimestampTzPlusMilliseconds(now, RETRY_MS);
+	next_start(number) = TimestampTzPlusMilliseconds(now, RETRY_MS);
 	cq_shared_set_state(&cq_shared->workers[start->slot], CQ_WORKER_NO_PROCESS);
 	if (!is_logged)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 number == CQ_EMITTER_NUMBER ? errmsg("no free worker process for the emitter") :
-				 errmsg("no free worker process for worker %d of %d", number, cq_workers),
+				 errmsg("no free worker process for %s", name_of(number)),
 				 errhint("Consider increasing max_worker_processes.")));
 	is_logged = true;
 }
@@ -293,10 +271,10 @@ tend_workers(void)
 	return delay;
 }
 
-/* ---- the emitter ---- */
+/* ---- keeper and emitter ---- */
 
 static bool
-emitter_runs(void)
+runs(int number)
 {
 	bool		result = false;
 
@@ -305,143 +283,33 @@ emitter_runs(void)
 	{
 		const CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		result |= slot->database == own->database && slot->number == CQ_EMITTER_NUMBER && slot->process != NULL;
+		result |= slot->database == own->database && slot->number == number && slot->process != NULL;
 	}
 	LWLockRelease(cq_shared->lock);
 	return result;
 }
 
-/* In a database that is a copy nothing is sent. */
 static bool
-has_sinks(void)
+is_wanted(int number)
 {
 	bool		result;
 
-	StartTransactionCommand();
-	result = cq_sink_any() && cq_identity_matches();
-	CommitTransactionCommand();
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	result = number == CQ_KEEPER_NUMBER || own->wants_emitter;
+	LWLockRelease(cq_shared->lock);
 	return result;
 }
 
-/* Starts the emitter where there is something to emit; one that finds nothing ends by itself. */
+/* The keeper, and the emitter where there is something to emit; one that finds nothing ends. */
 static long
-tend_emitter(void)
+tend_others(void)
 {
 	long		delay = NAP_MS;
 
-	if (!emitter_runs() && has_sinks())
-		tend_worker(CQ_EMITTER_NUMBER, &delay);
-	return delay;
-}
-
-/* ---- duties ---- */
-
-/* Calls the function where the extension has it. */
-static void
-run_duty(void *arg)
-{
-	static const char is_there[] = "SELECT pg_catalog.to_regprocedure($1)";
-	Duty	   *duty = arg;
-	Oid			types[] = {TEXTOID};
-	Datum		args[] = {CStringGetTextDatum(duty->function)};
-	bool		isnull;
-
-	SPI_connect();
-	if (SPI_execute_with_args(is_there, 1, types, args, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for %s", duty->function);
-	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL && cq_identity_matches() &&
-		SPI_execute(duty->statement, false, 1) == SPI_OK_SELECT)
-		duty->done = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	duty->next = GetCurrentTimestamp();
-	if (duty->done < duty->much)
-		duty->next = TimestampTzPlusMilliseconds(duty->next, duty->interval_ms);
-}
-
-static void
-do_duty(Duty *duty)
-{
-	ErrorData  *error;
-
-	/* Where it fails. */
-	duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
-	duty->done = 0;
-	cq_shared_is_busy = true;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	error = cq_attempt(run_duty, duty);
-	if (error != NULL)
-		cq_attempt_warn(error, &duty->last_warning);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	pgstat_report_stat(true);	/* what was deleted is autovacuum's to know */
-	if (duty->done > 0)
+	for (int number = CQ_KEEPER_NUMBER; number <= CQ_EMITTER_NUMBER; number++)
 	{
-		ConditionVariableBroadcast(&cq_shared->changed);	/* somebody may wait for it */
-		cq_shared_request_emitting();	/* what was made of closed windows may have gone to an outbox */
-	}
-	cq_shared_is_busy = false;
-}
-
-/* What batches have asked for is due soon. */
-static void
-take_requests(void)
-{
-	static uint32 seen = 0;
-	uint32		requests;
-	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ON_REQUEST_MS);
-
-	LWLockAcquire(cq_shared->lock, LW_SHARED);
-	requests = own->closing_requests;
-	LWLockRelease(cq_shared->lock);
-	if (requests == seen)
-		return;
-	seen = requests;
-	for (int i = 0; i < (int) lengthof(duties); i++)
-	{
-		if (duties[i].on_request)
-			duties[i].next = Min(duties[i].next, soon);
-	}
-}
-
-/*
- * Has each worker looked lately what there is? What is unread because a worker is busy, or away, must not be taken for a silence of the stream, in
- * which windows close.
- */
-static bool
-workers_read(void)
-{
-	TimestampTz lately = GetCurrentTimestamp() - LATELY_MS * INT64CONST(1000);
-	int			nreading = 0;
-
-	LWLockAcquire(cq_shared->lock, LW_SHARED);
-	for (int i = 0; i < cq_shared->nslots; i++)
-	{
-		const CqWorkerSlot *slot = &cq_shared->workers[i];
-
-		if (slot->database == own->database && slot->process != NULL && slot->number != CQ_EMITTER_NUMBER &&
-			slot->last_round >= lately)
-			nreading++;
-	}
-	LWLockRelease(cq_shared->lock);
-	return nreading >= cq_workers;
-}
-
-static long
-do_duties(void)
-{
-	long		delay = NAP_MS;
-
-	take_requests();
-
-	for (int i = 0; i < (int) lengthof(duties); i++)
-	{
-		if (duties[i].next <= GetCurrentTimestamp() && duties[i].needs_workers && !workers_read())
-			duties[i].next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_MS / 10);
-		if (duties[i].next <= GetCurrentTimestamp())
-			do_duty(&duties[i]);
-		delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), duties[i].next));
+		if (is_wanted(number) && !runs(number))
+			tend_worker(number, &delay);
 	}
 	return delay;
 }
@@ -451,8 +319,7 @@ tend_all(void)
 {
 	long		delay = tend_workers();
 
-	delay = Min(delay, tend_emitter());
-	return Min(delay, do_duties());
+	return Min(delay, tend_others());
 }
 
 void

@@ -221,9 +221,11 @@ workers_lack_processes(void)
 	{
 		const CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		if (slot->database == MyDatabaseId && slot->state != CQ_WORKER_NO_PROCESS)
+		if (slot->database != MyDatabaseId || slot->number < 1)
+			continue;
+		if (slot->state != CQ_WORKER_NO_PROCESS)
 			return false;
-		lack = lack || slot->database == MyDatabaseId;
+		lack = true;
 	}
 	return lack;
 }

@@ -1,0 +1,220 @@
+/*
+ * keeper.c
+ *		The keeper of one database: does what is due from time to time, so that neither tending
+ *		processes nor ingest waits for it.
+ *
+ * It closes windows and makes their rows, deletes what is too old, lets blocked views go on, and
+ * tells the supervisor whether an emitter is needed. Each of these is a transaction of its own.
+ * However long one takes, workers are started and ended meanwhile by the supervisor.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/identity.h"
+#include "catalog/pg_type.h"
+#include "catalog/query.h"
+#include "catalog/sink.h"
+#include "common/attempt.h"
+#include "common/version.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#include "worker/session.h"
+#include "worker/shared.h"
+
+#define NAP_MS			1000
+#define ON_REQUEST_MS	10		/* no sooner than this after the last time */
+
+/*
+ * Done in a transaction of its own, every so often, where the function is there; again at once
+ * while there is much to do.
+ */
+typedef struct Duty
+{
+	const char *function;		/* as a regprocedure; without arguments, or defaults for all */
+	const char *statement;		/* that calls it; it returns how much it did */
+	int64		much;
+	int64		done;			/* the last time */
+	int			interval_ms;
+	bool		on_request;		/* also soon after a batch that asks for it */
+	TimestampTz next;
+	char	   *last_warning;
+} Duty;
+
+#define DUTY(name, arguments, call, many, milliseconds, requested) \
+	{.function = "_cq." name "(" arguments ")", .statement = "SELECT _cq." name "(" call ")", \
+		.much = many, .interval_ms = milliseconds, .on_request = requested}
+
+static Duty duties[] = {
+	DUTY("log_trim", "", "", 100000, 10000, false),
+	DUTY("expire_rows", "bigint,boolean", "one_view => true", 1, 10000, false),
+	DUTY("advance_watermarks", "", "", 1, 1000, false),
+	DUTY("close_windows", "", "", 1, 1000, true),
+	DUTY("emit_windows", "", "", 1, 1000, true),
+	DUTY("unblock_views", "", "", PG_INT64_MAX, 1000, false),
+};
+
+/* Calls the function where the extension has it. */
+static void
+run_duty(void *arg)
+{
+	static const char is_there[] = "SELECT pg_catalog.to_regprocedure($1)";
+	Duty	   *duty = arg;
+	Oid			types[] = {TEXTOID};
+	Datum		args[] = {CStringGetTextDatum(duty->function)};
+	bool		isnull;
+
+	SPI_connect();
+	if (SPI_execute_with_args(is_there, 1, types, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for %s", duty->function);
+	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL &&
+		cq_identity_matches() && SPI_execute(duty->statement, false, 1) == SPI_OK_SELECT)
+		duty->done = DatumGetInt64(cq_query_column(0, 1, &isnull));
+	SPI_finish();
+	duty->next = GetCurrentTimestamp();
+	if (duty->done < duty->much)
+		duty->next = TimestampTzPlusMilliseconds(duty->next, duty->interval_ms);
+}
+
+/* Runs something in a transaction of its own; what it fails with is logged when it is new. */
+static void
+run_apart(void (*run) (void *arg), void *arg, char **last_warning)
+{
+	ErrorData  *error;
+
+	cq_shared_is_busy = true;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	error = cq_attempt(run, arg);
+	if (error != NULL)
+		cq_attempt_warn(error, last_warning);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	cq_shared_is_busy = false;
+}
+
+static void
+do_duty(Duty *duty)
+{
+	/* Where it fails. */
+	duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
+	duty->done = 0;
+	run_apart(run_duty, duty, &duty->last_warning);
+	pgstat_report_stat(true);	/* what was deleted is autovacuum's to know */
+	if (duty->done > 0)
+	{
+		ConditionVariableBroadcast(&cq_shared->changed);	/* somebody may wait for it */
+		/* What was made of closed windows may have gone to an outbox. */
+		cq_shared_request_emitting();
+	}
+}
+
+/* What batches have asked for is due soon. */
+static void
+take_requests(void)
+{
+	static uint32 seen = 0;
+	uint32		requests = cq_shared_closing_requests();
+	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ON_REQUEST_MS);
+
+	if (requests == seen)
+		return;
+	seen = requests;
+	for (int i = 0; i < (int) lengthof(duties); i++)
+	{
+		if (duties[i].on_request)
+			duties[i].next = Min(duties[i].next, soon);
+	}
+}
+
+static long
+do_duties(void)
+{
+	long		delay = NAP_MS;
+
+	take_requests();
+	for (int i = 0; i < (int) lengthof(duties); i++)
+	{
+		if (duties[i].next <= GetCurrentTimestamp())
+			do_duty(&duties[i]);
+		delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), duties[i].next));
+	}
+	return delay;
+}
+
+/* In a database that is a copy nothing is sent. */
+static void
+look_for_sinks(void *found)
+{
+	*(bool *) found = cq_sink_any() && cq_identity_matches();
+}
+
+static void
+ask_for_emitter(void)
+{
+	static char *last_warning = NULL;
+	static TimestampTz next = 0;
+	static uint32 seen = 0;
+	uint32		requests = cq_shared_emitting_requests();
+	bool		found = false;
+
+	if (requests == seen && GetCurrentTimestamp() < next)
+		return;
+	seen = requests;
+	next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NAP_MS);
+	run_apart(look_for_sinks, &found, &last_warning);
+	cq_shared_want_emitter(found);
+}
+
+static bool
+fits(void)
+{
+	bool		result;
+
+	StartTransactionCommand();
+	result = cq_version_matches();
+	CommitTransactionCommand();
+	return result;
+}
+
+void
+cq_keeper_main(Datum arg)
+{
+	CqStart		start;
+
+	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, cq_shared_on_sigterm);
+	BackgroundWorkerUnblockSignals();
+	if (cq_shared_attach_worker(&start) == NULL)
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	cq_session_apply_settings();
+
+	for (;;)
+	{
+		long		delay;
+
+		CHECK_FOR_INTERRUPTS();
+		if (cq_session_reload())
+			cq_session_apply_settings();
+		/* The supervisor starts another one when library and catalog fit again. */
+		if (ShutdownRequestPending || !fits())
+			proc_exit(0);
+		ask_for_emitter();
+		delay = do_duties();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}
