@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 FENCE = re.compile(r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 RUN = {"sql", "sh", "python"}
-READ = {"text", "ini", "json", "yaml"}
+READ = {"text", "ini", "json", "yaml", "jinja"}
 LOUD = re.compile(r"^(ERROR|NOTICE|WARNING|HINT|DETAIL):", re.M)
 
 

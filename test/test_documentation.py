@@ -149,5 +149,7 @@ def test_examples(path, server, broker, name, tmp_path):
     finally:
         with server.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            for role in re.findall(r"\bCREATE ROLE (\w+)", text):
+                connection.execute(f"DROP ROLE IF EXISTS {role}")
         for topic in topics:
             broker.delete_topic(topic)
