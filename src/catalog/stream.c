@@ -118,6 +118,10 @@ apply_option(CqStream *stream, DefElem *option)
 		stream->format = value;
 	else if (strcmp(name, "event_time") == 0)
 		stream->event_time = find_event_time(stream->relid, value);
+	else if (strcmp(name, "timezone") == 0)
+		stream->event_settings = lappend(stream->event_settings, psprintf("TimeZone=%s", value));
+	else if (strcmp(name, "datestyle") == 0)
+		stream->event_settings = lappend(stream->event_settings, psprintf("DateStyle=%s", value));
 	else if (strcmp(name, "watermark") == 0)
 		reject = cq_option_interval(name, value, &stream->watermark_delay);
 	else if (strcmp(name, "idle_timeout") == 0)
@@ -196,10 +200,18 @@ describe_column(CqStreamColumn *column, const Form_pg_attribute attribute)
 	column->name = pstrdup(NameStr(attribute->attname));
 	column->origin = CQ_COLUMN_VALUE;
 	column->path = list_make1(column->name);
+	if (attribute->attgenerated != '\0')
+		column->origin = CQ_COLUMN_GENERATED;
 	foreach(cell, GetForeignColumnOptions(attribute->attrelid, attribute->attnum))
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
+		if (column->origin == CQ_COLUMN_GENERATED)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("option \"%s\" of column \"%s\" has no meaning", option->defname,
+							column->name),
+					 errdetail("It is generated: computed of others, and no part of a message.")));
 		if (strcmp(option->defname, "path") == 0)
 			cq_reject_raise(cq_stream_parse_path(defGetString(option), &column->path), NULL);
 		else if (strcmp(option->defname, "metadata") == 0)
@@ -245,6 +257,10 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->properties = list_copy(server->options);
 	foreach(cell, GetForeignTable(relid)->options)
 		apply_option(stream, lfirst_node(DefElem, cell));
+	/* What the options say stands before these, and counts. */
+	stream->event_settings = lappend(stream->event_settings, "TimeZone=UTC");
+	stream->event_settings = lappend(stream->event_settings, "DateStyle=ISO, MDY");
+	stream->event_settings = lappend(stream->event_settings, "timezone_abbreviations=Default");
 	stream->properties = list_concat(stream->properties, user_mapping_options(userid, server_id));
 	describe_columns(stream);
 	return stream;

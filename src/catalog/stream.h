@@ -26,7 +26,8 @@ typedef enum CqColumnOrigin
 	CQ_COLUMN_OFFSET,
 	CQ_COLUMN_TIMESTAMP,
 	CQ_COLUMN_KEY,
-	CQ_COLUMN_HEADERS
+	CQ_COLUMN_HEADERS,
+	CQ_COLUMN_GENERATED			/* computed of the others, as the table's definition says */
 } CqColumnOrigin;
 
 typedef enum CqTombstone
@@ -69,6 +70,8 @@ typedef struct CqStream
 	CqTombstone tombstone;
 	CqOnGap		on_gap;
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
+	List	   *event_settings; /* of char *, name=value: under which event times are read,
+		by whomever */
 	int64		watermark_delay;	/* microseconds */
 	int64		idle_timeout;	/* microseconds, 0: never idle */
 	int64		max_event_lead; /* microseconds */

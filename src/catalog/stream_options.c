@@ -13,6 +13,7 @@
 #include "catalog/stream_options.h"
 #include "common/options.h"
 #include "lib/stringinfo.h"
+#include "utils/guc.h"
 
 const char *const cq_stream_tombstones[] = {"error", "row", "skip", NULL};
 const char *const cq_stream_gap_choices[] = {"pause", "skip", NULL};
@@ -112,12 +113,25 @@ check_log_mode(const char *name, const char *value)
 	return reject;
 }
 
+/* What the setting of that name takes. */
+static CqReject *
+check_setting(const char *name, const char *value)
+{
+	if (set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, false, DEBUG5,
+						  false) != 0)
+		return NULL;
+	return cq_reject_hint(cq_option_bad_value(name, value),
+						  "It is a value of the setting of that name.");
+}
+
 static const CqOptionRule rules[] = {
 	{"topic", KAFKA_TABLE, check_topics},
 	{"format", KAFKA_TABLE, check_format},
 	{"mode", KAFKA_TABLE, check_mode},
 	{"mode", LOG_TABLE, check_log_mode},
 	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
+	{"timezone", KAFKA_TABLE, check_setting},
+	{"datestyle", KAFKA_TABLE, check_setting},
 	{"watermark", KAFKA_TABLE | LOG_TABLE, check_interval},
 	{"idle_timeout", KAFKA_TABLE | LOG_TABLE, check_interval},
 	{"max_event_lead", KAFKA_TABLE | LOG_TABLE, check_interval},

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 #include "utils/float.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 
 /*
  * What conversions and stable functions may depend on. Lists of views name their settings, so that
@@ -41,21 +42,88 @@ set(const char *name, const char *value)
 								 false);
 }
 
+/* Is it of the setting? */
+static bool
+is_of(const char *setting, const char *name)
+{
+	size_t		length = strlen(name);
+
+	return strncmp(setting, name, length) == 0 && setting[length] == '=';
+}
+
+static bool
+is_among(const char *setting, CqSettingSet which)
+{
+	for (int i = 0; i < (int) lengthof(kept_settings); i++)
+	{
+		if ((which & ((CqSettingSet) 1 << i)) != 0 && is_of(setting, kept_settings[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_same(const List *one, const List *other)
+{
+	if (list_length(one) != list_length(other))
+		return false;
+	for (int i = 0; i < list_length(one); i++)
+	{
+		if (strcmp(list_nth(one, i), list_nth(other, i)) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* The value of a setting in a list, or NULL. */
 static const char *
 find_value(const List *settings, const char *name)
 {
-	size_t		length = strlen(name);
 	ListCell   *cell;
 
 	foreach(cell, settings)
 	{
 		const char *setting = lfirst(cell);
 
-		if (strncmp(setting, name, length) == 0 && setting[length] == '=')
-			return setting + length + 1;
+		if (is_of(setting, name))
+			return setting + strlen(name) + 1;
 	}
 	return NULL;
+}
+
+const List *
+cq_settings_intern(const List *settings)
+{
+	static List *kept = NIL;	/* of List * */
+	MemoryContext caller;
+	List	   *copy = NIL;
+	ListCell   *cell;
+
+	foreach(cell, kept)
+	{
+		if (is_same(lfirst(cell), settings))
+			return lfirst(cell);
+	}
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	foreach(cell, settings)
+		copy = lappend(copy, pstrdup(lfirst(cell)));
+	kept = lappend(kept, copy);
+	MemoryContextSwitchTo(caller);
+	return copy;
+}
+
+List *
+cq_settings_without(const List *settings, CqSettingSet which)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	foreach(cell, settings)
+	{
+		if (!is_among(lfirst(cell), which))
+			others = lappend(others, lfirst(cell));
+	}
+	return others;
 }
 
 void
@@ -68,6 +136,19 @@ cq_settings_apply(const List *settings, CqSettingSet which)
 		if (value != NULL && (which & ((CqSettingSet) 1 << i)) != 0)
 			set(kept_settings[i], value);
 	}
+}
+
+/* Where conversions alone are asked for, of DateStyle only the order counts: "ISO, MDY". */
+static bool
+is_equal(const char *name, const char *one, const char *other, CqSettingSet which)
+{
+	const char *order = strrchr(one, ' ');
+	const char *other_order = strrchr(other, ' ');
+
+	if (which != CQ_SETTINGS_ALL && strcmp(name, "DateStyle") == 0 && order != NULL &&
+		other_order != NULL)
+		return pg_strcasecmp(order, other_order) == 0;
+	return strcmp(one, other) == 0;
 }
 
 bool
@@ -84,7 +165,7 @@ cq_settings_agree(const List *one, const List *other, CqSettingSet which)
 			left = GetConfigOption(kept_settings[i], false, false);
 		if (right == NULL)
 			right = GetConfigOption(kept_settings[i], false, false);
-		if (strcmp(left, right) != 0)
+		if (!is_equal(kept_settings[i], left, right, which))
 			return false;
 	}
 	return true;

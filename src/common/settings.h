@@ -25,6 +25,12 @@ typedef uint32 CqSettingSet;
 /* The settings as they are now: of char *, name=value. Palloc'd. */
 extern List *cq_settings_current(void);
 
+/* The one copy that is kept of such a list, for good: equal lists are the same. */
+extern const List *cq_settings_intern(const List *settings);
+
+/* The list without those settings, which may be in which. Palloc'd. */
+extern List *cq_settings_without(const List *settings, CqSettingSet which);
+
 /*
  * Sets those of which that a list has, until the caller's level of settings ends (NewGUCNestLevel,
  * AtEOXact_GUC). Others stay as they are.

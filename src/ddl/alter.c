@@ -139,7 +139,10 @@ cq_alter_table(CqCommand *command)
 	}
 	if (OidIsValid(relid) && has_command(stmt, changes_type))
 		lacks_log = cq_stream_free_row_type(relid);
-	cq_utility_pass_on(command);
+	if (cq_stream_columns_are_altered(stmt))
+		cq_stream_columns_alter(command);
+	else
+		cq_utility_pass_on(command);
 	if (lacks_log)
 		cq_log_table_ensure(relid, &log);
 	if (is_owner_changed && OidIsValid(relid))

@@ -30,6 +30,7 @@
 #include "commands/tablespace.h"
 #include "commands/view.h"
 #include "common/compat.h"
+#include "common/settings.h"
 #include "ddl/create_plan.h"
 #include "ddl/ddl.h"
 #include "ddl/output.h"
@@ -43,28 +44,10 @@
 #include "plan/plan.h"
 #include "plan/width.h"
 #include "utils/acl.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "worker/slots.h"
-
-/* What stable functions in the query may depend on: kept as it is now, and set whenever the view is maintained. */
-static const char *const pinned_settings[] = {
-	"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output", "xmloption",
-	"lc_monetary", "lc_numeric", "lc_time", "default_text_search_config", "search_path",
-};
-
-static List *
-current_settings(void)
-{
-	List	   *settings = NIL;
-
-	for (int i = 0; i < (int) lengthof(pinned_settings); i++)
-		settings = lappend(settings, psprintf("%s=%s", pinned_settings[i],
-											  GetConfigOption(pinned_settings[i], false, false)));
-	return settings;
-}
 
 /* Once the name is found: with a schema's name, that only tells whether the view would be temporary. */
 static void
@@ -458,7 +441,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	row->keeps_late = options.keeps_late;
 	row->amends_late = options.amends_late;
 	row->steps_kept = cq_sliding_kept(plan);
-	row->settings = current_settings();
+	row->settings = cq_settings_current();
 	row->notify = options.notify;
 	row->tells_changes = cq_view_tells_changes(&options);
 	if (before)

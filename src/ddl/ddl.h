@@ -111,6 +111,23 @@ extern void cq_stream_give_way(const CreateStmt *stmt);
 /* Drops the table behind a stream where it was never written to; says whether it was there. */
 extern bool cq_stream_free_row_type(Oid relid);
 
+/* ---- stream_columns.c ---- */
+
+extern void cq_stream_columns_init(void);
+
+/* CREATE FOREIGN TABLE, of whatever server. */
+extern void cq_stream_columns_create(CqCommand *command);
+
+/*
+ * Is it an ALTER of a stream that concerns options or types of columns? Then it is carried out by
+ * the other one.
+ */
+extern bool cq_stream_columns_are_altered(const AlterTableStmt *stmt);
+extern void cq_stream_columns_alter(CqCommand *command);
+
+/* RENAME of whatever. */
+extern void cq_stream_columns_rename(CqCommand *command);
+
 /* ---- index.c ---- */
 
 /* CREATE INDEX: on a continuous view it is made on the table of its state; else passed on. */

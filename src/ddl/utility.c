@@ -281,7 +281,7 @@ dispatch(CqCommand *command)
 			create_view(command);
 			return;
 		case T_CreateForeignTableStmt:
-			cq_stream_create(command);
+			cq_stream_columns_create(command);
 			return;
 		case T_CreateStmt:
 			cq_stream_give_way((CreateStmt *) stmt);
@@ -304,7 +304,9 @@ dispatch(CqCommand *command)
 			break;
 		case T_RenameStmt:
 			require_continuous_if_said(command, ((RenameStmt *) stmt)->relation);
-			break;
+			cq_database_release(stmt);
+			cq_stream_columns_rename(command);
+			return;
 		case T_CommentStmt:
 			if (((CommentStmt *) stmt)->objtype == OBJECT_VIEW)
 				require_continuous_if_said(command,
@@ -342,6 +344,7 @@ void
 cq_utility_init(void)
 {
 	is_preloaded = process_shared_preload_libraries_in_progress;
+	cq_stream_columns_init();
 	previous_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 }

@@ -14,13 +14,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "common/owner.h"
 #include "catalog/pg_class.h"
 #include "catalog/view.h"
 #include "common/fault.h"
 #include "common/guc.h"
 #include "exec/chain.h"
 #include "exec/cursor.h"
+#include "exec/decoding.h"
 #include "exec/event_time.h"
 #include "exec/exec.h"
 #include "exec/lock.h"
@@ -54,17 +54,6 @@ typedef struct Link
 } Link;
 
 static Link *chain = NULL;
-
-/* Types' input functions, domains' checks: with the rights of the stream's owner. */
-static void
-decode_as_owner(CqLane *lane, CqBatch *batch, const Bitmapset *needed)
-{
-	CqActor		actor;
-
-	cq_owner_begin_user(&actor, cq_owner_of_relation(lane->stream));
-	cq_batch_decode(batch, needed);
-	cq_owner_end(&actor);
-}
 
 /* A view whose query no longer works (a column dropped, say) must not take the others down: it stops where it is. */
 static CqViewExec *
@@ -219,7 +208,6 @@ apply(CqLane *lane, CqBatch *batch)
 
 	List	   *execs = NIL;
 	List	   *fed = NIL;
-	Bitmapset  *needed = NULL;
 	TimestampTz *event_times;
 	bool		left = false;
 	ListCell   *cell;
@@ -247,15 +235,13 @@ apply(CqLane *lane, CqBatch *batch)
 		execs = lappend(execs, exec);
 		lane->closes_windows |= cq_view_plan_has_windows(exec->row);
 		lane->fills_outbox |= OidIsValid(exec->row->outbox);
-		needed = bms_add_members(needed, exec->needed);
 	}
-	needed = bms_add_members(needed, cq_event_time_column(lane));
-	decode_as_owner(lane, batch, needed);
+	cq_decoding_run(lane, batch, execs);
 	event_times = cq_event_time_highest(lane, batch);
 	chain = &link;
 	foreach(cell, execs)
 	{
-		if (!cq_view_run(lane, batch, lfirst(cell)))
+		if (!cq_view_run(lane, cq_decoding_of_view(lane, batch, lfirst(cell)), lfirst(cell)))
 			left = true;
 		else if (stop_in_circle(lane, batch, lfirst(cell)))
 		{

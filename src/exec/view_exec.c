@@ -12,6 +12,8 @@
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/owner.h"
+#include "common/settings.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
@@ -21,6 +23,7 @@
 #include "miscadmin.h"
 #include "state/session_merge.h"
 #include "storage/bufmgr.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -222,6 +225,15 @@ plan_for(const CqViewPlan *plan, double nrows)
 	return planned;
 }
 
+/* See decoding.c. */
+static const List *
+decoding_settings(const CqViewExec *exec)
+{
+	if (has_privs_of_role(exec->owner, cq_owner_of_relation(exec->plan->stream)))
+		return cq_settings_intern(exec->row->settings);
+	return cq_settings_intern(cq_settings_without(exec->row->settings, CQ_SETTING_SEARCH_PATH));
+}
+
 static void
 prepare_plan(CqViewExec *exec)
 {
@@ -236,6 +248,7 @@ prepare_plan(CqViewExec *exec)
 	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
 	exec->needed = bms_union(cq_batch_needed_columns(exec->planned, exec->plan->stream),
 							 cq_batch_needed_columns(exec->planned_small, exec->plan->stream));
+	exec->settings = decoding_settings(exec);
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		exec->layout = cq_group_layout(exec->plan);

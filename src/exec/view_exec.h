@@ -26,6 +26,7 @@ typedef struct CqViewExec
 	PlannedStmt *planned;		/* for large batches */
 	PlannedStmt *planned_small; /* for small ones: joins look rows up instead of reading whole tables */
 	Bitmapset  *needed;			/* the stream's columns that the plan reads */
+	const List *settings;		/* under which they are decoded; interned */
 	CqWindowBound *bound;		/* where windows are closed, or expire; else NULL */
 	AttrNumber	event_time;		/* the stream's column, there */
 	TimestampTz closed_through; /* in this transaction, where closed windows are amended */

@@ -22,3 +22,21 @@ cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqReject *reject)
 	cells->cells[cells->ncells].reject = reject;
 	cells->ncells++;
 }
+
+bool
+cq_bad_cells_concern_server(int sqlerrcode)
+{
+	if (sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return true;
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+			return true;
+		default:
+			return false;
+	}
+}

@@ -13,6 +13,7 @@
 
 #include "access/attnum.h"
 #include "common/reject.h"
+#include "common/settings.h"
 #include "lib/stringinfo.h"
 #include "source/source.h"
 
@@ -43,6 +44,12 @@ typedef struct CqBadCells
 	int			capacity;
 } CqBadCells;
 
+/*
+ * Does an error say nothing of a value: is the server out of something, busy, or told to stop; or
+ * may the user not?
+ */
+extern bool cq_bad_cells_concern_server(int sqlerrcode);
+
 extern void cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqReject *reject);
 
 typedef struct CqDecoder CqDecoder;
@@ -65,6 +72,9 @@ typedef struct CqFormat
 	 */
 	void		(*decode) (CqDecoder *decoder, const CqMessage *messages, int nmessages, int first_row,
 						   Datum **values, bool **nulls, CqBadCells *bad);
+
+	/* Which settings have a say in what the values of a column are. NULL: none in any. */
+	CqSettingSet (*settings) (const CqColumn *column);
 
 	/* NULL where the format cannot write. encode appends one row's value to out. */
 	CqEncoder  *(*encoder_open) (const CqColumn *columns, int ncolumns);

@@ -21,6 +21,7 @@
 #include "format/json_infer.h"
 #include "format/json_later.h"
 #include "format/json_parser.h"
+#include "format/json_settings.h"
 #include "format/json_value.h"
 #include "format/json_walk.h"
 #include "mb/pg_wchar.h"
@@ -219,6 +220,7 @@ const CqFormat cq_json_format = {
 	.name = "json",
 	.decoder_open = decoder_open,
 	.decode = decode,
+	.settings = cq_json_settings,
 	.encoder_open = cq_json_encoder_open,
 	.encode = cq_json_encode,
 	.infer = cq_json_infer

@@ -3,7 +3,8 @@
  *		A batch: what one fetch of one stream brought, as columns; and its binding to foreign scans.
  *
  * Life: the reader fetches it outside a transaction, exec decodes it inside one, for the union of the columns that
- * its views need, binds it, runs each view's plan, whose foreign scan of the stream then reads the bound rows
+ * its views need and once for each of their settings that matter, binds it, runs each view's
+ * plan, whose foreign scan of the stream then reads the bound rows
  * instead of the broker, unbinds it, commits; the reader releases it.
  */
 #ifndef CQ_BATCH_H
@@ -17,7 +18,9 @@
 
 typedef struct CqReader CqReader;
 
-typedef struct CqBatch
+typedef struct CqBatch CqBatch;
+
+struct CqBatch
 {
 	CqReader   *reader;
 	MemoryContext context;		/* holds all that decoding makes; reset by the reader's next fetch */
@@ -25,14 +28,35 @@ typedef struct CqBatch
 	int			nrows;			/* = fetch.nmessages: row i is message i */
 	int			natts;			/* of the foreign table */
 	Bitmapset  *decoded;		/* attribute numbers */
+	const List *settings;		/* under which it was decoded; NIL: the session's */
+	List	   *others;			/* of CqBatch *: the same messages under other settings */
 	Bitmapset  *absent;			/* rows that are none: tombstones, where the stream skips them. Scans leave them out */
 	Datum	  **values;			/* [attno - 1][row]; NULL for a column not decoded */
 	bool	  **nulls;
 	CqBadCells	bad;			/* ordered by row */
-} CqBatch;
+};
 
-/* Fills the columns in needed (attribute numbers). Within a transaction. May be called once for each fetch. */
-extern void cq_batch_decode(CqBatch *batch, const Bitmapset *needed);
+/* ---- decode.c ---- */
+
+/*
+ * The columns that may be something else under other settings. Event times are not: the stream
+ * says under which they are read.
+ */
+extern const Bitmapset *cq_batch_sensitive(const CqBatch *batch);
+
+/*
+ * Fills the columns in needed (attribute numbers), under settings (of char *, name=value,
+ * interned; NIL: the session's). Within a transaction. May be called once for each fetch.
+ */
+extern void cq_batch_decode(CqBatch *batch, const Bitmapset *needed, const List *settings);
+
+/*
+ * A decoded batch as it is under other settings, with the columns in needed; what does not depend
+ * on them, and has been decoded before, is shared. It lasts as long as the batch.
+ */
+extern CqBatch *cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings);
+
+/* ---- batch.c ---- */
 
 /* Makes a decoded value of a row a bad one. Before the batch is used, cq_batch_sort_rejects puts them in order. */
 extern void cq_batch_reject(CqBatch *batch, int row, AttrNumber attno, CqReject *reject);

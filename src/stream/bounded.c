@@ -217,7 +217,7 @@ cq_bounded_next(CqBounded *bounded)
 			take_events(bounded);
 			continue;
 		}
-		cq_batch_decode(batch, bounded->needed);
+		cq_batch_decode(batch, bounded->needed, NIL);
 		take_slices(bounded, batch);
 		bounded->nmessages += batch->nrows;
 		return batch;

@@ -114,6 +114,7 @@ fill_column(CqReader *reader, CqBatch *batch, const CqColumn *column, CqColumnOr
 	switch (origin)
 	{
 		case CQ_COLUMN_VALUE:
+		case CQ_COLUMN_GENERATED:
 			Assert(false);
 			break;
 		case CQ_COLUMN_TOPIC:
@@ -146,7 +147,8 @@ cq_metadata_fill(CqReader *reader, CqBatch *batch, const Bitmapset *needed)
 	{
 		const CqStreamColumn *column = &reader->stream->columns[i];
 
-		if (column->origin != CQ_COLUMN_VALUE && bms_is_member(column->attno, needed))
+		if (column->origin != CQ_COLUMN_VALUE && column->origin != CQ_COLUMN_GENERATED &&
+			bms_is_member(column->attno, needed))
 			fill_column(reader, batch, &reader->columns[i], column->origin);
 	}
 	return batch->bad.ncells > nbad;

@@ -74,6 +74,7 @@ set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Dat
 	switch (column->origin)
 	{
 		case CQ_COLUMN_VALUE:
+		case CQ_COLUMN_GENERATED:
 			break;
 		case CQ_COLUMN_TOPIC:
 			if (stream->kind == CQ_STREAM_KAFKA)

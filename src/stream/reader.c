@@ -2,7 +2,8 @@
  * reader.c
  *		Reads a stream on from given positions: see reader.h.
  *
- * A reader's memory: its own context holds what lives as long as it does, with two children, one for the decoder and one for the batch,
+ * A reader's memory: its own context holds what lives as long as it does, with children, one for
+ * each decoder and one for the batch,
  * which is reset at each release. Arrays of columns stay, and grow only when a batch has more rows than any before.
  */
 #include "postgres.h"
@@ -65,6 +66,30 @@ find_format(const CqStream *stream)
 	return format;
 }
 
+/* Which settings have a say in which columns. */
+static void
+find_settings(CqReader *reader)
+{
+	reader->settings = palloc0(sizeof(CqSettingSet) * Max(reader->batch.natts, 1));
+	for (int i = 0; i < reader->stream->ncolumns; i++)
+	{
+		const CqColumn *column = &reader->columns[i];
+
+		if (reader->stream->columns[i].origin == CQ_COLUMN_VALUE &&
+			reader->format->settings != NULL)
+			reader->settings[column->attno - 1] = reader->format->settings(column);
+	}
+	for (int i = 0; i < reader->batch.natts; i++)
+	{
+		int			input = -1;
+
+		while ((input = bms_next_member(reader->generated[i].inputs, input)) >= 0)
+			reader->settings[i] |= reader->settings[input - 1];
+		if (reader->settings[i] != 0 && i + 1 != reader->stream->event_time)
+			reader->sensitive = bms_add_member(reader->sensitive, i + 1);
+	}
+}
+
 /* In the reader's context, which is current. */
 static void
 prepare_columns(CqReader *reader)
@@ -78,6 +103,8 @@ prepare_columns(CqReader *reader)
 	batch->values = palloc0(sizeof(Datum *) * Max(batch->natts, 1));
 	batch->nulls = palloc0(sizeof(bool *) * Max(batch->natts, 1));
 	reader->arrays = palloc0(sizeof(CqColumnArrays) * Max(batch->natts, 1));
+	cq_generated_describe(reader, relation);
+	find_settings(reader);
 	table_close(relation, NoLock);
 }
 
@@ -94,7 +121,6 @@ open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions
 	reader->stream = stream;
 	reader->format = find_format(stream);
 	reader->routine = cq_reader_routine(stream);
-	reader->decoder_context = AllocSetContextCreate(context, "pg_cq decoder", ALLOCSET_DEFAULT_SIZES);
 	reader->batch.reader = reader;
 	reader->batch.context = AllocSetContextCreate(context, "pg_cq batch", ALLOCSET_DEFAULT_SIZES);
 	prepare_columns(reader);
@@ -189,6 +215,8 @@ cq_reader_release(CqReader *reader)
 	batch->nrows = 0;
 	batch->decoded = NULL;
 	batch->absent = NULL;
+	batch->settings = NIL;
+	batch->others = NIL;
 	memset(&batch->bad, 0, sizeof(CqBadCells));
 }
 

@@ -7,6 +7,7 @@
 
 #include "access/tupdesc.h"
 #include "stream/reader.h"
+#include "utils/relcache.h"
 
 /* One attribute's values, kept from batch to batch. */
 typedef struct CqColumnArrays
@@ -15,6 +16,22 @@ typedef struct CqColumnArrays
 	bool	   *nulls;
 	int			capacity;		/* rows */
 } CqColumnArrays;
+
+/* Kept for the columns that it was opened for. */
+typedef struct CqKeptDecoder
+{
+	MemoryContext context;		/* of all of it */
+	Bitmapset  *columns;
+	CqDecoder  *decoder;
+} CqKeptDecoder;
+
+/* How a column is computed. */
+typedef struct CqGenerated
+{
+	Node	   *expression;		/* over the table's columns,
+		as those of relation 1; NULL: the column is not generated */
+	Bitmapset  *inputs;
+} CqGenerated;
 
 struct CqReader
 {
@@ -25,9 +42,10 @@ struct CqReader
 	const CqFormat *format;
 	CqColumn   *columns;		/* as the format sees them, in the order of stream->columns; without meaning for metadata */
 
-	CqDecoder  *decoder;		/* for the columns decoded last, or NULL */
-	Bitmapset  *decoder_columns;
-	MemoryContext decoder_context;
+	List	   *decoders;		/* of CqKeptDecoder *, the one used last first */
+	CqSettingSet *settings;		/* by attribute number - 1: those that have a say in it */
+	Bitmapset  *sensitive;		/* columns in whose values some have */
+	CqGenerated *generated;		/* by attribute number - 1 */
 
 	CqColumnArrays *arrays;		/* by attribute number - 1 */
 	CqBatch		batch;
@@ -36,6 +54,20 @@ struct CqReader
 
 /* Fills the metadata columns among needed. True where it has added to the batch's bad cells. */
 extern bool cq_metadata_fill(CqReader *reader, CqBatch *batch, const Bitmapset *needed);
+
+/* ---- generated.c ---- */
+
+/* Fills reader->generated. */
+extern void cq_generated_describe(CqReader *reader, Relation relation);
+
+/* Columns, and what those that are generated among them are computed of. */
+extern Bitmapset *cq_generated_with_inputs(const CqReader *reader, const Bitmapset *columns);
+
+/*
+ * Computes those that are generated among columns; the others are there. True where it has added
+ * to the batch's bad cells.
+ */
+extern bool cq_generated_fill(CqReader *reader, CqBatch *batch, const Bitmapset *columns);
 
 /* What a source is opened with for this stream; borrows from it. */
 extern CqSourceConfig cq_reader_config(const CqStream *stream, bool bounded);

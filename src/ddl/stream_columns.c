@@ -1,0 +1,252 @@
+/*
+ * stream_columns.c
+ *		Columns of streams, where an option names one, or a message has a field of its name.
+ *
+ * A stream may name its event time's column: then that column stays, and the option follows its
+ * name. Which settings event times are read under is written down when the option is given, since
+ * all views share them. A column whose name is its field in the messages keeps the field when it
+ * gets another name.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/query.h"
+#include "catalog/stream.h"
+#include "commands/defrem.h"
+#include "ddl/ddl.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+static object_access_hook_type previous_access = NULL;
+
+static const char *
+find_option(const List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, name) == 0 && option->defaction != DEFELEM_DROP)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+/* ---- the settings of event times ---- */
+
+static DefElem *
+pin(const char *option, const char *setting)
+{
+	char	   *value = pstrdup(GetConfigOption(setting, false, false));
+	DefElem    *pinned = makeDefElem(pstrdup(option), (Node *) makeString(value), -1);
+
+	pinned->defaction = DEFELEM_ADD;
+	return pinned;
+}
+
+/* What is to be added to options that are given, where a stream has some already. */
+static List *
+pin_settings(List *given, const List *existing)
+{
+	if (find_option(given, "event_time") == NULL || find_option(given, "timezone") != NULL ||
+		find_option(existing, "timezone") != NULL)
+		return given;
+	given = lappend(given, pin("timezone", "TimeZone"));
+	if (DateOrder != DATEORDER_MDY && find_option(given, "datestyle") == NULL &&
+		find_option(existing, "datestyle") == NULL)
+		given = lappend(given, pin("datestyle", "DateStyle"));
+	return given;
+}
+
+static bool
+is_of_kafka(const ForeignServer *server)
+{
+	return server != NULL && strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "cq_kafka") == 0;
+}
+
+static bool
+is_kafka_table(Oid relid)
+{
+	return is_of_kafka(GetForeignServer(GetForeignTable(relid)->serverid));
+}
+
+/*
+ * What only the whole table can tell: are the columns there that options name, and of the right
+ * types?
+ */
+static void
+check(const RangeVar *name)
+{
+	Oid			relid;
+
+	CommandCounterIncrement();
+	relid = RangeVarGetRelid(name, NoLock, true);
+	if (OidIsValid(relid) && cq_stream_is(relid))
+		(void) cq_stream_get(relid, GetUserId());
+}
+
+void
+cq_stream_columns_create(CqCommand *command)
+{
+	CreateForeignTableStmt *stmt = (CreateForeignTableStmt *) command->pstmt->utilityStmt;
+
+	if (is_of_kafka(GetForeignServerByName(stmt->servername, true)) &&
+		find_option(stmt->options, "event_time") != NULL)
+	{
+		stmt = (CreateForeignTableStmt *) cq_utility_own_statement(command);
+		stmt->options = pin_settings(stmt->options, NIL);
+	}
+	cq_stream_create(command);
+	check(stmt->base.relation);
+}
+
+static bool
+speaks_of_columns(const AlterTableCmd *cmd)
+{
+	return cmd->subtype == AT_GenericOptions || cmd->subtype == AT_AlterColumnGenericOptions ||
+		cmd->subtype == AT_AlterColumnType;
+}
+
+bool
+cq_stream_columns_are_altered(const AlterTableStmt *stmt)
+{
+	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	ListCell   *cell;
+
+	if (!OidIsValid(relid) || !cq_stream_is(relid))
+		return false;
+	foreach(cell, stmt->cmds)
+	{
+		if (speaks_of_columns(lfirst_node(AlterTableCmd, cell)))
+			return true;
+	}
+	return false;
+}
+
+void
+cq_stream_columns_alter(CqCommand *command)
+{
+	AlterTableStmt *stmt = (AlterTableStmt *) cq_utility_own_statement(command);
+	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, false);
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+
+		if (cmd->subtype == AT_GenericOptions && is_kafka_table(relid))
+			cmd->def = (Node *) pin_settings((List *) cmd->def, GetForeignTable(relid)->options);
+	}
+	cq_utility_pass_on(command);
+	check(stmt->relation);
+}
+
+/* ---- names ---- */
+
+static void
+run(const char *statement)
+{
+	SPI_connect();
+	cq_query_execute(statement, SPI_OK_UTILITY, 0, NULL, NULL, NULL);
+	SPI_finish();
+	CommandCounterIncrement();
+}
+
+/* A path of one name, as the option is written. */
+static char *
+path_of(const char *name)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	appendStringInfoChar(&path, '"');
+	for (; *name != '\0'; name++)
+	{
+		if (*name == '"')
+			appendStringInfoChar(&path, '"');
+		appendStringInfoChar(&path, *name);
+	}
+	appendStringInfoChar(&path, '"');
+	return path.data;
+}
+
+static void
+follow_column(Oid relid, const char *before, const char *after)
+{
+	const char *event_time = find_option(GetForeignTable(relid)->options, "event_time");
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+												  get_rel_name(relid));
+	AttrNumber	attno = get_attnum(relid, after);
+	List	   *options = GetForeignColumnOptions(relid, attno);
+
+	if (event_time != NULL && strcmp(event_time, before) == 0)
+		run(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET event_time %s)", name,
+					 quote_literal_cstr(after)));
+	if (is_kafka_table(relid) && get_attgenerated(relid, attno) == '\0' &&
+		find_option(options, "path") == NULL &&
+		find_option(options, "metadata") == NULL)
+		run(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD path %s)", name,
+					 quote_identifier(after),
+					 quote_literal_cstr(path_of(before))));
+}
+
+void
+cq_stream_columns_rename(CqCommand *command)
+{
+	RenameStmt *stmt = (RenameStmt *) command->pstmt->utilityStmt;
+	Oid			relid = InvalidOid;
+	ListCell   *cell;
+
+	if (stmt->renameType == OBJECT_COLUMN && stmt->relation != NULL)
+		relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	cq_utility_pass_on(command);
+	if (!OidIsValid(relid))
+		return;
+	CommandCounterIncrement();
+	/* It may have come down from a parent. */
+	foreach(cell, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (cq_stream_is(lfirst_oid(cell)))
+			follow_column(lfirst_oid(cell), stmt->subname, stmt->newname);
+	}
+}
+
+/* However a column goes: by itself, with a type, with what it is computed of. */
+static void
+on_access(ObjectAccessType access, Oid class, Oid object, int column, void *arg)
+{
+	const char *event_time;
+
+	if (previous_access != NULL)
+		previous_access(access, class, object, column, arg);
+	if (access != OAT_DROP || class != RelationRelationId || column == 0 ||
+		get_rel_relkind(object) != RELKIND_FOREIGN_TABLE || !cq_stream_is(object))
+		return;
+	event_time = find_option(GetForeignTable(object)->options, "event_time");
+	if (event_time != NULL && get_attnum(object, event_time) == column)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop column \"%s\" of stream \"%s\"", event_time,
+						get_rel_name(object)),
+				 errdetail("It is the stream's event time."),
+				 errhint("Drop the option event_time first, or set it to another column.")));
+}
+
+void
+cq_stream_columns_init(void)
+{
+	previous_access = object_access_hook;
+	object_access_hook = on_access;
+}

@@ -1,0 +1,352 @@
+/*
+ * decode.c
+ *		Messages to columns: see batch.h.
+ *
+ * What a value is may depend on settings: a time without a zone on TimeZone, say. Views have
+ * theirs, kept from CREATE. So columns for which that is so are decoded once for each of the
+ * settings that differ in what matters to them; all others, and all where views agree, in one go
+ * over the messages, as if there were no settings.
+ *
+ * The event times of a stream are of all its views, with the watermark that they make. So the
+ * stream itself says under which settings they are read (options timezone and datestyle), and
+ * they are the same for everybody, a SELECT too.
+ */
+#include "postgres.h"
+
+#include "stream/reader_state.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+/* Kept for a reader; there are hardly ever more sets of columns. */
+#define MOST_DECODERS 8
+
+/* ---- decoders ---- */
+
+static CqKeptDecoder *
+open_decoder(CqReader *reader, const Bitmapset *columns)
+{
+	MemoryContext context = AllocSetContextCreate(reader->context, "pg_cq decoder",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	CqKeptDecoder *kept = palloc(sizeof(CqKeptDecoder));
+	CqColumn   *described = palloc(sizeof(CqColumn) * Max(reader->stream->ncolumns, 1));
+	int			ncolumns = 0;
+
+	for (int i = 0; i < reader->stream->ncolumns; i++)
+	{
+		const CqStreamColumn *column = &reader->stream->columns[i];
+
+		if (column->origin == CQ_COLUMN_VALUE && bms_is_member(column->attno, columns))
+			described[ncolumns++] = reader->columns[i];
+	}
+	kept->context = context;
+	kept->columns = bms_copy(columns);
+	kept->decoder = reader->format->decoder_open(described, ncolumns);
+	MemoryContextSwitchTo(caller);
+	return kept;
+}
+
+/* A decoder for the columns of the value among columns. */
+static CqDecoder *
+get_decoder(CqReader *reader, const Bitmapset *columns)
+{
+	MemoryContext caller;
+	CqKeptDecoder *kept;
+	ListCell   *cell;
+
+	foreach(cell, reader->decoders)
+	{
+		kept = lfirst(cell);
+		if (bms_equal(kept->columns, columns))
+			return kept->decoder;
+	}
+	if (list_length(reader->decoders) == MOST_DECODERS)
+	{
+		kept = llast(reader->decoders);
+		reader->decoders = list_delete_last(reader->decoders);
+		MemoryContextDelete(kept->context);
+	}
+	kept = open_decoder(reader, columns);
+	caller = MemoryContextSwitchTo(reader->context);
+	reader->decoders = lcons(kept, reader->decoders);
+	MemoryContextSwitchTo(caller);
+	return kept->decoder;
+}
+
+/* ---- one go over the messages ---- */
+
+/*
+ * Makes room, also where there are no rows, for the columns; kept from batch to batch. None for
+ * others.
+ */
+static void
+prepare_arrays(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
+{
+	int			nrows = Max(batch->nrows, 1);
+
+	for (int i = 0; i < batch->natts; i++)
+	{
+		CqColumnArrays *arrays = &reader->arrays[i];
+		bool		is_needed = bms_is_member(i + 1, columns);
+
+		if (is_needed && arrays->capacity < nrows)
+		{
+			if (arrays->values != NULL)
+			{
+				pfree(arrays->values);
+				pfree(arrays->nulls);
+			}
+			arrays->capacity = nrows;
+			arrays->values = MemoryContextAllocHuge(reader->context, sizeof(Datum) * nrows);
+			arrays->nulls = MemoryContextAllocHuge(reader->context, sizeof(bool) * nrows);
+		}
+		batch->values[i] = is_needed ? arrays->values : NULL;
+		batch->nulls[i] = is_needed ? arrays->nulls : NULL;
+	}
+}
+
+/* A message without a value, as the stream wants it. */
+static void
+take_tombstone(CqReader *reader, CqBatch *batch, int row, const Bitmapset *columns)
+{
+	CqReject   *reject;
+
+	switch (reader->stream->tombstone)
+	{
+		case CQ_TOMBSTONE_SKIP:
+			batch->absent = bms_add_member(batch->absent, row);
+			break;
+		case CQ_TOMBSTONE_ERROR:
+			reject = cq_reject(ERRCODE_NO_DATA, "the message has no value");
+			cq_reject_hint(reject, "The option tombstone says what such a message means: "
+						   "error, row or skip.");
+			cq_bad_cells_add(&batch->bad, row, 0, reject);
+			break;
+		case CQ_TOMBSTONE_ROW:
+			break;
+	}
+	for (int i = 0; i < reader->stream->ncolumns; i++)
+	{
+		const CqColumn *column = &reader->columns[i];
+
+		if (reader->stream->columns[i].origin != CQ_COLUMN_VALUE ||
+			!bms_is_member(column->attno, columns))
+			continue;
+		batch->values[column->attno - 1][row] = (Datum) 0;
+		batch->nulls[column->attno - 1][row] = true;
+		if (column->is_not_null && reader->stream->tombstone == CQ_TOMBSTONE_ROW)
+			cq_bad_cells_add(&batch->bad, row, column->attno,
+							 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "column \"%s\" is null",
+									   column->name));
+	}
+}
+
+/* The columns of the value: runs of messages that have one go to the format. */
+static void
+decode_values(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
+{
+	const CqMessage *messages = batch->fetch.messages;
+	CqDecoder  *decoder = get_decoder(reader, columns);
+	int			row = 0;
+
+	while (row < batch->nrows)
+	{
+		int			end = row;
+
+		while (end < batch->nrows && messages[end].value != NULL)
+			end++;
+		if (end > row)
+			reader->format->decode(decoder, &messages[row], end - row, row, batch->values,
+								   batch->nulls, &batch->bad);
+		for (row = end; row < batch->nrows && messages[row].value == NULL; row++)
+			take_tombstone(reader, batch, row, columns);
+	}
+}
+
+/*
+ * Fills columns, whose arrays are there; what they are computed of is among them or filled.
+ * Values, metadata, and what is generated.
+ */
+static void
+fill_columns(CqReader *reader, CqBatch *batch, const Bitmapset *columns, const List *settings)
+{
+	int			level = settings != NIL ? NewGUCNestLevel() : 0;
+
+	cq_settings_apply(settings, CQ_SETTINGS_ALL);
+	decode_values(reader, batch, columns);
+	if (cq_metadata_fill(reader, batch, columns))
+		cq_batch_sort_rejects(batch);
+	if (cq_generated_fill(reader, batch, columns))
+		cq_batch_sort_rejects(batch);
+	if (settings != NIL)
+		AtEOXact_GUC(false, level);
+}
+
+/* ---- the same again, under other settings ---- */
+
+/*
+ * A copy of the batch that shares all columns, and has bad cells of its own. In the batch's
+ * context, which is current.
+ */
+static CqBatch *
+share_batch(const CqBatch *batch)
+{
+	CqBatch    *other = palloc(sizeof(CqBatch));
+
+	*other = *batch;
+	other->others = NIL;
+	other->values = memcpy(palloc(sizeof(Datum *) * Max(batch->natts, 1)), batch->values,
+						   sizeof(Datum *) * batch->natts);
+	other->nulls = memcpy(palloc(sizeof(bool *) * Max(batch->natts, 1)), batch->nulls,
+						  sizeof(bool *) * batch->natts);
+	other->decoded = bms_copy(batch->decoded);
+	memset(&other->bad, 0, sizeof(CqBadCells));
+	return other;
+}
+
+/* Adds cells, but those of whole messages where that is said, and those of columns in left_out. */
+static void
+add_cells(CqBatch *batch, const CqBadCells *cells, bool with_messages, const Bitmapset *left_out)
+{
+	for (int i = 0; i < cells->ncells; i++)
+	{
+		const CqBadCell *cell = &cells->cells[i];
+
+		if (cell->attno == 0 ? with_messages : !bms_is_member(cell->attno, left_out))
+			cq_bad_cells_add(&batch->bad, cell->row, cell->attno, cell->reject);
+	}
+}
+
+/*
+ * Decodes columns of a copy of the batch anew, into arrays of their own; what was decoded of them
+ * before is left as it was.
+ */
+static void
+decode_again(CqBatch *batch, const Bitmapset *columns, const List *settings)
+{
+	CqBadCells	before = batch->bad;
+	CqBadCells	found;
+	int			attno = -1;
+
+	while ((attno = bms_next_member(columns, attno)) >= 0)
+	{
+		batch->values[attno - 1] = MemoryContextAllocHuge(batch->context,
+														  sizeof(Datum) * Max(batch->nrows, 1));
+		batch->nulls[attno - 1] = MemoryContextAllocHuge(batch->context,
+														 sizeof(bool) * Max(batch->nrows, 1));
+	}
+	memset(&batch->bad, 0, sizeof(CqBadCells));
+	fill_columns(batch->reader, batch, columns, settings);
+	found = batch->bad;
+	memset(&batch->bad, 0, sizeof(CqBadCells));
+	add_cells(batch, &before, true, columns);
+	add_cells(batch, &found, false, NULL);
+	cq_batch_sort_rejects(batch);
+	batch->decoded = bms_add_members(batch->decoded, columns);
+}
+
+/* Event times, where the stream reads them under settings that differ from these. */
+static void
+decode_event_time(CqReader *reader, CqBatch *batch)
+{
+	AttrNumber	attno = reader->stream->event_time;
+	Bitmapset  *column = bms_make_singleton(attno);
+	CqBatch    *again = share_batch(batch);
+
+	decode_again(again, cq_generated_with_inputs(reader, column), reader->stream->event_settings);
+	batch->values[attno - 1] = again->values[attno - 1];
+	batch->nulls[attno - 1] = again->nulls[attno - 1];
+	for (int i = 0; i < again->bad.ncells; i++)
+	{
+		const CqBadCell *cell = &again->bad.cells[i];
+
+		if (cell->attno == attno)
+			cq_bad_cells_add(&batch->bad, cell->row, cell->attno, cell->reject);
+	}
+	cq_batch_sort_rejects(batch);
+}
+
+static bool
+is_event_time_apart(const CqReader *reader, const Bitmapset *needed, const List *settings)
+{
+	AttrNumber	attno = reader->stream->event_time;
+
+	return attno != InvalidAttrNumber && bms_is_member(attno, needed) &&
+		reader->settings[attno - 1] != 0 &&
+		!cq_settings_agree(settings, reader->stream->event_settings, reader->settings[attno - 1]);
+}
+
+const Bitmapset *
+cq_batch_sensitive(const CqBatch *batch)
+{
+	return batch->reader->sensitive;
+}
+
+void
+cq_batch_decode(CqBatch *batch, const Bitmapset *needed, const List *settings)
+{
+	CqReader   *reader = batch->reader;
+	MemoryContext caller = MemoryContextSwitchTo(batch->context);
+	Bitmapset  *columns = cq_generated_with_inputs(reader, needed);
+	bool		is_apart = is_event_time_apart(reader, columns, settings);
+
+	Assert(batch->decoded == NULL);
+	batch->settings = settings;
+	if (is_apart)
+		columns = cq_generated_with_inputs(reader,
+										   bms_del_member(bms_copy(needed),
+														  reader->stream->event_time));
+	prepare_arrays(reader, batch, columns);
+	fill_columns(reader, batch, columns, settings);
+	batch->decoded = columns;
+	if (is_apart)
+	{
+		decode_event_time(reader, batch);
+		batch->decoded = bms_add_member(batch->decoded, reader->stream->event_time);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+static CqBatch *
+find_other(CqBatch *batch, const List *settings)
+{
+	CqBatch    *other;
+	ListCell   *cell;
+
+	foreach(cell, batch->others)
+	{
+		other = lfirst(cell);
+		if (other->settings == settings)
+			return other;
+	}
+	other = share_batch(batch);
+	other->settings = settings;
+	add_cells(other, &batch->bad, true, NULL);
+	/* What depends on settings counts as decoded only where it would be the same. */
+	for (int i = 0; i < batch->natts; i++)
+	{
+		if (bms_is_member(i + 1, batch->reader->sensitive) &&
+			!cq_settings_agree(batch->settings, settings, batch->reader->settings[i]))
+			other->decoded = bms_del_member(other->decoded, i + 1);
+	}
+	batch->others = lappend(batch->others, other);
+	return other;
+}
+
+CqBatch *
+cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings)
+{
+	MemoryContext caller;
+	Bitmapset  *missing;
+	CqBatch    *other;
+
+	if (settings == batch->settings || !bms_overlap(cq_batch_sensitive(batch), needed))
+		return batch;
+	caller = MemoryContextSwitchTo(batch->context);
+	other = find_other(batch, settings);
+	missing = bms_difference(cq_generated_with_inputs(batch->reader, needed), other->decoded);
+	if (!bms_is_empty(missing))
+		decode_again(other, missing, settings);
+	MemoryContextSwitchTo(caller);
+	return other;
+}
