@@ -1,12 +1,14 @@
 # pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
-# `make demo`, `make check` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
+# `make demo`, `make check`, `make fuzz` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
 
-SELF_MADE = demo check bench
+SELF_MADE = demo check fuzz bench
 ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
 
 .PHONY: $(SELF_MADE)
 demo check:
 	@tools/$@
+fuzz:
+	@tools/check build fuzz
 bench:
 	@bench/run $(if $(QUERY),compare,all)
 

@@ -1,0 +1,41 @@
+"""Many random histories, or one again: make fuzz. See README.md."""
+import json
+import os
+import time
+
+import pytest
+
+from history import repeat, run_history, shrink
+
+SEED = int(os.environ.get("FUZZ_SEED") or 1)
+SECONDS = float(os.environ.get("FUZZ_SECONDS") or 0)
+COMPARISONS = int(os.environ.get("FUZZ_COMPARISONS") or 0)
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS") or 10)
+VIEWS = int(os.environ.get("FUZZ_VIEWS") or 60)
+HISTORY = os.environ.get("FUZZ_HISTORY")
+
+
+@pytest.mark.skipif(bool(HISTORY), reason="one is to be repeated")
+def test_fuzz(server, broker, name):
+    """As many histories as it takes for so many comparisons, or as fit into the time."""
+    began = time.monotonic()
+    made = 0
+    seed = SEED
+    while (not COMPARISONS or made < COMPARISONS) and (
+        not SECONDS or time.monotonic() - began < SECONDS
+    ):
+        made += run_history(server, broker, f"{name}_{seed}", seed, ROUNDS, VIEWS)
+        seconds = time.monotonic() - began
+        print(f"seeds {SEED} to {seed}: {made} comparisons in {seconds:.0f} s", flush=True)
+        seed += 1
+
+
+@pytest.mark.skipif(not HISTORY, reason="there is none to be repeated")
+def test_repeat(server, broker, name):
+    """A history that failed, with as few steps as it still fails with."""
+    with open(HISTORY, encoding="utf-8") as file:
+        history = json.load(file)
+    history["kind"] = repeat(server, broker, name, history)
+    if history["kind"] is not None:
+        steps = shrink(server, broker, name, history)
+        pytest.fail("\n".join(json.dumps(step) for step in steps))

@@ -1,0 +1,330 @@
+"""Random histories: commands and disturbances while numbered messages flow. At each quiet point
+everything is compared with its batch.
+
+A history is a list of steps, each a name with what it needs, drawn by a seed from what there is at
+the time (Draw) and carried out by World; so the same list can be carried out again, and parts of
+it. Threads and processes do not repeat what they did: a seed gives the same commands, not the same
+moments.
+"""
+
+import json
+import os
+import random
+import time
+
+from history_model import SHAPES, Failed
+from history_world import OWNERS, SCHEMAS, World
+
+SLOW = 10  # seconds: a step that takes longer is told of
+DISTURBANCES = {
+    "cancel": 6,
+    "terminate": 6,
+    "terminate_helpers": 3,
+    "freeze": 3,
+    "kill": 1.5,
+    "stop_server": 0.7,
+    "kill_broker": 0.3,
+}
+
+
+class Draw:
+    """Draws steps from what there is."""
+
+    def __init__(self, world, seed, most_views, uses_defaults):
+        self.world = world
+        self.random = random.Random(seed)
+        self.most_views = most_views
+        self.uses_defaults = uses_defaults
+        self.made = 0
+        self.first_views = most_views // 2
+        self.batch_rows = None
+
+    def chance(self, probability):
+        return self.random.random() < probability
+
+    def name(self):
+        self.made += 1
+        return f"v{self.made}"
+
+    def view(self):
+        """One that nobody else is about to change, or None."""
+        busy = self.world.open.names if self.world.open else ()
+        names = [name for name in self.world.views if name not in busy]
+        return self.world.views[self.random.choice(names)] if names else None
+
+    def where(self):
+        return self.random.choice(
+            [
+                "true",
+                "true",
+                f"id % {self.random.randint(2, 5)} > 0",
+                f"v > {self.random.randint(-50, 30)}",
+                f"k <> {self.random.randrange(7)}",
+                "false",
+            ]
+        )
+
+    def begin(self, stream):
+        """Where a view begins: mostly at the earliest, else somewhere in what was there."""
+        if self.chance(0.7):
+            return {}
+        return {
+            str(partition): self.random.randint(0, end)
+            for partition, end in sorted(self.world.ends(stream).items())
+            if self.chance(0.8)
+        }
+
+    # ---- commands ----
+
+    def create(self):
+        feeders = [view for view in self.world.views.values() if view.feeds()]
+        if feeders and self.chance(0.25):
+            return self.create_follower(self.random.choice(feeders))
+        stream = self.random.choice(list(self.world.streams.values()))
+        shape = self.random.choice(list(SHAPES))
+        about = SHAPES[shape]
+        begin = self.begin(stream)
+        what = {
+            "name": self.name(),
+            "shape": shape,
+            "where": self.where(),
+            "source": stream.name,
+            "schema": self.random.choice(SCHEMAS),
+            "owner": self.random.choice(OWNERS),
+            "begin": begin,
+            "start": json.dumps(begin) if begin else "earliest",
+            "on_error": self.random.choice(["skip", "skip", "pause"]),
+            "closes": about.end is not None and not stream.overlaps and self.chance(0.6),
+        }
+        if about.tells and self.chance(0.6):
+            adds = about.key is None or what["closes"]
+            output = self.random.choice(
+                ["changes", "log", "append"] if adds else ["changes", "table", "upsert"]
+            )
+            what.update(output=output, target=f"{what['name']}_out", schema="public")
+        return ["create", what]
+
+    def create_follower(self, feeder):
+        shape = "changes" if feeder.output == "changes" else "rows"
+        return [
+            "create",
+            {
+                "name": self.name(),
+                "shape": shape,
+                "where": "true",
+                "source": feeder.target,
+                "follows": feeder.target,
+            },
+        ]
+
+    def command(self):
+        view = self.view()
+        if view is None:
+            return self.create()
+        kinds = ["pause", "resume", "resume"]
+        if not view.follows:
+            kinds += ["reset", "rename", "set_on_error", "drop"]
+        if not view.follows and view.output is None:
+            kinds += ["set_schema", "set_owner", "replace"]
+        kind = self.random.choice(kinds)
+        return [kind, {"name": view.name, **self.arguments(kind, view)}]
+
+    def arguments(self, kind, view):
+        if kind == "reset":
+            return {"begin": self.begin(self.world.streams[view.source])}
+        if kind == "replace":
+            return {"where": self.where()}
+        if kind == "rename":
+            return {"new": self.name()}
+        if kind == "set_schema":
+            return {"schema": self.random.choice(SCHEMAS)}
+        if kind == "set_owner":
+            return {"owner": self.random.choice(OWNERS)}
+        if kind == "set_on_error":
+            return {"on_error": self.random.choice(["skip", "pause"])}
+        return {}
+
+    def within(self):
+        """A command in the transaction that is open, of those that do not need what others do."""
+        if self.chance(0.3):
+            return ["within", {"kind": self.random.choice(["savepoint", "rollback_to"])}]
+        view = self.view()
+        if view is None or view.follows:
+            return ["within", {"kind": "savepoint"}]
+        kind = self.random.choice(
+            ["pause", "resume", "reset"] + (["replace", "drop"] if view.output is None else [])
+        )
+        return ["within", {"kind": kind, "name": view.name, **self.arguments(kind, view)}]
+
+    # ---- what is going on besides ----
+
+    def settings(self):
+        self.batch_rows = self.random.choice([1, 2, 7, 50, None])
+        return [
+            "set",
+            {"cq__batch_rows": self.batch_rows, "cq__workers": self.random.choice([1, 2, 3, None])},
+        ]
+
+    def flow(self):
+        """No more than what batches of that size can take."""
+        most = 100 * (self.batch_rows or 20)
+        return [
+            "flow",
+            {
+                "rates": {
+                    stream.name: min(
+                        most,
+                        self.random.choice([0, 100, 500, 2000] if stream.topic else [0, 50, 200]),
+                    )
+                    for stream in self.world.streams.values()
+                }
+            },
+        ]
+
+    def disturbance(self):
+        (kind,) = self.random.choices(list(DISTURBANCES), list(DISTURBANCES.values()))
+        return [kind, {"seconds": 0.1} if kind == "freeze" else {}]
+
+    def wait(self, most):
+        return ["wait", {"seconds": round(self.random.uniform(0, most), 3)}]
+
+    def add_partition(self):
+        grows = [
+            stream
+            for stream in self.world.streams.values()
+            if stream.topic and stream.partitions < 4
+        ]
+        return (
+            ["add_partition", {"stream": self.random.choice(grows).name}]
+            if grows
+            else self.wait(0.05)
+        )
+
+    def open_transaction(self):
+        yield ["open", {}]
+        for _ in range(self.random.randint(1, 4)):
+            yield self.within()
+        yield self.wait(0.1)
+        yield self.command()
+        yield ["close", {"commits": self.chance(0.6)}]
+
+    def round(self):
+        """The steps to the next quiet point, each drawn when those before are carried out."""
+        if not self.uses_defaults and self.chance(0.3):
+            yield self.settings()
+        yield self.flow()
+        while len(self.world.views) < self.first_views:
+            yield self.create()
+        self.first_views = 0
+        if self.chance(0.03):
+            yield self.add_partition()
+        for _ in range(self.random.randint(2, 6)):
+            if self.chance(0.6):
+                for _ in range(
+                    min(self.random.randint(1, 4), self.most_views - len(self.world.views))
+                ):
+                    yield self.create()
+            yield self.command()
+            if self.chance(0.5):
+                yield self.wait(0.08)
+            if self.chance(0.12):
+                yield self.disturbance()
+        if self.chance(0.3):
+            yield from self.open_transaction()
+        yield ["compare", {}]
+
+
+def carry_out(world, step):
+    kind, arguments = step
+    began = time.monotonic()
+    getattr(world, f"do_{kind}")(**arguments)
+    seconds = time.monotonic() - began
+    if seconds > SLOW:
+        print(
+            f"{world.name}: {kind} took {seconds:.0f} s; views were there after {world.slowest} s",
+            flush=True,
+        )
+
+
+def carry_out_all(server, broker, name, seed, steps, done=None):
+    """In a fresh database. How many comparisons were made.
+
+    steps(world, rng) gives them one by one; done is a list that gets those that were begun.
+    """
+    rng = random.Random(seed)
+    world = World(server, broker, name, seed, partitions=(rng.randint(2, 4), rng.randint(1, 4)))
+    try:
+        world.begin()
+        for step in steps(world, rng):
+            if done is not None:
+                done.append(step)
+            carry_out(world, step)
+        return world.comparisons
+    finally:
+        world.end()
+        server.set(cq__batch_rows=None, cq__workers=None)
+
+
+def run_history(server, broker, name, seed, rounds, most_views):
+    """Draws a history and carries it out. How many comparisons it made.
+
+    Raises Failed, with what happened.
+    """
+
+    def steps(world, rng):
+        draw = Draw(world, rng.random(), most_views, uses_defaults=rng.random() < 0.35)
+        for _ in range(rounds):
+            yield from draw.round()
+
+    done = []
+    try:
+        return carry_out_all(server, broker, name, seed, steps, done)
+    except Exception as error:
+        path = os.path.join(os.environ.get("PG_CQ_REPORT", "/tmp"), f"history-{seed}.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"seed": seed, "kind": kind_of(error), "steps": done}, file)
+        recent = "\n".join(json.dumps(step) for step in done[-40:])
+        raise Failed(
+            "history",
+            f"seed {seed}, {len(done)} steps, all of them in {path}; the last:\n{recent}\n"
+            f"{kind_of(error)}: {error}",
+        ) from error
+
+
+def kind_of(error):
+    return error.kind if isinstance(error, Failed) else type(error).__name__
+
+
+# ---- the same again ----
+
+
+def repeat(server, broker, name, history, steps=None):
+    """Carries out a history that was written down, or some steps. How it failed, or None."""
+    steps = history["steps"] if steps is None else steps
+    try:
+        carry_out_all(server, broker, name, history["seed"], lambda world, rng: iter(steps))
+        return None
+    except Exception as error:  # pylint: disable=broad-except
+        print(f"{len(steps)} steps: {kind_of(error)}: {str(error)[:2000]}", flush=True)
+        return kind_of(error)
+
+
+def shrink(server, broker, name, history, tries=2):
+    """Leaves out steps as long as it still fails in the same way, in one of so many tries."""
+    steps = history["steps"]
+    size = len(steps) // 2
+    number = 0
+    while size > 0:
+        first = 0
+        while first < len(steps):
+            fewer = steps[:first] + steps[first + size :]
+            number += 1
+            if any(
+                repeat(server, broker, f"{name}_{number}_{n}", history, fewer) == history["kind"]
+                for n in range(tries)
+            ):
+                steps = fewer
+            else:
+                first += size
+        size //= 2
+    return steps

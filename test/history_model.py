@@ -1,0 +1,298 @@
+"""Streams of numbered messages, views over them, and what each of these has to show.
+
+Message number id says all of its row: k, v and its event time follow from it. So what was sent is
+known by the numbers that arrived, with their partition and offset, and a view's batch is its query
+over those between where it began and where it stands. Event times grow in each partition, so that
+no row is late, whatever the batches were.
+"""
+
+from dataclasses import dataclass, field
+
+COLUMNS = "id bigint, k int, v int, at timestamptz"
+BASE = "timestamptz '2025-01-01 00:00Z'"
+STEP_MS = 10
+# The columns of message number {id}, in SQL; message() says the same in Python.
+ROW = (
+    "{id}::bigint AS id, ({id} % 7)::int AS k, ({id} * 7919 % 101 - 50)::int AS v, "
+    f"{BASE} + {{id}} * interval '{STEP_MS} ms' AS at"
+)
+
+
+def message(number):
+    seconds, milliseconds = divmod(number * STEP_MS, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f'{{"id": {number}, "k": {number % 7}, "v": {number * 7919 % 101 - 50}, '
+        f'"at": "2025-01-{1 + hours // 24:02}T{hours % 24:02}:{minutes:02}:'
+        f'{seconds:02}.{milliseconds:03}Z"}}'
+    )
+
+
+class Failed(Exception):
+    """A view is not what it has to be, or does not get there; kind: a word that says which."""
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
+
+
+@dataclass
+class Shape:
+    """A kind of query: over {s}, of the rows with {w}."""
+
+    query: str
+    columns: str  # of a table or topic that takes its rows
+    key: str = None  # that a row is found by, where rows change
+    end: str = None  # the column of a window's end: may be emitted when closed
+    fails: str = None  # rows of which this is true are dead letters
+    tells: bool = False  # may have a sink, or tell its changes
+
+
+SHAPES = {
+    "kept": Shape("SELECT id, k, v FROM {s} WHERE {w}", "id bigint, k int, v int", tells=True),
+    "flat": Shape("SELECT id, x FROM {s}, unnest(ARRAY[k, v]) AS x WHERE {w}", "id bigint, x int"),
+    "total": Shape(
+        "SELECT count(*) AS n, sum(id) AS ids, min(v) AS low FROM {s} WHERE {w}",
+        "n bigint, ids numeric, low int",
+    ),
+    "group": Shape(
+        "SELECT k, count(*) AS n, sum(id) AS ids, max(v) AS top FROM {s} WHERE {w} GROUP BY k",
+        "k int, n bigint, ids numeric, top int",
+        key="k",
+        tells=True,
+    ),
+    "many": Shape(
+        "SELECT id % 200 AS g, count(*) AS n, sum(v) AS total FROM {s} WHERE {w} GROUP BY id % 200",
+        "g bigint, n bigint, total bigint",
+        key="g",
+        tells=True,
+    ),
+    "having": Shape(
+        "SELECT k, count(*) AS n, sum(id) AS ids FROM {s} WHERE {w} "
+        "GROUP BY k HAVING sum(id) % 2 = 0",
+        "k int, n bigint, ids numeric",
+        key="k",
+        tells=True,
+    ),
+    "rollup": Shape(
+        "SELECT k, v % 3 AS v3, count(*) AS n FROM {s} WHERE {w} GROUP BY ROLLUP (k, v % 3)",
+        "k int, v3 int, n bigint",
+    ),
+    "joined": Shape(
+        "SELECT name, count(*) AS n, avg(v) AS mean FROM {s} "
+        "JOIN dim USING (k) WHERE {w} GROUP BY name",
+        "name text, n bigint, mean numeric",
+    ),
+    "failing": Shape(
+        "SELECT k, count(*) AS n, sum(100 / v) AS share FROM {s} WHERE {w} GROUP BY k",
+        "k int, n bigint, share bigint",
+        fails="v = 0",
+    ),
+    "failing_rows": Shape(
+        "SELECT id, 100 / v AS share FROM {s} WHERE {w}", "id bigint, share int", fails="v = 0"
+    ),
+    "tumble": Shape(
+        "SELECT window_end, k % 3 AS k3, count(*) AS n, sum(id) AS ids "
+        "FROM {s}, cq.tumble(at, '1 s') WHERE {w} GROUP BY window_end, k % 3",
+        "window_end timestamptz, k3 int, n bigint, ids numeric",
+        key="window_end, k3",
+        end="window_end",
+        tells=True,
+    ),
+    "hop": Shape(
+        "SELECT window_start, window_end, count(*) AS n, max(id) AS last "
+        "FROM {s}, cq.hop(at, '500 ms', '2 s') WHERE {w} GROUP BY 1, 2",
+        "window_start timestamptz, window_end timestamptz, n bigint, last bigint",
+        end="window_end",
+    ),
+    "cumulate": Shape(
+        "SELECT window_end, count(*) AS n, avg(v) AS mean "
+        "FROM {s}, cq.cumulate(at, '1 s', '5 s') WHERE {w} GROUP BY window_end",
+        "window_end timestamptz, n bigint, mean numeric",
+        end="window_end",
+    ),
+    "session": Shape(
+        "SELECT k, upper(session) AS window_end, count(*) AS n, sum(id) AS ids "
+        "FROM (SELECT *, cq.session(at, '150 ms') "
+        "OVER (PARTITION BY k ORDER BY at) AS session FROM {s} WHERE {w}) x GROUP BY k, session",
+        "k int, window_end timestamptz, n bigint, ids numeric",
+        end="window_end",
+    ),
+}
+# Of views that read what other views tell.
+FOLLOWING = {
+    "changes": Shape(
+        "SELECT count(*) AS changes, sum(coalesce((new).n, 0) - coalesce((old).n, 0)) AS n "
+        "FROM {s} WHERE {w}",
+        "",
+    ),
+    "rows": Shape(
+        "SELECT k, count(*) AS n, sum(id) AS ids, max(v) AS top FROM {s} WHERE {w} GROUP BY k", ""
+    ),
+}
+
+
+@dataclass
+class Stream:
+    """name is that of the foreign table.
+
+    Rows that are known to be there, and not yet in the table of what was sent, wait in arrived.
+    """
+
+    name: str
+    topic: str = None  # None: kept in the database
+    partitions: int = 1
+    overlaps: bool = False  # its writers' transactions do: event times do not grow
+    has_grown: bool = False         # partitions were added
+    next_id: int = 0
+    arrived: list = field(default_factory=list)  # (id, partition, offset)
+    committed: set = field(default_factory=set)  # of a log: numbers
+    unknown: set = field(default_factory=set)  # the server went away at COMMIT
+
+    def truth(self):
+        return f"truth.{self.name}"
+
+    def create(self):
+        event_time = "" if self.overlaps else "event_time 'at'"
+        if self.topic is None:
+            columns = f"{COLUMNS}, off bigint OPTIONS (metadata 'offset')"
+            options = f" OPTIONS ({event_time})" if event_time else ""
+            table = f"CREATE FOREIGN TABLE {self.name} ({columns}) SERVER cq_log{options}"
+        else:
+            table = (
+                f"CREATE FOREIGN TABLE {self.name} ({COLUMNS}) SERVER kafka "
+                f"OPTIONS (topic '{self.topic}', {event_time})"
+            )
+        return (
+            f"{table}; CREATE TABLE {self.truth()} ({COLUMNS}, part int, off bigint); "
+            f"GRANT ALL ON {self.name} TO PUBLIC"
+        )
+
+
+def by_partition(offsets, default):
+    """In SQL: the offset of the row's partition."""
+    cases = "".join(
+        f" WHEN {partition} THEN {offset}" for partition, offset in sorted(offsets.items())
+    )
+    return f"CASE part{cases} ELSE {default} END" if cases else str(default)
+
+
+@dataclass
+class View:
+    name: str
+    shape: str
+    where: str
+    source: str  # the stream it reads
+    schema: str = "public"
+    owner: str = "postgres"
+    follows: str = None  # the name of the view that feeds its source
+    begin: dict = field(
+        default_factory=dict
+    )  # offsets by partition; of those that are not in it: 0
+    start: str = "earliest"
+    closes: bool = False
+    on_error: str = "skip"
+    output: str = None  # changes, table, log, append, upsert
+    target: str = None  # the relation that output goes to
+    is_paused: bool = False
+    was_reset: bool = False  # what was told before stands
+
+    @property
+    def path(self):
+        return f"{self.schema}.{self.name}"
+
+    def about(self):
+        return FOLLOWING[self.shape] if self.follows else SHAPES[self.shape]
+
+    def feeds(self):
+        """May others read what it tells?"""
+        return not self.closes and (
+            self.output == "changes"
+            and self.shape != "kept"
+            and self.shape != "tumble"
+            or self.output in ("log", "append")
+        )
+
+    def query(self, source):
+        return self.about().query.format(s=source, w=self.where)
+
+    def options(self):
+        options = ["continuous"]
+        if self.start != "earliest":
+            options.append(f"start = '{self.start}'")
+        if self.closes:
+            options.append("emit = 'close'")
+        if self.on_error != "skip":
+            options.append(f"on_error = '{self.on_error}'")
+        if self.output is not None:
+            options.append(
+                f"changes = '{self.target}'"
+                if self.output == "changes"
+                else f"sink = '{self.target}'"
+            )
+        return ", ".join(options)
+
+    def create(self, or_replace=False):
+        return (
+            f"CREATE{' OR REPLACE' if or_replace else ''} VIEW {self.path} "
+            f"WITH ({self.options()}) AS {self.query(self.source)}"
+        )
+
+    def create_target(self):
+        """What has to be there before the view."""
+        about = self.about()
+        if self.output == "table":
+            return f"CREATE TABLE {self.target} ({about.columns}, PRIMARY KEY ({about.key}))"
+        if self.output == "log":
+            return f"CREATE FOREIGN TABLE {self.target} ({about.columns}) SERVER cq_log"
+        if self.output in ("append", "upsert"):
+            return (
+                f"CREATE FOREIGN TABLE {self.target} ({about.columns}) SERVER kafka "
+                f"OPTIONS (topic '{{topic}}_{self.target}', mode '{self.output}')"
+            )
+        return None
+
+    def drop_target(self):
+        if self.output in (None, "changes"):
+            return None
+        kind = "TABLE" if self.output == "table" else "FOREIGN TABLE"
+        return f"DROP {kind} IF EXISTS {self.target} CASCADE"
+
+    def seen(self, stream, positions):
+        """The rows that it has seen, as a query, by its positions."""
+        if self.follows:
+            return f"SELECT * FROM {self.source}"
+        return (
+            f"SELECT * FROM {stream.truth()} WHERE off >= {by_partition(self.begin, 0)} "
+            f"AND off < {by_partition(positions, 0)}"
+        )
+
+    def batch(self, stream, positions):
+        """What it has to show, as a query."""
+        about = self.about()
+        condition = f"WHERE NOT ({about.fails})" if about.fails else ""
+        batch = f"SELECT * FROM ({self.query(f'(SELECT * FROM seen {condition}) AS s')}) AS batch"
+        if self.closes:
+            batch += (
+                f" WHERE {about.end} <= (SELECT min(highest) FROM "
+                "(SELECT max(at) AS highest FROM seen GROUP BY part) AS partition)"
+            )
+        return f"WITH seen AS MATERIALIZED ({self.seen(stream, positions)}) {batch}"
+
+    def told(self):
+        """Two queries that give the same, where what it told since it was made is what it shows.
+
+        None where that is in topics.
+        """
+        if self.output == "changes" and self.closes:
+            return f"SELECT (new).* FROM {self.target}", f"TABLE {self.path}"
+        if self.output == "changes":
+            return (
+                f"SELECT (new).* FROM {self.target} WHERE NOT (new IS NULL)",
+                f"SELECT (old).* FROM {self.target} WHERE NOT (old IS NULL) "
+                f"UNION ALL TABLE {self.path}",
+            )
+        if self.output in ("table", "log"):
+            return f"TABLE {self.target}", f"TABLE {self.path}"
+        return None
