@@ -63,9 +63,8 @@ cq_option_choice(const char *name, const char *value, const char *const *choices
 /* Times plus or minus as much stay in range. */
 #define LONGEST_DAYS	1000000
 
-/* Reads value as the server reads an interval, but says false instead of raising an error. */
-static bool
-parse_interval(const char *value, Interval *interval)
+bool
+cq_option_parse_interval(const char *value, Interval *interval)
 {
 	struct pg_itm_in parts = {0};
 	char		buffer[256];
@@ -85,7 +84,7 @@ cq_option_interval(const char *name, const char *value, int64 *microseconds)
 {
 	Interval	interval;
 
-	if (!parse_interval(value, &interval))
+	if (!cq_option_parse_interval(value, &interval))
 		return cq_reject_hint(cq_option_bad_value(name, value), "It must be an interval, such as '5 s' or '1 day'.");
 	if (interval.month != 0)
 		return cq_reject_hint(cq_option_bad_value(name, value),

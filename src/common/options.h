@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "common/reject.h"
+#include "datatype/timestamp.h"
 
 /* NULL where the value may stand. */
 typedef CqReject *(*CqOptionCheck) (const char *name, const char *value);
@@ -30,6 +31,9 @@ extern CqReject *cq_option_bad_value(const char *name, const char *value);
 
 /* One of choices, which ends with NULL; *choice is its index. */
 extern CqReject *cq_option_choice(const char *name, const char *value, const char *const *choices, int *choice);
+
+/* Reads value as the server reads an interval, but says false instead of raising an error. */
+extern bool cq_option_parse_interval(const char *value, Interval *interval);
 
 /* A length of time, as an interval without months and years, or a number of seconds; not negative. */
 extern CqReject *cq_option_interval(const char *name, const char *value, int64 *microseconds);

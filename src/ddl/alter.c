@@ -72,7 +72,7 @@ take_own_options(List *options, bool reset, List **own)
 
 /* Carries out what concerns our options; leaves in stmt what the server has to do. */
 static void
-alter_options(AlterTableStmt *stmt)
+alter_options(AlterTableStmt *stmt, const char *query_string)
 {
 	Oid			view = RangeVarGetRelidExtended(stmt->relation, ShareUpdateExclusiveLock, 0,
 												RangeVarCallbackOwnsRelation, NULL);
@@ -90,7 +90,7 @@ alter_options(AlterTableStmt *stmt)
 			List	   *others = take_own_options(castNode(List, cmd->def), reset, &own);
 
 			if (own != NIL)
-				cq_view_alter_options(view, own, reset);
+				cq_view_alter_options(view, own, reset, query_string);
 			if (own != NIL && others == NIL)
 				continue;
 			cmd->def = (Node *) others;
@@ -133,7 +133,7 @@ cq_alter_table(CqCommand *command)
 	{
 		PreventCommandIfReadOnly("ALTER VIEW");
 		stmt = (AlterTableStmt *) cq_utility_own_statement(command);
-		alter_options(stmt);
+		alter_options(stmt, command->query_string);
 		if (stmt->cmds == NIL)
 			return;
 	}

@@ -395,7 +395,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	replaced = find_replaced(stmt);
 	check_statement(stmt);
-	cq_view_options_parse(&options, stmt->options);
+	cq_view_options_parse(&options, stmt->options, query_string);
 	if (OidIsValid(replaced))
 		before = cq_view_get(replaced);
 	owner = before ? cq_owner_of_relation(replaced) : GetUserId();
@@ -467,7 +467,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 }
 
 void
-cq_view_alter_options(Oid view, List *changes, bool reset)
+cq_view_alter_options(Oid view, List *changes, bool reset, const char *query_string)
 {
 	CqView	   *row = cq_view_get(view);
 	CqViewOptions options;
@@ -477,7 +477,7 @@ cq_view_alter_options(Oid view, List *changes, bool reset)
 	options.pause_on_error = row->pause_on_error;
 	options.start = row->start;
 	options.retention = row->retention;
-	cq_view_options_change(&options, changes, reset);
+	cq_view_options_change(&options, changes, reset, query_string);
 	if (options.retention != NULL && row->expiry == CQ_EXPIRES_NOTHING)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

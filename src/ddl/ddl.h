@@ -72,7 +72,7 @@ extern Oid	cq_view_create_part(char relkind, char *base, const char *label, List
 extern void cq_view_drop_part(Oid relid, bool is_internal);
 
 /* SET (list of DefElem) or RESET (their names) of a view's options; the caller has checked ownership and holds a lock. */
-extern void cq_view_alter_options(Oid view, List *options, bool reset);
+extern void cq_view_alter_options(Oid view, List *options, bool reset, const char *query_string);
 
 /* The column of the state table that holds this column of the view, one to one, or NULL; palloc'd. */
 extern char *cq_view_state_column(Oid view, const char *column);

@@ -7,11 +7,13 @@
 #include "catalog/pg_type.h"
 #include "catalog/view_start.h"
 #include "commands/defrem.h"
+#include "common/closest.h"
 #include "common/compat.h"
 #include "common/options.h"
 #include "ddl/view_options.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "parser/parse_node.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -92,8 +94,9 @@ set_retention(CqViewOptions *result, const char *value)
 	result->retention = NULL;
 	if (value == NULL)
 		return;
-	result->retention = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
-															  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	result->retention = palloc0(sizeof(Interval));
+	if (!cq_option_parse_interval(value, result->retention))
+		bad_value("retention", value, "It must be an interval, such as '5 s' or '1 day'.");
 	if (!cq_compat_interval_is_finite(result->retention) ||
 		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(result->retention),
 										  IntervalPGetDatum(&zero))))
@@ -170,6 +173,7 @@ static const OptionRule *
 find_rule(const DefElem *option)
 {
 	StringInfoData names;
+	CqClosest	closest;
 
 	for (int i = 0; i < (int) lengthof(rules); i++)
 	{
@@ -177,12 +181,16 @@ find_rule(const DefElem *option)
 			return &rules[i];
 	}
 	initStringInfo(&names);
+	cq_closest_init(&closest, option->defname);
 	for (int i = 0; i < (int) lengthof(rules); i++)
+	{
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", rules[i].name);
+		cq_closest_try(&closest, rules[i].name);
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("unrecognized option \"%s\" of a continuous view", option->defname),
-			 errhint("Valid options: %s.", names.data)));
+			 errhint("%sValid options: %s.", cq_closest_hint(&closest), names.data)));
 }
 
 bool
@@ -200,8 +208,30 @@ cq_view_options_is_server(const DefElem *option, bool reset)
 	return is_invoker || strcmp(option->defname, "security_barrier") == 0;
 }
 
+/* Until the end, errors are about that option, and tell its place. */
+typedef struct OptionPlace
+{
+	ParseState *pstate;
+	ParseCallbackState callback;
+} OptionPlace;
+
+static void
+begin_option(OptionPlace *place, const DefElem *option, const char *query_string)
+{
+	place->pstate = make_parsestate(NULL);
+	place->pstate->p_sourcetext = query_string;
+	setup_parser_errposition_callback(&place->callback, place->pstate, option->location);
+}
+
+static void
+end_option(OptionPlace *place)
+{
+	cancel_parser_errposition_callback(&place->callback);
+	free_parsestate(place->pstate);
+}
+
 void
-cq_view_options_parse(CqViewOptions *result, List *options)
+cq_view_options_parse(CqViewOptions *result, List *options, const char *query_string)
 {
 	ListCell   *cell;
 
@@ -211,29 +241,36 @@ cq_view_options_parse(CqViewOptions *result, List *options)
 	foreach(cell, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
+		OptionPlace place;
 
+		begin_option(&place, option, query_string);
 		if (cq_view_options_is_server(option, false))
 			result->server_options = lappend(result->server_options, option);
 		else
 			find_rule(option)->set(result, defGetString(option));
+		end_option(&place);
 	}
 }
 
 void
-cq_view_options_change(CqViewOptions *result, List *options, bool reset)
+cq_view_options_change(CqViewOptions *result, List *options, bool reset, const char *query_string)
 {
 	ListCell   *cell;
 
 	foreach(cell, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
-		const OptionRule *rule = find_rule(option);
+		const OptionRule *rule;
+		OptionPlace place;
 
+		begin_option(&place, option, query_string);
+		rule = find_rule(option);
 		if (!rule->can_change)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("the option \"%s\" of a continuous view cannot be changed", rule->name),
 					 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
 		rule->set(result, reset ? rule->initial : defGetString(option));
+		end_option(&place);
 	}
 }

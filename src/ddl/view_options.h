@@ -29,13 +29,17 @@ typedef struct CqViewOptions
 	List	   *server_options; /* of DefElem: what the server knows, such as security_barrier */
 } CqViewOptions;
 
-/* Defaults, then options (of DefElem). Raises ERROR for an unknown or bad one, or one that is not supported. */
-extern void cq_view_options_parse(CqViewOptions *result, List *options);
+/*
+ * Defaults, then options (of DefElem). Raises ERROR for an unknown or bad one, or one that is not
+ * supported, at its place in the statement (or NULL).
+ */
+extern void cq_view_options_parse(CqViewOptions *result, List *options, const char *query_string);
 
 /* An option that CREATE VIEW itself understands? Raises ERROR where one is set (not reset) that would do harm here. */
 extern bool cq_view_options_is_server(const DefElem *option, bool reset);
 
 /* Changes or, with reset, sets back the named ones; refuses those that cannot change. */
-extern void cq_view_options_change(CqViewOptions *result, List *options, bool reset);
+extern void cq_view_options_change(CqViewOptions *result, List *options, bool reset,
+								   const char *query_string);
 
 #endif							/* CQ_VIEW_OPTIONS_H */

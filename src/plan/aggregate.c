@@ -40,6 +40,20 @@ cq_plan_state_type(void)
 						   ObjectIdGetDatum(get_namespace_oid("_cq", false)));
 }
 
+/* What does in their place: values with their counts tell all of them, but may be many. */
+static const char *
+ordered_set_hint(const Aggref *aggref)
+{
+	const char *name = get_func_name(aggref->aggfnoid);
+
+	if (strcmp(name, "percentile_cont") == 0 || strcmp(name, "percentile_disc") == 0)
+		return "Group by the argument as well, with count(*). The query that reads the view can "
+			   "make percentiles of that. "
+			"Of numbers the extension tdigest makes approximate ones in the view.";
+	return "Group by the argument as well, with count(*). The query that reads the view can make "
+		   "it of that.";
+}
+
 /* Takes over what pg_aggregate says; rejects what cannot be combined. */
 static CqReject *
 describe_partial(Aggref *aggref, CqPartial *partial)
@@ -56,15 +70,20 @@ describe_partial(Aggref *aggref, CqPartial *partial)
 
 	if (aggref->aggkind != AGGKIND_NORMAL)
 		return unsupported(aggref, "ordered-set aggregates are not supported yet",
-						   "Sketches that can be combined, such as those of the extensions tdigest and hll, give percentiles and distinct counts.");
+						   ordered_set_hint(aggref));
 	if (aggref->aggdistinct != NIL)
 		return unsupported(aggref, "DISTINCT is not supported yet",
+						   "Group by the argument as well. The query that reads the view can "
+						   "aggregate its rows, which are distinct. "
 						   "The extension hll counts distinct values approximately.");
 	if (aggref->aggorder != NIL)
-		return unsupported(aggref, "ORDER BY is not supported yet", NULL);
+		return unsupported(aggref, "ORDER BY is not supported yet",
+						   "Leave it out where the order makes no difference. Else a view that "
+						   "keeps the rows can be aggregated when it is read.");
 	if (!OidIsValid(form.aggcombinefn))
 		return unsupported(aggref, "it has no combine function, which is not supported yet",
-						   "See COMBINEFUNC of CREATE AGGREGATE.");
+						   "A view that keeps the rows can be aggregated when it is read. "
+						   "For an aggregate of your own see COMBINEFUNC of CREATE AGGREGATE.");
 	if (form.aggtranstype == INTERNALOID &&
 		(!OidIsValid(form.aggserialfn) || !OidIsValid(form.aggdeserialfn)))
 		return unsupported(aggref, "its state cannot be stored",
@@ -202,13 +221,19 @@ check_grouping_sets(const Query *query)
 		{
 			if (list_difference_int(lfirst(outer), lfirst(inner)) == NIL &&
 				list_difference_int(lfirst(inner), lfirst(outer)) == NIL)
-				return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-												"the same grouping set twice is not supported in a continuous view"),
+				return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+															 "the same grouping set twice is not "
+															 "supported in a continuous view"),
+												   exprLocation((Node *) query->groupingSets)),
 									  "GROUP BY DISTINCT removes the repetition.");
 		}
 	}
 	if (list_length(query->groupClause) > 31)
-		return cq_reject(ERRCODE_TOO_MANY_ARGUMENTS, "grouping sets over more than 31 columns are not supported");
+		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_TOO_MANY_ARGUMENTS,
+													 "grouping sets over more than 31 columns are "
+													 "not supported"),
+										   exprLocation((Node *) query->groupingSets)),
+							  "Create several views.");
 	return NULL;
 }
 

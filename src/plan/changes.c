@@ -10,6 +10,7 @@
 
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteManip.h"
+#include "plan/check.h"
 #include "plan/plan.h"
 #include "plan/window_call.h"
 
@@ -34,15 +35,17 @@ cq_changes_check(const CqViewPlan *plan)
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		return unsupported("LIMIT or OFFSET", exprLocation(query->limitCount ? query->limitCount : query->limitOffset));
 	if (query->hasWindowFuncs)
-		return unsupported("window functions (OVER)", -1);
+		return unsupported("window functions (OVER)", cq_check_place(query, T_WindowFunc));
 	if (query->distinctClause != NIL)
-		return unsupported("DISTINCT", -1);
+		return unsupported("DISTINCT", exprLocation((Node *) query->targetList));
 	if (query->hasTargetSRFs)
-		return unsupported("functions that return sets", -1);
+		return unsupported("functions that return sets", exprLocation((Node *) query->targetList));
 	if (query->hasSubLinks && (checkExprHasSubLink((Node *) query->targetList) || checkExprHasSubLink(query->havingQual)))
-		return unsupported("sub-selects over its groups", -1);
+		return unsupported("sub-selects over its groups", cq_check_place(query, T_SubLink));
 	if (plan->amends_closed && plan->session != NULL)
-		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "late = 'amend' of sessions is not supported"),
+		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+													 "late = 'amend' of sessions is not supported"),
+										   plan->session->call->location),
 							  "With a longer allowed_lateness they are closed later.");
 	return plan->amends_closed ? cq_changes_key(plan, &key) : NULL;
 }
@@ -97,7 +100,10 @@ cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
 		if (column == 0)
 		{
 			*columns = NULL;
-			return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "the view does not show a column that it is grouped by"),
+			return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+														 "the view does not show a column that it "
+														 "is grouped by"),
+											   exprLocation(expr)),
 								  "Those are what tells one of its rows from another. Add it to the select list.");
 		}
 		*columns = bms_add_member(*columns, column);
@@ -105,7 +111,8 @@ cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
 	if (plan->has_grouping_id)
 	{
 		*columns = NULL;
-		return unsupported("grouping sets to a sink of rows by key", -1);
+		return unsupported("grouping sets to a sink of rows by key",
+						   exprLocation((Node *) plan->query->groupingSets));
 	}
 	return NULL;
 }

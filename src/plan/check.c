@@ -129,8 +129,8 @@ find_node(Node *node, NodeSearch *search)
 	return expression_tree_walker(node, find_node, search);
 }
 
-static int
-location_of(const Query *query, NodeTag tag)
+int
+cq_check_place(const Query *query, NodeTag tag)
 {
 	NodeSearch	search = {tag, -1};
 
@@ -218,13 +218,14 @@ cq_check_flat(const Query *query, bool is_top)
 						   "together in an ordinary view.");
 	if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
 		query->havingQual != NULL)
-		return unsupported(location_of(query, T_Aggref), "an aggregation of a stream below "
+		return unsupported(cq_check_place(query, T_Aggref), "an aggregation of a stream below "
 														 "another query is not supported yet",
 						   "Create a continuous view of the aggregation. The query around it can "
 						   "read that as an ordinary view, or, as a continuous one, the stream "
 						   "that its option changes makes.");
 	if (query->hasWindowFuncs)
-		return unsupported(location_of(query, T_WindowFunc), "window functions over a stream are "
+		return unsupported(cq_check_place(query, T_WindowFunc), "window functions over a stream "
+																"are "
 															 "not supported yet",
 						   "Over the result of the view's GROUP BY they are, and in the query "
 						   "that reads a view of the rows.");

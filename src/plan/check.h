@@ -23,4 +23,10 @@ extern CqReject *cq_check_query(const Query *query, Oid *stream);
  */
 extern CqReject *cq_check_flat(const Query *query, bool is_top);
 
+/*
+ * The place of the first node of a kind in the select list or HAVING; where there is none, that of
+ * the list.
+ */
+extern int	cq_check_place(const Query *query, NodeTag tag);
+
 #endif							/* CQ_CHECK_H */

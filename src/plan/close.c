@@ -20,6 +20,7 @@
 #include "parser/parse_func.h"
 #include "parser/parse_oper.h"
 #include "parser/parsetree.h"
+#include "plan/check.h"
 #include "plan/plan.h"
 #include "plan/window_call.h"
 #include "utils/fmgroids.h"
@@ -132,9 +133,10 @@ cq_close_check(const CqViewPlan *plan)
 		return not_closable("with LIMIT or OFFSET is not supported",
 							location_of(query->limitCount ? query->limitCount : query->limitOffset), hint);
 	if (query->hasWindowFuncs)
-		return not_closable("with window functions (OVER) is not supported", -1, hint);
+		return not_closable("with window functions (OVER) is not supported",
+							cq_check_place(query, T_WindowFunc), hint);
 	if (query->distinctClause != NIL)
-		return not_closable("with DISTINCT is not supported", -1, hint);
+		return not_closable("with DISTINCT is not supported", location_of(query->targetList), hint);
 	return NULL;
 }
 
@@ -234,7 +236,8 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 	ListCell   *cell;
 
 	if (event_time == InvalidAttrNumber)
-		return not_closable("needs a stream with event times", -1, "Set the stream's option event_time to the column that has them.");
+		return not_closable("needs a stream with event times", location_of(query->targetList),
+							"Set the stream's option event_time to the column that has them.");
 	if (plan->session != NULL)
 		return take_sessions(plan, &scope, &column);
 	foreach(cell, query->rtable)
@@ -255,7 +258,9 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 		}
 		return take_windows(plan, lfirst(cell), rtindex, event_time);
 	}
-	return not_closable("needs a GROUP BY over windows of event time", -1, hint);
+	return not_closable("needs a GROUP BY over windows of event time",
+						location_of(query->targetList),
+						hint);
 }
 
 /* ---- expressions ---- */

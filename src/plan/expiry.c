@@ -33,7 +33,8 @@ cq_expiry_check(const CqViewPlan *plan, const CqPlanOptions *options)
 		return not_expiring("with cq.sliding is not supported", exprLocation((Node *) plan->sliding.time),
 							"What cq.sliding has left behind goes by itself.");
 	if (options->by_event_time && options->event_time == InvalidAttrNumber)
-		return not_expiring("by event time needs a stream with event times", -1,
+		return not_expiring("by event time needs a stream with event times",
+							exprLocation((Node *) query->targetList),
 							"Set the stream's option event_time to the column that has them, or retention_by = 'change'.");
 	if (plan->shape == CQ_SHAPE_ROWS)
 		return NULL;
@@ -61,7 +62,8 @@ row_time(const CqViewPlan *plan, const CqPlanOptions *options, Expr **time)
 		return NULL;
 	event_time = cq_close_event_time(plan, options->event_time);
 	if (event_time == NULL)
-		return not_expiring("by event time needs the stream's event time in FROM", -1,
+		return not_expiring("by event time needs the stream's event time in FROM",
+							exprLocation((Node *) plan->query->targetList),
 							"A sub-select or view over the stream must have that column among its own; or set retention_by = 'change'.");
 	coalesce = makeNode(CoalesceExpr);
 	coalesce->coalescetype = event_time->vartype;

@@ -11,6 +11,7 @@
 #include "catalog/pg_user_mapping.h"
 #include "catalog/stream.h"
 #include "commands/defrem.h"
+#include "common/closest.h"
 #include "fmgr.h"
 #include "source/property.h"
 #include "stream/modify.h"
@@ -50,6 +51,19 @@ cq_kafka_handler(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(routine);
 }
 
+/* What may have been meant, of the names with commas between. */
+static const char *
+closest_of(const char *names, const char *name)
+{
+	char	   *rest = pstrdup(names);
+	CqClosest	closest;
+
+	cq_closest_init(&closest, name);
+	for (char *one = strtok(rest, ", "); one != NULL; one = strtok(NULL, ", "))
+		cq_closest_try(&closest, one);
+	return cq_closest_hint(&closest);
+}
+
 static CqReject *
 reject_unknown(CqStreamKind kind, Oid place, const char *name)
 {
@@ -58,7 +72,7 @@ reject_unknown(CqStreamKind kind, Oid place, const char *name)
 
 	if (names[0] == '\0')
 		return cq_reject_hint(reject, "There are no valid options here.");
-	return cq_reject_hint(reject, "Valid options: %s.", names);
+	return cq_reject_hint(reject, "%sValid options: %s.", closest_of(names, name), names);
 }
 
 /* Options of the wrapper that are none of ours are librdkafka's, except on columns. */
@@ -76,8 +90,13 @@ check_property(Oid place, const char *name, const char *value)
 	else
 		return reject_unknown(CQ_STREAM_KAFKA, place, name);
 	if (reject != NULL && reject->sqlerrcode == ERRCODE_FDW_OPTION_NAME_NOT_FOUND && place == ForeignTableRelationId)
-		return cq_reject_hint(reject, "Options of a stream are %s; besides these there are librdkafka's properties. %s",
-							  cq_stream_option_names(CQ_STREAM_KAFKA, place), reject->hint);
+	{
+		char	   *names = cq_stream_option_names(CQ_STREAM_KAFKA, place);
+
+		return cq_reject_hint(reject, "%sOptions of a stream are %s; besides these there are "
+									  "librdkafka's properties. %s",
+							  closest_of(names, name), names, reject->hint);
+	}
 	return reject;
 }
 
