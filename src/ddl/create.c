@@ -34,6 +34,7 @@
 #include "ddl/create_plan.h"
 #include "ddl/ddl.h"
 #include "ddl/output.h"
+#include "ddl/replaced.h"
 #include "ddl/view_options.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -379,6 +380,31 @@ check_plans(const CqViewPlan *plan, const char *query_string)
 	(void) cq_partial_plan(plan);
 }
 
+/* The view's row, as far as it does not depend on what is made for it. */
+static CqView *
+plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqViewPlan *plan)
+{
+	CqView	   *row = palloc0(sizeof(CqView));
+
+	row->stream = plan->stream;
+	row->status = "running";
+	row->pause_on_error = options->pause_on_error;
+	row->start = options->start;
+	row->retention = options->retention;
+	row->expiry = planned->expiry;
+	row->expires_by_event_time = planned->by_event_time;
+	row->emits_on_close = options->emits_on_close;
+	row->watermark_delay = options->watermark_delay;
+	row->allowed_lateness = Max(options->allowed_lateness, 0);
+	row->keeps_late = options->keeps_late;
+	row->amends_late = options->amends_late;
+	row->steps_kept = cq_sliding_kept(plan);
+	row->settings = cq_settings_current();
+	row->notify = options->notify;
+	row->tells_changes = cq_view_tells_changes(options);
+	return row;
+}
+
 ObjectAddress
 cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
 			   ParamListInfo params, QueryEnvironment *query_env)
@@ -404,7 +430,12 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	plan = cq_create_plan(&options, query, query_string, &planned);
 	check_plans(plan, query_string);
 
-	row = palloc0(sizeof(CqView));
+	row = plan_row(&options, &planned, plan);
+	if (before && cq_replaced_is_same(before, row, &options, plan, query))
+	{
+		cq_replaced_tell_same(before);
+		return relation_address(replaced);
+	}
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
 	if (plan->tells_changes && plan->session == NULL)
 		cq_view_index_groups(plan, row->state);
@@ -418,9 +449,6 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 			cq_view_index_result(plan, row->result);
 		read = cq_read_table(row->result);
 	}
-	row->retention = options.retention;
-	row->expiry = planned.expiry;
-	row->expires_by_event_time = planned.by_event_time;
 	cq_create_index_expiry(row, plan);
 	if (before)
 		replace_view(replaced, read, options.server_options);
@@ -431,21 +459,12 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	if (OidIsValid(row->result))
 		cq_adopt_part(row->result, row->view);
 
-	row->stream = plan->stream;
-	row->status = "running";
-	row->pause_on_error = options.pause_on_error;
-	row->start = options.start;
-	row->emits_on_close = options.emits_on_close;
-	row->watermark_delay = options.watermark_delay;
-	row->allowed_lateness = Max(options.allowed_lateness, 0);
-	row->keeps_late = options.keeps_late;
-	row->amends_late = options.amends_late;
-	row->steps_kept = cq_sliding_kept(plan);
-	row->settings = cq_settings_current();
-	row->notify = options.notify;
-	row->tells_changes = cq_view_tells_changes(&options);
 	if (before)
+	{
+		row->sink = cq_view_find_sink(&options);
+		cq_replaced_tell_lost(before, row);
 		cq_view_drop_output(before);
+	}
 	cq_view_make_output(row, plan, &options, owner, query_string);
 	if (before)
 	{

@@ -60,10 +60,15 @@ cq_view_index_result(const CqViewPlan *plan, Oid result)
 	cq_part_index_create(result, "groups", columns, false);
 }
 
-static Oid
-find_sink(const char *name)
+Oid
+cq_view_find_sink(const CqViewOptions *options)
 {
-	return RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name))), AccessShareLock, false);
+	List	   *name;
+
+	if (options->sink == NULL)
+		return InvalidOid;
+	name = textToQualifiedNameList(cstring_to_text(options->sink));
+	return RangeVarGetRelid(makeRangeVarFromNameList(name), AccessShareLock, false);
 }
 
 static void
@@ -126,9 +131,10 @@ check_circle(const CqView *row)
 }
 
 static void
-make_sink(CqView *row, const CqViewPlan *plan, const char *name, Oid owner, const char *query_string)
+make_sink(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner,
+		  const char *query_string)
 {
-	row->sink = find_sink(name);
+	row->sink = cq_view_find_sink(options);
 	check_sink(row, plan, owner);
 	check_circle(row);
 	if (cq_sink_kind(row->sink) == CQ_SINK_TOPIC)
@@ -160,7 +166,7 @@ void
 cq_view_make_output(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner, const char *query_string)
 {
 	if (options->sink != NULL)
-		make_sink(row, plan, options->sink, owner, query_string);
+		make_sink(row, plan, options, owner, query_string);
 	if (options->changes != NULL)
 		make_changes(row, options->changes, owner);
 }

@@ -14,6 +14,12 @@
 /* Does anybody ask for the view's changes? */
 extern bool cq_view_tells_changes(const CqViewOptions *options);
 
+/*
+ * The relation that the option sink names, locked against DROP, or InvalidOid. Raises ERROR where
+ * there is none.
+ */
+extern Oid	cq_view_find_sink(const CqViewOptions *options);
+
 /* The index by which a batch finds the groups of a view that tells changes. Raises ERROR where there can be none. */
 extern void cq_view_index_groups(const CqViewPlan *plan, Oid state);
 
