@@ -114,6 +114,26 @@ exists_already(const ViewStmt *stmt)
 	return true;
 }
 
+/* What to do where the library was not loaded at server start. */
+#define PRELOAD_HINT "Add pg_cq to shared_preload_libraries and restart the server."
+
+/*
+ * Where nothing will run, and where a fresh session does not even know the statement, it is told
+ * whenever the library comes to be loaded all the same: by CREATE EXTENSION, or by whatever uses
+ * the extension first.
+ */
+static void
+warn_of_preload(void)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("pg_cq was not loaded when the server started"),
+			 errdetail("No continuous view can be created, and none is maintained. To a session "
+					   "that has not used pg_cq "
+					   "yet, CREATE CONTINUOUS VIEW is a syntax error."),
+			 errhint(PRELOAD_HINT)));
+}
+
 static void
 require_extension(void)
 {
@@ -121,7 +141,7 @@ require_extension(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pg_cq must be loaded when the server starts"),
-				 errhint("Add pg_cq to shared_preload_libraries and restart the server.")));
+				 errhint(PRELOAD_HINT)));
 	if (!OidIsValid(get_extension_oid("pg_cq", true)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -286,6 +306,10 @@ dispatch(CqCommand *command)
 		case T_CreateStmt:
 			cq_stream_give_way((CreateStmt *) stmt);
 			break;
+		case T_CreateExtensionStmt:
+			if (!is_preloaded && strcmp(((CreateExtensionStmt *) stmt)->extname, "pg_cq") == 0)
+				warn_of_preload();
+			break;
 		case T_IndexStmt:
 			cq_index_create(command);
 			return;
@@ -345,6 +369,8 @@ cq_utility_init(void)
 {
 	is_preloaded = process_shared_preload_libraries_in_progress;
 	cq_stream_columns_init();
+	if (!is_preloaded && MyProcPort != NULL)
+		warn_of_preload();
 	previous_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 }
