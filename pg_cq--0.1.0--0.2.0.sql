@@ -65,6 +65,61 @@ REVOKE ALL ON FUNCTION _cq.complete_parts() FROM PUBLIC;
 
 ALTER TABLE _cq.identity REPLICA IDENTITY FULL;
 
+CREATE FUNCTION _cq.without_moment(text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_without_moment';
+COMMENT ON FUNCTION _cq.without_moment(text) IS
+    'the text, before it is read as a date or time; an error where it says now, today or the like';
+
+-- What to call in a database that was restored or copied.
+CREATE OR REPLACE VIEW cq.views WITH (security_barrier) AS
+SELECT v.view,
+       CASE WHEN _cq.is_copy() THEN 'restored' ELSE v.status END AS status,
+       coalesce(CASE WHEN _cq.is_copy() THEN 'cq.resume_all() lets the views of this restored or copied database run here' END,
+                CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN v.status_detail END,     -- it may quote what was read
+                CASE WHEN v.status <> 'running' THEN NULL
+                     WHEN NOT w.is_there THEN 'no worker runs: see cq.workers'
+                     WHEN s.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', s.state, s.last_error)
+                     WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
+       v.stream,
+       pg_catalog.pg_get_userbyid(r.relowner) AS owner,
+       v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, v.changes, v.notify,
+       pg_catalog.pg_get_viewdef(v.definition) AS definition,
+       v.created_at,
+       p.lag_messages::bigint AS lag_messages,
+       p.lag,
+       coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows, coalesce(n.late_rows, 0) AS late_rows,
+       coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
+FROM _cq.view v
+JOIN pg_catalog.pg_class r ON r.oid = v.view
+LEFT JOIN _cq.stat_relations() n ON n.relation = v.view
+LEFT JOIN _cq.stat_relations() s ON s.relation = v.stream
+CROSS JOIN (SELECT count(pid) > 0 AS is_there FROM _cq.worker_status()) w,
+LATERAL (SELECT sum(o.lag_messages) AS lag_messages,
+                CASE WHEN sum(o.lag_messages) = 0 THEN '0'
+                     ELSE max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0) END AS lag
+         FROM cq.positions o
+         WHERE o.view = v.view) p
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+
+CREATE OR REPLACE VIEW cq.sinks WITH (security_barrier) AS
+SELECT k.view, k.sink,
+       CASE WHEN _cq.is_copy() THEN 'restored'
+            WHEN k.status = 'failed' THEN 'failed'
+            ELSE coalesce(s.state, 'unserved') END AS state,
+       CASE WHEN _cq.is_copy() THEN 'cq.resume_all() lets the views of this restored or copied database run here'
+            WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN k.detail END AS detail,
+       greatest(coalesce(e.next_id, 1) - 1 - k.sent_id, 0) AS pending_rows,
+       k.sent_id AS sent_rows,
+       s.last_sent_time,
+       s.last_error, s.last_error_time,
+       coalesce(s.rows, 0) AS rows, coalesce(s.bytes, 0) AS bytes, coalesce(s.transactions, 0) AS transactions,
+       'pg_cq-' || lpad(to_hex(k.epoch), 16, '0') AS transactional_id
+FROM _cq.sink k
+JOIN pg_catalog.pg_class r ON r.oid = k.view
+LEFT JOIN _cq.outbox_end e ON e.view = k.view
+LEFT JOIN _cq.stat_sinks() s ON s.view = k.view
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();
 SELECT _cq.start_workers();

@@ -132,7 +132,8 @@ CREATE INDEX cursor_partition ON _cq.cursor (stream, topic, partition);
 CREATE VIEW cq.views WITH (security_barrier) AS
 SELECT v.view,
        CASE WHEN _cq.is_copy() THEN 'restored' ELSE v.status END AS status,
-       coalesce(CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN v.status_detail END,     -- it may quote what was read
+       coalesce(CASE WHEN _cq.is_copy() THEN 'cq.resume_all() lets the views of this restored or copied database run here' END,
+                CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN v.status_detail END,     -- it may quote what was read
                 CASE WHEN v.status <> 'running' THEN NULL
                      WHEN NOT w.is_there THEN 'no worker runs: see cq.workers'
                      WHEN s.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', s.state, s.last_error)
@@ -213,7 +214,8 @@ SELECT k.view, k.sink,
        CASE WHEN _cq.is_copy() THEN 'restored'
             WHEN k.status = 'failed' THEN 'failed'
             ELSE coalesce(s.state, 'unserved') END AS state,
-       CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN k.detail END AS detail,
+       CASE WHEN _cq.is_copy() THEN 'cq.resume_all() lets the views of this restored or copied database run here'
+            WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN k.detail END AS detail,
        greatest(coalesce(e.next_id, 1) - 1 - k.sent_id, 0) AS pending_rows,
        k.sent_id AS sent_rows,
        s.last_sent_time,

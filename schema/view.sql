@@ -57,3 +57,8 @@ $$;
 COMMENT ON FUNCTION _cq.complete_parts() IS
     'gives the tables that an earlier version made what those of this one have';
 REVOKE ALL ON FUNCTION _cq.complete_parts() FROM PUBLIC;
+
+CREATE FUNCTION _cq.without_moment(text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_without_moment';
+COMMENT ON FUNCTION _cq.without_moment(text) IS
+    'the text, before it is read as a date or time; an error where it says now, today or the like';

@@ -110,6 +110,17 @@ SET check_function_bodies = off;
 CREATE OR REPLACE FUNCTION broken() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM nowhere';
 CREATE CONTINUOUS VIEW v AS SELECT id, broken() FROM s;
 
+-- What a message has is its own fault.
+CREATE VIEW parsed AS SELECT id, (j ->> 'at')::timestamptz AS at FROM s;
+CREATE CONTINUOUS VIEW parsed_rows AS SELECT id, at::date AS day FROM parsed;
+CREATE CONTINUOUS VIEW cast_rows AS SELECT id, x::varchar(20)::date AS day, ARRAY[x]::date[] AS days FROM s WHERE id > 10;
+INSERT INTO s (id, x, j) VALUES (11, '2025-01-01', '{"at": "2025-01-01 10:00"}'), (12, 'ToMorrow', '{"at": "now"}'), (13, '2025-02-03', '{"at": null}'),
+  (14, '2025-01-02', '{"at": "yesterday 10:00"}'), (15, 'epoch', '{"at": "infinity"}');
+SELECT cq.wait('parsed_rows'), cq.wait('cast_rows');
+SELECT * FROM parsed_rows WHERE id > 10 ORDER BY id;
+SELECT * FROM cast_rows ORDER BY id;
+SELECT view, sqlstate, message FROM cq.errors ORDER BY view::text, error_id;
+
 -- What depends on pinned settings alone.
 SET timezone = 'Europe/Berlin';
 CREATE CONTINUOUS VIEW kept AS SELECT id, to_char(t, 'HH24:MI') AS c, t::date AS d, date_trunc('day', t) AS day, t::text AS x, x::timestamptz AS t,

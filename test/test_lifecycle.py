@@ -66,7 +66,8 @@ def test_database_is_dropped_renamed_and_copied(server, log_db):
     copied = Database(server, "copied", None)
     try:
         await_workers(copied, 1)
-        assert copied.execute("SELECT status FROM cq.views") == [("restored",)]
+        assert copied.execute("SELECT status, status_detail FROM cq.views") == [
+            ("restored", "cq.resume_all() lets the views of this restored or copied database run here")]
         append(copied, 10, 20)
         with pytest.raises(Exception, match="do not run in this database"):
             copied.wait("v")

@@ -25,6 +25,7 @@
 #include "format/json_value.h"
 #include "format/json_walk.h"
 #include "mb/pg_wchar.h"
+#include "port/pg_bswap.h"
 
 /* A column while it is decoded. */
 typedef struct Target
@@ -103,9 +104,29 @@ decoder_open(const CqColumn *columns, int ncolumns)
 	return (CqDecoder *) decoder;
 }
 
-static CqReject *
-reject_message(const CqJsonFault *fault)
+/*
+ * A byte 0 and four of the schema's number, the highest first: what registries put before a
+ * message.
+ */
+static bool
+has_registry_frame(const CqMessage *message)
 {
+	return message->value_length > 5 && message->value[0] == '\0';
+}
+
+static CqReject *
+reject_message(const CqJsonFault *fault, const CqMessage *message)
+{
+	if (has_registry_frame(message))
+	{
+		uint32		schema;
+
+		memcpy(&schema, message->value + 1, sizeof(schema));
+		return cq_reject(fault->sqlerrcode, "invalid JSON message: it begins as messages of a "
+											"schema "
+						 "registry do, with schema %u, and those are not supported yet",
+						 pg_ntoh32(schema));
+	}
 	if (fault->offset < 0)
 		return cq_reject(fault->sqlerrcode, "invalid JSON message: %s", fault->reason);
 	return cq_reject(fault->sqlerrcode, "invalid JSON message: %s at byte %lld", fault->reason, (long long) fault->offset);
@@ -207,7 +228,7 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 		else
 		{
 			set_row_null(decoder, row);
-			cq_bad_cells_add(bad, row, 0, reject_message(&fault));
+			cq_bad_cells_add(bad, row, 0, reject_message(&fault, &messages[i]));
 		}
 	}
 	cq_json_later_run(decoder->later, bad);

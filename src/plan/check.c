@@ -489,7 +489,7 @@ walk_cast(Check *check, const CoerceViaIO *cast)
 		return false;
 	getTypeOutputInfo(text->consttype, &output, &is_varlena);
 	value = OidOutputFunctionCall(output, text->constvalue);
-	reject = cq_check_text_as_time(value);
+	reject = cq_check_text_as_time(value, strlen(value));
 	return reject != NULL && refuse(check, cq_reject_at(reject, exprLocation((const Node *) cast)));
 }
 

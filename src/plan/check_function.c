@@ -355,22 +355,23 @@ cq_check_function_body(Oid function, Node *call)
  * moment.
  */
 CqReject *
-cq_check_text_as_time(const char *text)
+cq_check_text_as_time(const char *text, size_t length)
 {
 	static const char *const moments[] = {"now", "today", "tomorrow", "yesterday"};
+	const char *end = text + length;
 
-	while (*text != '\0')
+	while (text < end)
 	{
-		size_t		length = 0;
+		size_t		word = 0;
 
-		while (isalpha((unsigned char) text[length]))
-			length++;
-		for (int i = 0; i < (int) lengthof(moments); i++)
+		while (text + word < end && isalpha((unsigned char) text[word]))
+			word++;
+		for (int i = 0; word >= strlen("now") && i < (int) lengthof(moments); i++)
 		{
-			if (length == strlen(moments[i]) && pg_strncasecmp(text, moments[i], length) == 0)
+			if (word == strlen(moments[i]) && pg_strncasecmp(text, moments[i], word) == 0)
 				return depends_on_moment();
 		}
-		text += Max(length, 1);
+		text += Max(word, 1);
 	}
 	return NULL;
 }

@@ -32,7 +32,7 @@ extern CqReject *cq_check_sql_value(const SQLValueFunction *value);
  * A text that means the moment when it is read as a type of dates or times: 'now', 'today' and the
  * like.
  */
-extern CqReject *cq_check_text_as_time(const char *text);
+extern CqReject *cq_check_text_as_time(const char *text, size_t length);
 
 /* Does reading a text as this type read it, or a part of it, as a date or time? */
 extern bool cq_check_is_time(Oid type);

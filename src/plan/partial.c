@@ -12,6 +12,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/planner.h"
+#include "plan/moment.h"
 #include "plan/plan.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
@@ -53,7 +54,9 @@ cq_partial_plan(const CqViewPlan *plan)
 		(void) set_config_option(planner_settings[i][0], planner_settings[i][1],
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	AcquireRewriteLocks(query, true, false);
-	planned = pg_plan_query(linitial_node(Query, QueryRewrite(query)), "", 0, NULL);
+	query = linitial_node(Query, QueryRewrite(query));
+	cq_moment_guard(query);
+	planned = pg_plan_query(query, "", 0, NULL);
 	AtEOXact_GUC(true, nest);
 
 	if (plan->partials != NIL)

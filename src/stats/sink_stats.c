@@ -153,6 +153,27 @@ may_see_error(Oid view)
 	return may;
 }
 
+char *
+cq_sink_stats_trouble(Oid view)
+{
+	CqSharedKey key = {MyDatabaseId, view};
+	char		trouble[ERROR_LENGTH];
+	bool		is_down;
+	Entry	   *entry;
+
+	if (table.entries == NULL)
+		return NULL;
+	LWLockAcquire(table.lock, LW_SHARED);
+	entry = hash_search(table.entries, &key, HASH_FIND, NULL);
+	is_down = entry != NULL && entry->state == CQ_SINK_DOWN;
+	if (is_down)
+		strlcpy(trouble, entry->last_error, sizeof(trouble));
+	LWLockRelease(table.lock);
+	if (!is_down)
+		return NULL;
+	return pstrdup(may_see_error(view) ? trouble : "");
+}
+
 static void
 put_entry(ReturnSetInfo *result, const Entry *entry)
 {

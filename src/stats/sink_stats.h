@@ -22,6 +22,12 @@ extern void cq_sink_stats_init(void);
 /* message may be NULL. */
 extern void cq_sink_stats_state(Oid view, CqSinkState state, const char *message);
 
+/*
+ * Why nothing is sent of a view just now, though it is tried again and again: palloc'd; "" to those
+ * who may not see it. NULL where that is not so.
+ */
+extern char *cq_sink_stats_trouble(Oid view);
+
 /* One more transaction of Kafka. */
 extern void cq_sink_stats_sent(Oid view, int64 rows, int64 bytes);
 

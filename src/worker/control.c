@@ -174,6 +174,22 @@ empty_table(Oid table)
 	cq_owner_end(&actor);
 }
 
+/* Where the view goes: not to where it was created to start, unless that is said. */
+static void
+tell_start(const CqView *view, const char *start)
+{
+	Oid			sink = OidIsValid(view->sink) ? view->sink : view->changes;
+	char	   *output = "";
+
+	if (OidIsValid(sink))
+		output = psprintf(" What it makes of it goes to \"%s\" again.", get_rel_name(sink));
+	ereport(NOTICE,
+			(errmsg("continuous view \"%s\" begins again", get_rel_name(view->view)),
+			 errdetail("It is emptied, and reads \"%s\" from %s.%s", get_rel_name(view->stream),
+					   start,
+					   output)));
+}
+
 /* cq.reset(view regclass, "to" text) */
 Datum
 cq_reset(PG_FUNCTION_ARGS)
@@ -186,6 +202,7 @@ cq_reset(PG_FUNCTION_ARGS)
 	view = own_view(PG_GETARG_OID(0));
 	start = parse_start(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	cq_shared_require();
+	tell_start(view, start);
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	lock_view(view->view);

@@ -12,6 +12,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "stats/sink_stats.h"
 #include "storage/latch.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -74,6 +75,21 @@ require_outbox(Oid view, Outbox *outbox)
 				 errhint("cq.sinks says why; cq.resume_sink lets it go on.")));
 }
 
+/* Tells once why it takes long, where it is known. */
+static void
+tell_trouble(Oid view, bool *has_told)
+{
+	char	   *trouble = *has_told ? NULL : cq_sink_stats_trouble(view);
+
+	if (trouble == NULL)
+		return;
+	*has_told = true;
+	ereport(NOTICE,
+			(errmsg("the sink of continuous view \"%s\" is down, and is tried again",
+					get_rel_name(view)),
+			 trouble[0] != '\0' ? errdetail_internal("%s", trouble) : 0));
+}
+
 /* cq.flush(view regclass, timeout interval): false where the time was over first. */
 Datum
 cq_flush(PG_FUNCTION_ARGS)
@@ -82,6 +98,7 @@ cq_flush(PG_FUNCTION_ARGS)
 	TimestampTz deadline = DT_NOEND;
 	Outbox		outbox;
 	int64		goal;
+	bool		has_told = false;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -94,6 +111,8 @@ cq_flush(PG_FUNCTION_ARGS)
 	goal = outbox.end_id;
 	while (outbox.sent_id < goal)
 	{
+		cq_wait_require_workers();
+		tell_trouble(view, &has_told);
 		if (GetCurrentTimestamp() >= deadline)
 			PG_RETURN_BOOL(false);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS, PG_WAIT_EXTENSION);

@@ -122,6 +122,12 @@ extern int	cq_shared_start_delay;
 
 extern void cq_shared_init(void);
 
+/*
+ * Raises ERROR where there will be no workers in this database: it is a copy, they are switched
+ * off, … (wait.c)
+ */
+extern void cq_wait_require_workers(void);
+
 /* Raises ERROR, with what to set, where the module was not preloaded. */
 extern void cq_shared_require(void);
 

@@ -180,6 +180,17 @@ has_closed(Oid relid)
 	return is_done;
 }
 
+static void
+require_identity(void)
+{
+	if (!cq_identity_matches())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous views do not run in this database"),
+				 errdetail("It is a copy of another one, or was restored from a dump."),
+				 errhint("Call cq.resume_all() if they shall go on here.")));
+}
+
 /* Raises ERROR where nobody will bring the view further. */
 static void
 require_progress(Oid relid)
@@ -203,12 +214,7 @@ require_progress(Oid relid)
 				 errmsg("continuous view \"%s\" was created or changed by this transaction", get_rel_name(relid)),
 				 errdetail("Workers go on with it after COMMIT."),
 				 errhint("Call cq.wait in a transaction that begins later.")));
-	if (!cq_identity_matches())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("continuous views do not run in this database"),
-				 errdetail("It is a copy of another one, or was restored from a dump."),
-				 errhint("Call cq.resume_all() if they shall go on here.")));
+	require_identity();
 }
 
 /* Is there not one worker of this database that has found a process? With the lock held. */
@@ -231,13 +237,14 @@ workers_lack_processes(void)
 }
 
 /* Raises ERROR where there will be no worker. */
-static void
-require_workers(void)
+void
+cq_wait_require_workers(void)
 {
 	CqDatabaseSlot *slot;
 	bool		is_off;
 	bool		lacks_process;
 
+	require_identity();
 	LWLockAcquire(cq_shared->lock, LW_SHARED);
 	slot = cq_shared_find_database(MyDatabaseId, false);
 	is_off = cq_shared->is_off;
@@ -303,7 +310,7 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 		require_progress(goal->view);
 		/* They may just be told to start. */
 		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), GRACE_MS))
-			require_workers();
+			cq_wait_require_workers();
 		/* Once for each set of partitions that are new to us. */
 		if (not_followed > not_followed_before)
 			ask_to_settle();

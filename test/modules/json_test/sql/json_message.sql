@@ -82,3 +82,6 @@ SELECT d.bad, d.fields FROM show('ab', '{"b":"' || repeat('x', 64 * 1024 * 1024)
 DO $$ BEGIN EXECUTE (SELECT 'CREATE TABLE wide (' || string_agg(format('c%s int', i), ',') || ')' FROM generate_series(1, 1000) i); END $$;
 SELECT d.fields[1], d.fields[500], d.fields[1000], (SELECT sum(f::int) FROM unnest(d.fields) f), d.bad
 FROM show('wide', (SELECT '{' || string_agg(format('"c%s":%s', i, i), ',' ORDER BY i * 7919 % 1009) || '}' FROM generate_series(1, 1000) i)) AS d;
+
+-- What a schema registry's clients send begins with a byte 0 and the schema's number.
+SELECT * FROM json_decode('ab', ARRAY['\x000000002a7b2261223a317d', '\x00', '\x000000002a', '\x00ffffffff0661']::bytea[]);
