@@ -74,3 +74,22 @@ def test_ddl_against_batches(db, seed):
     assert db.value("SELECT count(*) FROM pg_class c WHERE relnamespace = '_cq'::regnamespace "
                     "AND relname ~ '_(state|definition)[0-9]*$' AND relkind IN ('r', 'v')") == \
         2 * db.value("SELECT count(*) FROM _cq.view")
+
+
+def test_views_that_go_soon_leave_no_errors(log_db, server):
+    """What closes windows and deletes old rows finds views that are being dropped or replaced."""
+    before = len(server.log())
+    log_db.execute("CREATE FOREIGN TABLE s (k int, at timestamptz) SERVER cq_log OPTIONS (event_time 'at')")
+    log_db.execute("INSERT INTO s VALUES (1, now())")
+    for i in range(15):
+        log_db.execute("CREATE CONTINUOUS VIEW closed WITH (emit = 'close') AS "
+                       "SELECT window_end, count(*) FROM s, cq.tumble(at, '1 s') GROUP BY 1")
+        log_db.execute("CREATE CONTINUOUS VIEW groups WITH (retention = '1 s') AS SELECT k, count(*) AS n FROM s GROUP BY k")
+        log_db.execute("CREATE CONTINUOUS VIEW kept WITH (retention = '1 s') AS SELECT k, at FROM s")
+        log_db.execute("INSERT INTO s VALUES (%s, now() + make_interval(secs => %s))", i, i)
+        log_db.execute("CREATE OR REPLACE CONTINUOUS VIEW groups WITH (retention = '1 s') AS "
+                       "SELECT k, count(*) AS n FROM s WHERE k > 0 GROUP BY k")
+        log_db.wait("groups")
+        log_db.execute("DROP VIEW closed, groups, kept")
+    told = [line for line in server.log()[before:].splitlines() if "could not open" in line]
+    assert told == []

@@ -41,6 +41,15 @@ cq_attempt(void (*run) (void *arg), void *arg)
 }
 
 void
+cq_attempt_name_view(ErrorData *error, const char *name)
+{
+	if (name == NULL)
+		return;
+	error->context = error->context == NULL ? psprintf("continuous view \"%s\"", name) :
+		psprintf("continuous view \"%s\"\n%s", name, error->context);
+}
+
+void
 cq_attempt_warn(const ErrorData *error, char **last)
 {
 	if (*last != NULL && strcmp(*last, error->message) == 0)

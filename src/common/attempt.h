@@ -13,6 +13,9 @@
  */
 extern ErrorData *cq_attempt(void (*run) (void *arg), void *arg);
 
+/* Adds to an error's context which view it is about; name may be NULL. */
+extern void cq_attempt_name_view(ErrorData *error, const char *name);
+
 /* Warns of an error, but not of the same as *last again; *last, NULL at first, is kept up to date. */
 extern void cq_attempt_warn(const ErrorData *error, char **last);
 

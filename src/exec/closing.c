@@ -35,6 +35,7 @@
 #include "common/int.h"
 #include "common/wake.h"
 #include "exec/closing.h"
+#include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
 #include "exec/view_plan.h"
@@ -429,6 +430,7 @@ take_error(const Closing *closing, ErrorData *error)
 {
 	static char *last_warning = NULL;
 
+	cq_attempt_name_view(error, get_rel_name(closing->relid));
 	cq_attempt_warn(error, &last_warning);
 	if (!closing->is_emitting ||
 		(cq_fault_passes(error) &&
@@ -486,9 +488,14 @@ do_one(const List *views, Oid *last, void (*step) (void *closing))
 	for (int i = 0; i < nviews; i++)
 	{
 		Closing		closing = {.relid = list_nth_oid(views, (place + i) % nviews)};
-		ErrorData  *error = cq_attempt(step, &closing);
+		ErrorData  *error;
 
 		*last = closing.relid;
+		if (!cq_lock_keep_view(closing.relid))
+			continue;
+		error = cq_attempt(step, &closing);
+		if (!closing.is_done)
+			cq_lock_let_view(closing.relid);
 		if (error != NULL)
 			take_error(&closing, error);
 		else if (closing.is_done)

@@ -26,6 +26,7 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "exec/closing.h"
+#include "exec/lock.h"
 #include "exec/view_actor.h"
 #include "exec/view_plan.h"
 #include "exec/watermark.h"
@@ -36,6 +37,7 @@
 #include "state/retention.h"
 #include "stats/reading.h"
 #include "storage/lmgr.h"
+#include "utils/lsyscache.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -207,7 +209,11 @@ take_turn(Expiry *expiry, bool is_patient)
 
 	if (is_patient && start < turn->next)
 		return NULL;
+	if (!cq_lock_keep_view(expiry->view))
+		return NULL;
 	error = cq_attempt(expire, expiry);
+	if (expiry->nexpired == 0)
+		cq_lock_let_view(expiry->view);
 	end = GetCurrentTimestamp();
 	turn->next = end - start > LONG_US && expiry->nexpired < expiry->max_rows ? end + (end - start) * REST : start;
 	return error;
@@ -263,7 +269,10 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 
 		/* What is wrong with one view is not the others' concern. */
 		if (error != NULL)
+		{
+			cq_attempt_name_view(error, get_rel_name(view));
 			cq_attempt_warn(error, &last_warning);
+		}
 		expired += error == NULL ? expiry.nexpired : 0;
 		last = view;
 	}

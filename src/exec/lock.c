@@ -14,6 +14,7 @@
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 /* What could not be had at once. */
 static struct
@@ -103,4 +104,21 @@ cq_lock_query(Oid view, Query *query)
 			lock_within_view(view, entry->relid);
 	}
 	query_tree_walker(query, lock_walker, &view, 0);
+}
+
+bool
+cq_lock_keep_view(Oid view)
+{
+	if (!ConditionalLockRelationOid(view, AccessShareLock))
+		return false;
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(view)))
+		return true;
+	cq_lock_let_view(view);
+	return false;
+}
+
+void
+cq_lock_let_view(Oid view)
+{
+	UnlockRelationOid(view, AccessShareLock);
 }

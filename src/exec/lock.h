@@ -23,6 +23,13 @@ extern void cq_lock_relation(Oid view, Oid relid, LOCKMODE mode);
 /* All relations of a query, also within sub-selects and plain views, as the planner is to lock them. */
 extern void cq_lock_query(Oid view, Query *query);
 
+/*
+ * Keeps a view, and with it its parts, from being dropped or replaced until cq_lock_let_view or the
+ * transaction's end. False, without waiting, where somebody is about to do that, or has done it.
+ */
+extern bool cq_lock_keep_view(Oid view);
+extern void cq_lock_let_view(Oid view);
+
 /* Is a lock remembered that is still to be waited for? */
 extern bool cq_lock_is_wanted(void);
 
