@@ -107,8 +107,16 @@ def test_blocks(path):
     assert not unknown, "blocks of no known language"
 
 
+def test_installed():
+    """Each page is where `make install` put it, the way the links between pages have it."""
+    docdir = subprocess.run([os.environ["PG_CONFIG"], "--docdir"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    for path in PAGES:
+        assert (Path(docdir) / "extension/pg_cq" / name_of(path)).read_text() == path.read_text()
+
+
 def test_version():
     version = re.search(r"^default_version = '(.*)'$", page("pg_cq.control"), re.M)[1]
+    assert len(page("README.md")) < 12000, "the README is for the first five minutes"
     assert f"This is version {version}." in re.sub(r"\s+", " ", section("README.md", "Versions and licence"))
 
 
