@@ -37,12 +37,19 @@ COMMENT ON FUNCTION _cq.unblock_views() IS
     'lets those views run again that were blocked by their sink, once half of their outbox is sent; gives how many there were';
 REVOKE ALL ON FUNCTION _cq.unblock_views() FROM PUBLIC;
 
+CREATE FUNCTION _cq.adopt_parts() RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_adopt_parts_sql';
+COMMENT ON FUNCTION _cq.adopt_parts() IS 'makes the relations behind views and streams parts of them';
+REVOKE ALL ON FUNCTION _cq.adopt_parts() FROM PUBLIC;
+
 -- After an update, and after a dump of an earlier version was restored.
 CREATE FUNCTION _cq.complete_parts() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     part regclass;
+    left_over text;
 BEGIN
     FOR part IN
         SELECT c.oid
@@ -52,6 +59,19 @@ BEGIN
         EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
     END LOOP;
     PERFORM _cq.make_logs();
+    PERFORM _cq.adopt_parts();
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid) INTO left_over
+    FROM pg_class c
+    WHERE c.relnamespace = '_cq'::regnamespace AND c.relkind IN ('r', 'v')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                        AND d.deptype IN ('e', 'i')
+                        AND d.refclassid IN ('pg_extension'::regclass, 'pg_class'::regclass));
+    IF left_over IS NOT NULL THEN
+        RAISE WARNING 'some relations in schema _cq belong to no continuous view or stream'
+            USING DETAIL = left_over,
+                  HINT = 'A dump without data leaves them. Drop them with CASCADE.';
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION _cq.complete_parts() IS

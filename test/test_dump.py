@@ -103,3 +103,98 @@ def test_sinks_changes_and_windows_come_along(server, log_db, tmp_path):
         copy.close()
         with server.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE "{copy.name}" WITH (FORCE)')
+
+
+FIFTHS = "SELECT k % 5 AS k, count(*) AS n FROM generate_series({}, {}) k GROUP BY 1"
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fd"])
+def test_restored_in_parallel(server, log_db, tmp_path, form):
+    """Whatever comes first, views show what they had, and nothing runs before it is told to."""
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (k int) SERVER cq_log")
+    for number in range(16):
+        db.execute(f"CREATE CONTINUOUS VIEW v{number} AS "
+                   f"SELECT k % 5 AS k, count(*) AS n FROM s WHERE k >= {number} GROUP BY 1")
+    db.execute("INSERT INTO s SELECT generate_series(0, 99)")
+    for number in range(16):
+        db.wait(f"v{number}")
+    server.program("pg_dump", form, "-f", str(tmp_path / "dump"), db.name)
+    for jobs in (2, 4):
+        copy = Database(server, f"{db.name}_{jobs}", None)
+        with server.connect("postgres") as connection:
+            connection.execute(f'CREATE DATABASE "{copy.name}"')
+        try:
+            server.program("pg_restore", "--exit-on-error", "-j", str(jobs), "-d", copy.name,
+                           str(tmp_path / "dump"))
+            assert copy.execute("SELECT status, count(*) FROM cq.views GROUP BY 1") \
+                == [("restored", 16)]
+            for number in range(16):
+                copy.assert_equal(f"TABLE v{number}", FIFTHS.format(number, 99))
+            copy.execute("SELECT cq.resume_all()")
+            copy.execute("INSERT INTO s SELECT generate_series(100, 109)")
+            for number in range(16):
+                copy.wait(f"v{number}")
+                copy.assert_equal(f"TABLE v{number}", FIFTHS.format(number, 109))
+        finally:
+            copy.close()
+            with server.connect("postgres") as connection:
+                connection.execute(f'DROP DATABASE "{copy.name}" WITH (FORCE)')
+
+
+def test_what_comes_first_does_not_matter(log_db):
+    """Of a parallel restore: the view's rule comes when its row is there, and no identity."""
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (k int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, count(*) AS n FROM s GROUP BY k")
+    db.execute("INSERT INTO s VALUES (1)")
+    db.wait("v")
+    definition = db.value("SELECT pg_get_viewdef('v'::regclass)")
+    db.execute("DELETE FROM _cq.identity")
+    db.execute("SELECT _cq.start_workers()")
+    assert db.value("SELECT status FROM cq.views") == "restored"
+    db.execute("CREATE OR REPLACE VIEW v AS SELECT NULL::int AS k, NULL::bigint AS n")
+    db.execute(f"CREATE OR REPLACE VIEW v AS {definition}")
+    db.execute("CREATE CONTINUOUS VIEW another AS SELECT k FROM s")
+    assert db.execute("SELECT DISTINCT status FROM cq.views") == [("restored",)]
+    db.execute("SELECT cq.resume_all()")
+    db.execute("INSERT INTO s VALUES (1)")
+    db.wait("v")
+    assert db.execute("TABLE v") == [(1, 2)]
+    with pytest.raises(psycopg.errors.WrongObjectType):
+        db.execute("CREATE OR REPLACE VIEW v AS SELECT NULL::int AS k, NULL::bigint AS n")
+
+
+def test_a_dump_without_data_says_what_it_leaves(server, log_db, tmp_path):
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (k int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, count(*) AS n FROM s GROUP BY k")
+    db.execute("INSERT INTO s VALUES (1)")
+    db.wait("v")
+    server.program("pg_dump", "-s", "-f", str(tmp_path / "schema"), db.name)
+    server.program("pg_dump", "-t", "s", "-f", str(tmp_path / "stream"), db.name)
+    for dump in ("schema", "stream"):
+        copy = Database(server, f"{db.name}_{dump}", None)
+        with server.connect("postgres") as connection:
+            connection.execute(f'CREATE DATABASE "{copy.name}"')
+        try:
+            copy.execute("CREATE EXTENSION pg_cq")
+            server.program("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", copy.name,
+                           "-f", str(tmp_path / dump))
+            said = []
+            copy.connection.add_notice_handler(lambda message: said.append(message.message_detail))
+            copy.execute("SELECT cq.resume_all()")
+            left = ["_cq.s_log, _cq.v_definition, _cq.v_state"] if dump == "schema" else []
+            assert [", ".join(sorted(detail.split(", "))) for detail in said] == left
+            copy.execute("INSERT INTO s VALUES (2)")
+            assert copy.execute("TABLE s") == [(2,)]
+            if left:
+                assert copy.execute("TABLE v") == []
+                copy.execute("DROP TABLE _cq.s_log, _cq.v_state CASCADE")
+            copy.execute("CREATE CONTINUOUS VIEW v2 AS SELECT k, count(*) AS n FROM s GROUP BY k")
+            copy.wait("v2")
+            assert copy.execute("TABLE v2") == [(2, 1)]
+        finally:
+            copy.close()
+            with server.connect("postgres") as connection:
+                connection.execute(f'DROP DATABASE "{copy.name}" WITH (FORCE)')

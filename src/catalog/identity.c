@@ -2,8 +2,9 @@
  * identity.c
  *		Whose the catalog is: see identity.h.
  *
- * _cq.identity has one row. A dump that is restored into a database that had views of its own brings a second one, and
- * then that counts: better to stand still than to do another's work again.
+ * _cq.identity has one row. A dump that is restored into a database that had views of its own brings a second
+ * one, and then that counts: better to stand still than to do another's work again. For the same reason views
+ * without any row here are somebody else's: of a dump that is just being restored, or that left it out.
  */
 #include "postgres.h"
 
@@ -97,6 +98,27 @@ own_row(const Identity *identity, const char *prefix)
 	return cq_version_form(RelationGetDescr(identity->relation), IDENTITY_NATTS, values, nulls);
 }
 
+/* Whether there are continuous views, more than so many. */
+static bool
+has_views(int more_than)
+{
+	Oid			schema = get_namespace_oid("_cq", true);
+	Oid			relid = OidIsValid(schema) ? get_relname_relid("view", schema) : InvalidOid;
+	Relation	relation;
+	SysScanDesc scan;
+	int			n = 0;
+
+	if (!OidIsValid(relid))
+		return false;
+	relation = table_open(relid, AccessShareLock);
+	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	while (n <= more_than && HeapTupleIsValid(systable_getnext(scan)))
+		n++;
+	systable_endscan(scan);
+	table_close(relation, NoLock);
+	return n > more_than;
+}
+
 bool
 cq_identity_matches(void)
 {
@@ -105,7 +127,7 @@ cq_identity_matches(void)
 
 	if (open_identity(&identity, AccessShareLock))
 	{
-		matches = identity.tuple == NULL || is_own(&identity);
+		matches = identity.tuple == NULL ? !has_views(0) : is_own(&identity);
 		close_identity(&identity);
 	}
 	return matches;
@@ -144,8 +166,8 @@ cq_identity_claim(void)
 
 	if (!open_identity(&identity, AccessShareLock))
 		return;
-	is_there = identity.tuple != NULL;
-	if (is_there && !is_own(&identity))
+	is_there = identity.tuple != NULL || has_views(1);
+	if (is_there && (identity.tuple == NULL || !is_own(&identity)))
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous views do not run in this database"),
@@ -174,9 +196,10 @@ cq_identity_take(bool keep_prefix)
 
 	if (!open_identity(&identity, ShareRowExclusiveLock))
 		return;
-	if (identity.tuple != NULL && !is_own(&identity))
+	if (identity.tuple == NULL || !is_own(&identity))
 	{
-		char	   *prefix = keep_prefix ? TextDatumGetCString(identity.values[IDENTITY_PREFIX - 1]) : own_prefix();
+		char	   *prefix = keep_prefix && identity.tuple != NULL ?
+			TextDatumGetCString(identity.values[IDENTITY_PREFIX - 1]) : own_prefix();
 
 		delete_rows(identity.relation);
 		CatalogTupleInsert(identity.relation, own_row(&identity, prefix));

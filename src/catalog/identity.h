@@ -11,7 +11,7 @@
 
 #include "postgres.h"
 
-/* True where the catalog is this database's own, or is nobody's yet. Within a transaction. */
+/* True where the catalog is this database's own, or is nobody's yet and has no views. Within a transaction. */
 extern bool cq_identity_matches(void);
 
 /* True where it is this database's own: there has been a continuous view, and no dump is just being restored. */

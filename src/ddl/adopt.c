@@ -17,7 +17,9 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_type.h"
 #include "common/version.h"
 #include "ddl/ddl.h"
 #include "executor/spi.h"
@@ -28,6 +30,7 @@
 #include "utils/rel.h"
 #include "worker/slots.h"
 
+PG_FUNCTION_INFO_V1(cq_adopt_parts_sql);
 PG_FUNCTION_INFO_V1(cq_resume_all);
 
 bool
@@ -50,10 +53,45 @@ depend(Oid depender, Oid referenced, DependencyType type)
 	recordDependencyOn(&one, &other, type);
 }
 
+/*
+ * A type that a column has is also the whole table's to depend on. DROP … CASCADE would else come to the column
+ * first, from there to the view, and from the view to the table, which it drops before the column.
+ */
+static void
+depend_on_types(Oid part)
+{
+	Relation	relation = table_open(part, AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	ObjectAddresses *types = new_object_addresses();
+	ObjectAddress address;
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (attribute->attisdropped)
+			continue;
+		ObjectAddressSet(address, TypeRelationId, attribute->atttypid);
+		add_exact_object_address(&address, types);
+		if (!OidIsValid(attribute->attcollation))
+			continue;
+		ObjectAddressSet(address, CollationRelationId, attribute->attcollation);
+		add_exact_object_address(&address, types);
+	}
+	ObjectAddressSet(address, RelationRelationId, part);
+	deleteDependencyRecordsForClass(RelationRelationId, part, TypeRelationId, DEPENDENCY_AUTO);
+	deleteDependencyRecordsForClass(RelationRelationId, part, CollationRelationId, DEPENDENCY_AUTO);
+	record_object_address_dependencies(&address, types, DEPENDENCY_AUTO);
+	free_object_addresses(types);
+	table_close(relation, NoLock);
+}
+
 void
 cq_adopt_part(Oid part, Oid whole)
 {
 	depend(part, whole, DEPENDENCY_INTERNAL);
+	if (get_rel_relkind(part) == RELKIND_RELATION)
+		depend_on_types(part);
 }
 
 void
@@ -134,16 +172,11 @@ adopt_pairs(const char *query, void (*adopt) (Oid part, Oid whole))
 	}
 }
 
-/*
- * cq.resume_all(keep_ids boolean): SECURITY DEFINER. Can be called again, and then changes nothing.
- */
+/* _cq.adopt_parts(): dependencies of all parts there are. Can be called again, and then changes nothing. */
 Datum
-cq_resume_all(PG_FUNCTION_ARGS)
+cq_adopt_parts_sql(PG_FUNCTION_ARGS)
 {
-	bool		keep_prefix = PG_GETARG_BOOL(0);
-
 	cq_version_require();
-	PreventCommandIfReadOnly("cq.resume_all()");
 	SPI_connect();
 	adopt_pairs("SELECT part.oid, whole.oid"
 				" FROM (SELECT definition AS part, view AS whole FROM _cq.view"
@@ -155,6 +188,21 @@ cq_resume_all(PG_FUNCTION_ARGS)
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);
 	adopt_pairs("SELECT s.oid, v.view FROM _cq.view v JOIN pg_catalog.pg_class s ON s.oid = v.sink", cq_adopt_sink);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * cq.resume_all(keep_ids boolean): SECURITY DEFINER. Can be called again, and then changes nothing.
+ */
+Datum
+cq_resume_all(PG_FUNCTION_ARGS)
+{
+	bool		keep_prefix = PG_GETARG_BOOL(0);
+
+	cq_version_require();
+	PreventCommandIfReadOnly("cq.resume_all()");
+	SPI_connect();
 	SPI_execute("SELECT _cq.complete_parts()", false, 0);
 	/* Under other names than those of the original, to which Kafka's places belong. */
 	if (!keep_prefix && !cq_identity_matches())

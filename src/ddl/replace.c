@@ -113,7 +113,8 @@ cq_replace_check(const RangeVar *name)
 	Oid			relid = RangeVarGetRelid(name, NoLock, true);
 	Oid			reader;
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW || !cq_adopt_has_catalog() || !cq_identity_matches())
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW || !cq_adopt_has_catalog() ||
+		!cq_identity_is_own())
 		return;
 	if (cq_view_is(relid))
 		ereport(ERROR,

@@ -13,11 +13,13 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "common/compat.h"
 #include "miscadmin.h"
 #include "source/log_table.h"
@@ -106,11 +108,37 @@ cq_log_scan_end(CqLogScan *scan)
 	table_close(scan->table, AccessShareLock);
 }
 
+/*
+ * The end on a standby: behind the last row that has arrived. Its sequence is ahead, since the primary writes that
+ * to the WAL for many numbers at a time.
+ */
+static int64
+arrived_end(const CqLogTable *table)
+{
+	Relation	relation = cq_log_table_open(table, AccessShareLock);
+	Relation	index = cq_log_table_open_index(relation, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan_ordered(relation, index, snapshot, 0, NULL);
+	HeapTuple	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+	int64		end = table->begin;
+	bool		is_null;
+
+	if (HeapTupleIsValid(tuple))
+		end = DatumGetInt64(heap_getattr(tuple, CQ_LOG_OFFSET, RelationGetDescr(relation), &is_null)) + 1;
+	systable_endscan_ordered(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(relation, AccessShareLock);
+	return end;
+}
+
 int64
 cq_log_stable_end(const CqLogTable *table)
 {
 	CqLogScan	scan;
 
+	if (RecoveryInProgress())
+		return arrived_end(table);
 	/* As a rule nobody is writing, which is soon found out. */
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
 		cq_log_lock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock, false))

@@ -18,7 +18,9 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "stream/reader.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -250,11 +252,6 @@ cq_wait_require_workers(void)
 	is_off = cq_shared->is_off;
 	lacks_process = slot != NULL && (slot->lacks_process || workers_lack_processes());
 	LWLockRelease(cq_shared->lock);
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("continuous views are not maintained during recovery"),
-				 errhint("The primary server maintains them; wait there.")));
 	if (is_off)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -292,6 +289,38 @@ require_read_committed(void)
 				 errhint("Use isolation level read committed.")));
 }
 
+/* A statement that does nothing else: nobody asks its snapshot for rows. */
+static bool
+is_alone(void)
+{
+	const PlannedStmt *stmt;
+	ListCell   *cell;
+
+	if (ActivePortal == NULL || list_length(ActivePortal->stmts) != 1)
+		return false;
+	stmt = linitial_node(PlannedStmt, ActivePortal->stmts);
+	if (stmt->commandType != CMD_SELECT || list_length(stmt->planTree->targetlist) != 1)
+		return false;
+	foreach(cell, stmt->rtable)
+	{
+		if (lfirst_node(RangeTblEntry, cell)->rtekind != RTE_RESULT)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * On a standby a snapshot stops what arrives as soon as the primary has removed a row that it may see, which
+ * workers do all the time: so while it waits this process shows none.
+ */
+static void
+wait_a_while(long delay)
+{
+	if (RecoveryInProgress() && is_alone())
+		MyProc->xmin = InvalidTransactionId;
+	ConditionVariableTimedSleep(&cq_shared->changed, delay, PG_WAIT_EXTENSION);
+}
+
 static bool
 wait_for_goal(const Goal *goal, TimestampTz deadline)
 {
@@ -309,8 +338,9 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 			return true;
 		require_progress(goal->view);
 		/* They may just be told to start. */
-		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), GRACE_MS))
-			cq_wait_require_workers();
+		if (!RecoveryInProgress() &&
+			TimestampDifferenceExceeds(began, GetCurrentTimestamp(), GRACE_MS))
+			cq_wait_require_workers();	/* a standby's are the primary's: what they do arrives */
 		/* Once for each set of partitions that are new to us. */
 		if (not_followed > not_followed_before)
 			ask_to_settle();
@@ -321,7 +351,7 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 			if (delay <= 0)
 				return false;
 		}
-		ConditionVariableTimedSleep(&cq_shared->changed, delay, PG_WAIT_EXTENSION);
+		wait_a_while(delay);
 	}
 }
 
