@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/query.h"
 #include "executor/executor.h"
@@ -108,9 +109,46 @@ equality(Oid type)
 	return name;
 }
 
-/* Which row it was: by an operator that an index can serve, where no key is null. */
+/*
+ * The collation by which the view tells the column's values apart, where the sink's own might do
+ * it in another way, as " COLLATE …"; else nothing, so that an index of the sink's can serve.
+ */
+static char *
+collation(const TableSink *sink, int column)
+{
+	Oid			wanted = TupleDescAttr(sink->target->row, column)->attcollation;
+	AttrNumber	attno = get_attnum(sink->target->sink,
+								   NameStr(TupleDescAttr(sink->target->row, column)->attname));
+	Oid			type;
+	int32		typmod;
+	Oid			found;
+	HeapTuple	tuple;
+	Form_pg_collation row;
+	char	   *clause;
+
+	get_atttypetypmodcoll(sink->target->sink, attno, &type, &typmod, &found);
+	if (wanted == found || !OidIsValid(wanted) ||
+		(get_collation_isdeterministic(wanted) && get_collation_isdeterministic(found)))
+		return "";
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(wanted));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("collation with OID %u does not exist", wanted)));
+	row = (Form_pg_collation) GETSTRUCT(tuple);
+	clause = psprintf(" COLLATE %s",
+					  quote_qualified_identifier(get_namespace_name(row->collnamespace),
+																NameStr(row->collname)));
+	ReleaseSysCache(tuple);
+	return clause;
+}
+
+/*
+ * Which row it was: by the view's own equality, with an operator that an index can serve. A row
+ * of nulls is no null, though IS NULL would take it for one.
+ */
 static void
-append_condition(const TableSink *sink, StringInfo statement, bool has_null)
+append_condition(const TableSink *sink, StringInfo statement, const Bitmapset *nulls)
 {
 	const char *separator = " WHERE ";
 	int			column = -1;
@@ -118,13 +156,16 @@ append_condition(const TableSink *sink, StringInfo statement, bool has_null)
 	while ((column = bms_next_member(sink->target->key, column)) >= 0)
 	{
 		const char *name = column_name(sink, column - 1);
-		char	   *operator = equality(sink->types[column - 1]);
-		int			param = sink->natts + column;
 
-		if (has_null)
-			appendStringInfo(statement, "%s(%s %s $%d OR (%s IS NULL AND $%d IS NULL))", separator, name, operator, param, name, param);
+		if (bms_is_member(column, nulls) && type_is_rowtype(sink->types[column - 1]))
+			appendStringInfo(statement, "%spg_catalog.num_nulls(%s) OPERATOR(pg_catalog.=) 1",
+							 separator, name);
+		else if (bms_is_member(column, nulls))
+			appendStringInfo(statement, "%s%s IS NULL", separator, name);
 		else
-			appendStringInfo(statement, "%s%s %s $%d", separator, name, operator, param);
+			appendStringInfo(statement, "%s%s %s $%d%s", separator, name,
+							 equality(sink->types[column - 1]),
+							 sink->natts + column, collation(sink, column - 1));
 		separator = " AND ";
 	}
 }
@@ -144,25 +185,25 @@ insert_statement(const TableSink *sink)
 }
 
 static char *
-update_statement(const TableSink *sink, bool has_null)
+update_statement(const TableSink *sink, const Bitmapset *nulls)
 {
 	StringInfoData statement;
 
 	initStringInfo(&statement);
 	appendStringInfo(&statement, "UPDATE %s SET ", sink->name);
 	append_columns(sink, &statement, true, true);
-	append_condition(sink, &statement, has_null);
+	append_condition(sink, &statement, nulls);
 	return statement.data;
 }
 
 static char *
-delete_statement(const TableSink *sink, bool has_null)
+delete_statement(const TableSink *sink, const Bitmapset *nulls)
 {
 	StringInfoData statement;
 
 	initStringInfo(&statement);
 	appendStringInfo(&statement, "DELETE FROM %s", sink->name);
-	append_condition(sink, &statement, has_null);
+	append_condition(sink, &statement, nulls);
 	return statement.data;
 }
 
@@ -178,17 +219,19 @@ prepare(const TableSink *sink, const char *statement)
 	return plan;
 }
 
-static bool
-has_null_key(const TableSink *sink, const TupleTableSlot *row)
+/* The columns of the key that are null, as they are in the view's key. */
+static Bitmapset *
+null_keys(const TableSink *sink, const TupleTableSlot *row)
 {
+	Bitmapset  *nulls = NULL;
 	int			column = -1;
 
 	while ((column = bms_next_member(sink->target->key, column)) >= 0)
 	{
 		if (row->tts_isnull[column - 1])
-			return true;
+			nulls = bms_add_member(nulls, column);
 	}
-	return false;
+	return nulls;
 }
 
 static void
@@ -219,19 +262,21 @@ execute(const TableSink *sink, SPIPlanPtr plan, TupleTableSlot *before, TupleTab
 
 /* The row before says which. With a key that is null the statement is another one, made for this row alone. */
 static uint64
-execute_by_key(const TableSink *sink, SPIPlanPtr *plan, char *(*statement) (const TableSink *, bool), TupleTableSlot *before,
-			   TupleTableSlot *after)
+execute_by_key(const TableSink *sink, SPIPlanPtr *plan,
+			   char *(*statement) (const TableSink *, const Bitmapset *),
+			   TupleTableSlot *before, TupleTableSlot *after)
 {
+	Bitmapset  *nulls = null_keys(sink, before);
 	SPIPlanPtr	special;
 	uint64		nrows;
 
-	if (!has_null_key(sink, before))
+	if (nulls == NULL)
 	{
 		if (*plan == NULL)
-			*plan = prepare(sink, statement(sink, false));
+			*plan = prepare(sink, statement(sink, NULL));
 		return execute(sink, *plan, before, after);
 	}
-	special = prepare(sink, statement(sink, true));
+	special = prepare(sink, statement(sink, nulls));
 	nrows = execute(sink, special, before, after);
 	SPI_freeplan(special);
 	return nrows;
