@@ -219,3 +219,37 @@ def test_written_under_any_settings(db, broker, topic):
                        i = '1 day -2 hours' AND at = '2024-07-01 00:00Z') FROM s""")
     db.wait("v")
     db.assert_equal("SELECT * FROM v", "SELECT * FROM s")
+
+
+def test_import_with_odd_names_and_values(db, broker, topic):
+    """What cannot be a table or column as it is becomes one, and is told."""
+    prefix = topic()
+    long_names = [topic("_" + "x" * 70 + letter) for letter in "ab"]
+    message = {"ctid": 1, "ctid_1": 2, "f" * 70 + "a": 3, "f" * 70 + "b": 4, "": 5, "n": 1,
+               "local": "2025-01-01T00:00:00", "zoned": "2025-01-01T00:00:00Z"}
+    broker.produce(prefix, [message, {**message, "n": "n/a"}, b"no object"])
+    for name in long_names:
+        broker.produce(name, [{"name": name}])
+    notices = []
+    db.execute("SELECT 1")
+    db.connection.add_notice_handler(lambda notice: notices.append(notice.message_detail or ""))
+    db.execute("CREATE SCHEMA i")
+    db.execute(f'IMPORT FOREIGN SCHEMA "{prefix}" FROM SERVER kafka INTO i')
+    told = "\n".join(notices)
+    tables = [long_names[0][:63], long_names[0][:61] + "_1"]
+    for sentence in ('Field "ctid" is column "ctid_2".', f'is column "{"f" * 61}_1".',
+                     "The field with the empty name is left out.",
+                     "Of 3 messages, 1 are not JSON objects.",
+                     'Field "n" has values of several kinds (numbers: 1, strings: 1): jsonb.',
+                     f'The table is "{tables[0]}".', f'The table is "{tables[1]}".'):
+        assert sentence in told
+    assert db.execute("SELECT attname, atttypid::regtype::text FROM pg_attribute "
+                      "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+                      f"i.{prefix}") == [
+        ("ctid_2", "bigint"), ("ctid_1", "bigint"), ("f" * 63, "bigint"),
+        ("f" * 61 + "_1", "bigint"), ("n", "jsonb"), ("local", "timestamp without time zone"),
+        ("zoned", "timestamp with time zone")]
+    db.execute(f"ALTER FOREIGN TABLE i.{prefix} OPTIONS (ADD on_error 'skip')")
+    assert db.execute(f"SELECT ctid_2, ctid_1, {'f' * 63}, {'f' * 61}_1 FROM i.{prefix}") == \
+        [(1, 2, 3, 4)] * 2
+    assert sorted(db.value(f"SELECT name FROM i.{table}") for table in tables) == long_names

@@ -80,8 +80,12 @@ typedef struct CqFormat
 	CqEncoder  *(*encoder_open) (const CqColumn *columns, int ncolumns);
 	void		(*encode) (CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out);	/* indexed by attno - 1 */
 
-	/* NULL where columns cannot be inferred. Returns CqColumn * with name, type and path, from a sample of messages. */
-	List	   *(*infer) (const CqMessage *messages, int nmessages);
+	/*
+	 * NULL where columns cannot be inferred. Returns CqColumn * with name, type and path, from a
+	 * sample of messages, and remarks (of char *, sentences) on what is left out or not as most
+	 * are.
+	 */
+	List	   *(*infer) (const CqMessage *messages, int nmessages, List **remarks);
 } CqFormat;
 
 extern const CqFormat cq_json_format;

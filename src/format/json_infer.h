@@ -9,7 +9,10 @@
 
 #include "format/format.h"
 
-/* Of CqColumn *, in CurrentMemoryContext. Messages that are no JSON objects say nothing. */
-extern List *cq_json_infer(const CqMessage *messages, int nmessages);
+/*
+ * Of CqColumn *, in CurrentMemoryContext. Messages that are no JSON objects say nothing. Remarks,
+ * of char *, are sentences about what is not as somebody may expect.
+ */
+extern List *cq_json_infer(const CqMessage *messages, int nmessages, List **remarks);
 
 #endif							/* CQ_JSON_INFER_H */

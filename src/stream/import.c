@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "commands/defrem.h"
+#include "common/name.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "stream/reader_state.h"
@@ -156,13 +157,13 @@ path_text(List *path)
 }
 
 static char *
-create_command(const char *topic, const char *server, List *columns)
+create_command(const char *topic, const char *table, const char *server, List *columns)
 {
 	StringInfoData command;
 	ListCell   *cell;
 
 	initStringInfo(&command);
-	appendStringInfo(&command, "CREATE FOREIGN TABLE %s (", quote_identifier(topic));
+	appendStringInfo(&command, "CREATE FOREIGN TABLE %s (", quote_identifier(table));
 	foreach(cell, columns)
 	{
 		const CqColumn *column = lfirst(cell);
@@ -176,18 +177,33 @@ create_command(const char *topic, const char *server, List *columns)
 	return command.data;
 }
 
+static char *
+join(const List *remarks)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, remarks)
+		appendStringInfo(&text, "%s%s", text.len > 0 ? "\n" : "", (const char *) lfirst(cell));
+	return text.data;
+}
+
 /* NULL where nothing can be learnt. */
 static char *
-import_topic(const char *topic, const ForeignServer *server, List *properties, int wanted)
+import_topic(const char *topic, const char *table, const ForeignServer *server, List *properties,
+			 int wanted)
 {
 	CqSourceConfig config = {.stream_name = topic, .topics = list_make1((char *) topic), .properties = properties,
 	.bounded = true};
 	Sample		sample = {.wanted = wanted};
+	List	   *remarks = NIL;
 	List	   *columns;
 
 	sample.messages = palloc(sizeof(CqMessage) * wanted);
 	read_sample(&sample, &config);
-	columns = sample.nmessages > 0 ? cq_json_format.infer(sample.messages, sample.nmessages) : NIL;
+	columns = sample.nmessages > 0 ? cq_json_format.infer(sample.messages, sample.nmessages,
+														  &remarks) : NIL;
 	if (columns == NIL)
 	{
 		ereport(NOTICE,
@@ -196,7 +212,35 @@ import_topic(const char *topic, const ForeignServer *server, List *properties, i
 				 errdetail("It holds no messages from which columns could be inferred.")));
 		return NULL;
 	}
-	return create_command(topic, server->servername, columns);
+	if (strcmp(table, topic) != 0)
+		remarks = lcons(psprintf("The table is \"%s\".", table), remarks);
+	if (remarks != NIL)
+		ereport(NOTICE,
+				(errmsg("topic \"%s\" was imported with remarks", topic),
+				 errdetail_internal("%s", join(remarks))));
+	return create_command(topic, table, server->servername, columns);
+}
+
+/* Of char *: the topics that the statement is about. */
+static List *
+find_topics(const ImportForeignSchemaStmt *stmt, const CqSourceConfig *config)
+{
+	List	   *topics = NIL;
+	ListCell   *cell;
+
+	foreach(cell, cq_kafka_source.list_topics(config, TIMEOUT_MS))
+	{
+		if (is_in_schema(stmt, lfirst(cell)))
+			topics = lappend(topics, lfirst(cell));
+	}
+	if (topics == NIL && strcmp(stmt->remote_schema, ALL_TOPICS) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
+				 errmsg("no topic of server \"%s\" has a name that begins with \"%s\"",
+						stmt->server_name,
+						stmt->remote_schema),
+				 errhint("The schema \"%s\" stands for all topics.", ALL_TOPICS)));
+	return topics;
 }
 
 static List *
@@ -206,28 +250,22 @@ import_schema(ImportForeignSchemaStmt *stmt, Oid server_id)
 	int			wanted = sample_size(stmt->options);
 	List	   *properties = cq_stream_server_properties(server_id, GetUserId());
 	CqSourceConfig config = {.stream_name = server->servername, .properties = properties, .bounded = true};
+	List	   *topics = find_topics(stmt, &config);
+	List	   *tables = cq_name_choose(topics, NULL);
 	List	   *commands = NIL;
-	bool		found = strcmp(stmt->remote_schema, ALL_TOPICS) == 0;
-	ListCell   *cell;
+	ListCell   *topic;
+	ListCell   *table;
 
-	foreach(cell, cq_kafka_source.list_topics(&config, TIMEOUT_MS))
+	forboth(topic, topics, table, tables)
 	{
-		const char *topic = lfirst(cell);
 		char	   *command = NULL;
 
-		if (!is_in_schema(stmt, topic))
-			continue;
-		found = true;
-		if (IsImportableForeignTable(topic, stmt))
-			command = import_topic(topic, server, properties, wanted);
+		/* Names in the statement are as long as names of tables. */
+		if (IsImportableForeignTable(lfirst(table), stmt))
+			command = import_topic(lfirst(topic), lfirst(table), server, properties, wanted);
 		if (command != NULL)
 			commands = lappend(commands, command);
 	}
-	if (!found)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
-				 errmsg("no topic of server \"%s\" has a name that begins with \"%s\"", server->servername, stmt->remote_schema),
-				 errhint("The schema \"%s\" stands for all topics.", ALL_TOPICS)));
 	return commands;
 }
 

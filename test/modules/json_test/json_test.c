@@ -226,10 +226,11 @@ json_infer(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			nmessages;
 	CqMessage  *messages = array_messages(PG_GETARG_ARRAYTYPE_P(0), &nmessages);
+	List	   *remarks;
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(cell, cq_json_format.infer(messages, nmessages))
+	foreach(cell, cq_json_format.infer(messages, nmessages, &remarks))
 	{
 		CqColumn   *column = lfirst(cell);
 		Datum		out[2] = {CStringGetTextDatum(column->name), ObjectIdGetDatum(column->type)};
@@ -237,6 +238,8 @@ json_infer(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(result->setResult, result->setDesc, out, out_nulls);
 	}
+	foreach(cell, remarks)
+		elog(NOTICE, "%s", (char *) lfirst(cell));
 	return (Datum) 0;
 }
 

@@ -13,3 +13,10 @@ SELECT * FROM infer('{"o":{"a":1},"a":[1],"m":1,"b":true,"n":[null]}', '{"m":"x"
 SELECT * FROM infer('{"a":1,"a":"x","\u0061":true,"\u00e9":1,"é":2,"\u0000":1}');
 SELECT * FROM json_infer('{}');
 SELECT count(*), max(name) FROM infer((SELECT '{' || string_agg(format('"f%s":%s', i, i), ',' ORDER BY i) || '}' FROM generate_series(1001, 4000) i));
+-- Times without a zone are not times with one.
+SELECT * FROM infer('{"l":"2025-01-01T00:00:00","z":"2025-01-01T00:00:00+02","m":"2025-01-01T00:00:00Z","d":"2025-01-01"}',
+    '{"l":"2025-01-01 00:00:00.5","z":"2025-01-01T00:00:00.123Z","m":"2025-01-01T00:00:00","d":"2025-01-01T10:00:00"}');
+-- Numbers in strings are numbers where others are; a few odd values are said.
+SELECT * FROM infer('{"n":1,"s":"1","o":1,"b":1}', '{"n":"2.50","s":"2","o":"n/a","b":true}', '{"n":2,"o":2.5,"b":{}}');
+-- Names that columns cannot have, and names that would be the same.
+SELECT * FROM infer(format('{"ctid":1,"xmin":2,"ctid_1":3,"":4,"%s":5,"%s":6,"%s":7}', repeat('x', 70), repeat('x', 80), repeat('ä', 40)));
