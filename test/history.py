@@ -13,9 +13,8 @@ import random
 import time
 
 from history_model import SHAPES, Failed
-from history_world import OWNERS, SCHEMAS, World
+from history_world import OWNERS, SCHEMAS, SLOW, World
 
-SLOW = 10  # seconds: a step that takes longer is told of
 DISTURBANCES = {
     "cancel": 6,
     "terminate": 6,
@@ -133,7 +132,8 @@ class Draw:
         if kind == "reset":
             return {"begin": self.begin(self.world.streams[view.source])}
         if kind == "replace":
-            return {"where": self.where()}
+            # Another one, always: to replace a view by itself does nothing.
+            return {"where": f"{self.where()} AND id > -{self.random.randint(1, 1000000)}"}
         if kind == "rename":
             return {"new": self.name()}
         if kind == "set_schema":
@@ -159,7 +159,11 @@ class Draw:
     # ---- what is going on besides ----
 
     def settings(self):
-        self.batch_rows = self.random.choice([1, 2, 7, 50, None])
+        """Batches are not so tiny that what is there already cannot be read again by new views."""
+        there = sum(stream.next_id for stream in self.world.streams.values())
+        least = 1 if there < 2000 else 7 if there < 6000 else 50
+        sizes = [size for size in (1, 2, 7, 50) if size >= least] + [None]
+        self.batch_rows = self.random.choice(sizes)
         return [
             "set",
             {"cq__batch_rows": self.batch_rows, "cq__workers": self.random.choice([1, 2, 3, None])},
@@ -218,7 +222,7 @@ class Draw:
         self.first_views = 0
         if self.chance(0.03):
             yield self.add_partition()
-        for _ in range(self.random.randint(2, 6)):
+        for _ in range(self.random.randint(1, 4)):
             if self.chance(0.6):
                 for _ in range(
                     min(self.random.randint(1, 4), self.most_views - len(self.world.views))

@@ -12,6 +12,7 @@ import signal
 import time
 
 import psycopg
+from confluent_kafka import KafkaException
 
 from conftest import DEADLINE, kill
 from history_flow import TICK, KafkaFlow, LogFlow
@@ -22,6 +23,7 @@ OWNERS = ["postgres", "history_one", "history_two"]
 SCHEMAS = ["public", "other"]
 # What a command may fail with where something else is going on: then it did nothing.
 TOLERATED = {"40P01", "55P03", "57014", "40001"}
+SLOW = 10  # seconds: what takes longer is told of
 LOCK_TIMEOUT = 30  # seconds; where no transaction of ours is open, nobody holds a lock so long
 
 
@@ -105,7 +107,16 @@ class World:
             self.broker.admin.delete_topics([topic])[topic].exception(30)
 
     def create_topic(self, name, partitions):
-        self.broker.create_topic(name, partitions)
+        """A broker that has just started, or is slow, cannot at once."""
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                self.broker.create_topic(name, partitions)
+                break
+            except KafkaException as error:
+                if time.monotonic() > end or "fenced" not in str(error):
+                    raise
+                time.sleep(10 * TICK)
         self.topics.append(name)
 
     # ---- statements ----
@@ -494,8 +505,13 @@ class World:
         return places
 
     def await_ends(self, ends):
-        """Until all views that run have seen all, within the deadline. Where they are then."""
-        began = time.monotonic()
+        """Until all views that run have seen all. Where they are then.
+
+        The deadline is for something to move: how fast that goes is the machine's.
+        """
+        began = moved = time.monotonic()
+        before = None
+        is_told = False
         asked = self.settle_random.choice(
             [view for view in self.views.values() if not view.follows] or [None]
         )
@@ -514,12 +530,17 @@ class World:
             ]
             if not behind:
                 break
-            if time.monotonic() - began > DEADLINE:
+            if places != before:
+                before, moved = places, time.monotonic()
+            if time.monotonic() - moved > DEADLINE or time.monotonic() - began > 5 * DEADLINE:
                 raise Failed(
                     "standstill",
                     f"{len(behind)} views do not get there: "
                     f"{', '.join(view.name for view in behind)}\n{self.describe(behind[0])}",
                 )
+            if time.monotonic() - began > SLOW and not is_told:
+                is_told = True
+                print(f"{self.name}: {len(behind)} views are slow: {self.describe(behind[0])}")
             time.sleep(2 * TICK)
         self.slowest = round(time.monotonic() - began, 1)
         if (
