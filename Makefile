@@ -51,7 +51,7 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SCHEMA)
 	$(CXX) $(CXXFLAGS) $(COPT) $(CPPFLAGS) -fPIC -c -o $@ $<
 
 # The documentation. The pages keep their folders, so that the links between them hold.
-PAGES = $(wildcard *.md) LICENSE src/README.md bench/README.md $(shell find docs -type f)
+PAGES = $(wildcard *.md */README.md) LICENSE $(shell find docs -type f)
 pages = $(DESTDIR)$(docdir)/extension/$(EXTENSION)
 install: install-pages
 install-pages:
