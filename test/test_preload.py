@@ -13,8 +13,9 @@ def bare(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("bare"))
     try:
         server.start()
-        server.set(shared_preload_libraries="")
         server.stop()
+        with (server.directory / "data/postgresql.conf").open("a") as settings:
+            settings.write("shared_preload_libraries = ''\n")
         server.start()
         yield server
     finally:

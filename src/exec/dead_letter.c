@@ -63,6 +63,23 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nb
 	SPI_finish();
 }
 
+int64
+cq_dead_letter_count(Oid view)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+	bool		is_null;
+	int64		count;
+
+	SPI_connect();
+	cq_query_execute("SELECT count(*) FROM _cq.error WHERE view = $1", SPI_OK_SELECT,
+					 lengthof(types),
+					 types, args, NULL);
+	count = DatumGetInt64(cq_query_column(0, 1, &is_null));
+	SPI_finish();
+	return count;
+}
+
 void
 cq_dead_letter_trim_by(const char *statement, Oid view)
 {

@@ -14,6 +14,9 @@
 extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore, int sqlerrcode,
 							   const char *message);
 
+/* How many of the view are kept. */
+extern int64 cq_dead_letter_count(Oid view);
+
 /* Removes the view's oldest where there are more than cq.max_errors. */
 extern void cq_dead_letter_trim(Oid view);
 

@@ -37,6 +37,8 @@ typedef struct CqViewExec
 	int64		ndoubtful;		/* groups appended that may be there already, since the last compaction began */
 	int64		compact_from;	/* so many of them are worth one */
 	int64		nerrors;		/* dead letters since they were counted last */
+	int64		nhopeless;		/* rows that failed, with none that did not before or between */
+	bool		is_hopeful;		/* that says nothing any more */
 	int			nfailures;		/* of transactions, in a row, that it made fail */
 	int32		doubted_partition;	/* the first row, lately, that may be at fault, or the server */
 	int64		doubted_offset;

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/view.h"
 #include "common/fault.h"
@@ -25,7 +27,9 @@
 #include "stats/stats.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 /* A row that fails by itself, and nothing says yet that others do not. */
 typedef struct DoubtfulRow
@@ -60,6 +64,9 @@ typedef struct ViewRun
 	int			stop;			/* the first row it has not seen, nrows if none */
 	char	   *stop_reason;
 } ViewRun;
+
+/* So many rows that fail, of a view that has never had another, say that none will pass. */
+#define HOPELESS_ROWS 1000
 
 /* It is no row's fault, and the whole batch is better done again. */
 static void pg_attribute_noreturn()
@@ -126,6 +133,37 @@ stop_before(ViewRun *run, int row, const char *reason)
 	run->stop_reason = pstrdup(reason);
 }
 
+static bool
+has_rows(Oid table)
+{
+	Relation	relation = table_open(table, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	TableScanDesc scan = table_beginscan(relation, GetLatestSnapshot(), 0, NULL);
+	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(relation, NoLock);
+	return found;
+}
+
+/*
+ * One more row has failed. Has each that the view was ever given, and were there enough to say that
+ * all will? Not where it has dead letters of before: it has been resumed since.
+ */
+static bool
+is_hopeless(const ViewRun *run)
+{
+	CqViewExec *exec = run->exec;
+
+	if (run->npassed > 0)
+		exec->is_hopeful = true;
+	if (exec->is_hopeful || ++exec->nhopeless < HOPELESS_ROWS)
+		return false;
+	exec->is_hopeful = true;	/* it is said once */
+	return cq_dead_letter_count(exec->view) <= exec->nhopeless && !has_rows(exec->row->state);
+}
+
 static void
 reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
 {
@@ -184,9 +222,14 @@ static void
 take_bad_row(ViewRun *run, int row, const ErrorData *error)
 {
 	if (cq_fault_of(error) == CQ_FAULT_UNCERTAIN)
+	{
 		doubt_row(run, row);
-	else
-		reject_row(run, row, error->sqlerrcode, error->message);
+		return;
+	}
+	reject_row(run, row, error->sqlerrcode, error->message);
+	if (run->stop_reason == NULL && is_hopeless(run))
+		stop_before(run, row + 1, psprintf("each of the first " INT64_FORMAT " rows has failed: %s",
+										   run->exec->nhopeless, error->message));
 }
 
 /* Rows [first, end), in order, until the view stops: run->stop is then before end. */
@@ -208,7 +251,7 @@ run_range(ViewRun *run, int first, int end)
 		int			middle = first + (end - first) / 2;
 
 		run_range(run, first, middle);
-		if (run->stop >= middle)
+		if (run->stop_reason == NULL)
 			run_range(run, middle, end);
 	}
 	FreeErrorData(error);
@@ -412,7 +455,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	report(&run, start);
 	exec->ndoubtful += run.counts.doubtful;
 	exec->nfailures = 0;
-	if (run.stop == batch->nrows)
+	if (run.stop_reason == NULL)
 		return true;
 	cq_view_run_stop(lane, batch, exec->view, run.stop, run.stop_reason);
 	return false;
