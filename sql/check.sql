@@ -134,6 +134,16 @@ TABLE days EXCEPT ALL SELECT t::date, count(*), max(to_char(t, 'HH24')) FROM s G
 SELECT t::date, count(*), max(to_char(t, 'HH24')) FROM s GROUP BY 1 EXCEPT ALL TABLE days;
 SELECT * FROM careful ORDER BY id;
 
+-- Above the aggregation they are the reader's in the view, as in a batch; a sink has those of CREATE.
+CREATE TABLE told (k int, day date, below date);
+CREATE CONTINUOUS VIEW last_day WITH (sink = 'told') AS SELECT k, max(t)::date AS day, max(t::date) AS below FROM s WHERE t IS NOT NULL GROUP BY k;
+SELECT cq.wait('last_day');
+TABLE told EXCEPT ALL TABLE last_day;
+TABLE last_day EXCEPT ALL SELECT k, max(t)::date, max(t::date) FROM s WHERE t IS NOT NULL GROUP BY k;
+SET timezone = 'America/New_York';
+SELECT v.day - told.day AS days, v.below - told.below AS below FROM last_day v JOIN told USING (k);
+SET timezone = 'Europe/Berlin';
+
 -- Names that are ours, and groups that no page can hold.
 CREATE CONTINUOUS VIEW v AS SELECT id AS _cq_window_end FROM s;
 CREATE CONTINUOUS VIEW v (_cq_time) AS SELECT id FROM s;
