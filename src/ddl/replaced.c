@@ -84,11 +84,10 @@ has_same_settings(const CqView *before, const CqView *row)
 static bool
 has_same_server_options(const CqView *before, List *options)
 {
-	static char *namespaces[] = {NULL};
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(before->view));
 	bool		is_null;
 	Datum		old = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_reloptions, &is_null);
-	Datum		new = transformRelOptions((Datum) 0, options, NULL, namespaces, false, false);
+	Datum		new = transformRelOptions((Datum) 0, options, NULL, NULL, false, false);
 	bool		is_same = is_null == (new == (Datum) 0);
 
 	if (is_same && !is_null)

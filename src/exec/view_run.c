@@ -13,6 +13,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/view.h"
+#include "common/compat.h"
 #include "common/fault.h"
 #include "common/guc.h"
 #include "exec/cursor.h"
@@ -69,7 +70,7 @@ typedef struct ViewRun
 #define HOPELESS_ROWS 1000
 
 /* It is no row's fault, and the whole batch is better done again. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_as_passing(ViewRun *run, ErrorData *error)
 {
 	run->exec->nfailures++;

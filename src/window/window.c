@@ -320,9 +320,10 @@ calendar_bound(const Panes *panes, int64 n)
 {
 	PGFunction	plus_interval = panes->kind == TIME_TIMESTAMP ? timestamp_pl_interval : timestamptz_pl_interval;
 	int64		length = multiply(panes->kind, n, panes->step.length);
+	int64		limit = panes->step.unit == STEP_MONTHS ? MAX_MONTHS : MAX_DAYS;
 	Interval	interval = {0};
 
-	if (Abs(length) > (panes->step.unit == STEP_MONTHS ? MAX_MONTHS : MAX_DAYS))
+	if (length > limit || length < -limit)
 		out_of_range(panes->kind);
 	if (panes->step.unit == STEP_MONTHS)
 		interval.month = (int32) length;
