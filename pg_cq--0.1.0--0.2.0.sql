@@ -143,3 +143,39 @@ WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();
 SELECT _cq.start_workers();
+
+-- Of columns that are fields of messages: has any message had the field? Known after some time.
+CREATE TABLE _cq.field (
+    stream          regclass NOT NULL,
+    attno           smallint NOT NULL,
+    is_seen         boolean NOT NULL,
+    PRIMARY KEY (stream, attno)
+);
+COMMENT ON TABLE _cq.field IS 'fields of messages that columns are read from: whether there have been any';
+
+CREATE OR REPLACE VIEW cq.streams WITH (security_barrier) AS
+SELECT t.ftrelid::regclass AS stream,
+       w.fdwname AS source,
+       n.srvname AS server,
+       CASE WHEN EXISTS (SELECT FROM _cq.view v WHERE v.stream = t.ftrelid AND v.status = 'running')
+            THEN coalesce(s.state, 'unread') ELSE 'unread' END AS state,
+       s.state_since,
+       s.last_error, s.last_error_time,
+       (SELECT count(*) FROM _cq.view v WHERE v.stream = t.ftrelid) AS views,
+       c.partitions, c.end_offset,
+       g.gaps, g.missing_messages, g.last_gap_time,
+       ARRAY(SELECT a.attname FROM _cq.field f
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = f.stream AND a.attnum = f.attno
+             WHERE f.stream = t.ftrelid AND NOT f.is_seen AND NOT a.attisdropped
+             ORDER BY a.attnum) AS unseen_columns
+FROM pg_catalog.pg_foreign_table t
+JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
+JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver
+JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = n.srvfdw
+LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid,
+LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
+         FROM (SELECT max(end_offset) AS end_offset FROM _cq.cursor WHERE stream = t.ftrelid GROUP BY topic, partition) p) c,
+LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time
+         FROM _cq.gap WHERE stream = t.ftrelid) g
+WHERE w.fdwname IN ('cq_kafka', 'cq_log')
+  AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE'));

@@ -121,6 +121,15 @@ CREATE TABLE _cq.gap (
 );
 COMMENT ON TABLE _cq.gap IS 'ranges of offsets that were gone before they could be read';
 
+-- Of columns that are fields of messages: has any message had the field? Known after some time.
+CREATE TABLE _cq.field (
+    stream          regclass NOT NULL,
+    attno           smallint NOT NULL,
+    is_seen         boolean NOT NULL,
+    PRIMARY KEY (stream, attno)
+);
+COMMENT ON TABLE _cq.field IS 'fields of messages that columns are read from: whether there have been any';
+
 -- Sinks: continuous views whose changes go to a Kafka stream. The outbox is a table of the view's owner in this schema, which goes with the view:
 --     id bigint PRIMARY KEY, topic text, partition integer, "timestamp" timestamptz, key bytea, value bytea, headers jsonb
 -- Its ids are consecutive in the order of commits; where value is null the message is a tombstone. Written by the emitter once the view is there.

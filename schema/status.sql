@@ -172,7 +172,11 @@ SELECT t.ftrelid::regclass AS stream,
        s.last_error, s.last_error_time,
        (SELECT count(*) FROM _cq.view v WHERE v.stream = t.ftrelid) AS views,
        c.partitions, c.end_offset,
-       g.gaps, g.missing_messages, g.last_gap_time
+       g.gaps, g.missing_messages, g.last_gap_time,
+       ARRAY(SELECT a.attname FROM _cq.field f
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = f.stream AND a.attnum = f.attno
+             WHERE f.stream = t.ftrelid AND NOT f.is_seen AND NOT a.attisdropped
+             ORDER BY a.attnum) AS unseen_columns
 FROM pg_catalog.pg_foreign_table t
 JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
 JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver

@@ -253,3 +253,29 @@ def test_import_with_odd_names_and_values(db, broker, topic):
     assert db.execute(f"SELECT ctid_2, ctid_1, {'f' * 63}, {'f' * 61}_1 FROM i.{prefix}") == \
         [(1, 2, 3, 4)] * 2
     assert sorted(db.value(f"SELECT name FROM i.{table}") for table in tables) == long_names
+
+
+def test_fields_that_are_never_seen(db, broker, topic):
+    """A column whose field no message has, as when it is spelt in another way, is told."""
+    name = topic(partitions=2)
+    db.execute(f"CREATE FOREIGN TABLE s (n int, \"userName\" text, username text, nothing text, "
+               f"twice int GENERATED ALWAYS AS (n * 2) STORED) SERVER kafka "
+               f"OPTIONS (topic '{name}')")
+
+    def unseen():
+        return db.value("SELECT unseen_columns FROM cq.streams")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT count(username) AS named, sum(twice) FROM s")
+    broker.produce(name, [{"n": i, "userName": "x"} for i in range(999)], partition=0)
+    db.wait("v")
+    assert unseen() == []
+    broker.produce(name, [{"n": 1, "userName": "x"}], partition=0)
+    wait_until(lambda: unseen() == ["username"], lambda: f"unseen columns are {unseen()}")
+    # What no view reads is not looked for; a null has been seen.
+    broker.produce(name, [{"n": 1, "username": None}], partition=1)
+    wait_until(lambda: unseen() == [], lambda: f"unseen columns are {unseen()}")
+    # The stream is another one when it was altered.
+    db.execute("ALTER FOREIGN TABLE s ALTER COLUMN n OPTIONS (ADD path 'number')")
+    broker.produce(name, [{"n": i, "username": "x"} for i in range(1500)], partition=0)
+    wait_until(lambda: unseen() == ["n"], lambda: f"unseen columns are {unseen()}")
+    db.execute("DROP FOREIGN TABLE s CASCADE")
+    assert db.value("SELECT count(*) FROM _cq.field") == 0

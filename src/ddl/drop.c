@@ -116,6 +116,7 @@ forget_streams(Datum dropped)
 {
 	run_over("SELECT FROM _cq.cursor WHERE stream = ANY ($1)"
 			 " UNION ALL SELECT FROM _cq.gap WHERE stream = ANY ($1)"
+			 " UNION ALL SELECT FROM _cq.field WHERE stream = ANY ($1)"
 			 " UNION ALL SELECT FROM _cq.log WHERE stream = ANY ($1) LIMIT 1", dropped);
 	if (SPI_processed == 0)
 		return;
@@ -123,6 +124,7 @@ forget_streams(Datum dropped)
 	run_over("DELETE FROM _cq.cursor WHERE cursor_id IN (SELECT cursor_id FROM _cq.cursor WHERE stream = ANY ($1) FOR UPDATE SKIP LOCKED)",
 			 dropped);
 	run_over("DELETE FROM _cq.gap WHERE stream = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.field WHERE stream = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.log WHERE stream = ANY ($1) RETURNING log::oid", dropped);
 	if (SPI_processed > 0)
 		drop_remaining(collect_oids(1));

@@ -17,7 +17,10 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/query.h"
 #include "catalog/stream.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "common/owner.h"
+#include "common/version.h"
 #include "ddl/ddl.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
@@ -135,6 +138,24 @@ cq_stream_columns_are_altered(const AlterTableStmt *stmt)
 	return false;
 }
 
+/* Which fields were seen: they may be others now. */
+static void
+forget_fields(Oid stream)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream)};
+	CqActor		actor;
+
+	if (!cq_adopt_has_catalog() || !cq_version_matches())
+		return;
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute("DELETE FROM _cq.field WHERE stream OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE,
+					 lengthof(types), types, args, NULL);
+	SPI_finish();
+	cq_owner_end(&actor);
+}
+
 void
 cq_stream_columns_alter(CqCommand *command)
 {
@@ -151,6 +172,7 @@ cq_stream_columns_alter(CqCommand *command)
 	}
 	cq_utility_pass_on(command);
 	check(stmt->relation);
+	forget_fields(relid);
 }
 
 /* ---- names ---- */

@@ -64,6 +64,14 @@ extern CqBatchResult cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows);
  */
 extern void cq_exec_compact(CqLane *lane, int64 budget_us);
 
+/* ---- field.c ---- */
+
+/*
+ * Writes down for which columns of the lane's stream no message has a field, where that is news. No
+ * transaction is open before or after. Errors are dealt with here.
+ */
+extern void cq_exec_note_fields(CqLane *lane);
+
 /* ---- lane.c ---- */
 
 /*

@@ -15,6 +15,7 @@
 #include "common/reject.h"
 #include "common/settings.h"
 #include "lib/stringinfo.h"
+#include "nodes/bitmapset.h"
 #include "source/source.h"
 
 /* A column of a stream that comes from the message's value (metadata columns are not the format's). */
@@ -72,6 +73,13 @@ typedef struct CqFormat
 	 */
 	void		(*decode) (CqDecoder *decoder, const CqMessage *messages, int nmessages, int first_row,
 						   Datum **values, bool **nulls, CqBadCells *bad);
+
+	/*
+	 * Of the decoder's columns: those whose fields some message has had since it was opened, and
+	 * those of which none has, though there were that many; by attribute number. NULL: not told.
+	 */
+	void		(*fields) (const CqDecoder *decoder, int64 many, Bitmapset **seen,
+						   Bitmapset **unseen);
 
 	/* Which settings have a say in what the values of a column are. NULL: none in any. */
 	CqSettingSet (*settings) (const CqColumn *column);

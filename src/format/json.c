@@ -34,6 +34,7 @@ typedef struct Target
 	int			token;
 	CqJsonConverter *converter;
 	bool		checks_nulls;	/* null is not simply null to it */
+	bool		is_seen;		/* some message has had the field */
 	bool		may_change;		/* its type may be altered: see cq_json_composite_refresh */
 	Datum	   *values;			/* of the present decode call */
 	bool	   *nulls;
@@ -47,6 +48,8 @@ typedef struct JsonDecoder
 	CqJsonLater *later;
 	Target	   *targets;
 	int			ntargets;
+	int64		nmessages;		/* so far */
+	bool		has_unseen;		/* some target is not seen yet, as far as is known */
 } JsonDecoder;
 
 static void
@@ -80,6 +83,7 @@ decoder_open(const CqColumn *columns, int ncolumns)
 	decoder->later = cq_json_later_create();
 	decoder->targets = palloc0(sizeof(Target) * ncolumns);
 	decoder->ntargets = ncolumns;
+	decoder->has_unseen = true;
 	for (int i = 0; i < ncolumns; i++)
 	{
 		Target	   *target = &decoder->targets[i];
@@ -151,6 +155,8 @@ set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, in
 
 	target->values[row] = (Datum) 0;
 	target->nulls[row] = true;
+	if (token->kind != CQ_JSON_MISSING)
+		target->is_seen = true;
 	if (is_null && !target->checks_nulls)
 		return;
 	if (is_null && target->column.is_not_null)
@@ -185,6 +191,43 @@ decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
 			target->nulls[row] = false;
 		else
 			set_hard_cell(decoder, target, token, row, bad);
+	}
+}
+
+/*
+ * What the quick way has converted tells itself: looked for once for a batch, and only of fields
+ * not seen yet.
+ */
+static void
+note_seen(JsonDecoder *decoder, int nmessages, int first_row)
+{
+	decoder->nmessages += nmessages;
+	if (!decoder->has_unseen)
+		return;
+	decoder->has_unseen = false;
+	for (int i = 0; i < decoder->ntargets; i++)
+	{
+		Target	   *target = &decoder->targets[i];
+
+		if (!target->is_seen)
+			target->is_seen = memchr(target->nulls + first_row, false, nmessages) != NULL;
+		decoder->has_unseen |= !target->is_seen;
+	}
+}
+
+static void
+fields(const CqDecoder *opaque, int64 many, Bitmapset **seen, Bitmapset **unseen)
+{
+	const JsonDecoder *decoder = (const JsonDecoder *) opaque;
+
+	for (int i = 0; i < decoder->ntargets; i++)
+	{
+		const Target *target = &decoder->targets[i];
+
+		if (target->is_seen)
+			*seen = bms_add_member(*seen, target->column.attno);
+		else if (decoder->nmessages >= many)
+			*unseen = bms_add_member(*unseen, target->column.attno);
 	}
 }
 
@@ -232,6 +275,7 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 		}
 	}
 	cq_json_later_run(decoder->later, bad);
+	note_seen(decoder, nmessages, first_row);
 	cq_json_parser_trim(decoder->parser);
 	if (bad->ncells > first_bad)
 		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell), compare_bad_cells);
@@ -241,6 +285,7 @@ const CqFormat cq_json_format = {
 	.name = "json",
 	.decoder_open = decoder_open,
 	.decode = decode,
+	.fields = fields,
 	.settings = cq_json_settings,
 	.encoder_open = cq_json_encoder_open,
 	.encode = cq_json_encode,

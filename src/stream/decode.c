@@ -20,6 +20,9 @@
 /* Kept for a reader; there are hardly ever more sets of columns. */
 #define MOST_DECODERS 8
 
+/* In so many messages a field is expected to be there once. */
+#define UNSEEN_MESSAGES 1000
+
 /* ---- decoders ---- */
 
 static CqKeptDecoder *
@@ -71,6 +74,32 @@ get_decoder(CqReader *reader, const Bitmapset *columns)
 	reader->decoders = lcons(kept, reader->decoders);
 	MemoryContextSwitchTo(caller);
 	return kept->decoder;
+}
+
+bool
+cq_reader_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen)
+{
+	ListCell   *cell;
+
+	*seen = *unseen = NULL;
+	if (reader->format->fields == NULL)
+		return false;
+	foreach(cell, reader->decoders)
+		reader->format->fields(((CqKeptDecoder *) lfirst(cell))->decoder, UNSEEN_MESSAGES, seen,
+							   unseen);
+	*unseen = bms_del_members(bms_del_members(*unseen, *seen), reader->told_unseen);
+	*seen = bms_del_members(*seen, reader->told_seen);
+	return !bms_is_empty(*seen) || !bms_is_empty(*unseen);
+}
+
+void
+cq_reader_fields_told(CqReader *reader, const Bitmapset *seen, const Bitmapset *unseen)
+{
+	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+
+	reader->told_seen = bms_add_members(reader->told_seen, seen);
+	reader->told_unseen = bms_add_members(reader->told_unseen, unseen);
+	MemoryContextSwitchTo(caller);
 }
 
 /* ---- one go over the messages ---- */

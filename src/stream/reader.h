@@ -29,6 +29,14 @@ extern CqBatch *cq_reader_fetch(CqReader *reader, int max_messages, Size max_byt
 extern void cq_reader_hear_ends(CqReader *reader);	/* brings the ends of the batch's slices up to date; asks nobody */
 extern void cq_reader_release(CqReader *reader);	/* done with the batch: frees its messages and columns */
 
+/*
+ * Columns of which it is news that some message has had the field, or that none of the last
+ * thousands has; true where there are any. told says that it is no news any more. Attribute
+ * numbers, palloc'd.
+ */
+extern bool cq_reader_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen);
+extern void cq_reader_fields_told(CqReader *reader, const Bitmapset *seen, const Bitmapset *unseen);
+
 extern bool cq_reader_fetches_in_transaction(const CqReader *reader);
 /* See CqSourceRoutine.is_at_end. */
 extern bool cq_reader_is_at_end(const CqReader *reader, const char *topic, int32 partition,

@@ -45,6 +45,8 @@ struct CqReader
 	List	   *decoders;		/* of CqKeptDecoder *, the one used last first */
 	CqSettingSet *settings;		/* by attribute number - 1: those that have a say in it */
 	Bitmapset  *sensitive;		/* columns in whose values some have */
+	Bitmapset  *told_seen;		/* columns: see cq_reader_fields */
+	Bitmapset  *told_unseen;
 	CqGenerated *generated;		/* by attribute number - 1 */
 
 	CqColumnArrays *arrays;		/* by attribute number - 1 */

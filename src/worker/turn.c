@@ -131,6 +131,7 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 			cq_shared_request_closing();
 		if (lane->lane->fills_outbox)
 			cq_shared_request_emitting();
+		cq_exec_note_fields(lane->lane);
 		cq_exec_compact(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
 	}
 	/* The reader may be past what was rolled back, or cut off. */
