@@ -68,6 +68,15 @@ ALTER FOREIGN TABLE columns_s ALTER COLUMN latest TYPE text;
 SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'columns_s'::regclass;
 ALTER FOREIGN TABLE columns_s OPTIONS (DROP event_time);
 ALTER FOREIGN TABLE columns_s DROP COLUMN latest;
+-- Columns of a stream of changes may get other names, too.
+CREATE CONTINUOUS VIEW columns_told WITH (changes = 'columns_changes') AS
+    SELECT count(*) AS n FROM columns_failing;
+ALTER FOREIGN TABLE columns_changes RENAME COLUMN old TO "as it was";
+ALTER FOREIGN TABLE columns_changes RENAME COLUMN new TO now;
+INSERT INTO columns_failing (n) VALUES (4);
+SELECT cq.wait('columns_told');
+SELECT (now).n - coalesce(("as it was").n, 0) > 0 AS grows FROM columns_changes
+    ORDER BY (now).n DESC LIMIT 1;
 -- By way of what it is computed of, or of a parent.
 CREATE FOREIGN TABLE columns_computed (
     ms bigint,

@@ -2,9 +2,9 @@
  * field.c
  *		Columns for which no message has a field: most often a name that is spelt in another way.
  *
- * A table says of columns whether their field was seen. Once it was, by whatever worker, it stays so
- * until the stream is altered. It is written after the batch, in a transaction of its own: nobody waits
- * for it, and where it fails it is tried again after the next batch.
+ * A table says of columns whether their field was seen. Once it was, by whatever worker, it stays
+ * so until the stream is altered. It is written after the batch, in a transaction of its own:
+ * nobody waits for it, and where it fails it is tried again after the next batch.
  */
 #include "postgres.h"
 
@@ -29,7 +29,8 @@ array_of(const Bitmapset *columns)
 
 	while ((attno = bms_next_member(columns, attno)) >= 0)
 		elements[i++] = Int16GetDatum(attno);
-	return PointerGetDatum(construct_array(elements, ncolumns, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+	return PointerGetDatum(construct_array(elements, ncolumns, INT2OID, sizeof(int16), true,
+										   TYPALIGN_SHORT));
 }
 
 static void

@@ -22,12 +22,25 @@ typedef struct ChangeStream
 	MemoryContext row_context;
 } ChangeStream;
 
+/* Whatever they are called: they were made as the first two columns. */
+#define OLD_COLUMN 1
+#define NEW_COLUMN 2
+
+static const char *
+column_name(const ChangeStream *stream, AttrNumber attno)
+{
+	return quote_identifier(get_attname(stream->stream, attno, false));
+}
+
 static SPIPlanPtr
 prepare(const ChangeStream *stream)
 {
-	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream->stream)), get_rel_name(stream->stream));
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream->stream)),
+												  get_rel_name(stream->stream));
 	Oid			types[] = {stream->row->tdtypeid, stream->row->tdtypeid};
-	SPIPlanPtr	plan = SPI_prepare(psprintf("INSERT INTO %s (old, new) VALUES ($1, $2)", name), lengthof(types), types);
+	char	   *insert = psprintf("INSERT INTO %s (%s, %s) VALUES ($1, $2)", name,
+								  column_name(stream, OLD_COLUMN), column_name(stream, NEW_COLUMN));
+	SPIPlanPtr	plan = SPI_prepare(insert, lengthof(types), types);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare to write to %s: %s", name, SPI_result_code_string(SPI_result));

@@ -138,7 +138,7 @@ collation(const TableSink *sink, int column)
 	row = (Form_pg_collation) GETSTRUCT(tuple);
 	clause = psprintf(" COLLATE %s",
 					  quote_qualified_identifier(get_namespace_name(row->collnamespace),
-																NameStr(row->collname)));
+												 NameStr(row->collname)));
 	ReleaseSysCache(tuple);
 	return clause;
 }
