@@ -208,11 +208,11 @@ apply(CqLane *lane, CqBatch *batch)
 
 	List	   *execs = NIL;
 	List	   *fed = NIL;
-	TimestampTz *event_times;
 	bool		left = false;
 	ListCell   *cell;
 
 	check_stack_depth();		/* chains */
+	lane->event_times = NULL;
 	/* Before we look who follows the cursors: DROP and CREATE OR REPLACE hold the views while they change that. */
 	foreach(cell, lane->views)
 		lock_view(lfirst_oid(cell));
@@ -237,7 +237,7 @@ apply(CqLane *lane, CqBatch *batch)
 		lane->fills_outbox |= OidIsValid(exec->row->outbox);
 	}
 	cq_decoding_run(lane, batch, execs);
-	event_times = cq_event_time_highest(lane, batch);
+	lane->event_times = cq_event_time_find(lane, batch);
 	chain = &link;
 	foreach(cell, execs)
 	{
@@ -254,8 +254,8 @@ apply(CqLane *lane, CqBatch *batch)
 	chain = link.from;
 	if (!goes_on)
 		return CQ_BATCH_RETRY;
-	if (event_times != NULL)
-		cq_cursor_note_event_times(lane, &batch->fetch, event_times);
+	if (lane->event_times != NULL)
+		cq_cursor_note_event_times(lane, &batch->fetch, lane->event_times->highest);
 	note_ends(lane, batch);
 	return left ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_APPLIED;
 }

@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "common/clock.h"
 #include "exec/cursor.h"
 #include "executor/spi.h"
@@ -112,8 +113,26 @@ find_moves(CqLane *lane, const CqFetch *fetch)
 	return moves;
 }
 
+/* Of the cursors that were moved: the highest event time before the batch. */
+static void
+take_event_times(CqLane *lane)
+{
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		is_null;
+		int64		id = DatumGetInt64(cq_query_column(row, 1, &is_null));
+		TimestampTz event_time = DatumGetTimestampTz(cq_query_column(row, 2, &is_null));
+
+		for (int i = 0; i < lane->ncursors; i++)
+		{
+			if (lane->cursors[i].cursor_id == id)
+				lane->cursors[i].event_time = is_null ? DT_NOBEGIN : event_time;
+		}
+	}
+}
+
 static bool
-move_cursors(const Moves *moves)
+move_cursors(CqLane *lane, const Moves *moves)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
@@ -128,8 +147,9 @@ move_cursors(const Moves *moves)
 		"active_at = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN $6 ELSE c.active_at END "
 		"FROM unnest($1, $2, $3, $4, $5) AS m(cursor_id, from_offset, next_offset, end_offset, last_timestamp) "
 		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.next_offset OPERATOR(pg_catalog.=) m.from_offset "
-		"AND m.next_offset OPERATOR(pg_catalog.>=) m.from_offset",
-		lengthof(types), types, args, SPI_OK_UPDATE);
+		"AND m.next_offset OPERATOR(pg_catalog.>=) m.from_offset RETURNING c.cursor_id, c.event_time",
+		lengthof(types), types, args, SPI_OK_UPDATE_RETURNING);
+	take_event_times(lane);
 	return SPI_processed == (uint64) moves->n;
 }
 
@@ -153,6 +173,12 @@ followers_match(const CqLane *lane, const int64 *ids, int ncursors)
 		(int64) ncursors * list_length(lane->views);
 }
 
+TimestampTz
+cq_cursor_event_time(const CqLane *lane, const CqSlice *slice)
+{
+	return find_cursor(lane, slice)->event_time;
+}
+
 bool
 cq_cursor_advance(CqLane *lane, const CqFetch *fetch)
 {
@@ -160,7 +186,7 @@ cq_cursor_advance(CqLane *lane, const CqFetch *fetch)
 	bool		unchanged;
 
 	SPI_connect();
-	unchanged = move_cursors(&moves) && followers_match(lane, moves.ids, moves.n);
+	unchanged = move_cursors(lane, &moves) && followers_match(lane, moves.ids, moves.n);
 	SPI_finish();
 	return unchanged;
 }
@@ -250,11 +276,31 @@ offset_before(const CqCursor *cursor, const CqFetch *fetch, int row)
 	return -1;
 }
 
+/* The highest event time that such a view has seen there; DT_NOBEGIN: as before the batch. */
+static TimestampTz
+event_time_before(const CqLane *lane, const CqCursor *cursor, const CqFetch *fetch, int row)
+{
+	for (int i = 0; i < fetch->nslices && lane->event_times != NULL; i++)
+	{
+		const CqSlice *slice = &fetch->slices[i];
+
+		if (slice->partition != cursor->partition || strcmp(slice->topic, cursor->topic) != 0)
+			continue;
+		for (int m = row; m < fetch->nmessages; m++)
+		{
+			if (fetch->messages[m].slice == i)
+				return lane->event_times->before[m];
+		}
+		return lane->event_times->highest[i];
+	}
+	return DT_NOBEGIN;
+}
+
 void
 cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {OIDOID, OIDOID, INT8OID, TEXTOID, INT4OID, INT8OID};
+	Oid			types[] = {OIDOID, OIDOID, INT8OID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID};
 
 	SPI_connect();
 	for (int i = 0; i < lane->ncursors; i++)
@@ -262,12 +308,14 @@ cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 		CqCursor   *cursor = &lane->cursors[i];
 		Datum		args[] = {
 			ObjectIdGetDatum(lane->stream), ObjectIdGetDatum(view), Int64GetDatum(offset_before(cursor, fetch, row)),
-			CStringGetTextDatum(cursor->topic), Int32GetDatum(cursor->partition), Int64GetDatum(cursor->cursor_id)
+			CStringGetTextDatum(cursor->topic), Int32GetDatum(cursor->partition), Int64GetDatum(cursor->cursor_id),
+			TimestampTzGetDatum(event_time_before(lane, cursor, fetch, row))
 		};
 
 		run(&plan,
 			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp, event_time) "
-			"SELECT $1, $4, $5, CASE WHEN $3 OPERATOR(pg_catalog.<) 0 THEN c.next_offset ELSE $3 END, c.end_offset, c.last_timestamp, c.event_time "
+			"SELECT $1, $4, $5, CASE WHEN $3 OPERATOR(pg_catalog.<) 0 THEN c.next_offset ELSE $3 END, c.end_offset, c.last_timestamp, "
+			"GREATEST(c.event_time, CASE WHEN pg_catalog.isfinite($7) THEN $7 END) "
 			"FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "	/* none where the view has just been dropped */
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 FOR NO KEY UPDATE OF c NOWAIT RETURNING cursor_id) "
 			"UPDATE _cq.follow AS f SET cursor_id = own.cursor_id FROM own "

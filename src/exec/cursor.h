@@ -15,6 +15,9 @@
  */
 extern bool cq_cursor_advance(CqLane *lane, const CqFetch *fetch);
 
+/* After that: the highest event time that had been read of the slice's partition, or DT_NOBEGIN. */
+extern TimestampTz cq_cursor_event_time(const CqLane *lane, const CqSlice *slice);
+
 /*
  * Of a stream that is read in the transaction: has somebody else moved the lane's cursors on? The lane and its reader then go on from there. False
  * where they have gone.

@@ -9,7 +9,9 @@
 #include "postgres.h"
 
 #include "common/clock.h"
+#include "exec/cursor.h"
 #include "exec/event_time.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 Bitmapset *
@@ -44,37 +46,40 @@ reject_future(CqBatch *batch, int row, AttrNumber attno, TimestampTz time)
 					cq_reject_hint(reject, "The stream's option max_event_lead says how far it may be."));
 }
 
-TimestampTz *
-cq_event_time_highest(const CqLane *lane, CqBatch *batch)
+CqEventTimes *
+cq_event_time_find(const CqLane *lane, CqBatch *batch)
 {
 	const CqStream *stream = cq_reader_stream(lane->reader);
 	AttrNumber	attno = stream->event_time;
 	TimestampTz latest = cq_clock_now() + stream->max_event_lead;
-	TimestampTz *highest;
+	CqEventTimes *result;
 	Bitmapset  *without;
 	const Datum *times;
 	const bool *nulls;
 
 	if (attno == InvalidAttrNumber)
 		return NULL;
-	highest = palloc(sizeof(TimestampTz) * Max(batch->fetch.nslices, 1));
+	result = palloc(sizeof(CqEventTimes));
+	result->highest = palloc(sizeof(TimestampTz) * Max(batch->fetch.nslices, 1));
+	result->before = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(TimestampTz) * batch->nrows);
 	for (int i = 0; i < batch->fetch.nslices; i++)
-		highest[i] = DT_NOBEGIN;
+		result->highest[i] = cq_cursor_event_time(lane, &batch->fetch.slices[i]);
 	without = rows_without(batch, attno);
 	times = batch->values[attno - 1];
 	nulls = batch->nulls[attno - 1];
 	for (int row = 0; row < batch->nrows; row++)
 	{
-		int			slice = batch->fetch.messages[row].slice;
+		TimestampTz *highest = &result->highest[batch->fetch.messages[row].slice];
 		TimestampTz time = DatumGetTimestampTz(times[row]);
 
-		if (nulls[row] || (without != NULL && bms_is_member(row, without)) || time <= highest[slice])
+		result->before[row] = *highest;
+		if (nulls[row] || (without != NULL && bms_is_member(row, without)) || time <= *highest)
 			continue;
 		if (time > latest)
 			reject_future(batch, row, attno, time);
 		else
-			highest[slice] = time;
+			*highest = time;
 	}
 	cq_batch_sort_rejects(batch);
-	return highest;
+	return result;
 }

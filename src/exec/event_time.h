@@ -8,10 +8,11 @@
 #include "exec/exec.h"
 
 /*
- * After decoding: the highest event time of each slice of the batch, palloc'd, DT_NOBEGIN where there is none; NULL where the stream has no event
- * times. A row whose time is too far ahead of the clock becomes a bad cell in that column and does not count.
+ * After decoding: the event times of the batch, palloc'd; NULL where the stream has none. A row whose
+ * time is too far ahead of the clock becomes a bad cell in that column and does not count. The lane's
+ * cursors have been moved.
  */
-extern TimestampTz *cq_event_time_highest(const CqLane *lane, CqBatch *batch);
+extern CqEventTimes *cq_event_time_find(const CqLane *lane, CqBatch *batch);
 
 /* The columns that it needs decoded. */
 extern Bitmapset *cq_event_time_column(const CqLane *lane);

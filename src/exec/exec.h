@@ -19,10 +19,18 @@ typedef struct CqCursor
 	char	   *topic;
 	int32		partition;
 	int64		next_offset;
+	TimestampTz event_time;		/* the highest that was read, as of the batch at hand; DT_NOBEGIN: none */
 	int64		stop_offset;	/* a batch must not go beyond it; PG_INT64_MAX: may go on */
 } CqCursor;
 
 #define CQ_TROUBLE_LENGTH 512
+
+/* The event times of a batch. */
+typedef struct CqEventTimes
+{
+	TimestampTz *before;		/* by row: the highest that came before it in its partition, or DT_NOBEGIN */
+	TimestampTz *highest;		/* by slice: the same, behind the last row */
+} CqEventTimes;
 
 typedef struct CqLane
 {
@@ -35,6 +43,7 @@ typedef struct CqLane
 	bool		closes_windows; /* some view has windows that are closed, or expire */
 	bool		fills_outbox;	/* some view has a topic for a sink */
 	List	   *followers;		/* of Oid: views further down a chain that were maintained with it */
+	CqEventTimes *event_times;	/* of the batch at hand; NULL: none, or it is not decoded yet */
 	bool		has_stops;
 	int64		nbytes;			/* of the last batch: keys and values */
 	char		trouble[CQ_TROUBLE_LENGTH]; /* why a batch was rolled back; or empty */

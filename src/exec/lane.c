@@ -22,6 +22,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 /* A cursor as read from the catalog. */
 typedef struct CursorRow
@@ -84,6 +85,7 @@ make_row(uint64 row)
 	result->running = isnull ? NIL : oids_of_array(views);
 	views = cq_query_column(row, 7, &isnull);
 	result->stopped = isnull ? NIL : oids_of_array(views);
+	result->cursor.event_time = DatumGetTimestampTz(cq_query_column(row, 8, &isnull));
 	return result;
 }
 
@@ -94,7 +96,8 @@ read_all_cursors(Oid stream, MemoryContext context)
 	static const char read[] =
 		"SELECT c.cursor_id, c.stream::oid, c.topic, c.partition, c.next_offset, "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
-		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running') "
+		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running'), "
+		"coalesce(c.event_time, '-infinity') "
 		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
 		"WHERE $1 = 0 OR c.stream = $1 "
 		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running' AND v.is_started) "
@@ -174,29 +177,37 @@ static bool
 merge(CursorRow *kept, CursorRow *gone)
 {
 	static const char lock[] =
-		"SELECT next_offset FROM _cq.cursor WHERE cursor_id IN ($1, $2) ORDER BY cursor_id FOR UPDATE";
-	/* One may have begun later and not know the highest event time of the partition. */
+		"SELECT next_offset, coalesce(event_time, '-infinity') FROM _cq.cursor "
+		"WHERE cursor_id IN ($1, $2) ORDER BY cursor_id FOR UPDATE";
 	static const char move[] =
-		"WITH gone AS (DELETE FROM _cq.cursor WHERE cursor_id = $2 RETURNING event_time, active_at), "
-		"kept AS (UPDATE _cq.cursor c SET event_time = greatest(c.event_time, gone.event_time), "
-		"active_at = greatest(c.active_at, gone.active_at) FROM gone WHERE c.cursor_id = $1) "
+		"WITH gone AS (DELETE FROM _cq.cursor WHERE cursor_id = $2 RETURNING active_at), "
+		"kept AS (UPDATE _cq.cursor c SET active_at = greatest(c.active_at, gone.active_at) "
+		"FROM gone WHERE c.cursor_id = $1) "
 		"UPDATE _cq.follow SET cursor_id = $1 WHERE cursor_id = $2";
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		args[] = {Int64GetDatum(kept->cursor.cursor_id), Int64GetDatum(gone->cursor.cursor_id)};
 	bool		isnull;
 
 	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
-	if (SPI_processed != 2 || DatumGetInt64(cq_query_column(0, 1, &isnull)) != DatumGetInt64(cq_query_column(1, 1, &isnull)))
+	if (SPI_processed != 2 ||
+		DatumGetInt64(cq_query_column(0, 1, &isnull)) != DatumGetInt64(cq_query_column(1, 1, &isnull)) ||
+		DatumGetTimestampTz(cq_query_column(0, 2, &isnull)) !=
+		DatumGetTimestampTz(cq_query_column(1, 2, &isnull)))
 		return false;
 	cq_query_execute(move, SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 	return true;
 }
 
+/*
+ * Those that know of different event times do not become one: what is late would depend on whom a
+ * view has met. They agree with the next row that is later than what both have seen.
+ */
 static bool
 have_met(const CursorRow *one, const CursorRow *other)
 {
 	return one->stream == other->stream && one->cursor.partition == other->cursor.partition &&
-		one->cursor.next_offset == other->cursor.next_offset && strcmp(one->cursor.topic, other->cursor.topic) == 0;
+		one->cursor.next_offset == other->cursor.next_offset &&
+		one->cursor.event_time == other->cursor.event_time && strcmp(one->cursor.topic, other->cursor.topic) == 0;
 }
 
 /* True where anything was written, so that the cursors must be read again. */

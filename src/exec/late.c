@@ -2,9 +2,18 @@
  * late.c
  *		Rows that come too late: see late.h.
  *
- * A row is judged by its event time alone, before the query's WHERE is asked. It is late when even the last of its windows has been closed;
- * where only some have, it counts in the others. (What it does to the state of those that are closed is never looked at again.)
- * Of sessions, none ends before its times: there a row is late when its time is before that up to which sessions were closed.
+ * A row is judged by its event time alone, before the query's WHERE is asked, against the watermark
+ * of its partition just before it: the highest event time of the rows before it there, less the
+ * delay and what is allowed. It is late when even the last of its windows ends no later than that. So
+ * it does not depend on how rows fall into batches, nor on when windows were closed, and whoever
+ * reads the partition again finds the same.
+ *
+ * The watermark of a view is no higher than that of any of its partitions, but for those that were
+ * idle: there windows may have been closed that the partition knows nothing of. So what has been closed
+ * counts as well. Where only some of a row's windows are closed, it counts in the others. (What it
+ * does to the state of those that are closed is never looked at again.)
+ *
+ * Of sessions, none ends before its times: there a row is late when its time is before the watermark.
  */
 #include "postgres.h"
 
@@ -18,6 +27,7 @@
 #include "exec/late.h"
 #include "exec/view_actor.h"
 #include "executor/spi.h"
+#include "state/retention.h"
 #include "utils/timestamp.h"
 
 /* Up to where rows come too late, and up to where windows are closed, which is not the same where they are amended. DT_NOBEGIN: nowhere. */
@@ -82,15 +92,114 @@ last_end_of(CqViewExec *exec, TimestampTz time, TimestampTz *last_end)
 	return error == NULL;
 }
 
-/* Of a time before closed_through. */
+/* How the rows of a batch are judged. Answers are kept as long as they hold. */
+typedef struct Judge
+{
+	CqViewExec *exec;
+	TimestampTz closed_through; /* DT_NOBEGIN: nothing is */
+	int64		delay;			/* from the highest event time to what may be late, without retention */
+	const Interval *retention;	/* windows are closed so much later, or NULL */
+	bool		closes;			/* else only closed_through counts */
+	TimestampTz before;			/* of the latest row that was judged */
+	TimestampTz limit;			/* and what came of it: windows that end up to here are closed */
+	TimestampTz from;			/* for limits from here … */
+	TimestampTz to;				/* … and before there … */
+	TimestampTz needed;			/* … what lies before this is in no window that is open */
+} Judge;
+
+static Judge
+make_judge(CqViewExec *exec, const CqLane *lane)
+{
+	const CqView *view = exec->row;
+	Judge		judge = {.exec = exec};
+
+	judge.closed_through = find_late_through(exec);
+	judge.delay = view->allowed_lateness +
+		(view->watermark_delay >= 0 ? view->watermark_delay : cq_reader_stream(lane->reader)->watermark_delay);
+	if (!view->emits_on_close || view->amends_late)
+		judge.retention = view->retention;
+	judge.closes = judge.retention != NULL || (view->emits_on_close && !view->amends_late);
+	judge.before = judge.limit = judge.from = judge.to = judge.needed = DT_NOBEGIN;
+	return judge;
+}
+
+static void
+find_limit(void *arg)
+{
+	Judge	   *judge = arg;
+
+	judge->limit = judge->before - judge->delay;
+	if (judge->retention != NULL)
+		judge->limit = cq_retention_horizon(judge->limit, judge->retention);
+}
+
+static void
+find_needed(void *arg)
+{
+	Judge	   *judge = arg;
+	CqWindowBound *bound = judge->exec->bound;
+	CqActor		actor;
+
+	cq_view_actor_begin(&actor, judge->exec->row, judge->exec->owner);
+	judge->from = cq_window_bound_before(bound, judge->limit);
+	judge->to = cq_window_bound_after(bound, judge->limit);
+	judge->needed = cq_window_bound_first_needed(bound, judge->from);
+	cq_owner_end(&actor);
+}
+
+/* False where that is out of the range of times: then nothing is late. */
 static bool
-is_late(CqViewExec *exec, TimestampTz time, TimestampTz closed_through)
+find(Judge *judge, void (*step) (void *judge))
+{
+	ErrorData  *error = cq_attempt(step, judge);
+
+	if (error != NULL)
+	{
+		judge->limit = DT_NOBEGIN;
+		FreeErrorData(error);
+	}
+	return error == NULL;
+}
+
+/* Takes over the highest event time before a row. False where nothing can be late. */
+static bool
+set_before(Judge *judge, TimestampTz before)
+{
+	if (!judge->closes || before == DT_NOBEGIN)
+		return false;
+	if (before != judge->before)
+	{
+		judge->before = before;
+		if (judge->retention == NULL)
+			find_limit(judge);
+		else if (!find(judge, find_limit))
+			return false;
+	}
+	if (judge->limit == DT_NOBEGIN)
+		return false;
+	return judge->exec->bound == NULL || (judge->from <= judge->limit && judge->limit < judge->to) ||
+		find(judge, find_needed);
+}
+
+static bool
+ends_by(Judge *judge, TimestampTz time, TimestampTz limit)
 {
 	TimestampTz last_end;
 
-	if (exec->bound == NULL)
-		return !TIMESTAMP_NOT_FINITE(time);
-	return last_end_of(exec, time, &last_end) && last_end <= closed_through;
+	if (judge->exec->bound == NULL)
+		return !TIMESTAMP_NOT_FINITE(time) && time < limit;
+	return last_end_of(judge->exec, time, &last_end) && last_end <= limit;
+}
+
+/* A window ends after all of its times: most rows are no question. */
+static bool
+is_late(Judge *judge, TimestampTz time, TimestampTz before)
+{
+	if (time < judge->closed_through && ends_by(judge, time, judge->closed_through))
+		return true;
+	if (before == DT_NOBEGIN || time >= before || !set_before(judge, before) || time >= judge->limit)
+		return false;
+	return (judge->exec->bound == NULL || time < judge->needed) && ends_by(judge, time, judge->limit);
 }
 
 static TimestampTz
@@ -100,25 +209,23 @@ event_time(const CqViewExec *exec, const CqBatch *batch, int row)
 }
 
 Bitmapset *
-cq_late_find(CqViewExec *exec, const CqBatch *batch, const Bitmapset *skip)
+cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const Bitmapset *skip)
 {
 	const bool *nulls = batch->nulls[exec->event_time - 1];
 	Bitmapset  *late = NULL;
-	TimestampTz closed_through;
+	Judge		judge;
 
+	if (lane->event_times == NULL)
+		elog(ERROR, "the stream has no event times");
 	exec->nfailures++;
 	cq_closing_hold_off(exec->row->state);
 	exec->nfailures--;
-	closed_through = find_late_through(exec);
-	if (closed_through == DT_NOBEGIN)
-		return NULL;
+	judge = make_judge(exec, lane);
 	for (int row = 0; row < batch->nrows; row++)
 	{
-		TimestampTz time = event_time(exec, batch, row);
-
-		/* A window ends after all of its times: most rows are no question. */
-		if (time < closed_through && !nulls[row] && !bms_is_member(row, batch->absent) && !bms_is_member(row, skip) &&
-			is_late(exec, time, closed_through))
+		if (!nulls[row] &&
+			is_late(&judge, event_time(exec, batch, row), lane->event_times->before[row]) &&
+			!bms_is_member(row, batch->absent) && !bms_is_member(row, skip))
 			late = bms_add_member(late, row);
 	}
 	return late;

@@ -441,7 +441,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 		end = bms_next_member(run.skip, -1);
 	if (cq_view_plan_has_windows(exec->row))
 	{
-		run.late = cq_late_find(exec, batch, run.skip);
+		run.late = cq_late_find(exec, lane, batch, run.skip);
 		run.skip = bms_add_members(run.skip, run.late);
 	}
 	if (exec->plan->session != NULL || exec->plan->tells_changes ||

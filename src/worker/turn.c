@@ -167,8 +167,9 @@ meet(CqIngest *ingest, CqIngestLane *one, CqIngestLane *other)
 	cq_meet_clear_stops(other->lane);
 	if (cq_meet_distance(one->lane, other->lane) == 0)
 		ingest->lanes_are_stale = true;
-	else
-		one->next_meeting = other->next_meeting = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_PAUSE_MS);
+	/* Also where they have met: those that know of different event times stay apart for a while. */
+	one->next_meeting = other->next_meeting =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_PAUSE_MS);
 }
 
 /* Two lanes that are near each other, and may meet now. */
