@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from conftest import wait_until
+from conftest import fresh_database, wait_until
 
 BAD = [{"id": 1, "v": 1}, {"id": 2, "v": 0}, {"id": 3, "v": 3}, b'{"id": 4', {"id": 5, "v": 5}]
 
@@ -239,3 +239,40 @@ def test_no_worker_is_said(server, log_db):
     finally:
         server.set(cq__enabled=None)
     log_db.wait("v")
+
+
+def test_statistics_have_bounds(server, name):
+    """There is room for ten views and streams: what is dropped gives back its own, and what finds none is maintained all the same."""
+    server.set(cq__max_views=10)
+    server.stop()
+    server.start()
+    full = "there is no room for statistics of more than 10"
+    try:
+        with fresh_database(server, name, None) as db:
+            def use(number):
+                db.execute(f"CREATE FOREIGN TABLE s{number} (id int) SERVER cq_log")
+                db.execute(f"CREATE CONTINUOUS VIEW v{number} WITH (retention = '1 us') AS SELECT id, count(*) FROM s{number} GROUP BY id")
+                db.execute(f"INSERT INTO s{number} VALUES (1)")
+                db.wait(f"v{number}")
+
+            def is_counted(number):
+                db.execute(f"INSERT INTO s{number} VALUES (1)")
+                db.wait(f"v{number}")
+                return db.execute(f"SELECT FROM cq.stat_views WHERE view = 'v{number}'::regclass")
+            for number in range(12):
+                use(number)
+                wait_until(lambda: is_counted(number), "it is not counted")
+                db.execute(f"DROP FOREIGN TABLE s{number} CASCADE")
+            assert full not in server.log()
+            for number in range(8):
+                use(number)
+            wait_until(lambda: full in server.log(), "nothing is said")
+            assert server.log().count(full) == 1
+            uncounted = [number for number in range(8) if not db.execute(f"SELECT FROM cq.stat_views WHERE view = 'v{number}'::regclass")]
+            assert uncounted
+            for number in uncounted:
+                wait_until(lambda: db.execute("SELECT _cq.expire_rows()") and db.value(f"SELECT count(*) FROM v{number}") == 0, "it keeps all")
+    finally:
+        server.set(cq__max_views=None)
+        server.stop()
+        server.start()

@@ -241,3 +241,32 @@ def test_days_within_bounds(log_db):
     db.assert_equal("TABLE windows", "SELECT window_start, k, count(*), sum(id) FROM s, cq.tumble(at, '1 min') WHERE window_end > "
                     "(SELECT closed_through FROM _cq.closing WHERE view = 'windows'::regclass) GROUP BY 1, 2")
     assert db.value("SELECT min(window_start) FROM closed") >= START + timedelta(hours=5 * 24 - 1, minutes=-2)
+
+
+def test_changes_are_told_while_keys_go(server, log_db):
+    """A batch and who deletes silent keys meet at one key: the batch waits, and nothing is done again."""
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (k int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (retention = '1 us', changes = 'told') AS SELECT k, count(*) FROM s GROUP BY k")
+    db.execute("CREATE CONTINUOUS VIEW beside AS SELECT count(*) FROM s")
+    with server.connect(db.name) as other:
+        def delete_and_hold():
+            db.execute("INSERT INTO s VALUES (1), (2)")
+            db.wait("v")
+            other.execute("BEGIN")
+            if other.execute("SELECT _cq.expire_rows()").fetchone()[0] == 2:
+                return True
+            other.execute("ROLLBACK")
+            return False
+        wait_until(delete_and_hold, "no key goes")
+        before = db.value("TABLE beside")
+        db.execute("INSERT INTO s VALUES (1)")
+        wait_until(lambda: db.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_cq worker' AND wait_event_type = 'Lock' "
+                                      "AND datname = current_database()"), "the batch does not wait")
+        other.execute("COMMIT")
+    db.wait("beside")
+    assert db.value("TABLE beside") == before + 1
+    db.wait("v")
+    assert db.value("SELECT count(*) FROM cq.workers WHERE last_error IS NOT NULL") == 0
+    # The key began anew.
+    assert db.execute("SELECT (old).k, (new).count FROM told") [-1] == (None, 1)

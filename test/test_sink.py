@@ -112,3 +112,47 @@ def test_a_sink_that_is_down_blocks_its_view_alone(server, db, broker, topic, re
     finally:
         server.set(cq__max_outbox_rows=None, cq__batch_rows=None)
     assert sorted(value(message)["id"] for message in reader(out).read(5000)) == list(range(5000))
+
+
+def test_a_full_queue_of_notify_blocks(server, log_db):
+    """Views that notify wait for who listens; others go on, and all is told in the end."""
+    db = log_db
+    server.set(cq__max_notify_queue=0)
+    db.execute("CREATE FOREIGN TABLE s (id int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (notify = 'rows_of_v') AS SELECT id, repeat('x', 100) AS x FROM s")
+    db.execute("CREATE CONTINUOUS VIEW beside AS SELECT count(*) FROM s")
+    try:
+        with server.connect(db.name) as listener:
+            listener.execute("LISTEN rows_of_v")
+            listener.execute("BEGIN")
+            db.execute("INSERT INTO s SELECT generate_series(1, 1000)")
+            wait_until(lambda: db.value("SELECT pg_notification_queue_usage()") > 0, "nothing is told")
+            db.execute("INSERT INTO s SELECT generate_series(1001, 2000)")
+            wait_until(lambda: db.value("SELECT status FROM cq.views WHERE view = 'v'::regclass") == "blocked", "it is not blocked")
+            assert "queue of NOTIFY" in db.value("SELECT status_detail FROM cq.views WHERE view = 'v'::regclass")
+            db.wait("beside")
+            assert db.value("TABLE beside") == 2000
+            assert db.value("SELECT count(*) FROM v") == 1000
+            listener.execute("COMMIT")
+            wait_until(lambda: db.value("SELECT status FROM cq.views WHERE view = 'v'::regclass") == "running", "it stays blocked")
+            db.wait("v")
+        db.assert_equal("SELECT id FROM v", "SELECT id FROM s")
+    finally:
+        server.set(cq__max_notify_queue=None)
+
+
+def test_creating_a_view_holds_up_nobody(server, log_db):
+    """A CREATE that is not committed, of a view with a sink, is not in the way of what becomes of others."""
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (id int) SERVER cq_log")
+    db.execute("CREATE TABLE copied (id int)")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (on_error = 'pause') AS SELECT 1 / id AS x FROM s")
+    db.wait("v")
+    with server.connect(db.name) as other:
+        other.execute("BEGIN")
+        other.execute("CREATE VIEW w WITH (continuous, sink = 'copied') AS SELECT id FROM s")
+        db.execute("INSERT INTO s VALUES (0)")
+        wait_until(lambda: db.value("SELECT status FROM cq.views WHERE view = 'v'::regclass") == "failed", "its status is not written")
+        other.execute("COMMIT")
+    db.wait("w")
+    assert db.execute("TABLE copied") == [(0,)]

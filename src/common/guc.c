@@ -23,6 +23,7 @@ int			cq_error_payload_limit = 1024;
 int			cq_max_errors = 10000;
 int			cq_max_views = 1000;
 int			cq_max_outbox_rows = 1000000;
+double		cq_max_notify_queue = 0.5;
 double		cq_clock = 0;
 double		cq_clock_step = 0;
 
@@ -71,6 +72,10 @@ cq_guc_init(void)
 							"Largest number of rows of one view that wait to be sent to a topic; with more the view is blocked.",
 							"It goes on when half of them have been sent. -1 sets no limit.",
 							&cq_max_outbox_rows, 1000000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("cq.max_notify_queue",
+							 "Largest part of the server's queue of NOTIFY that may be in use.",
+							 "With more, views with the option notify are blocked until half of that is free.",
+							 &cq_max_notify_queue, 0.5, 0, 1, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("cq.clock",
 							 "What time it is, in seconds since 1970, where event times are compared with the wall clock.",
 							 "For tests. 0 means the time it is.",

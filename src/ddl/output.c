@@ -29,6 +29,8 @@
 #include "utils/rel.h"
 #include "utils/varlena.h"
 
+#define CIRCLE_LOCK	1
+
 bool
 cq_view_tells_changes(const CqViewOptions *options)
 {
@@ -116,8 +118,13 @@ check_circle(const CqView *row)
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
-	/* Two at once would not see each other's half of a circle, nor would an old snapshot. */
-	LockRelationOid(get_relname_relid("view", get_namespace_oid("_cq", false)), ShareRowExclusiveLock);
+	/*
+	 * Two at once would not see each other's half of a circle, nor would an old snapshot. Not on the
+	 * table itself: workers write to it, and this is held to the commit.
+	 */
+	LockDatabaseObject(RelationRelationId,
+					   get_relname_relid("view", get_namespace_oid("_cq", false)), CIRCLE_LOCK,
+					   ExclusiveLock);
 	SPI_connect();
 	cq_query_look(reach, lengthof(types), types, args);
 	is_circle = SPI_processed > 0;

@@ -38,6 +38,7 @@
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
+#include "exec/view_lock.h"
 #include "exec/view_plan.h"
 #include "exec/watermark.h"
 #include "exec/window_bound.h"
@@ -266,13 +267,26 @@ drop_rows(Closing *closing, TimestampTz closed_through)
 	return cq_retention_delete(closing->view->state, name, horizon, DROPPED_ROWS) < DROPPED_ROWS;
 }
 
+/* Its output takes no more for the moment: it goes on when it does. */
+static bool
+is_blocked(const Closing *closing)
+{
+	const char *reason = cq_output_full(closing->view);
+
+	if (reason == NULL)
+		return false;
+	cq_view_set_status(closing->relid, "blocked", reason);
+	cq_catalog_changed();
+	return true;
+}
+
 static void
 emit(void *arg)
 {
 	Closing    *closing = arg;
 	Marks		marks;
 
-	if (!prepare(closing) || cq_output_is_full(closing->view))
+	if (!prepare(closing) || is_blocked(closing))
 		return;
 	marks = read_marks(closing->relid);
 	if (marks.closed_through <= marks.emitted_through)
@@ -280,8 +294,14 @@ emit(void *arg)
 	closing->is_done = true;
 	if (closing->view->emits_on_close)
 		emit_rows(closing, marks.emitted_through, marks.closed_through);
-	else if (!drop_rows(closing, marks.closed_through))
-		return;
+	else
+	{
+		/* A batch that tells changes must find the rows that it has found before. */
+		if (closing->view->tells_changes)
+			cq_view_lock_exclusive(closing->view->state);
+		if (!drop_rows(closing, marks.closed_through))
+			return;
+	}
 	marks.emitted_through = marks.closed_through;
 	write_marks(closing->relid, &marks);
 }
@@ -386,7 +406,7 @@ decide(void *arg)
 
 	closing->view = cq_view_get(closing->relid);
 	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) || watermark < marks.next_close ||
-		!prepare(closing) || cq_output_is_full(closing->view))
+		!prepare(closing) || is_blocked(closing))
 		return;
 	lock_closing(closing->view->state, ExclusiveLock);
 	marks = read_marks(closing->relid);

@@ -28,6 +28,7 @@
 #include "exec/closing.h"
 #include "exec/lock.h"
 #include "exec/view_actor.h"
+#include "exec/view_lock.h"
 #include "exec/view_plan.h"
 #include "exec/watermark.h"
 #include "executor/spi.h"
@@ -47,6 +48,8 @@ PG_FUNCTION_INFO_V1(cq_expire_rows);
 
 /* Of a table that is gone over as a whole, a row takes no longer than it does to delete many more. */
 #define GROUPS_FACTOR	10
+
+static bool holds_view;			/* in this transaction */
 
 typedef struct Expiry
 {
@@ -130,6 +133,20 @@ expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 	return nexpired;
 }
 
+/*
+ * Where changes are told, a batch must find the one row of a group that it has found before: nobody
+ * deletes it meanwhile. The lock is held to the end of the transaction, which goes on with no other
+ * such view, lest two wait for each other.
+ */
+static void
+hold_off(const CqView *view)
+{
+	if (!view->tells_changes)
+		return;
+	cq_view_lock_exclusive(view->state);
+	holds_view = true;
+}
+
 /* Windows are closed, which is what closing.c is for. */
 static int64
 expire_view(const CqView *view, int64 max_rows)
@@ -144,7 +161,10 @@ expire_view(const CqView *view, int64 max_rows)
 		case CQ_EXPIRES_ROWS:
 			return cq_retention_delete(view->state, column, horizon, max_rows);
 		case CQ_EXPIRES_GROUPS:
-			return cq_retention_is_due(view->state, column, horizon) ? expire_groups(view, horizon, max_rows * GROUPS_FACTOR) : 0;
+			if (!cq_retention_is_due(view->state, column, horizon))
+				return 0;
+			hold_off(view);
+			return expire_groups(view, horizon, max_rows * GROUPS_FACTOR);
 		case CQ_EXPIRES_RESULTS:
 			if (view->amends_late)
 				horizon = cq_closing_expired_through(view->view);
@@ -163,6 +183,9 @@ expire(void *arg)
 	if (view == NULL)
 		return;
 	expiry->nexpired += expire_view(view, expiry->max_rows);
+	if (view->steps_kept >= 0 && view->tells_changes &&
+		cq_retention_is_due(view->state, CQ_STEP_COLUMN, expiry->oldest - view->steps_kept))
+		hold_off(view);
 	if (view->steps_kept >= 0)
 		expiry->nexpired += cq_retention_delete(view->state, CQ_STEP_COLUMN, expiry->oldest - view->steps_kept, expiry->max_rows);
 }
@@ -260,7 +283,8 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	views = SPI_tuptable;
 	nviews = SPI_processed;
-	for (uint64 i = 0; i < nviews && !(one_view && expired > 0); i++)
+	holds_view = false;
+	for (uint64 i = 0; i < nviews && !(one_view && expired > 0) && !holds_view; i++)
 	{
 		bool		isnull;
 		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));

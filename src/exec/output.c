@@ -145,10 +145,16 @@ cq_output_open_amended(const CqView *view, Oid owner, const CqViewPlan *plan)
 	return open_all(lcons(open_result(view, owner, plan), open_receivers(view, owner, plan)));
 }
 
-bool
-cq_output_is_full(const CqView *view)
+const char *
+cq_output_full(const CqView *view)
 {
-	return OidIsValid(view->outbox) && cq_max_outbox_rows >= 0 && cq_outbox_pending(view->view) > cq_max_outbox_rows;
+	if (OidIsValid(view->outbox) && cq_max_outbox_rows >= 0 &&
+		cq_outbox_pending(view->view) > cq_max_outbox_rows)
+		return "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent";
+	if (view->notify != NULL && cq_notify_usage() > cq_max_notify_queue)
+		return "the queue of NOTIFY is too full: some session that listens has been in a transaction "
+			"for long";
+	return NULL;
 }
 
 /* _cq.unblock_views(). What such a view has not read meanwhile is not idle. */
@@ -156,13 +162,18 @@ Datum
 cq_unblock_views(PG_FUNCTION_ARGS)
 {
 	static const char unblock[] =
-		"WITH unblocked AS (UPDATE _cq.view v SET status = 'running', status_detail = NULL FROM _cq.sink s, _cq.outbox_end e "
-		"WHERE v.status = 'blocked' AND s.view = v.view AND e.view = v.view AND ($1 < 0 OR e.next_id - 1 - s.sent_id <= $1 / 2) RETURNING v.view), "
+		"WITH unblocked AS (UPDATE _cq.view v SET status = 'running', status_detail = NULL "
+		"WHERE v.status = 'blocked' AND (v.notify IS NULL OR $2) AND ($1 < 0 OR NOT EXISTS "
+		"(SELECT FROM _cq.sink s JOIN _cq.outbox_end e USING (view) "
+		"WHERE s.view = v.view AND e.next_id - 1 - s.sent_id > $1 / 2)) RETURNING v.view), "
 		"active AS (UPDATE _cq.cursor c SET active_at = _cq.clock() FROM _cq.follow f "
 		"WHERE f.view IN (SELECT view FROM unblocked) AND f.cursor_id = c.cursor_id) "
 		"SELECT count(*) FROM unblocked";
-	Oid			types[] = {INT8OID};
-	Datum		args[] = {Int64GetDatum(cq_max_outbox_rows)};
+	Oid			types[] = {INT8OID, BOOLOID};
+	Datum		args[] = {
+		Int64GetDatum(cq_max_outbox_rows),
+		BoolGetDatum(cq_notify_usage() <= cq_max_notify_queue / 2)
+	};
 	int64		nviews;
 	bool		is_null;
 

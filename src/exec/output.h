@@ -20,7 +20,7 @@ extern CqChangeReceiver *cq_output_open(const CqView *view, Oid owner, const CqV
  */
 extern CqChangeReceiver *cq_output_open_amended(const CqView *view, Oid owner, const CqViewPlan *plan);
 
-/* Do more rows wait to be sent than may? As somebody who may read the catalog. */
-extern bool cq_output_is_full(const CqView *view);
+/* Why the view's output takes no more for the moment, or NULL. As somebody who may read the catalog. */
+extern const char *cq_output_full(const CqView *view);
 
 #endif							/* CQ_OUTPUT_H */

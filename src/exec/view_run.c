@@ -405,11 +405,12 @@ cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row, co
 static bool
 leave_if_blocked(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
 {
-	if (!cq_output_is_full(exec->row))
+	const char *reason = cq_output_full(exec->row);
+
+	if (reason == NULL)
 		return false;
 	cq_cursor_leave(lane, exec->view, &batch->fetch, 0);
-	cq_view_set_status(exec->view, "blocked",
-					   "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent");
+	cq_view_set_status(exec->view, "blocked", reason);
 	return true;
 }
 

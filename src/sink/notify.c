@@ -19,8 +19,6 @@
 /* As the server has it. */
 #define MAX_PAYLOAD	8000
 
-#define HALF_FULL	0.5
-
 typedef struct Notify
 {
 	CqChangeReceiver pub;
@@ -107,26 +105,16 @@ json_name(Oid relid)
 	return json.data;
 }
 
-/* A full queue would be an error at commit, of all that is in the transaction. */
-static void
-check_queue(void)
+double
+cq_notify_usage(void)
 {
-	float8		usage = DatumGetFloat8(DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0));
-
-	if (usage > HALF_FULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the queue of NOTIFY is half full"),
-				 errdetail("Some session that listens has been in a transaction for long."),
-				 errhint("End it, then call cq.resume.")));
+	return DatumGetFloat8(DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0));
 }
 
 CqChangeReceiver *
 cq_notify_open(const char *channel, Oid view, TupleDesc row)
 {
 	Notify	   *notify = palloc0(sizeof(Notify));
-
-	check_queue();
 
 	notify->pub.take = take;
 	notify->pub.finish = finish;

@@ -62,6 +62,9 @@ extern CqChangeReceiver *cq_change_stream_open(Oid stream, TupleDesc row);
 
 /* ---- notify.c ---- */
 
+/* How much of the queue of NOTIFY is in use, of 1. A full one would be an error at the commit of all that is in the transaction. */
+extern double cq_notify_usage(void);
+
 /* Tells a channel of each change, as JSON. */
 extern CqChangeReceiver *cq_notify_open(const char *channel, Oid view, TupleDesc row);
 

@@ -6,9 +6,11 @@
 
 #include "common/guc.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "stats/shared_table.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/syscache.h"
 
 static shmem_request_hook_type prev_shmem_request = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
@@ -21,7 +23,7 @@ request(void)
 		prev_shmem_request();
 	for (CqSharedTable *table = tables; table != NULL; table = table->next)
 	{
-		RequestAddinShmemSpace(hash_estimate_size(cq_max_views, table->entry_size));
+		RequestAddinShmemSpace(hash_estimate_size(cq_max_views, table->entry_size) + MAXALIGN(sizeof(bool)));
 		RequestNamedLWLockTranche(table->name, 1);
 	}
 }
@@ -36,7 +38,12 @@ startup(void)
 	{
 		HASHCTL		control = {.keysize = sizeof(CqSharedKey), .entrysize = table->entry_size};
 
+		bool		found;
+
 		table->lock = &GetNamedLWLockTranche(table->name)->lock;
+		table->was_full = ShmemInitStruct(psprintf("%s full", table->name), sizeof(bool), &found);
+		if (!found)
+			*table->was_full = false;
 		table->entries = ShmemInitHash(table->name, cq_max_views, cq_max_views, &control, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -71,7 +78,54 @@ cq_shared_table_forget(CqSharedTable *table, Oid database, Oid relation)
 	while ((key = hash_seq_search(&scan)) != NULL)
 	{
 		if (key->database == database && (!OidIsValid(relation) || key->relation == relation))
+		{
 			hash_search(table->entries, key, HASH_REMOVE, NULL);
+			*table->was_full = false;
+		}
 	}
 	LWLockRelease(table->lock);
+}
+
+void
+cq_shared_table_sweep(CqSharedTable *table)
+{
+	HASH_SEQ_STATUS scan;
+	CqSharedKey *key;
+	List	   *relations = NIL;
+	ListCell   *cell;
+
+	if (table->entries == NULL)
+		return;
+	LWLockAcquire(table->lock, LW_SHARED);
+	hash_seq_init(&scan, table->entries);
+	while ((key = hash_seq_search(&scan)) != NULL)
+	{
+		if (key->database == MyDatabaseId)
+			relations = lappend_oid(relations, key->relation);
+	}
+	LWLockRelease(table->lock);
+	foreach(cell, relations)
+	{
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
+			cq_shared_table_forget(table, MyDatabaseId, lfirst_oid(cell));
+	}
+	list_free(relations);
+}
+
+void
+cq_shared_table_tell_full(CqSharedTable *table)
+{
+	bool		is_told;
+
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	is_told = *table->was_full;
+	*table->was_full = true;
+	LWLockRelease(table->lock);
+	if (!is_told)
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("there is no room for statistics of more than %d continuous views and streams",
+						cq_max_views),
+				 errdetail("Others are maintained all the same, without counters."),
+				 errhint("Consider increasing cq.max_views, which needs a restart of the server.")));
 }

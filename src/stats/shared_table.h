@@ -23,6 +23,7 @@ typedef struct CqSharedTable
 	Size		entry_size;
 	LWLock	   *lock;
 	HTAB	   *entries;		/* with room for cq.max_views; NULL: the library was not preloaded */
+	bool	   *was_full;		/* in shared memory: it has been told that there was no room */
 	struct CqSharedTable *next; /* of those that were asked for */
 } CqSharedTable;
 
@@ -31,5 +32,14 @@ extern void cq_shared_table_request(CqSharedTable *table);
 
 /* Removes the entries of a relation, or all of its database where relation is InvalidOid. */
 extern void cq_shared_table_forget(CqSharedTable *table, Oid database, Oid relation);
+
+/*
+ * Removes the entries of this database's relations that are no more, whoever has dropped them, and
+ * those of which the transaction was rolled back. Within a transaction.
+ */
+extern void cq_shared_table_sweep(CqSharedTable *table);
+
+/* There was no room: tells so in the log, until there was some again. With the table's lock not held. */
+extern void cq_shared_table_tell_full(CqSharedTable *table);
 
 #endif							/* CQ_SHARED_TABLE_H */

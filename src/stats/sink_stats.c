@@ -107,6 +107,12 @@ cq_sink_stats_sent(Oid view, int64 rows, int64 bytes)
 }
 
 void
+cq_sink_stats_sweep(void)
+{
+	cq_shared_table_sweep(&table);
+}
+
+void
 cq_sink_stats_forget(Oid database, Oid view)
 {
 	cq_shared_table_forget(&table, database, view);

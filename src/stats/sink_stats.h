@@ -31,6 +31,9 @@ extern char *cq_sink_stats_trouble(Oid view);
 /* One more transaction of Kafka. */
 extern void cq_sink_stats_sent(Oid view, int64 rows, int64 bytes);
 
+/* Gives back the room of what was dropped. Within a transaction. */
+extern void cq_sink_stats_sweep(void);
+
 /* Forgets a view, or with InvalidOid all of a database. */
 extern void cq_sink_stats_forget(Oid database, Oid view);
 

@@ -109,7 +109,10 @@ acquire(Oid relation)
 		entry = hash_search(table.entries, &key, HASH_FIND, NULL);
 	}
 	if (entry == NULL)
+	{
 		LWLockRelease(table.lock);
+		cq_shared_table_tell_full(&table);
+	}
 	else
 		SpinLockAcquire(&entry->mutex);
 	return entry;
@@ -198,6 +201,12 @@ cq_stats_stream_state(Oid stream, CqStreamState state, const char *message)
 		entry->last_error_time = now;
 	}
 	release(entry);
+}
+
+void
+cq_stats_sweep(void)
+{
+	cq_shared_table_sweep(&table);
 }
 
 void

@@ -41,6 +41,9 @@ extern void cq_stats_view_error(Oid view, const char *message);
 /* message may be NULL. */
 extern void cq_stats_stream_state(Oid stream, CqStreamState state, const char *message);
 
+/* Gives back the room of what was dropped. Within a transaction. */
+extern void cq_stats_sweep(void);
+
 /* Forgets what is known of a database that is no more. */
 extern void cq_stats_forget_database(Oid database);
 

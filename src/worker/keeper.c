@@ -21,6 +21,8 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "stats/sink_stats.h"
+#include "stats/stats.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
@@ -151,10 +153,12 @@ do_duties(void)
 	return delay;
 }
 
-/* In a database that is a copy nothing is sent. */
+/* In a database that is a copy nothing is sent. What was dropped gives back its room in statistics. */
 static void
-look_for_sinks(void *found)
+look_around(void *found)
 {
+	cq_stats_sweep();
+	cq_sink_stats_sweep();
 	*(bool *) found = cq_sink_any() && cq_identity_matches();
 }
 
@@ -171,7 +175,7 @@ ask_for_emitter(void)
 		return;
 	seen = requests;
 	next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NAP_MS);
-	run_apart(look_for_sinks, &found, &last_warning);
+	run_apart(look_around, &found, &last_warning);
 	cq_shared_want_emitter(found);
 }
 

@@ -208,7 +208,7 @@ require_progress(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" is %s", get_rel_name(relid), view->status),
-				 strcmp(view->status, "blocked") == 0 ? errhint("It goes on when half of its outbox has been sent: see cq.sinks.") :
+				 strcmp(view->status, "blocked") == 0 ? errhint("It goes on by itself: see status_detail in cq.views.") :
 				 errhint("Call cq.resume to let it go on.")));
 	if (view->is_changed_here)
 		ereport(ERROR,
