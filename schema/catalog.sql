@@ -26,7 +26,8 @@ CREATE TABLE _cq.view (
     changes         regclass,                       -- stream of its changes: old row and new row
     steps_kept      interval,                       -- with cq.sliding: a step that began longer ago is of no use to anybody
     expires         text CHECK (expires IN ('rows', 'groups', 'windows', 'results')), -- what retention makes go; null: it cannot be set
-    retention_by    text CHECK (retention_by IN ('event_time', 'change'))
+    retention_by    text CHECK (retention_by IN ('event_time', 'change')),
+    query           text                            -- as it was written
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 

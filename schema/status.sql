@@ -105,15 +105,59 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _cq.expired_through_utc(regclass) IS 'the end up to which windows of the continuous view with that state have expired, as timestamps of UTC';
 
+-- Of any stream, since who may read a view may know whether its stream is read.
+CREATE FUNCTION _cq.stream_states(OUT stream oid, OUT state text) RETURNS SETOF record
+    LANGUAGE sql VOLATILE STRICT PARALLEL SAFE ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT n.relation, n.state FROM _cq.stat_relations() n JOIN pg_foreign_table t ON t.ftrelid = n.relation $$;
+COMMENT ON FUNCTION _cq.stream_states() IS 'streams of this database and whether they are read';
+
+CREATE FUNCTION _cq.failing_views() RETURNS SETOF oid
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10
+    AS 'MODULE_PATHNAME', 'cq_stats_failing';
+COMMENT ON FUNCTION _cq.failing_views() IS 'continuous views for which nearly all rows fail';
+
+-- Those of a standby are its primary's.
+CREATE FUNCTION _cq.workers_lack() RETURNS text
+    LANGUAGE sql VOLATILE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
+                WHEN NOT pg_catalog.current_setting('cq.enabled', true)::boolean THEN 'cq.enabled is off'
+                WHEN NOT EXISTS (SELECT FROM _cq.worker_status() w
+                                 WHERE w.pid IS NOT NULL
+                                    OR (w.state IN ('starting', 'stopped', 'restarting')
+                                        AND w.state_since > pg_catalog.clock_timestamp() - interval '5 s'))
+                    THEN 'no worker runs: see cq.workers' END;
+END;
+COMMENT ON FUNCTION _cq.workers_lack() IS 'why no worker reads anything now; null: they do';
+
+-- Errors quote what they are about.
+CREATE FUNCTION _cq.error_class(sqlstate text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE pg_catalog.left(sqlstate, 2)
+               WHEN '21' THEN 'cardinality violation'
+               WHEN '22' THEN 'data exception'
+               WHEN '23' THEN 'integrity constraint violation'
+               WHEN '54' THEN 'program limit exceeded'
+               WHEN 'P0' THEN 'error raised by a function'
+               ELSE 'error' END || ' ' || sqlstate;
+END;
+COMMENT ON FUNCTION _cq.error_class(text) IS 'what an error is about, without values';
+
 -- ---- positions ----
 
 CREATE VIEW cq.positions WITH (security_barrier) AS
 SELECT f.view, c.stream, f.topic, f.partition, c.next_offset, e.end_offset,
-       greatest(e.end_offset - c.next_offset, 0) AS lag_messages, c.last_timestamp,
+       CASE WHEN w.lack IS NULL AND (t.state IS NULL OR t.state = 'reading' OR pg_catalog.pg_is_in_recovery())
+             AND EXISTS (SELECT FROM _cq.view o WHERE o.stream = c.stream AND o.status = 'running')
+            THEN greatest(e.end_offset - c.next_offset, 0) END AS lag_messages,
+       c.last_timestamp,
        c.event_time, c.event_time - d.delay AS watermark, c.active_at
 FROM _cq.follow f
 JOIN _cq.cursor c USING (cursor_id)
-JOIN pg_catalog.pg_class r ON r.oid = f.view,
+JOIN pg_catalog.pg_class r ON r.oid = f.view
+LEFT JOIN _cq.stream_states() t ON t.stream = c.stream
+CROSS JOIN (SELECT _cq.workers_lack() AS lack) w,
 LATERAL (SELECT max(o.end_offset) AS end_offset
          FROM _cq.cursor o
          WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition) e,
@@ -122,7 +166,8 @@ LATERAL (SELECT coalesce(v.watermark, (SELECT o.option_value::interval
                                        WHERE t.ftrelid = c.stream AND o.option_name = 'watermark'), '0') AS delay
          FROM _cq.view v
          WHERE v.view = f.view) d
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW cq.positions IS 'how far continuous views have read; exact for what the same snapshot sees of the view';
 
 CREATE INDEX cursor_partition ON _cq.cursor (stream, topic, partition);
@@ -131,33 +176,56 @@ CREATE INDEX cursor_partition ON _cq.cursor (stream, topic, partition);
 
 CREATE VIEW cq.views WITH (security_barrier) AS
 SELECT v.view,
-       CASE WHEN _cq.is_copy() THEN 'restored' ELSE v.status END AS status,
-       coalesce(CASE WHEN _cq.is_copy() THEN 'cq.resume_all() lets the views of this restored or copied database run here' END,
-                CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN v.status_detail END,     -- it may quote what was read
+       CASE WHEN x.is_copy THEN 'restored'
+            WHEN v.status <> 'running' THEN v.status
+            WHEN x.lack IS NOT NULL THEN 'waiting'
+            WHEN NOT x.is_standby AND t.state IN ('waiting for broker', 'failed') THEN 'waiting'
+            WHEN a.view IS NOT NULL THEN 'failing'
+            ELSE 'running' END AS status,
+       coalesce(CASE WHEN x.is_copy THEN 'cq.resume_all() lets the views of this restored or copied database run here' END,
+                -- It may quote what was read.
+                CASE WHEN NOT pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN NULL
+                     WHEN pg_catalog.has_table_privilege(v.stream, 'SELECT') THEN v.status_detail
+                     ELSE pg_catalog.regexp_replace(v.status_detail, '^(topic "[^"]*" partition \d+ offset \d+): .*', '\1') END,
                 CASE WHEN v.status <> 'running' THEN NULL
-                     WHEN NOT w.is_there THEN 'no worker runs: see cq.workers'
-                     WHEN s.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', s.state, s.last_error)
+                     WHEN x.lack IS NOT NULL THEN x.lack
+                     WHEN NOT x.is_standby AND t.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', t.state, s.last_error)
+                     WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
        v.stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
        v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, v.changes, v.notify,
-       pg_catalog.pg_get_viewdef(v.definition) AS definition,
+       CASE WHEN pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+            THEN v.query END AS definition,
        v.created_at,
        p.lag_messages::bigint AS lag_messages,
        p.lag,
        coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows, coalesce(n.late_rows, 0) AS late_rows,
-       coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time
+       coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time,
+       pg_catalog.concat_ws(', ', 'start = ' || pg_catalog.quote_literal(v.start), 'on_error = ' || pg_catalog.quote_literal(v.on_error),
+                            'retention = ' || pg_catalog.quote_literal(v.retention::text),
+                            'retention_by = ' || pg_catalog.quote_literal(v.retention_by),
+                            'emit = ' || pg_catalog.quote_literal(v.emit),
+                            'watermark = ' || pg_catalog.quote_literal(v.watermark::text),
+                            CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || pg_catalog.quote_literal(v.allowed_lateness::text) END,
+                            CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
+                            'sink = ' || pg_catalog.quote_literal(v.sink::text),
+                            'changes = ' || pg_catalog.quote_literal(v.changes::text),
+                            'notify = ' || pg_catalog.quote_literal(v.notify)) AS options
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
 LEFT JOIN _cq.stat_relations() n ON n.relation = v.view
 LEFT JOIN _cq.stat_relations() s ON s.relation = v.stream
-CROSS JOIN (SELECT count(pid) > 0 AS is_there FROM _cq.worker_status()) w,
-LATERAL (SELECT sum(o.lag_messages) AS lag_messages,
-                CASE WHEN sum(o.lag_messages) = 0 THEN '0'
-                     ELSE max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0) END AS lag
-         FROM cq.positions o
-         WHERE o.view = v.view) p
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+LEFT JOIN _cq.stream_states() t ON t.stream = v.stream
+LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
+CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
+LEFT JOIN (SELECT o.view, sum(o.lag_messages) AS lag_messages,
+                  CASE WHEN sum(o.lag_messages) = 0 THEN '0'
+                       ELSE max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0) END AS lag
+           FROM cq.positions o
+           GROUP BY o.view) p ON p.view = v.view
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW cq.views IS 'continuous views: status, options, definition, lag, rates, last error';
 
 -- ---- streams ----
@@ -187,14 +255,16 @@ LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
 LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time
          FROM _cq.gap WHERE stream = t.ftrelid) g
 WHERE w.fdwname IN ('cq_kafka', 'cq_log')
-  AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE'));
+  AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
 COMMENT ON VIEW cq.streams IS 'streams: state of their source as the workers see it, how far it reaches, gaps';
 
 CREATE VIEW cq.gaps WITH (security_barrier) AS
 SELECT g.occurred_at, g.stream, g.topic, g.partition, g.from_offset, g.to_offset
 FROM _cq.gap g
 JOIN pg_catalog.pg_class r ON r.oid = g.stream
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW cq.gaps IS 'ranges of offsets that were gone before they could be read';
 
 -- ---- sinks ----
@@ -230,16 +300,19 @@ FROM _cq.sink k
 JOIN pg_catalog.pg_class r ON r.oid = k.view
 LEFT JOIN _cq.outbox_end e ON e.view = k.view
 LEFT JOIN _cq.stat_sinks() s ON s.view = k.view
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW cq.sinks IS 'where the changes of continuous views are sent: state, how far, last error';
 
 -- ---- dead letters ----
 
 CREATE VIEW cq.errors WITH (security_barrier) AS
-SELECT e.error_id, e.occurred_at, e.view, e.stream, e.topic, e.partition, e."offset", e.key, e.payload, e.payload_length,
-       e.sqlstate, e.message
+SELECT e.error_id, e.occurred_at, e.view, e.stream, e.topic, e.partition, e."offset",
+       CASE WHEN s.may THEN e.key END AS key, CASE WHEN s.may THEN e.payload END AS payload, e.payload_length,
+       e.sqlstate, CASE WHEN s.may THEN e.message ELSE _cq.error_class(e.sqlstate) END AS message
 FROM _cq.error e
-JOIN pg_catalog.pg_class r ON r.oid = e.view
+JOIN pg_catalog.pg_class r ON r.oid = e.view,
+LATERAL (SELECT pg_catalog.has_table_privilege(e.stream, 'SELECT') AS may) s
 WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
 COMMENT ON VIEW cq.errors IS 'messages that a continuous view could not process; for its owner to see, and to delete';
 
@@ -258,10 +331,11 @@ CREATE TRIGGER delete_error INSTEAD OF DELETE ON cq.errors FOR EACH ROW EXECUTE 
 COMMENT ON TRIGGER delete_error ON cq.errors IS 'deletes what is deleted from cq.errors';
 
 CREATE VIEW cq.late WITH (security_barrier) AS
-SELECT l.late_id, l.occurred_at, l.view, l.stream, l.topic, l.partition, l."offset", l.event_time, l.window_end, l.key, l.payload,
-       l.payload_length
+SELECT l.late_id, l.occurred_at, l.view, l.stream, l.topic, l.partition, l."offset", l.event_time, l.window_end,
+       CASE WHEN s.may THEN l.key END AS key, CASE WHEN s.may THEN l.payload END AS payload, l.payload_length
 FROM _cq.late l
-JOIN pg_catalog.pg_class r ON r.oid = l.view
+JOIN pg_catalog.pg_class r ON r.oid = l.view,
+LATERAL (SELECT pg_catalog.has_table_privilege(l.stream, 'SELECT') AS may) s
 WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
 COMMENT ON VIEW cq.late IS 'messages that came too late for a continuous view with late = keep; for its owner to see, and to delete';
 
@@ -299,7 +373,8 @@ SELECT v.view, n.rows, n.bytes, n.bad_rows, n.late_rows, n.groups_inserted, n.gr
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
 JOIN _cq.stat_relations() n ON n.relation = v.view
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE');
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW cq.stat_views IS 'what the workers have done for continuous views; times in ms';
 
 -- The launcher learns of the extension when this commits.

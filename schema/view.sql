@@ -58,6 +58,7 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
     END LOOP;
+    UPDATE _cq.view SET query = rtrim(pg_get_viewdef(definition), ';') WHERE query IS NULL;
     PERFORM _cq.make_logs();
     PERFORM _cq.adopt_parts();
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid) INTO left_over

@@ -131,7 +131,7 @@ def test_topic_comes_later(db, broker, name):
     db.execute("CREATE CONTINUOUS VIEW v AS SELECT count(*) FROM s")
     missing = f'Kafka topic "{name}" does not exist'
     wait_until(lambda: db.execute("SELECT state, last_error FROM cq.streams") == [("failed", missing)], lambda: db.execute("TABLE cq.streams"))
-    assert db.execute("SELECT status, status_detail, lag_messages, lag, rows FROM cq.views") == [("running", f"failed: {missing}", None, None, 0)]
+    assert db.execute("SELECT status, status_detail, lag_messages, lag, rows FROM cq.views") == [("waiting", f"failed: {missing}", None, None, 0)]
     broker.create_topic(name)
     try:
         broker.produce(name, [{"id": 1}])
@@ -235,7 +235,8 @@ def test_no_worker_is_said(server, log_db):
     assert log_db.execute("SELECT status, status_detail FROM cq.views") == [("running", None)]
     server.set(cq__enabled="off")
     try:
-        wait_until(lambda: log_db.execute("SELECT status_detail FROM cq.views") == [("no worker runs: see cq.workers",)], "not said")
+        wait_until(lambda: log_db.execute("SELECT status_detail FROM cq.views") == [("cq.enabled is off",)],
+                   "not said")
     finally:
         server.set(cq__enabled=None)
     log_db.wait("v")

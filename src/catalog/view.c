@@ -54,7 +54,8 @@ enum
 	VIEW_STEPS_KEPT,
 	VIEW_EXPIRES,
 	VIEW_RETENTION_BY,
-	VIEW_NATTS = VIEW_RETENTION_BY
+	VIEW_QUERY,
+	VIEW_NATTS = VIEW_QUERY
 };
 
 static Oid
@@ -216,6 +217,8 @@ cq_view_get(Oid relid)
 			strcmp(TextDatumGetCString(values[VIEW_RETENTION_BY - 1]), "event_time") == 0;
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
 		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
+		if (!nulls[VIEW_QUERY - 1])
+			view->query = TextDatumGetCString(values[VIEW_QUERY - 1]);
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
 	end_row(&row);
@@ -290,6 +293,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	nulls[VIEW_EXPIRES - 1] = nulls[VIEW_RETENTION_BY - 1] = view->expiry == CQ_EXPIRES_NOTHING;
 	values[VIEW_EXPIRES - 1] = CStringGetTextDatum(expiry_names[view->expiry]);
 	values[VIEW_RETENTION_BY - 1] = CStringGetTextDatum(view->expires_by_event_time ? "event_time" : "change");
+	nulls[VIEW_QUERY - 1] = view->query == NULL;
+	values[VIEW_QUERY - 1] = view->query ? CStringGetTextDatum(view->query) : (Datum) 0;
 }
 
 void
@@ -326,7 +331,7 @@ cq_view_replace(const CqView *view)
 {
 	Oid			types[VIEW_NATTS] = {
 		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
-		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID, INTERVALOID, TEXTOID, TEXTOID
+		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -339,7 +344,7 @@ cq_view_replace(const CqView *view)
 	update_row("definition = $2, state = $3, stream = $4, status = $5, status_detail = $6, on_error = $7, start = $8, "
 			   "retention = $9, settings = $10, created_at = $11, is_started = $12, "
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17, "
-			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22, steps_kept = $23, expires = $24, retention_by = $25",
+			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22, steps_kept = $23, expires = $24, retention_by = $25, query = $26",
 			   VIEW_NATTS, types, values, nulls);
 }
 

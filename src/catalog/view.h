@@ -28,6 +28,7 @@ typedef struct CqView
 	Oid			stream;
 	char	   *status;			/* running, paused, failed, restored */
 	char	   *status_detail;	/* or NULL */
+	char	   *query;			/* as it was written; NULL: of a dump of 0.1.0 */
 	bool		pause_on_error; /* else skip */
 	char	   *start;
 	Interval   *retention;		/* or NULL */

@@ -465,6 +465,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		cq_replaced_tell_lost(before, row);
 		cq_view_drop_output(before);
 	}
+	row->query = cq_grammar_query_text(query_string, stmt_location, stmt_len);
 	cq_view_make_output(row, plan, &options, owner, query_string);
 	if (before)
 	{

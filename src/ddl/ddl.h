@@ -30,6 +30,9 @@ typedef struct CqCommand
 
 extern void cq_grammar_init(void);
 
+/* The query of CREATE VIEW as it was written. */
+extern char *cq_grammar_query_text(const char *query_string, int location, int length);
+
 /* Did this statement say CONTINUOUS? Takes location and length as of its PlannedStmt. */
 extern bool cq_grammar_statement_is_continuous(const char *query_string, int stmt_location, int stmt_len);
 

@@ -194,6 +194,32 @@ read_if_not_exists(Lexer *lexer, int *start, int *end)
 	return true;
 }
 
+/* ---- the query of a statement ---- */
+
+/* What stands behind the first AS that is in no parentheses, which are those of columns and options. */
+char *
+cq_grammar_query_text(const char *query_string, int location, int length)
+{
+	const char *start = query_string + Max(location, 0);
+	char	   *text = pnstrdup(start, length > 0 ? length : (int) strlen(start));
+	Lexer		lexer;
+	int			depth = 0;
+
+	lexer_start(&lexer, text);
+	while (lexer.token != 0 && (depth > 0 || !at_word(&lexer, "as")))
+	{
+		depth += lexer.token == '(' ? 1 : lexer.token == ')' ? -1 : 0;
+		lexer_next(&lexer);
+	}
+	if (lexer.token == 0)
+		return NULL;
+	text += lexer.location + strlen("as");
+	text += strspn(text, " \t\n\r\f");
+	for (length = strlen(text); length > 0 && strchr(" \t\n\r\f;", text[length - 1]); length--)
+		text[length - 1] = '\0';
+	return text;
+}
+
 /* ---- rewriting ---- */
 
 static void

@@ -10,11 +10,15 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/owner.h"
 #include "common/version.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -41,6 +45,7 @@ typedef struct Entry
 	int64		max_duration_us;
 	TimestampTz last_batch_time;
 	double		rate;			/* rows per second as of last_batch_time */
+	double		bad_rate;		/* of these, those that failed */
 	CqStreamState state;
 	TimestampTz state_since;
 	TimestampTz last_error_time;	/* 0: none */
@@ -48,6 +53,7 @@ typedef struct Entry
 } Entry;
 
 PG_FUNCTION_INFO_V1(cq_stats_relations);
+PG_FUNCTION_INFO_V1(cq_stats_failing);
 PG_FUNCTION_INFO_V1(cq_stats_reset);
 
 static CqSharedTable table = {.name = "pg_cq_stats", .entry_size = sizeof(Entry)};
@@ -67,7 +73,7 @@ reset(Entry *entry, TimestampTz now)
 	entry->nbatches = 0;
 	entry->max_duration_us = 0;
 	entry->last_batch_time = 0;
-	entry->rate = 0;
+	entry->rate = entry->bad_rate = 0;
 	entry->last_error_time = 0;
 	entry->last_error[0] = '\0';
 }
@@ -150,6 +156,8 @@ cq_stats_view_batch(Oid view, const CqBatchStats *batch)
 	entry->nbatches++;
 	entry->max_duration_us = Max(entry->max_duration_us, batch->duration_us);
 	entry->rate = decayed(entry->rate, entry->last_batch_time, now) + batch->rows / RATE_SECONDS;
+	entry->bad_rate = decayed(entry->bad_rate, entry->last_batch_time, now) +
+		batch->bad_rows / RATE_SECONDS;
 	entry->last_batch_time = now;
 	release(entry);
 }
@@ -267,8 +275,49 @@ visibility_of(Oid relation)
 		visibility = SEES_ALL;
 	else if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
 		visibility = form->relkind == RELKIND_FOREIGN_TABLE ? SEES_ALL : SEES_NUMBERS;
+	else if (has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
+		visibility = SEES_NUMBERS;
 	ReleaseSysCache(tuple);
 	return visibility;
+}
+
+/* The views whose errors may quote what the current user may not read of their stream. */
+static List *
+views_to_hide(void)
+{
+	static const char read[] =
+		"SELECT view::pg_catalog.oid FROM _cq.view"
+		" WHERE pg_catalog.has_table_privilege($1, stream::pg_catalog.oid, 'SELECT') IS NOT TRUE";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(GetUserId())};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *views = NIL;
+	CqActor		actor;
+
+	if (superuser())
+		return NIL;
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	if (SPI_execute_with_args(read, lengthof(types), types, args, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read _cq.view");
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		views = lappend_oid(views, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+																  SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_finish();
+	cq_owner_end(&actor);
+	return views;
+}
+
+/* Lately nine of ten rows failed; of a few it is not said. */
+static bool
+fails(const Entry *entry)
+{
+	return entry->sum.bad_rows >= 10 && entry->bad_rate > 0 && entry->bad_rate >= 0.9 * entry->rate;
 }
 
 static void
@@ -305,37 +354,74 @@ put_entry(ReturnSetInfo *result, const Entry *entry, bool with_error)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* _cq.stat_relations(): what is known of relations of this database, and the current user may know. Anybody may call it. */
-Datum
-cq_stats_relations(PG_FUNCTION_ARGS)
+/* What there is of this database. */
+static Entry *
+copy_entries(int *ncopies)
 {
-	HASH_SEQ_STATUS scan;
-	Entry	   *entry;
 	Entry	   *copies;
-	int			ncopies = 0;
+	Entry	   *entry;
+	HASH_SEQ_STATUS scan;
 
-	cq_version_require();
-	InitMaterializedSRF(fcinfo, 0);
+	*ncopies = 0;
 	if (table.entries == NULL)
-		return (Datum) 0;
+		return NULL;
 	copies = palloc(sizeof(Entry) * cq_max_views);
 	LWLockAcquire(table.lock, LW_SHARED);
 	hash_seq_init(&scan, table.entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		if (entry->key.database != MyDatabaseId || ncopies >= cq_max_views)
+		if (entry->key.database != MyDatabaseId || *ncopies >= cq_max_views)
 			continue;
 		SpinLockAcquire(&entry->mutex);
-		copies[ncopies++] = *entry;
+		copies[(*ncopies)++] = *entry;
 		SpinLockRelease(&entry->mutex);
 	}
 	LWLockRelease(table.lock);
+	return copies;
+}
+
+/* _cq.stat_relations(): what is known of relations of this database, and the current user may know. Anybody may call it. */
+Datum
+cq_stats_relations(PG_FUNCTION_ARGS)
+{
+	Entry	   *copies;
+	int			ncopies;
+	List	   *hidden;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	hidden = views_to_hide();
+	copies = copy_entries(&ncopies);
 	for (int i = 0; i < ncopies; i++)
 	{
-		Visibility	visibility = visibility_of(copies[i].key.relation);
+		Oid			relation = copies[i].key.relation;
+		Visibility	visibility = visibility_of(relation);
 
 		if (visibility != SEES_NOTHING)
-			put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i], visibility == SEES_ALL);
+			put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i],
+					  visibility == SEES_ALL && !list_member_oid(hidden, relation));
+	}
+	return (Datum) 0;
+}
+
+/* _cq.failing_views(): of those whose numbers the current user may know. Anybody may call it. */
+Datum
+cq_stats_failing(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			ncopies;
+	Entry	   *copies;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	copies = copy_entries(&ncopies);
+	for (int i = 0; i < ncopies; i++)
+	{
+		Datum		value = ObjectIdGetDatum(copies[i].key.relation);
+		bool		isnull = false;
+
+		if (fails(&copies[i]) && visibility_of(copies[i].key.relation) != SEES_NOTHING)
+			tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
 	}
 	return (Datum) 0;
 }

@@ -156,7 +156,8 @@ require_not_failed(const CqView *view)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" has failed", get_rel_name(view->view)),
 				 /* It may quote what the view does not show. */
-				 view->status_detail && has_privs_of_role(GetUserId(), cq_owner_of_relation(view->view)) ?
+				 view->status_detail && has_privs_of_role(GetUserId(), cq_owner_of_relation(view->view)) &&
+				 pg_class_aclcheck(view->stream, GetUserId(), ACL_SELECT) == ACLCHECK_OK ?
 				 errdetail_internal("%s", view->status_detail) : 0,
 				 errhint("Call cq.resume once the cause is mended, or cq.reset to begin again.")));
 }
