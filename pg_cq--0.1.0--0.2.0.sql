@@ -209,30 +209,6 @@ LEFT JOIN (SELECT o.view, sum(o.lag_messages) AS lag_messages,
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
-CREATE OR REPLACE VIEW cq.streams WITH (security_barrier) AS
-SELECT t.ftrelid::regclass AS stream,
-       w.fdwname AS source,
-       n.srvname AS server,
-       CASE WHEN EXISTS (SELECT FROM _cq.view v WHERE v.stream = t.ftrelid AND v.status = 'running')
-            THEN coalesce(s.state, 'unread') ELSE 'unread' END AS state,
-       s.state_since,
-       s.last_error, s.last_error_time,
-       (SELECT count(*) FROM _cq.view v WHERE v.stream = t.ftrelid) AS views,
-       c.partitions, c.end_offset,
-       g.gaps, g.missing_messages, g.last_gap_time
-FROM pg_catalog.pg_foreign_table t
-JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
-JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver
-JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = n.srvfdw
-LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid,
-LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
-         FROM (SELECT max(end_offset) AS end_offset FROM _cq.cursor WHERE stream = t.ftrelid GROUP BY topic, partition) p) c,
-LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time
-         FROM _cq.gap WHERE stream = t.ftrelid) g
-WHERE w.fdwname IN ('cq_kafka', 'cq_log')
-  AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
-   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
-
 CREATE OR REPLACE VIEW cq.gaps WITH (security_barrier) AS
 SELECT g.occurred_at, g.stream, g.topic, g.partition, g.from_offset, g.to_offset
 FROM _cq.gap g
@@ -324,4 +300,5 @@ LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
 LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time
          FROM _cq.gap WHERE stream = t.ftrelid) g
 WHERE w.fdwname IN ('cq_kafka', 'cq_log')
-  AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE'));
+  AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
