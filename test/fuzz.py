@@ -1,4 +1,5 @@
 """Many random histories, or one again: make fuzz. See README.md."""
+
 import json
 import os
 import time

@@ -20,7 +20,8 @@ DISTURBANCES = {
     "terminate": 6,
     "terminate_helpers": 3,
     "freeze": 3,
-    "kill": 1.5,
+    "kill": 1.2,
+    "kill_helper": 0.5,
     "stop_server": 0.7,
     "kill_broker": 0.3,
 }
@@ -101,6 +102,8 @@ class Draw:
                 ["changes", "log", "append"] if adds else ["changes", "table", "upsert"]
             )
             what.update(output=output, target=f"{what['name']}_out", schema="public")
+        elif what["closes"] and shape in ("tumble", "cumulate"):
+            what["amends"] = self.chance(0.4)
         return ["create", what]
 
     def create_follower(self, feeder):
@@ -189,6 +192,11 @@ class Draw:
         (kind,) = self.random.choices(list(DISTURBANCES), list(DISTURBANCES.values()))
         return [kind, {"seconds": 0.1} if kind == "freeze" else {}]
 
+    def maintain(self):
+        view = self.view()
+        how = self.random.choice(["VACUUM FULL", "VACUUM FREEZE", "REINDEX TABLE", "ANALYZE"])
+        return ["maintain", {"name": view.name, "how": how}] if view else self.wait(0.05)
+
     def wait(self, most):
         return ["wait", {"seconds": round(self.random.uniform(0, most), 3)}]
 
@@ -233,6 +241,8 @@ class Draw:
                 yield self.wait(0.08)
             if self.chance(0.12):
                 yield self.disturbance()
+            if self.chance(0.1):
+                yield self.maintain()
         if self.chance(0.3):
             yield from self.open_transaction()
         yield ["compare", {}]

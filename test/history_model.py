@@ -144,7 +144,7 @@ class Stream:
     topic: str = None  # None: kept in the database
     partitions: int = 1
     overlaps: bool = False  # its writers' transactions do: event times do not grow
-    has_grown: bool = False         # partitions were added
+    has_grown: bool = False  # partitions were added
     next_id: int = 0
     arrived: list = field(default_factory=list)  # (id, partition, offset)
     committed: set = field(default_factory=set)  # of a log: numbers
@@ -192,6 +192,7 @@ class View:
     )  # offsets by partition; of those that are not in it: 0
     start: str = "earliest"
     closes: bool = False
+    amends: bool = False  # with closes: nothing is late, so that it shows the same
     on_error: str = "skip"
     output: str = None  # changes, table, log, append, upsert
     target: str = None  # the relation that output goes to
@@ -222,7 +223,7 @@ class View:
         if self.start != "earliest":
             options.append(f"start = '{self.start}'")
         if self.closes:
-            options.append("emit = 'close'")
+            options.append("emit = 'close'" + (", late = 'amend'" if self.amends else ""))
         if self.on_error != "skip":
             options.append(f"on_error = '{self.on_error}'")
         if self.output is not None:

@@ -364,7 +364,8 @@ class World:
             pid
             for (pid,) in self.execute(
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-                "AND backend_type ~ '^pg_cq (emitter|supervisor)'"
+                "AND backend_type ~ '^pg_cq' AND pid NOT IN "
+                "(SELECT pid FROM cq.workers WHERE pid IS NOT NULL)"
             )
         ]
 
@@ -403,6 +404,25 @@ class World:
         pids = self.worker_pids()
         if pids and kill(pids[0]):
             self.await_crash()
+
+    def do_kill_helper(self):
+        pids = self.helper_pids()
+        if pids and kill(pids[-1]):
+            self.await_crash()
+
+    def do_maintain(self, name, how):
+        """What an administrator does to the table behind a view."""
+        view = self.on_view(name)
+        if view is not None:
+            ((state,),) = self.execute(
+                "SELECT state::text FROM _cq.view WHERE view = %s::regclass", view.path
+            )
+            with contextlib.suppress(
+                psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected
+            ):
+                self.execute("SET lock_timeout = '2s'")
+                self.execute(f"{how} {state}")
+            self.execute("RESET lock_timeout")
 
     def do_stop_server(self):
         self.get_connection()
