@@ -20,6 +20,7 @@ typedef struct CqCursor
 	int32		partition;
 	int64		next_offset;
 	TimestampTz event_time;		/* the highest that was read, as of the batch at hand; DT_NOBEGIN: none */
+	TimestampTz last_timestamp; /* of the last message read, when it was loaded; 0 unknown */
 	int64		stop_offset;	/* a batch must not go beyond it; PG_INT64_MAX: may go on */
 } CqCursor;
 

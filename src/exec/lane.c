@@ -74,6 +74,7 @@ make_row(uint64 row)
 	CursorRow  *result = palloc0(sizeof(CursorRow));
 	bool		isnull;
 	Datum		views;
+	Datum		timestamp;
 
 	result->cursor.cursor_id = DatumGetInt64(cq_query_column(row, 1, &isnull));
 	result->stream = DatumGetObjectId(cq_query_column(row, 2, &isnull));
@@ -86,6 +87,8 @@ make_row(uint64 row)
 	views = cq_query_column(row, 7, &isnull);
 	result->stopped = isnull ? NIL : oids_of_array(views);
 	result->cursor.event_time = DatumGetTimestampTz(cq_query_column(row, 8, &isnull));
+	timestamp = cq_query_column(row, 9, &isnull);
+	result->cursor.last_timestamp = isnull ? 0 : DatumGetTimestampTz(timestamp);
 	return result;
 }
 
@@ -97,7 +100,7 @@ read_all_cursors(Oid stream, MemoryContext context)
 		"SELECT c.cursor_id, c.stream::oid, c.topic, c.partition, c.next_offset, "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running'), "
-		"coalesce(c.event_time, '-infinity') "
+		"coalesce(c.event_time, '-infinity'), c.last_timestamp "
 		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
 		"WHERE $1 = 0 OR c.stream = $1 "
 		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running' AND v.is_started) "

@@ -139,7 +139,8 @@ cq_start_positions(const char *start, TimestampTz created_at, Oid stream, const 
 	{
 		const CqExtent *extent = lfirst(cell);
 
-		positions[foreach_current_index(cell)] = (CqPosition) {extent->topic, extent->partition, extent->begin};
+		positions[foreach_current_index(cell)] = (CqPosition) {extent->topic, extent->partition,
+			extent->begin, 0};
 	}
 	if (npositions == 0 || strcmp(start, "earliest") == 0)
 		return positions;

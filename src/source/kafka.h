@@ -13,6 +13,8 @@
 #include "lib/ilist.h"
 #include "source/source.h"
 
+typedef struct CqKafkaRemains CqKafkaRemains;	/* kafka_closer.h */
+
 typedef enum CqKafkaRole
 {
 	CQ_KAFKA_READER,			/* reads messages for a long time, in a worker, or for one statement, in a backend */
@@ -41,7 +43,6 @@ typedef struct CqKafkaNotes
 		rd_kafka_resp_err_t error;
 		char		text[CQ_KAFKA_TEXT_LENGTH]; /* begins with "topic [partition]:" */
 	}			troubles[CQ_KAFKA_TROUBLES];
-	int			npartitions;	/* of all topics, in librdkafka's cache; -1 not known yet */
 	int			nlines;			/* of log, since last written out */
 	int			nlost;			/* log lines that found no room */
 	struct
@@ -54,13 +55,32 @@ typedef struct CqKafkaNotes
 typedef struct CqKafkaClient
 {
 	dlist_node	node;			/* among all that are open in this process */
+	MemoryContext context;		/* holds it */
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;	/* the main queue: messages, errors, logs, statistics */
 	char	   *stream_name;	/* for messages */
 	bool		is_lasting;		/* a worker's, not a statement's */
 	CqKafkaNotes notes;
-	void		(*let_go) (void *owner);	/* destroys what hangs on rk, before it is destroyed; or NULL */
+	CqKafkaRemains *(*let_go) (void *owner);	/* gives what hangs on rk, or NULL; or NULL */
 	void	   *owner;
+
+	/* what statistics say of a topic; or NULL */
+	void		(*note_topic) (struct CqKafkaClient *client, const char *name, size_t length,
+							   int npartitions);
+	int			statistics_ms;	/* how often they come; 0: not at all */
+	TimestampTz heard_at;		/* when they came last */
+	TimestampTz polled_at;
+
+	/* of one that several may share: see kafka_pool.h */
+	char	   *key;			/* NULL: nobody does */
+	int			nusers;
+	int			capacity;		/* partitions that its queues are made for */
+	int			npartitions;	/* that are read by its users */
+	dlist_head	readers;		/* of CqKafkaConsumer */
+	List	   *places;			/* of CqKafkaPlace *: what is being read, or was */
+	List	   *leftovers;		/* of rd_kafka_topic_t *: they go when it does */
+	bool		is_spoiled;		/* nobody joins it any more */
+
 	double		log_budget;		/* lines that may be written to the server's log now */
 	TimestampTz log_time;		/* when log_budget was last looked at */
 	int64		nsuppressed;	/* lines kept from the log since the last one written */
@@ -79,7 +99,10 @@ extern CqKafkaClient *cq_kafka_client_open(const CqSourceConfig *config, CqKafka
 										   rd_kafka_conf_t *conf);
 extern void cq_kafka_client_set_callbacks(CqKafkaClient *client, rd_kafka_conf_t *conf);
 extern void cq_kafka_client_close(CqKafkaClient *client);
+extern void cq_kafka_client_poll(CqKafkaClient *client);
 extern void cq_kafka_client_write_log(CqKafkaClient *client);
+extern bool cq_kafka_client_is_silent(const CqKafkaClient *client);
+extern bool cq_kafka_client_lacks_descriptors(char *reason, size_t size);
 extern int	cq_kafka_client_sqlstate(rd_kafka_resp_err_t error);
 pg_noreturn extern void cq_kafka_client_raise_down(const CqKafkaClient *client);
 
@@ -98,8 +121,8 @@ extern void cq_kafka_consumer_close(CqSource *source);
 extern bool cq_kafka_event_poll(CqSource *source, CqSourceEvent *event);
 
 /* kafka_extent.c */
-extern bool cq_kafka_extent_of_partition(rd_kafka_t *rk, const char *topic, int32 partition, int timeout_ms,
-										 int64_t *begin, int64_t *end);
+extern bool cq_kafka_extent_ask(rd_kafka_t *rk, const char *topic, int32 partition, int64 what,
+								int timeout_ms, int64_t *answer);
 extern List *cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms);
 extern List *cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms);
 extern void cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,

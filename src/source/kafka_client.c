@@ -6,17 +6,23 @@
  * - librdkafka's threads take no signal: all are blocked while a handle is made, and its threads inherit that.
  * - Nothing of the server runs on those threads. Logs, errors and statistics come through the handle's main queue to
  *   whoever polls it, and the callbacks only take notes.
- * - A handle does not outlive its memory context, nor the process's orderly exit: threads that still run while exit() tears
- *   libraries down could crash, and one crashed process makes the server restart all.
+ * - A handle does not outlive its memory context, but for the moment, or for ever, that librdkafka
+ *   takes to end it: that is done by a thread (kafka_closer.h), for which nobody waits long.
+ * - No thread runs when libraries are torn down in exit(): it could crash, and one crashed process
+ *   makes the server restart all. Where one does not end, the process leaves by _exit, after all
+ *   cleaning up of the server's own.
  * - A broker that is away for long makes few lines in the server's log.
  */
 #include "postgres.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <syslog.h>
+#include <unistd.h>
 
-#include "source/kafka.h"
+#include "source/kafka_closer.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -25,8 +31,25 @@
 #define LOG_BUDGET 10
 #define LOG_REFILL_SECONDS 300
 
+/* Closing takes a few milliseconds, or it may take for ever. */
+#define CLOSE_PATIENCE_MS 100
+#define EXIT_PATIENCE_MS 1000
+
+/* So many descriptors a handle needs: a pipe and a socket for each of a few threads. */
+#define DESCRIPTORS 9
+#define DESCRIPTORS_LEFT 32		/* beyond those, for the server's own */
+
+/*
+ * A handle of which nothing is heard for so long, and for so many of its intervals, is taken to
+ * hang.
+ */
+#define SILENCE_MS 30000
+#define SILENCE_INTERVALS 10
+#define POLLING_MS 5000			/* while it is polled at least so often */
+
 static dlist_head clients = DLIST_STATIC_INIT(clients);
 static bool exit_is_watched = false;
+static bool has_lost = false;	/* a handle that cannot even be given back */
 
 static void
 note_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -60,6 +83,11 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 			notes->has_failed = true;
 			(void) rd_kafka_fatal_error(rk, notes->failure, sizeof(notes->failure));
 			break;
+		case RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE:
+			notes->has_failed = true;
+			snprintf(notes->failure, sizeof(notes->failure),
+					 "the system has no more threads or memory: %s", reason);
+			break;
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
 			notes->has_failed = true;
@@ -83,31 +111,43 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 }
 
 /*
- * Reads two things from the statistics, which librdkafka documents as JSON: whether some broker is connected, and how
- * many partitions its cached metadata has. They are what it knows already, so nothing waits for a broker.
+ * Reads two things from the statistics, which librdkafka documents as JSON: whether some broker is
+ * connected, and how many partitions its cached metadata has of each topic. They are what it knows
+ * already, so nothing waits for a broker.
  */
 static int
 note_statistics(rd_kafka_t *rk, char *json, size_t length, void *opaque)
 {
 	static const char connected[] = "\"state\":\"UP\"";
+	static const char topic[] = "\"topic\":\"";
 	static const char partition[] = "\"partition\":";
-	CqKafkaNotes *notes = &((CqKafkaClient *) opaque)->notes;
-	const char *topics = strstr(json, "\"topics\":");
+	CqKafkaClient *client = opaque;
+	const char *next = strstr(json, "\"topics\":");
 
+	client->heard_at = GetCurrentTimestamp();
 	/* Without a broker the cache holds no more than what is being read. */
 	if (strstr(json, connected) == NULL)
 		return 0;
-	notes->is_down = false;
-	notes->has_failed = false;
-	if (topics == NULL)
+	client->notes.is_down = false;
+	client->notes.has_failed = false;
+	if (next == NULL || client->note_topic == NULL)
 		return 0;
-	notes->npartitions = 0;
-	for (const char *at = topics; (at = strstr(at, partition)) != NULL;)
+	next = strstr(next, topic);
+	while (next != NULL)
 	{
-		at += strlen(partition);
-		/* -1 stands for messages without a partition. */
-		if (*at != '-')
-			notes->npartitions++;
+		const char *name = next + strlen(topic);
+		int			npartitions = 0;
+
+		next = strstr(name, topic);
+		for (const char *at = name;
+			 (at = strstr(at, partition)) != NULL && (next == NULL || at < next);)
+		{
+			at += strlen(partition);
+			/* -1 stands for messages without a partition. */
+			if (*at != '-')
+				npartitions++;
+		}
+		client->note_topic(client, name, strcspn(name, "\""), npartitions);
 	}
 	return 0;
 }
@@ -123,6 +163,8 @@ close_at_exit(int code, Datum arg)
 {
 	while (!dlist_is_empty(&clients))
 		cq_kafka_client_close(dlist_head_element(CqKafkaClient, node, &clients));
+	if (has_lost || !cq_kafka_closer_await_all(EXIT_PATIENCE_MS))
+		_exit(code);
 }
 
 static rd_kafka_t *
@@ -149,6 +191,59 @@ cq_kafka_client_set_callbacks(CqKafkaClient *client, rd_kafka_conf_t *conf)
 	rd_kafka_conf_set_stats_cb(conf, note_statistics);
 }
 
+/* Has the process too few descriptors for another handle? Then reason says so. */
+bool
+cq_kafka_client_lacks_descriptors(char *reason, size_t size)
+{
+	struct rlimit limit;
+	int			lowest;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return false;
+	lowest = dup(STDERR_FILENO);
+	if (lowest >= 0)
+		close(lowest);
+	else if (errno != EMFILE && errno != ENFILE)
+		return false;
+	if (lowest >= 0 && lowest + DESCRIPTORS + DESCRIPTORS_LEFT <= (int64) limit.rlim_cur)
+		return false;
+	if (lowest < 0 && errno == ENFILE)
+		snprintf(reason, size, "the system has no more file descriptors");
+	else
+		snprintf(reason, size, "the process has no file descriptors left of its %lld",
+				 (long long) limit.rlim_cur);
+	return true;
+}
+
+pg_noreturn static void raise_not_started(const char *stream_name, const char *reason);
+
+static void
+raise_not_started(const char *stream_name, const char *reason)
+{
+	char		lack[CQ_KAFKA_TEXT_LENGTH];
+
+	if (cq_kafka_client_lacks_descriptors(lack, sizeof(lack)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not start a Kafka client for stream %s: %s", stream_name, lack),
+				 errhint("Raise the limit of open files (ulimit -n, or the service's LimitNOFILE).")));
+	ereport(ERROR,
+			(errcode(strstr(reason, "thread") != NULL ? ERRCODE_INSUFFICIENT_RESOURCES :
+					 ERRCODE_FDW_ERROR),
+			 errmsg("could not start a Kafka client for stream %s: %s", stream_name, reason)));
+}
+
+static int
+statistics_interval(const rd_kafka_conf_t *conf)
+{
+	char		text[32];
+	size_t		size = sizeof(text);
+
+	if (rd_kafka_conf_get(conf, "statistics.interval.ms", text, &size) != RD_KAFKA_CONF_OK)
+		return 0;
+	return atoi(text);
+}
+
 /*
  * Starts a handle with conf, which it takes. The client is allocated in context and closed with it at the latest.
  */
@@ -158,12 +253,16 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 	CqKafkaClient *client = MemoryContextAllocZero(context, sizeof(CqKafkaClient));
 	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
 	char		reason[CQ_KAFKA_TEXT_LENGTH];
+	bool		produces = role == CQ_KAFKA_WRITER || role == CQ_KAFKA_EMITTER;
+	bool		lacks_descriptors = cq_kafka_client_lacks_descriptors(reason, sizeof(reason));
 
+	client->context = context;
 	client->stream_name = MemoryContextStrdup(context, config->stream_name);
 	client->is_lasting = role == CQ_KAFKA_EMITTER || (role == CQ_KAFKA_READER && !config->bounded);
-	client->notes.npartitions = -1;
 	client->log_budget = LOG_BUDGET;
-	client->log_time = GetCurrentTimestamp();
+	client->log_time = client->heard_at = client->polled_at = GetCurrentTimestamp();
+	client->statistics_ms = statistics_interval(conf);
+	dlist_init(&client->readers);
 
 	if (!exit_is_watched)
 	{
@@ -172,18 +271,18 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 	}
 
 	cq_kafka_client_set_callbacks(client, conf);
-	client->rk = start_handle(role == CQ_KAFKA_WRITER || role == CQ_KAFKA_EMITTER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
-							  conf, reason, sizeof(reason));
+	if (!lacks_descriptors)
+		client->rk = start_handle(produces ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf,
+								  reason, sizeof(reason));
 	if (client->rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not start a Kafka client for stream %s", config->stream_name),
-				 errdetail("%s.", reason)));
+		raise_not_started(config->stream_name, reason);
 	}
 	client->queue = rd_kafka_queue_get_main(client->rk);
 	(void) rd_kafka_set_log_queue(client->rk, NULL);	/* NULL: the main queue */
+	for (int i = 0; i < DESCRIPTORS; i++)
+		ReserveExternalFD();
 
 	dlist_push_tail(&clients, &client->node);
 	callback->func = close_from_context;
@@ -192,20 +291,70 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 	return client;
 }
 
+/* What a handle that is being ended has to say, it says to nobody. */
+static void
+say_nothing(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+}
+
+/* Hands the handle over to be ended, with what else is left of it. */
+static void
+hand_over(CqKafkaClient *client, CqKafkaRemains *remains)
+{
+	dlist_delete(&client->node);
+	for (int i = 0; i < DESCRIPTORS; i++)
+		ReleaseExternalFD();
+	/* Deprecated for whoever can say it in the configuration. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	rd_kafka_set_logger(client->rk, say_nothing);
+#pragma GCC diagnostic pop
+	if (remains == NULL)
+		remains = cq_kafka_closer_prepare(client->rk, 0, 0, 0);
+	if (remains == NULL)
+		has_lost = true;
+	else
+	{
+		remains->is_end = true;
+		remains->queues[1] = client->queue;
+		(void) cq_kafka_closer_await(cq_kafka_closer_take(remains), CLOSE_PATIENCE_MS);
+	}
+	client->queue = NULL;
+	client->rk = NULL;
+}
+
 /* May be called again; the client's memory is its context's. */
 void
 cq_kafka_client_close(CqKafkaClient *client)
 {
-	if (client->rk == NULL)
-		return;
-	dlist_delete(&client->node);
-	/* A message or topic still held would keep destroy waiting for ever. */
-	if (client->let_go != NULL)
-		client->let_go(client->owner);
-	rd_kafka_queue_destroy(client->queue);
-	rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	client->queue = NULL;
-	client->rk = NULL;
+	if (client->rk != NULL)
+		hand_over(client, client->let_go != NULL ? client->let_go(client->owner) : NULL);
+}
+
+/* Takes what librdkafka has to say besides messages: the callbacks run, and the log is written. */
+void
+cq_kafka_client_poll(CqKafkaClient *client)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	(void) rd_kafka_poll(client->rk, 0);
+	cq_kafka_client_write_log(client);
+	/* What could not be heard is no silence. */
+	if (TimestampDifferenceExceeds(client->polled_at, now, POLLING_MS))
+		client->heard_at = now;
+	client->polled_at = now;
+}
+
+/*
+ * Does the handle hang? Statistics come from librdkafka's main thread, which asks for the locks of
+ * all that it describes: they stop where some thread does not give back a lock.
+ */
+bool
+cq_kafka_client_is_silent(const CqKafkaClient *client)
+{
+	int64		longest = Max(SILENCE_MS, SILENCE_INTERVALS * (int64) client->statistics_ms);
+
+	return client->statistics_ms > 0 && client->polled_at - client->heard_at > longest * 1000;
 }
 
 static bool
@@ -230,19 +379,22 @@ void
 cq_kafka_client_write_log(CqKafkaClient *client)
 {
 	CqKafkaNotes *notes = &client->notes;
+	const char *others = client->nusers > 1 ? " and others" : "";
 
 	for (int i = 0; i < notes->nlines; i++)
 	{
 		const char *text = notes->lines[i].text;
 
 		if (!client->is_lasting || notes->lines[i].level > LOG_WARNING)
-			ereport(DEBUG1, (errmsg_internal("Kafka client of stream %s: %s", client->stream_name, text)));
+			ereport(DEBUG1,
+					(errmsg_internal("Kafka client of stream %s%s: %s", client->stream_name, others,
+									 text)));
 		else if (!may_log(client))
 			client->nsuppressed++;
 		else
 		{
 			ereport(LOG,
-					(errmsg("Kafka client of stream %s: %s", client->stream_name, text),
+					(errmsg("Kafka client of stream %s%s: %s", client->stream_name, others, text),
 					 client->nsuppressed == 0 ? 0 :
 					 errdetail("%lld more were left out before this one.", (long long) client->nsuppressed)));
 			client->nsuppressed = 0;

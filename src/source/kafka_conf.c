@@ -37,11 +37,12 @@ static const Setting common_defaults[] = {
 #define QUEUES_KB			32768	/* of all partitions: a simple consumer has a queue for each */
 #define BOUNDED_QUEUES_KB	8192	/* for one statement, in a backend among many */
 #define SMALLEST_QUEUE_KB	512
+#define LONGEST_WAIT_MS		100
+#define SHORTEST_WAIT_MS	10
 
 static const Setting reader_defaults[] = {
 	{"fetch.max.bytes", "16777216"},
 	{"fetch.message.max.bytes", "1048576"},
-	{"fetch.wait.max.ms", "100"},
 	{"queued.min.messages", "1000000"},
 };
 
@@ -120,6 +121,21 @@ set_statistics_interval(rd_kafka_conf_t *conf)
 	set_property(conf, "statistics.interval.ms", value);
 }
 
+/*
+ * A partition whose queue was full is fetched again with the broker's next answer about the others,
+ * for which a broker waits as long as this where they are silent. With smaller queues it is to come
+ * sooner; with very many partitions a question has its price.
+ */
+static void
+set_wait(rd_kafka_conf_t *conf, int npartitions)
+{
+	char		value[16];
+	int			wait_ms = Max(LONGEST_WAIT_MS / Max(npartitions, 1), npartitions / 10);
+
+	snprintf(value, sizeof(value), "%d", Min(Max(wait_ms, SHORTEST_WAIT_MS), LONGEST_WAIT_MS));
+	set_property(conf, "fetch.wait.max.ms", value);
+}
+
 static void
 share_queues(rd_kafka_conf_t *conf, int total_kb, int npartitions)
 {
@@ -183,6 +199,7 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartiti
 	{
 		set_all(conf, reader_defaults, lengthof(reader_defaults));
 		share_queues(conf, config->bounded ? BOUNDED_QUEUES_KB : QUEUES_KB, npartitions);
+		set_wait(conf, npartitions);
 	}
 	if (role == CQ_KAFKA_WRITER || role == CQ_KAFKA_EMITTER)
 		set_all(conf, writer_defaults, lengthof(writer_defaults));

@@ -11,22 +11,19 @@
  *   position over those at the end.
  * - A partition whose position is no longer there, or that librdkafka could not read, stops until it is opened again. Nothing
  *   is skipped silently.
- * - Waiting is done on the process's latch and a pipe that librdkafka writes to, never inside librdkafka.
+ * - Waiting is done on the process's latch and a pipe that librdkafka writes to (kafka_wakeup.h),
+ *   never inside librdkafka.
  *
- * Messages are borrowed: CqMessage.origin is librdkafka's message, given back by release, or when the client is closed.
+ * Messages are borrowed: CqMessage.origin is librdkafka's message, given back by release, or when
+ * the reader is closed.
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include "common/compat.h"
 #include "miscadmin.h"
-#include "source/kafka_consumer.h"
-#include "storage/latch.h"
+#include "source/kafka_pool.h"
+#include "source/kafka_wakeup.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 /* librdkafka before 2.2 sleeps up to a second once its queue was full: see nudge. */
 #define NUDGE_INTERVAL_US 5000
@@ -35,54 +32,34 @@
 
 /* ---- opening and closing ---- */
 
+/* When its memory goes, at the latest. */
 static void
-let_go(void *owner)
+leave(void *arg)
 {
-	CqKafkaConsumer *consumer = owner;
+	CqKafkaConsumer *consumer = arg;
+	CqKafkaClient *client = consumer->client;
 
-	for (int i = 0; i < consumer->nmessages; i++)
-		rd_kafka_message_destroy(consumer->messages[i].origin);
-	consumer->nmessages = 0;
-	while (consumer->chunk_next < consumer->chunk_end)
-		rd_kafka_message_destroy(consumer->chunk[consumer->chunk_next++]);
-	for (int i = 0; i < consumer->ntopics; i++)
-		if (consumer->topics[i].handle != NULL)
-			rd_kafka_topic_destroy(consumer->topics[i].handle);
-	consumer->ntopics = 0;
-
-	rd_kafka_queue_io_event_enable(consumer->client->queue, -1, NULL, 0);
-	if (consumer->wait != NULL)
-		FreeWaitEventSet(consumer->wait);
-	consumer->wait = NULL;
-	for (int i = 0; i < 2; i++)
-	{
-		if (consumer->wakeup[i] >= 0)
-			close(consumer->wakeup[i]);
-		consumer->wakeup[i] = -1;
-	}
+	consumer->client = NULL;
+	if (client != NULL)
+		cq_kafka_pool_leave(client, consumer);
 }
 
+/* Joins a client, with a queue of its own. */
 static void
-open_wakeup(CqKafkaConsumer *consumer)
+join(CqKafkaConsumer *consumer, const CqSourceConfig *config, const CqPosition *positions,
+	 int npositions)
 {
-	if (pipe(consumer->wakeup) < 0)
-	{
-		consumer->wakeup[0] = consumer->wakeup[1] = -1;
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create a pipe: %m")));
-	}
-	for (int i = 0; i < 2; i++)
-		if (fcntl(consumer->wakeup[i], F_SETFL, O_NONBLOCK) < 0 || fcntl(consumer->wakeup[i], F_SETFD, FD_CLOEXEC) < 0)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not set up a pipe: %m")));
+	MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
 
-	consumer->wait = cq_compat_create_wait_event_set(consumer->context, 3);
-	AddWaitEventToSet(consumer->wait, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(consumer->wait, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(consumer->wait, WL_SOCKET_READABLE, consumer->wakeup[0], NULL, NULL);
-	rd_kafka_queue_io_event_enable(consumer->client->queue, consumer->wakeup[1], "", 1);
+	(void) cq_kafka_wakeup_fd();	/* raises ERROR where there is none to be had */
+	consumer->client = cq_kafka_pool_join(config, consumer, positions, npositions);
+	consumer->client->note_topic = cq_kafka_event_note_topic;
+	consumer->queue = rd_kafka_queue_new(consumer->client->rk);
+	callback->func = leave;
+	callback->arg = consumer;
+	MemoryContextRegisterResetCallback(consumer->context, callback);
+	cq_kafka_wakeup_enable(consumer->queue);
+	cq_kafka_wakeup_enable(consumer->client->queue);
 }
 
 static CqKafkaTopic *
@@ -100,6 +77,7 @@ open_topic(CqKafkaConsumer *consumer, const char *name)
 	CqKafkaTopic *topic = &consumer->topics[consumer->ntopics];
 
 	topic->name = pstrdup(name);
+	topic->nseen = -1;
 	topic->handle = rd_kafka_topic_new(consumer->client->rk, name, NULL);
 	if (topic->handle == NULL)
 	{
@@ -145,10 +123,11 @@ start_partition(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const Cq
 	partition->topic = topic->name;
 	partition->partition = position->partition;
 	partition->next = position->offset;
+	partition->last_timestamp = position->last_timestamp;
 	partition->slice = -1;
 	topic->partitions[position->partition] = partition;
 	if (rd_kafka_consume_start_queue(topic->handle, position->partition, position->offset,
-									 consumer->client->queue) != 0)
+									 consumer->queue) != 0)
 	{
 		rd_kafka_resp_err_t error = rd_kafka_last_error();
 
@@ -157,6 +136,7 @@ start_partition(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const Cq
 				 errmsg("could not read topic \"%s\" partition %d from offset %lld: %s", position->topic,
 						position->partition, (long long) position->offset, rd_kafka_err2str(error))));
 	}
+	partition->is_started = true;
 }
 
 /* See CqSourceRoutine.open. */
@@ -172,15 +152,11 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 	consumer->stream = config->stream;
 	consumer->is_bounded = config->bounded;
 	consumer->npartitions_seen = -1;
-	consumer->wakeup[0] = consumer->wakeup[1] = -1;
 	consumer->partitions = palloc0(sizeof(CqKafkaPartition) * Max(npositions, 1));
 	consumer->slices = palloc(sizeof(CqSlice) * Max(npositions, 1));
 	consumer->npartitions = npositions;
 
-	consumer->client = cq_kafka_client_open(config, CQ_KAFKA_READER, context, cq_kafka_conf_build(config, CQ_KAFKA_READER, npositions));
-	consumer->client->owner = consumer;
-	consumer->client->let_go = let_go;
-	open_wakeup(consumer);
+	join(consumer, config, positions, npositions);
 	open_topics(consumer, config, positions, npositions);
 	for (int i = 0; i < npositions; i++)
 		start_partition(consumer, &consumer->partitions[i], &positions[i]);
@@ -192,10 +168,7 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 void
 cq_kafka_consumer_close(CqSource *source)
 {
-	CqKafkaConsumer *consumer = (CqKafkaConsumer *) source;
-
-	cq_kafka_client_close(consumer->client);
-	MemoryContextDelete(consumer->context);
+	MemoryContextDelete(((CqKafkaConsumer *) source)->context);
 }
 
 /* ---- taking messages ---- */
@@ -296,6 +269,7 @@ take_message(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_me
 	out->offset = message->offset;
 	out->timestamp = cq_kafka_time_from_ms(rd_kafka_message_timestamp(message, &kind));
 	out->slice = partition->slice;
+	partition->last_timestamp = out->timestamp;
 	out->origin = message;
 	return true;
 }
@@ -317,7 +291,7 @@ take(CqKafkaConsumer *consumer, int max_messages, Size max_bytes)
 			ssize_t		ntaken;
 
 			reserve(consumer);
-			ntaken = rd_kafka_consume_batch_queue(consumer->client->queue, 0, consumer->chunk,
+			ntaken = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->chunk,
 												  Min(CQ_KAFKA_CHUNK_SIZE, max_messages - consumer->nmessages));
 			if (ntaken <= 0)
 				break;
@@ -444,14 +418,17 @@ wait_for_messages(CqKafkaConsumer *consumer, long timeout_ms)
 {
 	long		again_ms = nudge(consumer);
 	bool		is_short = again_ms >= 0 && again_ms < timeout_ms;
-	WaitEvent	event;
 
-	if (WaitEventSetWait(consumer->wait, is_short ? again_ms : timeout_ms, &event, 1, PG_WAIT_EXTENSION) == 0)
-		return is_short;
-	if ((event.events & WL_LATCH_SET) == 0)
-		return true;
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
+	switch (cq_kafka_wakeup_wait(is_short ? again_ms : timeout_ms))
+	{
+		case CQ_KAFKA_WAKEUP_TIMEOUT:
+			return is_short;
+		case CQ_KAFKA_WAKEUP_QUEUE:
+			return true;
+		case CQ_KAFKA_WAKEUP_LATCH:
+			CHECK_FOR_INTERRUPTS();
+			break;
+	}
 	return false;
 }
 
@@ -505,9 +482,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 	{
 		long		remaining;
 
-		cq_kafka_consumer_wakeup_clear(source);
 		take(consumer, Max(max_messages, 1), Max(max_bytes, 1));
-		cq_kafka_client_write_log(consumer->client);
 		cq_kafka_event_note_client(consumer);
 		if (consumer->nslices > 0 || !is_waiting)
 			break;
@@ -536,9 +511,9 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 
 		fetch->has_backlog |= !is_at_end && slice->end > slice->next;
 	}
-	if (fetch->has_backlog && rd_kafka_queue_length(consumer->client->queue) < CQ_KAFKA_CHUNK_SIZE)
+	if (fetch->has_backlog && rd_kafka_queue_length(consumer->queue) < CQ_KAFKA_CHUNK_SIZE)
 		(void) nudge(consumer);
-	fetch->has_backlog |= consumer->nslices > 0 && rd_kafka_queue_length(consumer->client->queue) > 0;
+	fetch->has_backlog |= consumer->nslices > 0 && rd_kafka_queue_length(consumer->queue) > 0;
 	return consumer->nslices > 0;
 }
 
@@ -556,15 +531,12 @@ cq_kafka_consumer_release(CqSource *source, CqFetch *fetch)
 int
 cq_kafka_consumer_wakeup_fd(CqSource *source)
 {
-	return ((CqKafkaConsumer *) source)->wakeup[0];
+	return cq_kafka_wakeup_fd();
 }
 
 void
 cq_kafka_consumer_wakeup_clear(CqSource *source)
 {
-	char		bytes[64];
-
-	while (read(((CqKafkaConsumer *) source)->wakeup[0], bytes, sizeof(bytes)) == sizeof(bytes))
-		;
+	cq_kafka_wakeup_clear();
 }
 

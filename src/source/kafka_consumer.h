@@ -6,7 +6,6 @@
 #define CQ_KAFKA_CONSUMER_H
 
 #include "source/kafka.h"
-#include "storage/latch.h"
 
 /* Messages taken from librdkafka at a time. */
 #define CQ_KAFKA_CHUNK_SIZE 1000
@@ -17,11 +16,15 @@ typedef struct CqKafkaPartition
 	int32		partition;
 	int64		next;
 	int			slice;			/* in the present fetch, or -1 */
+	bool		is_started;		/* librdkafka fetches it */
 	bool		is_stopped;		/* until opened again */
 	bool		is_at_end;		/* nothing came since end-of-partition */
 	bool		has_gap;		/* to be reported, once it is known where the partition begins */
 	bool		has_failed;		/* was reported, and nothing came since */
-	TimestampTz gap_asked;		/* when the broker was last asked */
+	bool		is_missing;		/* there is no such partition, as far as is known */
+	int			nlooks;			/* that have said so */
+	TimestampTz asked;			/* when the broker was last asked */
+	TimestampTz last_timestamp; /* of the last message; 0 unknown */
 } CqKafkaPartition;
 
 typedef struct CqKafkaTopic
@@ -30,6 +33,7 @@ typedef struct CqKafkaTopic
 	rd_kafka_topic_t *handle;
 	CqKafkaPartition **partitions;	/* by number; NULL where it is not read */
 	int			npartitions;
+	int			nseen;			/* partitions that it has, as last heard; -1 not yet */
 } CqKafkaTopic;
 
 typedef struct CqKafkaConsumer
@@ -37,6 +41,8 @@ typedef struct CqKafkaConsumer
 	CqSource	source;
 	MemoryContext context;
 	CqKafkaClient *client;
+	dlist_node	node;			/* among the client's readers */
+	rd_kafka_queue_t *queue;	/* what comes from the partitions */
 	Oid			stream;
 	bool		is_bounded;
 	CqKafkaTopic *topics;
@@ -55,21 +61,27 @@ typedef struct CqKafkaConsumer
 	int			chunk_next;
 	int			chunk_end;
 
-	int			wakeup[2];		/* a pipe: to read from, to write to; -1 when closed */
-	WaitEventSet *wait;
 	List	   *events;			/* of CqSourceEvent *, in context */
 	bool		was_down;		/* as last reported */
 	bool		had_failed;
-	int			npartitions_seen;	/* notes.npartitions as last looked at */
+	bool		was_silent;
+	int			npartitions_seen;	/* of all topics, as last looked at */
 	TimestampTz nudged;			/* see nudge() */
 	int64		nudge_interval; /* microseconds */
 } CqKafkaConsumer;
 
+/* kafka_gap.c */
+extern void cq_kafka_gap_settle(CqKafkaConsumer *consumer);
+
 /* kafka_event.c */
+extern CqSourceEvent *cq_kafka_event_add(CqKafkaConsumer *consumer, CqSourceEventKind kind,
+										 const CqKafkaPartition *partition, const char *text);
 extern void cq_kafka_event_note_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_resp_err_t error,
 									  const char *reason);
 extern void cq_kafka_event_note_recovery(CqKafkaConsumer *consumer, CqKafkaPartition *partition);
 extern void cq_kafka_event_note_client(CqKafkaConsumer *consumer);
+extern void cq_kafka_event_note_topic(CqKafkaClient *client, const char *name, size_t length,
+									  int npartitions);
 
 /* Something came from partition: whatever was wrong is over. */
 static inline void

@@ -6,7 +6,8 @@
  *		all brokers down                          DOWN, then UP          ERROR, if nothing came
  *		authentication failed, fatal error        FAILED, UP if it ends  ERROR, if nothing came
  *		topic unknown, not authorized             FAILED, UP if it ends  ERROR
- *		offset out of range                       GAP; partition stops   ERROR
+ *		offset out of range                       GAP; partition stops   ERROR: see kafka_gap.c
+ *		partition unknown                         MISSING; it stops      ERROR
  *		message unreadable                        FAILED; it stops       ERROR
  *		other errors of a partition               nothing: librdkafka tries again
  *
@@ -14,13 +15,11 @@
  */
 #include "postgres.h"
 
-#include "source/kafka_consumer.h"
+#include "source/kafka_pool.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
-/* How long to ask for the oldest offset of a partition with a gap, and when to ask again. */
-#define GAP_TIMEOUT_MS 1000
-#define GAP_RETRY_US (5 * USECS_PER_SEC)
+#define SILENCE "the Kafka client hangs"
 
 /* How many partitions the topics of a stream had when last seen in this process: survives closing and opening again. */
 typedef struct KnownPartitions
@@ -31,8 +30,9 @@ typedef struct KnownPartitions
 
 static HTAB *known_partitions = NULL;
 
-static CqSourceEvent *
-add_event(CqKafkaConsumer *consumer, CqSourceEventKind kind, const CqKafkaPartition *partition, const char *text)
+CqSourceEvent *
+cq_kafka_event_add(CqKafkaConsumer *consumer, CqSourceEventKind kind,
+				   const CqKafkaPartition *partition, const char *text)
 {
 	MemoryContext old = MemoryContextSwitchTo(consumer->context);
 	CqSourceEvent *event = palloc0(sizeof(CqSourceEvent));
@@ -68,7 +68,6 @@ is_unreadable(rd_kafka_resp_err_t error)
 	}
 }
 
-/* What a person has to look at, though librdkafka goes on trying. */
 static bool
 needs_attention(rd_kafka_resp_err_t error)
 {
@@ -109,7 +108,22 @@ note_failure(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_re
 	if (partition->has_failed)
 		return;
 	partition->has_failed = true;
-	add_event(consumer, CQ_SOURCE_FAILED, partition, reason);
+	cq_kafka_event_add(consumer, CQ_SOURCE_FAILED, partition, reason);
+}
+
+/* What a person has to look at, though librdkafka goes on trying. */
+static void
+note_trouble(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_resp_err_t error,
+			 const char *reason)
+{
+	if (error != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || consumer->is_bounded)
+		note_failure(consumer, partition, error, reason);
+	else if (!partition->is_stopped)
+	{
+		/* Its topic is there, it seems. */
+		partition->is_missing = true;
+		partition->has_failed = true;
+	}
 }
 
 /* An error that came in a partition's place among its messages. */
@@ -125,14 +139,14 @@ cq_kafka_event_note_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition
 		partition->is_stopped = true;
 	}
 	else if (needs_attention(error))
-		note_failure(consumer, partition, error, reason);
+		note_trouble(consumer, partition, error, reason);
 }
 
 void
 cq_kafka_event_note_recovery(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 {
 	partition->has_failed = false;
-	add_event(consumer, CQ_SOURCE_UP, partition, "");
+	cq_kafka_event_add(consumer, CQ_SOURCE_UP, partition, "");
 }
 
 /* librdkafka tells some errors of a partition to the handle, and names the partition in the text only. */
@@ -152,50 +166,69 @@ find_by_text(CqKafkaConsumer *consumer, const char *text)
 	return NULL;
 }
 
-/* Looks at what the callbacks noted. Raises ERROR in a statement that has nothing to go on with. */
+/* What statistics say of a topic; the name is not terminated. */
+void
+cq_kafka_event_note_topic(CqKafkaClient *client, const char *name, size_t length, int npartitions)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &client->readers)
+	{
+		CqKafkaConsumer *consumer = dlist_container(CqKafkaConsumer, node, iter.cur);
+
+		for (int i = 0; i < consumer->ntopics; i++)
+		{
+			CqKafkaTopic *topic = &consumer->topics[i];
+
+			if (strncmp(topic->name, name, length) == 0 && topic->name[length] == '\0')
+				topic->nseen = npartitions;
+		}
+	}
+}
+
+/* Hands what was noted about partitions to those who read them. */
+static void
+take_troubles(CqKafkaClient *client)
+{
+	CqKafkaNotes *notes = &client->notes;
+	int			ntroubles = notes->ntroubles;
+	dlist_iter	iter;
+
+	notes->ntroubles = 0;
+	if (ntroubles == 0)
+		return;
+	dlist_foreach(iter, &client->readers)
+	{
+		CqKafkaConsumer *consumer = dlist_container(CqKafkaConsumer, node, iter.cur);
+
+		for (int i = 0; i < ntroubles; i++)
+		{
+			CqKafkaPartition *partition = find_by_text(consumer, notes->troubles[i].text);
+
+			if (partition != NULL && !partition->is_stopped)
+				note_trouble(consumer, partition, notes->troubles[i].error,
+							 notes->troubles[i].text);
+		}
+	}
+}
+
+/*
+ * Looks at what the client has to say. Raises ERROR in a statement that has nothing to go on with.
+ */
 void
 cq_kafka_event_note_client(CqKafkaConsumer *consumer)
 {
 	CqKafkaNotes *notes = &consumer->client->notes;
 
-	for (int i = 0; i < notes->ntroubles; i++)
-	{
-		CqKafkaPartition *partition = find_by_text(consumer, notes->troubles[i].text);
-
-		if (partition != NULL && !partition->is_stopped)
-			note_failure(consumer, partition, notes->troubles[i].error, notes->troubles[i].text);
-	}
-	notes->ntroubles = 0;
+	cq_kafka_client_poll(consumer->client);
+	cq_kafka_pool_tend();
+	take_troubles(consumer->client);
+	if (consumer->is_bounded && cq_kafka_client_is_silent(consumer->client))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("could not read from Kafka: %s", SILENCE)));
 	if (consumer->is_bounded && consumer->nslices == 0 && (notes->is_down || notes->has_failed))
 		cq_kafka_client_raise_down(consumer->client);
-}
-
-/* Asks where a partition with a gap begins now. Where no answer comes it is asked again later. */
-static void
-settle_gap(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	int64_t		begin;
-	int64_t		end;
-	char		text[200];
-	CqSourceEvent *event;
-
-	if (now - partition->gap_asked < GAP_RETRY_US)
-		return;
-	partition->gap_asked = now;
-	if (!cq_kafka_extent_of_partition(consumer->client->rk, partition->topic, partition->partition, GAP_TIMEOUT_MS,
-									  &begin, &end))
-		return;
-	partition->has_gap = false;
-	if (partition->next < begin)
-		snprintf(text, sizeof(text), "offset %lld is no longer there; the oldest is %lld",
-				 (long long) partition->next, (long long) begin);
-	else
-		snprintf(text, sizeof(text), "offset %lld is past the end, %lld: the topic seems to have been made anew",
-				 (long long) partition->next, (long long) end);
-	event = add_event(consumer, CQ_SOURCE_GAP, partition, text);
-	event->from = partition->next;
-	event->to = begin;
 }
 
 static bool
@@ -218,36 +251,53 @@ partitions_were_added(Oid stream, int npartitions)
 	return were_added;
 }
 
+/* The partitions that the topics have, as far as is known; -1 nothing is known yet. */
+static int
+count_seen(const CqKafkaConsumer *consumer)
+{
+	int			nseen = -1;
+
+	for (int i = 0; i < consumer->ntopics; i++)
+		if (consumer->topics[i].nseen >= 0)
+			nseen = Max(nseen, 0) + consumer->topics[i].nseen;
+	return nseen;
+}
+
 /* Turns what has changed since the last time into events. */
 static void
 gather_events(CqKafkaConsumer *consumer)
 {
 	const CqKafkaNotes *notes = &consumer->client->notes;
+	char		lack[CQ_KAFKA_TEXT_LENGTH];
+	int			nseen = count_seen(consumer);
 
 	if (notes->has_failed && !consumer->had_failed)
-		add_event(consumer, CQ_SOURCE_FAILED, NULL, notes->failure);
+		cq_kafka_event_add(consumer, CQ_SOURCE_FAILED, NULL, notes->failure);
 	if (notes->is_down && !consumer->was_down)
-		add_event(consumer, CQ_SOURCE_DOWN, NULL,
-				  notes->last_error[0] != '\0' ? notes->last_error : "no broker can be reached");
+	{
+		/* Then it is not the brokers' fault. */
+		if (!cq_kafka_client_lacks_descriptors(lack, sizeof(lack)))
+			strlcpy(lack, notes->last_error[0] != '\0' ? notes->last_error :
+					"no broker can be reached", sizeof(lack));
+		cq_kafka_event_add(consumer, CQ_SOURCE_DOWN, NULL, lack);
+	}
+	if (cq_kafka_client_is_silent(consumer->client) && !consumer->was_silent)
+	{
+		consumer->was_silent = true;
+		cq_kafka_event_add(consumer, CQ_SOURCE_FAILED, NULL, SILENCE);
+	}
 	if (!notes->is_down && !notes->has_failed && (consumer->was_down || consumer->had_failed))
-		add_event(consumer, CQ_SOURCE_UP, NULL, "");
+		cq_kafka_event_add(consumer, CQ_SOURCE_UP, NULL, "");
 	consumer->was_down = notes->is_down;
 	consumer->had_failed = notes->has_failed;
 
-	if (notes->npartitions != consumer->npartitions_seen)
+	if (nseen != consumer->npartitions_seen)
 	{
-		consumer->npartitions_seen = notes->npartitions;
-		if (partitions_were_added(consumer->stream, notes->npartitions))
-			add_event(consumer, CQ_SOURCE_PARTITIONS, NULL, "");
+		consumer->npartitions_seen = nseen;
+		if (partitions_were_added(consumer->stream, nseen))
+			cq_kafka_event_add(consumer, CQ_SOURCE_PARTITIONS, NULL, "");
 	}
-	/* One at a time, since each may have to wait. */
-	for (int i = 0; i < consumer->npartitions; i++)
-		if (consumer->partitions[i].has_gap)
-		{
-			settle_gap(consumer, &consumer->partitions[i]);
-			if (consumer->events != NIL)
-				break;
-		}
+	cq_kafka_gap_settle(consumer);
 }
 
 /* See CqSourceRoutine.poll_event. Waits for a broker only to learn the extent of a gap: a second or two at most. */

@@ -9,7 +9,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "source/kafka.h"
+#include "source/kafka_closer.h"
+#include "source/kafka_pool.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -41,10 +42,46 @@ drop_answers(Inquiry *inquiry)
 	inquiry->topic = NULL;
 }
 
-static void
+static CqKafkaRemains *
 let_go(void *owner)
 {
-	drop_answers(owner);
+	Inquiry    *inquiry = owner;
+	CqKafkaRemains *remains = cq_kafka_closer_prepare(inquiry->client->rk, 0, 0, 1);
+
+	if (remains != NULL && inquiry->topic != NULL)
+	{
+		remains->topics[remains->ntopics++] = inquiry->topic;
+		inquiry->topic = NULL;
+	}
+	drop_answers(inquiry);
+	return remains;
+}
+
+/* Gives back a client that others use. */
+static void
+leave(void *owner)
+{
+	Inquiry    *inquiry = owner;
+
+	if (inquiry->client->rk != NULL)
+		drop_answers(inquiry);
+	cq_kafka_pool_leave(inquiry->client, NULL);
+}
+
+/* True where this process keeps a client that can ask. */
+static bool
+borrow_client(Inquiry *inquiry, const CqSourceConfig *config)
+{
+	MemoryContextCallback *callback = MemoryContextAlloc(inquiry->context,
+														 sizeof(MemoryContextCallback));
+
+	inquiry->client = cq_kafka_pool_borrow(config);
+	if (inquiry->client == NULL)
+		return false;
+	callback->func = leave;
+	callback->arg = inquiry;
+	MemoryContextRegisterResetCallback(inquiry->context, callback);
+	return true;
 }
 
 static Inquiry *
@@ -55,6 +92,8 @@ open_inquiry(const CqSourceConfig *config, int timeout_ms)
 
 	inquiry->context = context;
 	inquiry->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	if (borrow_client(inquiry, config))
+		return inquiry;
 	inquiry->client = cq_kafka_client_open(config, CQ_KAFKA_INQUIRER, context,
 										   cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER, 0));
 	inquiry->client->owner = inquiry;
@@ -65,7 +104,6 @@ open_inquiry(const CqSourceConfig *config, int timeout_ms)
 static void
 close_inquiry(Inquiry *inquiry)
 {
-	cq_kafka_client_close(inquiry->client);
 	MemoryContextDelete(inquiry->context);
 }
 
@@ -76,8 +114,7 @@ close_inquiry(Inquiry *inquiry)
 static bool
 try_again(Inquiry *inquiry, rd_kafka_resp_err_t error, int *step_ms)
 {
-	rd_kafka_poll(inquiry->client->rk, 0);
-	cq_kafka_client_write_log(inquiry->client);
+	cq_kafka_client_poll(inquiry->client);
 	CHECK_FOR_INTERRUPTS();
 	switch (error)
 	{
@@ -93,9 +130,14 @@ try_again(Inquiry *inquiry, rd_kafka_resp_err_t error, int *step_ms)
 			return false;
 	}
 	if (inquiry->client->notes.is_down || inquiry->client->notes.has_failed)
+	{
+		inquiry->client->is_spoiled = true;
 		cq_kafka_client_raise_down(inquiry->client);
+	}
 	*step_ms *= 2;
-	return GetCurrentTimestamp() < inquiry->deadline;
+	/* Whoever asks next had better do it with another one. */
+	inquiry->client->is_spoiled = GetCurrentTimestamp() >= inquiry->deadline;
+	return !inquiry->client->is_spoiled;
 }
 
 static int
@@ -315,24 +357,22 @@ cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosi
 	close_inquiry(inquiry);
 }
 
-/* Of one partition, with a handle that is there. False where no broker answers in time; raises nothing. */
+/*
+ * The first offset of a partition at or after what (milliseconds, or RD_KAFKA_OFFSET_BEGINNING or
+ * _END; negative where no message is that late), with a handle that is there. False where no broker
+ * answers in time; raises nothing.
+ */
 bool
-cq_kafka_extent_of_partition(rd_kafka_t *rk, const char *topic, int32 partition, int timeout_ms,
-							 int64_t *begin, int64_t *end)
+cq_kafka_extent_ask(rd_kafka_t *rk, const char *topic, int32 partition, int64 what, int timeout_ms,
+					int64_t *answer)
 {
-	int64_t    *answers[] = {begin, end};
-	const int64_t what[] = {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END};
-	bool		is_known = true;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	bool		is_known;
 
-	for (int i = 0; i < (int) lengthof(what) && is_known; i++)
-	{
-		rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-
-		rd_kafka_topic_partition_list_add(list, topic, partition)->offset = what[i];
-		is_known = rd_kafka_offsets_for_times(rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-			list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-		*answers[i] = list->elems[0].offset;
-		rd_kafka_topic_partition_list_destroy(list);
-	}
+	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = what;
+	is_known = rd_kafka_offsets_for_times(rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+		list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+	*answer = list->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(list);
 	return is_known;
 }

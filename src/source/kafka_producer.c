@@ -260,11 +260,14 @@ make_headers(const Row *row)
 	return headers;
 }
 
-/* Hands one row to librdkafka, which borrows its bytes until it is acknowledged. */
+/*
+ * Hands one row to librdkafka, which copies it: its threads may be at it still when the transaction
+ * has failed and is gone.
+ */
 static rd_kafka_resp_err_t
 enqueue(Outgoing *outgoing, const Row *row)
 {
-	rd_kafka_vu_t fields[8];
+	rd_kafka_vu_t fields[9];
 	int			nfields = 0;
 	rd_kafka_headers_t *headers = NULL;
 	rd_kafka_error_t *error;
@@ -280,6 +283,8 @@ enqueue(Outgoing *outgoing, const Row *row)
 	fields[nfields].vtype = RD_KAFKA_VTYPE_KEY;
 	fields[nfields].u.mem.ptr = row->key;
 	fields[nfields++].u.mem.size = row->key_length;
+	fields[nfields].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+	fields[nfields++].u.i = RD_KAFKA_MSG_F_COPY;
 	fields[nfields].vtype = RD_KAFKA_VTYPE_OPAQUE;
 	fields[nfields++].u.ptr = (void *) row;
 	if (!TIMESTAMP_NOT_FINITE(row->timestamp))
@@ -324,13 +329,15 @@ send_row(Outgoing *outgoing, const Row *row)
 }
 
 /* What was not sent yet must not be after an error. */
-static void
+static CqKafkaRemains *
 let_go(void *owner)
 {
 	Outgoing   *outgoing = owner;
 
 	if (outgoing->nunacknowledged > 0)
-		(void) rd_kafka_purge(outgoing->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		(void) rd_kafka_purge(outgoing->client->rk, RD_KAFKA_PURGE_F_QUEUE |
+							  RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	return NULL;
 }
 
 /* Each row is acknowledged or refused within message.timeout.ms, so this ends. */
@@ -343,7 +350,6 @@ send_all(Outgoing *outgoing)
 		return;
 	conf = cq_kafka_conf_build(&outgoing->config, CQ_KAFKA_WRITER, 0);
 	rd_kafka_conf_set_dr_msg_cb(conf, note_delivery);
-	/* In a child: closed before the rows that librdkafka borrows are freed. */
 	outgoing->client = cq_kafka_client_open(&outgoing->config, CQ_KAFKA_WRITER,
 											AllocSetContextCreate(outgoing->context, "cq kafka producer",
 																  ALLOCSET_SMALL_SIZES),

@@ -143,12 +143,14 @@ is_at_rest(CqKafkaTransaction *transaction)
 /* ---- closing ---- */
 
 /* Rows that were not sent yet must not be. */
-static void
+static CqKafkaRemains *
 let_go(void *owner)
 {
 	CqKafkaTransaction *transaction = owner;
 
-	(void) rd_kafka_purge(transaction->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	(void) rd_kafka_purge(transaction->client->rk, RD_KAFKA_PURGE_F_QUEUE |
+						  RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	return NULL;
 }
 
 static void

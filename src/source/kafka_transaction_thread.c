@@ -355,7 +355,7 @@ enqueue(CqKafkaTransaction *transaction, const CqTransactionRow *row)
 	const CqMessage *message = &outgoing->message;
 	rd_kafka_headers_t *headers = NULL;
 	rd_kafka_error_t *error;
-	rd_kafka_vu_t fields[7];
+	rd_kafka_vu_t fields[8];
 	int			nfields = 0;
 
 	fields[nfields].vtype = RD_KAFKA_VTYPE_TOPIC;
@@ -368,6 +368,9 @@ enqueue(CqKafkaTransaction *transaction, const CqTransactionRow *row)
 	fields[nfields].vtype = RD_KAFKA_VTYPE_KEY;
 	fields[nfields].u.mem.ptr = (void *) message->key;
 	fields[nfields++].u.mem.size = message->key_length;
+	/* librdkafka's threads may be at it still when the producer has been closed. */
+	fields[nfields].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+	fields[nfields++].u.i = RD_KAFKA_MSG_F_COPY;
 	fields[nfields].vtype = RD_KAFKA_VTYPE_OPAQUE;
 	fields[nfields++].u.ptr = (void *) outgoing;
 	if (!TIMESTAMP_NOT_FINITE(message->timestamp))

@@ -38,6 +38,7 @@ typedef struct CqPosition
 	const char *topic;
 	int32		partition;
 	int64		offset;			/* of the next message to read */
+	TimestampTz last_timestamp; /* of the one before it; 0 unknown */
 } CqPosition;
 
 /* What one fetch took from one partition: [from, next). Control records and aborted messages make gaps. */
@@ -75,7 +76,8 @@ typedef enum CqSourceEventKind
 {
 	CQ_SOURCE_DOWN,				/* no broker can be reached; text says why */
 	CQ_SOURCE_UP,				/* it is back */
-	CQ_SOURCE_GAP,				/* offset [from, to) of a partition is no longer (or not) there */
+	CQ_SOURCE_GAP,				/* a partition has no offset from; there is something at to */
+	CQ_SOURCE_MISSING,			/* a partition is not there any more; others of its topic are */
 	CQ_SOURCE_PARTITIONS,		/* the topics' partitions may have changed */
 	CQ_SOURCE_FAILED			/* cannot go on: authorization, unknown topic, bad configuration */
 } CqSourceEventKind;
@@ -87,7 +89,9 @@ typedef struct CqSourceEvent
 	const char *topic;			/* NULL: concerns the whole source */
 	int32		partition;
 	int64		from;
-	int64		to;
+	int64		to;				/* less than from where the partition ends before that */
+	int64		end;			/* of the partition */
+	bool		is_doubtful;	/* somebody has to say whether to is where to go on */
 	char	   *text;			/* for people; never holds a secret */
 } CqSourceEvent;
 
@@ -159,7 +163,11 @@ typedef struct CqSourceRoutine
 	/* Next event, or false. The text is palloc'd. */
 	bool		(*poll_event) (CqSource *source, CqSourceEvent *event);
 
-	/* A file descriptor that becomes readable when there is something to fetch, or -1 (the latch is set instead). */
+	/*
+	 * A file descriptor that becomes readable when there is something to fetch, or -1 (the latch is
+	 * set instead). Sources may share it: who clears it fetches from all of them before he waits
+	 * again.
+	 */
 	int			(*wakeup_fd) (CqSource *source);
 	void		(*wakeup_clear) (CqSource *source);
 

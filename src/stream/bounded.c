@@ -47,7 +47,7 @@ find_beginnings(const CqStream *stream, const CqRange *range, List *extents, int
 		CqExtent   *extent = lfirst(cell);
 
 		if (cq_range_has_partition(range, extent->partition))
-			positions[n++] = (CqPosition) {extent->topic, extent->partition, extent->begin};
+			positions[n++] = (CqPosition) {extent->topic, extent->partition, extent->begin, 0};
 	}
 	if (n > 0 && !TIMESTAMP_IS_NOBEGIN(range->first_time))
 		cq_reader_routine(stream)->seek_time(&config, range->first_time, positions, n, EXTENTS_TIMEOUT_MS);
@@ -92,7 +92,7 @@ open_at(CqStream *stream, const CqRange *range, const Bitmapset *needed, List *e
 		bounded->partitions[bounded->npartitions] = (CqBoundedPartition) {
 			.topic = extent->topic, .partition = extent->partition, .position = begin, .limit = limit
 		};
-		positions[bounded->npartitions] = (CqPosition) {extent->topic, extent->partition, begin};
+		positions[bounded->npartitions] = (CqPosition) {extent->topic, extent->partition, begin, 0};
 		bounded->npartitions++;
 	}
 	if (bounded->npartitions > 0)

@@ -79,7 +79,7 @@ find_positions(List *extents, int wanted, int64 *remaining)
 		int64		begin = Max(extent->begin, extent->end - share);
 
 		*remaining += extent->end - begin;
-		positions[i++] = (CqPosition) {extent->topic, extent->partition, begin};
+		positions[i++] = (CqPosition) {extent->topic, extent->partition, begin, 0};
 	}
 	return positions;
 }

@@ -2,8 +2,9 @@
  * event.c
  *		What sources say besides messages: brokers that go and come back, partitions that are new, messages that are gone.
  *
- * A gap is recorded, always. Then the views of the lane stop, or, where the stream's on_gap says skip, their cursor goes on behind it;
- * either in one transaction with the record.
+ * A gap is recorded, always. Then the views of the lane stop, or, where the stream's on_gap says
+ * skip, their cursor goes on behind it; either in one transaction with the record. Where it cannot
+ * be known what became of the topic they stop whatever on_gap says.
  */
 #include "postgres.h"
 
@@ -53,12 +54,32 @@ record_gap(Oid stream, const CqSourceEvent *event)
 }
 
 static void
-skip_gap(const CqCursor *cursor, const CqSourceEvent *event)
+move_cursor(const CqCursor *cursor, const CqSourceEvent *event)
 {
-	Oid			types[] = {INT8OID, INT8OID, INT8OID};
-	Datum		args[] = {Int64GetDatum(cursor->cursor_id), Int64GetDatum(cursor->next_offset), Int64GetDatum(event->to)};
+	Oid			types[] = {INT8OID, INT8OID, INT8OID, INT8OID};
+	Datum		args[] = {
+		Int64GetDatum(cursor->cursor_id), Int64GetDatum(cursor->next_offset),
+		Int64GetDatum(event->to), Int64GetDatum(event->end)
+	};
 
-	execute("UPDATE _cq.cursor SET next_offset = $3 WHERE cursor_id = $1 AND next_offset = $2",
+	execute("UPDATE _cq.cursor SET next_offset = $3, end_offset = greatest($3, $4) "
+			"WHERE cursor_id = $1 AND next_offset = $2",
+			lengthof(types), types, args);
+}
+
+/*
+ * Views that followed it wait for nothing more from there; where the partition comes back it is a
+ * new one.
+ */
+static void
+delete_cursor(const CqCursor *cursor)
+{
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		args[] = {Int64GetDatum(cursor->cursor_id), Int64GetDatum(cursor->next_offset)};
+
+	execute("WITH gone AS (DELETE FROM _cq.cursor WHERE cursor_id = $1 AND next_offset = $2 "
+			"RETURNING cursor_id) "
+			"DELETE FROM _cq.follow f USING gone WHERE f.cursor_id = gone.cursor_id",
 			lengthof(types), types, args);
 }
 
@@ -79,11 +100,44 @@ stop_views(const CqLane *lane, const char *detail)
 }
 
 static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+}
+
+static void
+commit(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* What is to be called where views have stopped. */
+static char *
+way_out(const CqSourceEvent *event)
+{
+	/*
+	 * The cursor goes there at once: the partition may have grown beyond the old position by then,
+	 * and nobody would know.
+	 */
+	if (event->to < event->from)
+		return psprintf("call cq.resume to go on at offset " INT64_FORMAT ", or cq.reset",
+						event->to);
+	if (event->to == event->from)
+		return pstrdup("call cq.resume to go on, or cq.reset");
+	return pstrdup("call cq.reset, or set option on_gap of the stream to skip and call cq.resume");
+}
+
+static void
 take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 {
 	const CqStream *stream = cq_reader_stream(lane->lane->reader);
 	const CqCursor *cursor = cursor_of(lane->lane, event);
-	bool		skips = stream->on_gap == CQ_ON_GAP_SKIP;
+	bool		skips = stream->on_gap == CQ_ON_GAP_SKIP && !event->is_doubtful;
 	char	   *gap = psprintf("topic \"%s\" partition %d: %s", event->topic, event->partition, event->text);
 
 	if (cursor == NULL)
@@ -91,22 +145,53 @@ take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 	ereport(WARNING,
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg("%s", gap),
-			 skips ? errdetail("They are skipped, as option on_gap of stream %s says.", stream->name) :
+			 skips ? errdetail("Reading goes on at offset " INT64_FORMAT
+							   ", as option on_gap of stream %s says.", event->to, stream->name) :
 			 errdetail("The continuous views on stream %s stop.", stream->name),
-			 skips ? 0 : errhint("Call cq.reset, or set option on_gap of the stream to skip and call cq.resume.")));
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
+			 skips ? 0 : errhint("Way out: %s.", way_out(event))));
+	begin();
+	record_gap(lane->lane->stream, event);
+	if (skips || event->to < event->from)
+		move_cursor(cursor, event);
+	if (!skips)
+		stop_views(lane->lane, psprintf("%s; %s", gap, way_out(event)));
+	commit();
+	cq_load_drop_reader(ingest, lane);
+}
+
+/*
+ * The partitions that are there are read on, whatever on_gap says: what could be lost is of this
+ * one.
+ */
+static void
+take_missing(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
+{
+	const CqStream *stream = cq_reader_stream(lane->lane->reader);
+	const CqCursor *cursor = cursor_of(lane->lane, event);
+	bool		skips = stream->on_gap == CQ_ON_GAP_SKIP;
+	char	   *text = psprintf("topic \"%s\" partition %d: %s", event->topic, event->partition,
+								event->text);
+	const char *way_out = "set option on_gap of the stream to skip to give it up, or call cq.reset";
+
+	if (cursor == NULL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("%s", text),
+			 skips ? errdetail("It is given up, as option on_gap of stream %s says.",
+							   stream->name) :
+			 errdetail("The others of stream %s are read on.", stream->name),
+			 skips ? 0 : errhint("Way out: %s.", way_out)));
+	begin();
 	record_gap(lane->lane->stream, event);
 	if (skips)
-		skip_gap(cursor, event);
+		delete_cursor(cursor);
+	commit();
+	if (skips)
+		cq_load_drop_reader(ingest, lane);
 	else
-		stop_views(lane->lane, psprintf("%s; call cq.reset, or set option on_gap of the stream to skip and call cq.resume", gap));
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	cq_load_drop_reader(ingest, lane);
+		cq_stats_stream_state(lane->lane->stream, CQ_STREAM_FAILED,
+							  psprintf("%s; the others are read on; %s", text, way_out));
 }
 
 static void
@@ -150,6 +235,9 @@ take(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 			break;
 		case CQ_SOURCE_GAP:
 			take_gap(ingest, lane, event);
+			break;
+		case CQ_SOURCE_MISSING:
+			take_missing(ingest, lane, event);
 			break;
 		case CQ_SOURCE_PARTITIONS:
 			cq_load_want_settled(ingest, lane->lane->stream);

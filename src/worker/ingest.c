@@ -36,6 +36,7 @@
 static void
 make_wait_set(CqIngest *ingest)
 {
+	List	   *added = NIL;
 	ListCell   *cell;
 
 	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 2 + list_length(ingest->lanes));
@@ -46,9 +47,13 @@ make_wait_set(CqIngest *ingest)
 		CqReader   *reader = ((CqIngestLane *) lfirst(cell))->lane->reader;
 		int			fd = reader != NULL ? cq_reader_wakeup_fd(reader) : -1;
 
-		if (fd >= 0)
-			AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, fd, NULL, reader);
+		/* Readers may share it. */
+		if (fd < 0 || list_member_int(added, fd))
+			continue;
+		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, fd, NULL, reader);
+		added = lappend_int(added, fd);
 	}
+	list_free(added);
 }
 
 /* Until there is something to read, or to do. */

@@ -348,7 +348,8 @@ open_reader(CqIngest *ingest, void *arg)
 	CqPosition *positions = palloc(sizeof(CqPosition) * lane->ncursors);
 
 	for (int i = 0; i < lane->ncursors; i++)
-		positions[i] = (CqPosition) {lane->cursors[i].topic, lane->cursors[i].partition, lane->cursors[i].next_offset};
+		positions[i] = (CqPosition) {lane->cursors[i].topic, lane->cursors[i].partition,
+			lane->cursors[i].next_offset, lane->cursors[i].last_timestamp};
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	/* Where it was dropped meanwhile, the lane goes with the next load. */

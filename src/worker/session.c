@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <sys/resource.h>
+
 #include "common/guc.h"
 #include "postmaster/interrupt.h"
 #include "utils/guc.h"
@@ -35,9 +37,27 @@ set(const char *name, const char *value)
 		SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
+/*
+ * Kafka clients have descriptors of their own, beside those that the server counts: as many as
+ * there may be.
+ */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		ereport(LOG,
+				(errmsg("could not raise the limit of open files: %m")));
+}
+
 static void
 apply_common(void)
 {
+	raise_descriptor_limit();
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		set(settings[i][0], settings[i][1]);
 }

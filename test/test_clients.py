@@ -1,0 +1,141 @@
+"""Kafka clients: they come and go without holding anybody up, and many streams share one."""
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import NewTopic
+from conftest import Server, fresh_database, is_alive, wait_until
+
+STREAMS = 500
+
+# Once the file is there, no Kafka client can be ended: as when one of librdkafka's threads waits for a mutex that it owns.
+HANGING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+void rd_kafka_destroy_flags(void *rk, int flags)
+{
+	void (*destroy) (void *, int) = (void (*) (void *, int)) dlsym(RTLD_NEXT, "rd_kafka_destroy_flags");
+	while (access("%s", F_OK) == 0)
+		pause();
+	destroy(rk, flags);
+}
+"""
+
+
+def create(db, name, topic, **options):
+    options = {"topic": topic, "format": "json", **options}
+    db.execute(f"CREATE FOREIGN TABLE {name} (id bigint) SERVER kafka OPTIONS ("
+               + ", ".join(f"\"{key}\" '{value}'" for key, value in options.items()) + ")")
+    db.execute(f"CREATE CONTINUOUS VIEW {name}_seen AS SELECT count(*), sum(id) FROM {name}")
+
+
+def channels(pid):
+    """Sockets and pipes of a process: what clients have."""
+    return [link for link in map(os.readlink, Path(f"/proc/{pid}/fd").iterdir()) if link.startswith(("socket:", "pipe:"))]
+
+
+@pytest.fixture
+def hang(tmp_path):
+    return tmp_path / "hang"
+
+
+@pytest.fixture
+def hanging_db(tmp_path, hang, broker, name, monkeypatch):
+    """A database of a server whose clients cannot be ended while the file is there."""
+    source, library = tmp_path / "hanging.c", tmp_path / "hanging.so"
+    source.write_text(HANGING % hang)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    (tmp_path / "server").mkdir()
+    server = Server(tmp_path / "server")
+    with monkeypatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        server.start()
+    try:
+        with fresh_database(server, name, broker) as db:
+            db.create_server()
+            yield db
+            hang.unlink(missing_ok=True)
+    finally:
+        server.stop("immediate")
+
+
+def test_a_client_that_does_not_end(hanging_db, hang, broker, topic):
+    """Neither workers nor statements wait for it, and processes end all the same."""
+    db = hanging_db
+    one, other = topic("_one"), topic("_other")
+    create(db, "one", one)
+    create(db, "other", other, **{"client.id": "another client"})
+    broker.produce(one, [{"id": 1}])
+    broker.produce(other, [{"id": 1}])
+    db.wait("one_seen")
+    db.wait("other_seen")
+    (worker,) = db.worker_pids()
+    hang.touch()
+
+    began = time.monotonic()
+    assert db.value("SELECT count(*) FROM one") == 1
+    db.execute("INSERT INTO one VALUES (2)")
+    assert time.monotonic() - began < 20
+    backend = db.value("SELECT pg_backend_pid()")
+    db.close()
+    wait_until(lambda: not is_alive(backend), "the backend does not end")
+
+    db.wait("one_seen")
+    db.execute("DROP FOREIGN TABLE one CASCADE")
+    broker.produce(other, [{"id": 2}])
+    db.wait("other_seen")
+    assert db.execute("SELECT * FROM other_seen") == [(2, 3)]
+    assert db.worker_pids() == [worker]
+
+    db.execute(f"SELECT pg_terminate_backend({worker})")
+    wait_until(lambda: not is_alive(worker), "the worker does not end")
+    broker.produce(other, [{"id": 3}])
+    db.wait("other_seen")
+    assert db.execute("SELECT * FROM other_seen") == [(3, 6)]
+    began = time.monotonic()
+    db.close()
+    db.server.stop("fast")
+    assert time.monotonic() - began < 20
+    assert "server process" not in db.server.log()      # … was terminated, exited with
+    db.server.start()
+
+
+def test_500_streams(broker, db, name):
+    """They share a few clients, so that neither descriptors nor threads grow with them."""
+    topics = [f"{name}_{i}" for i in range(STREAMS)]
+    everything = " UNION ALL ".join(f"SELECT * FROM v{i}" for i in range(STREAMS))
+    producer = broker.producer()
+
+    def produce_one_each():
+        for i, topic in enumerate(topics):
+            producer.produce(topic, b'{"id": %d}' % i)
+        producer.flush()
+
+    def sums():
+        return db.execute(f"SELECT sum(count), sum(sum) FROM ({everything}) AS x")[0]
+
+    def await_sums(n):
+        wait_until(lambda: sums() == (n * STREAMS, n * STREAMS * (STREAMS - 1) // 2), lambda: f"{sums()}: not all is read")
+        (worker,) = db.worker_pids()
+        return worker
+    for future in broker.admin.create_topics([NewTopic(topic, 1, 1) for topic in topics]).values():
+        future.result(60)
+    try:
+        produce_one_each()
+        db.execute(f"""DO $$ BEGIN FOR i IN 0..{STREAMS - 1} LOOP
+            EXECUTE format('CREATE FOREIGN TABLE s%s (id int) SERVER kafka OPTIONS (topic %L, format ''json'')',
+                           i, '{name}_' || i);
+            EXECUTE format('CREATE VIEW v%s WITH (continuous) AS SELECT count(*), sum(id) FROM s%s', i, i);
+        END LOOP; END $$""")
+        worker = await_sums(1)
+        assert len(channels(worker)) < 200
+        db.execute(f"SELECT pg_terminate_backend({worker})")
+        produce_one_each()
+        worker = await_sums(2)
+        assert len(channels(worker)) < 200
+    finally:
+        for future in broker.admin.delete_topics(topics).values():
+            future.result(60)

@@ -1,0 +1,117 @@
+"""Positions that are not there: what the topic has become, and that nothing is read twice or left out without a word."""
+import shutil
+
+import pytest
+from conftest import wait_until
+
+
+def create(db, topic, **options):
+    options = {"topic": topic, "format": "json", **options}
+    db.execute("CREATE FOREIGN TABLE s (id bigint) SERVER kafka OPTIONS ("
+               + ", ".join(f"\"{key}\" '{value}'" for key, value in options.items()) + ")")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT count(*), sum(id) FROM s")
+
+
+def values(first, end):
+    return [{"id": number} for number in range(first, end)]
+
+
+def status(db):
+    return db.execute("SELECT status, status_detail FROM cq.views WHERE view = 'v'::regclass")[0]
+
+
+def gaps(db):
+    return db.execute("SELECT partition, from_offset, to_offset FROM cq.gaps ORDER BY partition, from_offset")
+
+
+def assert_seen(db, count, total):
+    wait_until(lambda: db.execute("SELECT * FROM v") == [(count, total)],
+               lambda: f"{db.execute('SELECT * FROM v')} {db.state('v')}")
+
+
+def lose_end(broker, topic, total, lost):
+    """Produces total messages, has them read by db.wait in between, and has the broker lose the last of them."""
+    (log,) = broker.directory.glob(f"**/{topic}-0")
+    kept = broker.directory / f"{topic}.kept"
+    broker.produce(topic, values(0, total - lost))
+    shutil.copytree(log, kept)
+    broker.produce(topic, values(total - lost, total))
+    return log, kept
+
+
+def restart_with(broker, log, kept):
+    broker.kill()
+    shutil.rmtree(log)
+    shutil.move(kept, log)
+    broker.start()
+
+
+@pytest.mark.parametrize("on_gap", ["skip", "pause"])
+def test_a_log_that_lost_its_end(broker, db, topic, on_gap):
+    """The rest was read already: nothing is read again."""
+    name = topic()
+    create(db, name, on_gap=on_gap)
+    log, kept = lose_end(broker, name, 300, 100)
+    db.wait("v")
+    restart_with(broker, log, kept)
+    wait_until(lambda: gaps(db) == [(0, 300, 200)], lambda: f"{gaps(db)} {db.state('v')}")
+    if on_gap == "pause":
+        wait_until(lambda: status(db) == ("failed", f'topic "{name}" partition 0: offset 300 is past the end, 200: the log has '
+                                          "lost its end; call cq.resume to go on at offset 200, or cq.reset"),
+                   lambda: status(db))
+        # It may grow beyond the old position before somebody comes.
+        broker.produce(name, values(1000, 1150))
+        db.execute("SELECT cq.resume('v')")
+    else:
+        broker.produce(name, values(1000, 1150))
+    assert_seen(db, 450, sum(range(300)) + sum(range(1000, 1150)))
+    assert status(db)[0] == "running"
+    assert db.execute("SELECT next_offset, lag_messages FROM cq.positions WHERE view = 'v'::regclass") == [(350, 0)]
+
+
+def test_what_cannot_be_told(broker, db, topic):
+    """Messages whose times say nothing: the views stop though on_gap says skip."""
+    name = topic()
+    create(db, name, on_gap="skip")
+    broker.produce(name, values(0, 100))
+    broker.delete_records(name, 0, 10)
+    db.wait("v")
+    db.execute("SELECT cq.pause('v')")
+    db.execute("UPDATE _cq.cursor SET last_timestamp = NULL, next_offset = 200")
+    db.execute("SELECT cq.resume('v')")
+    wait_until(lambda: status(db) == ("failed", f'topic "{name}" partition 0: offset 200 is past the end, 100: the log has lost its '
+                                      "end, or the topic was made anew, which cannot be told; call cq.resume to go on at "
+                                      "offset 100, or cq.reset"), lambda: status(db))
+    db.execute("SELECT cq.resume('v')")
+    broker.produce(name, values(1000, 1010))
+    assert_seen(db, db.value("SELECT count FROM v"), db.value("SELECT sum FROM v"))
+    db.wait("v")
+    assert status(db)[0] == "running"
+
+
+@pytest.mark.parametrize("on_gap", ["skip", "pause"])
+def test_a_topic_with_fewer_partitions(broker, db, topic, on_gap):
+    """What is there is read on, whatever on_gap says, and the way out that is told works."""
+    name = topic(partitions=3)
+    create(db, name, on_gap=on_gap)
+    broker.produce(name, values(0, 30), partition=lambda value: 2)
+    db.wait("v")
+    broker.delete_topic(name)
+    broker.create_topic(name, 2)
+    broker.produce(name, values(100, 110), partition=lambda value: value["id"] % 2)
+    assert_seen(db, 40, sum(range(30)) + sum(range(100, 110)))
+    wait_until(lambda: gaps(db) == [(2, 30, 0)], lambda: gaps(db))
+    if on_gap == "pause":
+        text = wait_until(lambda: db.value("SELECT last_error FROM cq.streams WHERE stream = 's'::regclass"), "nothing is told")
+        assert "partition 2: there is no such partition any more, but 2" in text, text
+        db.execute("ALTER FOREIGN TABLE s OPTIONS (SET on_gap 'skip')")
+    wait_until(lambda: db.execute("SELECT partition, next_offset FROM cq.positions WHERE view = 'v'::regclass ORDER BY 1")
+               == [(0, 5), (1, 5)], lambda: db.state("v"))
+    wait_until(lambda: db.value("SELECT state FROM cq.streams") == "reading", lambda: db.execute("SELECT * FROM cq.streams"))
+    broker.produce(name, values(110, 120), partition=lambda value: value["id"] % 2)
+    assert_seen(db, 50, sum(range(30)) + sum(range(100, 120)))
+    assert db.value("SELECT count(*) FROM s") == 20
+    broker.add_partitions(name, 3)
+    broker.produce(name, values(120, 130), partition=2)
+    db.wait("v")
+    assert_seen(db, 60, sum(range(30)) + sum(range(100, 130)))
