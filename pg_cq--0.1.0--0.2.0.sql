@@ -262,6 +262,11 @@ JOIN pg_catalog.pg_class r ON r.oid = l.view,
 LATERAL (SELECT pg_catalog.has_table_privilege(l.stream, 'SELECT') AS may) s
 WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
 
+-- Answers who may read the view.
+CREATE OR REPLACE FUNCTION _cq.expired_through(state regclass) RETURNS timestamptz
+    LANGUAGE C STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_expired_through';
+
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();
 SELECT _cq.start_workers();

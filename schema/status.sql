@@ -92,10 +92,10 @@ CREATE FUNCTION _cq.emit_windows() RETURNS bigint
 COMMENT ON FUNCTION _cq.emit_windows() IS 'makes the rows of closed windows, of one view; 0: there was none';
 REVOKE ALL ON FUNCTION _cq.emit_windows() FROM PUBLIC;
 
--- For readers of views whose windows expire: what those are is no secret.
+-- For readers of views whose windows expire.
 CREATE FUNCTION _cq.expired_through(state regclass) RETURNS timestamptz
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT coalesce((SELECT c.closed_through FROM _cq.view v JOIN _cq.closing c ON c.view = v.view WHERE v.state = $1), '-infinity') $$;
+    LANGUAGE C STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_expired_through';
 COMMENT ON FUNCTION _cq.expired_through(regclass) IS 'the end up to which windows of the continuous view with that state have expired';
 
 CREATE FUNCTION _cq.expired_through_utc(state regclass) RETURNS timestamp

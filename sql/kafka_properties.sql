@@ -26,6 +26,26 @@ ALTER FOREIGN TABLE property_stream OPTIONS (ADD bootstrap_servers 'elsewhere');
 ALTER FOREIGN TABLE property_stream OPTIONS (ADD "ssl.ca.location" '/nowhere');
 ALTER FOREIGN TABLE property_stream OPTIONS (ADD "enable.ssl.certificate.verification" 'false');
 
+-- Where to connect, and whom to trust, is the server's owner's to say.
+ALTER USER MAPPING FOR CURRENT_USER SERVER property OPTIONS (ADD bootstrap_servers 'elsewhere');
+ALTER USER MAPPING FOR CURRENT_USER SERVER property OPTIONS (ADD "metadata.broker.list" 'elsewhere');
+ALTER USER MAPPING FOR CURRENT_USER SERVER property
+    OPTIONS (ADD "sasl.oauthbearer.token.endpoint.url" 'http://elsewhere');
+ALTER USER MAPPING FOR CURRENT_USER SERVER property OPTIONS (ADD "ssl.ca.location" '/nowhere');
+ALTER USER MAPPING FOR CURRENT_USER SERVER property OPTIONS (ADD "client.dns.lookup" 'use_all_dns_ips');
+ALTER FOREIGN TABLE property_stream OPTIONS (ADD "metadata.broker.list" 'elsewhere');
+
+-- Memory has a ceiling.
+SHOW cq.max_kafka_buffer;
+ALTER FOREIGN TABLE property_stream OPTIONS (ADD "queued.max.messages.kbytes" '131073');
+ALTER FOREIGN TABLE property_stream OPTIONS (ADD "queued.max.messages.kbytes" '131072');
+ALTER FOREIGN TABLE property_stream OPTIONS (ADD "fetch.max.bytes" '134217729');
+ALTER FOREIGN TABLE property_stream OPTIONS (ADD fetch_message_max_bytes '134217729');
+ALTER FOREIGN TABLE property_stream OPTIONS (ADD "max.partition.fetch.bytes" '134217729');
+ALTER SERVER property OPTIONS (ADD receive_message_max_bytes '134217729');
+ALTER SERVER property OPTIONS (ADD message_max_bytes '1000000000');
+ALTER USER MAPPING FOR CURRENT_USER SERVER property OPTIONS (ADD "queue.buffering.max.kbytes" '2097151');
+
 -- What exactly-once stands on, and what is no setting.
 ALTER SERVER property OPTIONS (ADD "enable.auto.commit" 'true');
 ALTER FOREIGN TABLE property_stream OPTIONS (ADD auto_offset_reset 'latest');
@@ -42,6 +62,7 @@ ALTER SERVER theirs OPTIONS (ADD "ssl.engine.location" '/nowhere');
 ALTER SERVER theirs OPTIONS (ADD "sasl.kerberos.kinit.cmd" 'true');
 ALTER SERVER theirs OPTIONS (ADD "sasl.kerberos.principal" '$(true)');
 ALTER SERVER theirs OPTIONS (SET "sasl.mechanism" 'gssapi');
+ALTER SERVER theirs OPTIONS (ADD debug 'all');
 CREATE USER MAPPING FOR CURRENT_USER SERVER theirs OPTIONS ("ssl.keystore.location" '/nowhere');
 RESET ROLE;
 GRANT pg_read_server_files TO regress_cq_property;

@@ -1,6 +1,7 @@
 """Positions that are not there: what the topic has become, and that nothing is read twice or left out without a word."""
 import shutil
 
+import psycopg
 import pytest
 from conftest import wait_until
 
@@ -115,3 +116,34 @@ def test_a_topic_with_fewer_partitions(broker, db, topic, on_gap):
     broker.produce(name, values(120, 130), partition=2)
     db.wait("v")
     assert_seen(db, 60, sum(range(30)) + sum(range(100, 130)))
+
+
+def bomb(broker, topic, codec, size):
+    """A message that is small as long as it is packed."""
+    producer = broker.producer(compression_type=codec, message_max_bytes=200000000, queue_buffering_max_kbytes=400000)
+    producer.produce(topic, b'{"id": 1, "x": "' + b"x" * size + b'"}')
+    assert producer.flush(60) == 0
+
+
+@pytest.mark.parametrize("on_gap", ["skip", "pause"])
+def test_a_batch_that_is_too_large_unpacked(broker, db, topic, on_gap):
+    """It is named, and passed over where somebody says so; what is before and behind it is read."""
+    name = topic()
+    create(db, name, on_gap=on_gap, **{"receive.message.max.bytes": "20000000"})
+    broker.produce(name, values(0, 10))
+    bomb(broker, name, "zstd", 50000000)
+    broker.produce(name, values(10, 20))
+    if on_gap == "pause":
+        wait_until(lambda: status(db)[0] == "failed", lambda: db.state("v"))
+        assert status(db)[1].startswith(f'topic "{name}" partition 0: offset 10 cannot be read, the next that can is 11: '), status(db)
+        assert status(db)[1].endswith("call cq.reset, or set option on_gap of the stream to skip and call cq.resume")
+        db.execute("ALTER FOREIGN TABLE s OPTIONS (SET on_gap 'skip')")
+        db.execute("SELECT cq.resume('v')")
+    assert_seen(db, 20, sum(range(20)))
+    assert gaps(db) == [(0, 10, 11)]
+    assert status(db)[0] == "running"
+    with pytest.raises(psycopg.Error, match="could not read Kafka topic"):
+        db.value("SELECT count(*) FROM s")
+    # Or there is room for it.
+    db.execute("ALTER FOREIGN TABLE s OPTIONS (SET \"receive.message.max.bytes\" '100000000')")
+    assert db.value("SELECT count(*) FROM s") == 21

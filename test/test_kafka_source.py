@@ -136,6 +136,35 @@ def test_a_view_goes_past_the_markers_at_the_end(db, broker, topic):
     assert db.value("SELECT next_offset FROM cq.positions WHERE view = 'counted'::regclass") == 10
 
 
+def test_nothing_but_markers(db, broker, topic):
+    """What was aborted, and the markers of that, are no rows."""
+    name = topic()
+    create_stream(db, name)
+    producer = broker.producer(transactional_id=name)
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(name, b'{"a": "no"}')
+    producer.flush()
+    producer.abort_transaction()
+    assert db.execute("SELECT a FROM stream") == []
+    assert db.execute("SELECT count(a), max(a) FROM stream") == [(0, None)]
+    db.execute("ANALYZE stream")
+    db.execute("CREATE VIEW counted WITH (continuous) AS SELECT count(a) FROM stream")
+    db.wait("counted")
+    assert db.value("SELECT count FROM counted") == 0
+
+
+def test_large_messages(db, broker, topic):
+    """A message may be larger than what is fetched at a time."""
+    name = topic(max_message_bytes=30000000)
+    create_stream(db, name, **{"message.max.bytes": "25000000"})
+    db.execute("CREATE VIEW counted WITH (continuous) AS SELECT count(*), sum(length(a)) FROM stream")
+    db.execute("INSERT INTO stream SELECT repeat('x', 20000000)")
+    db.wait("counted")
+    assert db.execute("SELECT * FROM counted") == [(1, 20000000)]
+    assert db.value("SELECT length(a) FROM stream") == 20000000
+
+
 def test_a_missing_topic_is_an_error(db):
     create_stream(db, "missing")
     with pytest.raises(psycopg.errors.FdwTableNotFound, match='Kafka topic "missing" does not exist'):

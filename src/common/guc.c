@@ -24,6 +24,7 @@ int			cq_max_errors = 10000;
 int			cq_max_views = 1000;
 int			cq_max_outbox_rows = 1000000;
 double		cq_max_notify_queue = 0.5;
+int			cq_max_kafka_buffer = 131072;
 double		cq_clock = 0;
 double		cq_clock_step = 0;
 
@@ -76,6 +77,11 @@ cq_guc_init(void)
 							 "Largest part of the server's queue of NOTIFY that may be in use.",
 							 "With more, views with the option notify are blocked until half of that is free.",
 							 &cq_max_notify_queue, 0.5, 0, 1, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.max_kafka_buffer",
+							"Largest size that librdkafka's properties may give a queue or a message.",
+							"Options of streams that ask for more are refused, or cut to it.",
+							&cq_max_kafka_buffer, 131072, 32768, INT_MAX / 1024, PGC_SIGHUP,
+							GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomRealVariable("cq.clock",
 							 "What time it is, in seconds since 1970, where event times are compared with the wall clock.",
 							 "For tests. 0 means the time it is.",

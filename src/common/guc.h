@@ -21,6 +21,7 @@ extern int	cq_max_errors;		/* cq.max_errors, for each view; -1: all */
 extern int	cq_max_views;		/* cq.max_views: views and streams that are counted */
 extern int	cq_max_outbox_rows;	/* cq.max_outbox_rows, for each view; -1: no limit */
 extern double cq_max_notify_queue; /* cq.max_notify_queue: of 1 */
+extern int	cq_max_kafka_buffer;	/* kilobytes */
 extern double cq_clock;			/* cq.clock, in seconds since 1970; 0: the time it is */
 extern double cq_clock_step;		/* cq.clock_step, in seconds */
 

@@ -90,6 +90,8 @@ typedef struct CqKafkaClient
 extern char *cq_kafka_property_name(const char *name);
 extern bool cq_kafka_property_is_owned(const char *name);
 extern bool cq_kafka_property_is_secret(const char *name);
+extern bool cq_kafka_property_is_address(const char *name);
+extern int64 cq_kafka_property_ceiling(const char *name);
 
 /* kafka_conf.c */
 extern rd_kafka_conf_t *cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartitions);

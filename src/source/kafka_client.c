@@ -226,7 +226,7 @@ raise_not_started(const char *stream_name, const char *reason)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start a Kafka client for stream %s: %s", stream_name, lack),
-				 errhint("Raise the limit of open files (ulimit -n, or the service's LimitNOFILE).")));
+				 errhint("Raise the limit of open files (ulimit -n, or LimitNOFILE).")));
 	ereport(ERROR,
 			(errcode(strstr(reason, "thread") != NULL ? ERRCODE_INSUFFICIENT_RESOURCES :
 					 ERRCODE_FDW_ERROR),

@@ -37,6 +37,7 @@ static const Setting common_defaults[] = {
 #define QUEUES_KB			32768	/* of all partitions: a simple consumer has a queue for each */
 #define BOUNDED_QUEUES_KB	8192	/* for one statement, in a backend among many */
 #define SMALLEST_QUEUE_KB	512
+#define FETCH_OVERHEAD		512		/* bytes that librdkafka wants to receive beside messages */
 #define LONGEST_WAIT_MS		100
 #define SHORTEST_WAIT_MS	10
 
@@ -159,6 +160,48 @@ cap_message_timeout(rd_kafka_conf_t *conf)
 	set_property(conf, "message.timeout.ms", value);
 }
 
+/* Is the one behind the first nset among those? */
+static bool
+is_set(const Setting *settings, int nset)
+{
+	for (int i = 0; i < nset; i++)
+		if (strcmp(settings[i].name, settings[nset].name) == 0)
+			return true;
+	return false;
+}
+
+/* Options may have been set when cq.max_kafka_buffer was larger. */
+static const char *
+cut_size(const char *name, const char *value)
+{
+	int64		ceiling = cq_kafka_property_ceiling(name);
+
+	if (ceiling < 0 || strtoll(value, NULL, 10) <= ceiling)
+		return value;
+	return psprintf(INT64_FORMAT, ceiling);
+}
+
+/* librdkafka refuses to fetch less than the largest message, and to receive less than that. */
+static void
+raise_fetch_sizes(rd_kafka_conf_t *conf)
+{
+	int			message = get_number(conf, "message.max.bytes");
+	int			fetch = get_number(conf, "fetch.max.bytes");
+	char		value[16];
+
+	if (fetch < message)
+	{
+		snprintf(value, sizeof(value), "%d", message);
+		set_property(conf, "fetch.max.bytes", value);
+		fetch = message;
+	}
+	if (get_number(conf, "receive.message.max.bytes") < fetch + FETCH_OVERHEAD)
+	{
+		snprintf(value, sizeof(value), "%d", fetch + FETCH_OVERHEAD);
+		set_property(conf, "receive.message.max.bytes", value);
+	}
+}
+
 static bool
 has_brokers(rd_kafka_conf_t *conf)
 {
@@ -188,7 +231,10 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartiti
 		DefElem    *property = lfirst(cell);
 
 		properties[nset].name = cq_kafka_property_name(property->defname);
-		properties[nset].value = defGetString(property);
+		properties[nset].value = cut_size(properties[nset].name, defGetString(property));
+		/* The server's properties come first: nobody says otherwise where to connect. */
+		if (cq_kafka_property_is_address(properties[nset].name) && is_set(properties, nset))
+			continue;
 		if (!cq_kafka_property_is_owned(properties[nset].name))
 			nset++;
 	}
@@ -222,6 +268,8 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartiti
 		set_all(conf, writer_owned, lengthof(writer_owned));
 	if (role == CQ_KAFKA_EMITTER)
 		cap_message_timeout(conf);
+	if (role == CQ_KAFKA_READER || role == CQ_KAFKA_INQUIRER)
+		raise_fetch_sizes(conf);
 
 	if (!has_brokers(conf))
 	{

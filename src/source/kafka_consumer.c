@@ -150,6 +150,8 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 	consumer->source.routine = &cq_kafka_source;
 	consumer->context = context;
 	consumer->stream = config->stream;
+	consumer->config.stream_name = pstrdup(config->stream_name);
+	consumer->config.properties = copyObject(config->properties);
 	consumer->is_bounded = config->bounded;
 	consumer->npartitions_seen = -1;
 	consumer->partitions = palloc0(sizeof(CqKafkaPartition) * Max(npositions, 1));
@@ -200,7 +202,8 @@ take_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const rd_kafk
 		return;
 	if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 	{
-		cq_kafka_event_note_error(consumer, partition, message->err, rd_kafka_message_errstr(message));
+		cq_kafka_event_note_error(consumer, partition, message->err, message->offset,
+								  rd_kafka_message_errstr(message));
 		return;
 	}
 	partition->is_at_end = true;

@@ -10,6 +10,8 @@
 /* Messages taken from librdkafka at a time. */
 #define CQ_KAFKA_CHUNK_SIZE 1000
 
+typedef struct CqKafkaProbe CqKafkaProbe;	/* kafka_probe.c */
+
 typedef struct CqKafkaPartition
 {
 	const char *topic;
@@ -21,6 +23,9 @@ typedef struct CqKafkaPartition
 	bool		is_at_end;		/* nothing came since end-of-partition */
 	bool		has_gap;		/* to be reported, once it is known where the partition begins */
 	bool		has_failed;		/* was reported, and nothing came since */
+	char	   *unreadable;		/* why the batch that begins at bad cannot be read; NULL: it can */
+	int64		bad;
+	CqKafkaProbe *probe;		/* that looks for its end */
 	bool		is_missing;		/* there is no such partition, as far as is known */
 	int			nlooks;			/* that have said so */
 	TimestampTz asked;			/* when the broker was last asked */
@@ -43,6 +48,7 @@ typedef struct CqKafkaConsumer
 	CqKafkaClient *client;
 	dlist_node	node;			/* among the client's readers */
 	rd_kafka_queue_t *queue;	/* what comes from the partitions */
+	CqSourceConfig config;		/* a copy */
 	Oid			stream;
 	bool		is_bounded;
 	CqKafkaTopic *topics;
@@ -70,13 +76,18 @@ typedef struct CqKafkaConsumer
 	int64		nudge_interval; /* microseconds */
 } CqKafkaConsumer;
 
+/* kafka_probe.c */
+extern int64 cq_kafka_probe_step(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
+								 int64 first, int64 end);
+
 /* kafka_gap.c */
 extern void cq_kafka_gap_settle(CqKafkaConsumer *consumer);
 
 /* kafka_event.c */
 extern CqSourceEvent *cq_kafka_event_add(CqKafkaConsumer *consumer, CqSourceEventKind kind,
 										 const CqKafkaPartition *partition, const char *text);
-extern void cq_kafka_event_note_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_resp_err_t error,
+extern void cq_kafka_event_note_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
+									  rd_kafka_resp_err_t error, int64 offset,
 									  const char *reason);
 extern void cq_kafka_event_note_recovery(CqKafkaConsumer *consumer, CqKafkaPartition *partition);
 extern void cq_kafka_event_note_client(CqKafkaConsumer *consumer);

@@ -128,15 +128,18 @@ note_trouble(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_re
 
 /* An error that came in a partition's place among its messages. */
 void
-cq_kafka_event_note_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_resp_err_t error,
-						  const char *reason)
+cq_kafka_event_note_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
+						  rd_kafka_resp_err_t error, int64 offset, const char *reason)
 {
 	if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		note_gap(consumer, partition);
 	else if (is_unreadable(error))
 	{
-		note_failure(consumer, partition, error, reason);
+		if (consumer->is_bounded)
+			note_failure(consumer, partition, error, reason);
 		partition->is_stopped = true;
+		partition->bad = Max(offset, partition->next);
+		partition->unreadable = MemoryContextStrdup(consumer->context, reason);
 	}
 	else if (needs_attention(error))
 		note_trouble(consumer, partition, error, reason);

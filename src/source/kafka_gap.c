@@ -10,6 +10,8 @@
  *		there is as old as what was read         go on at the new end, for the rest was read
  *		beyond the end, and it cannot be told    the same, but only once somebody has said so
  *		the topic has fewer partitions           it was made anew: the others are read on
+ *		a batch of messages cannot be read       go on behind it, once somebody or on_gap has said
+ *		so
  *
  * Nothing is ever read a second time without a word. librdkafka tells neither topics' ids nor
  * leaders' epochs (in 2.0), so a topic is known by the times of its messages. A topic that has
@@ -120,6 +122,31 @@ settle_position(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 	event->is_doubtful = found.is_doubtful;
 }
 
+/* ---- batches that cannot be read ---- */
+
+static void
+settle_unreadable(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
+{
+	int64_t		end;
+	int64		next;
+	CqSourceEvent *event;
+
+	if (!cq_kafka_extent_ask(consumer->client->rk, partition->topic, partition->partition,
+							 RD_KAFKA_OFFSET_END, ASK_MS, &end))
+		return;
+	next = cq_kafka_probe_step(consumer, partition, partition->bad, end);
+	if (next < 0)
+		return;
+	event = cq_kafka_event_add(consumer, CQ_SOURCE_GAP, partition,
+							   psprintf("offset %lld cannot be read, the next that can is %lld: %s",
+										(long long) partition->bad, (long long) next,
+										partition->unreadable));
+	event->from = partition->next;
+	event->to = next;
+	event->end = end;
+	partition->unreadable = NULL;
+}
+
 /* ---- partitions that are not there ---- */
 
 /* -1 where no answer comes, 0 where there is no such topic. */
@@ -189,6 +216,8 @@ cq_kafka_gap_settle(CqKafkaConsumer *consumer)
 	{
 		CqKafkaPartition *partition = &consumer->partitions[i];
 
+		if (partition->unreadable != NULL)
+			settle_unreadable(consumer, partition);
 		if ((!partition->has_gap && !partition->is_missing) ||
 			now - partition->asked < (partition->is_missing ? LOOK_US : RETRY_US))
 			continue;

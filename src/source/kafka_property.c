@@ -12,6 +12,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "catalog/pg_authid.h"
+#include "common/guc.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "source/kafka.h"
@@ -25,7 +26,8 @@ typedef enum PropertyRuleKind
 	PROPERTY_SECRET,			/* only in a user mapping */
 	PROPERTY_SUPERUSER,			/* makes the server run something */
 	PROPERTY_FILE,				/* makes the server read a file */
-	PROPERTY_CONNECTION			/* says whom to talk to and how to trust it: not a table's to say */
+	PROPERTY_CONNECTION,		/* says how to talk to brokers, and as whom: not a table's to say */
+	PROPERTY_ADDRESS			/* says where to connect, or whom to trust: the server's to say */
 } PropertyRuleKind;
 
 typedef struct PropertyRule
@@ -73,6 +75,8 @@ static const PropertyRule rules[] = {
 	{"sasl.kerberos.*", PROPERTY_SUPERUSER, SHELL_REASON},
 	{"test.mock.*", PROPERTY_SUPERUSER, "It makes the server listen on ports."},
 
+	{"debug", PROPERTY_SUPERUSER, "It floods the server's log."},
+
 	{"sasl.username", PROPERTY_SECRET, NULL},
 	{"sasl.password", PROPERTY_SECRET, NULL},
 	{"sasl.oauthbearer.config", PROPERTY_SECRET, NULL},
@@ -81,18 +85,24 @@ static const PropertyRule rules[] = {
 	{"*.passphrase", PROPERTY_SECRET, NULL},
 	{"*.key.pem", PROPERTY_SECRET, NULL},
 
+	{"bootstrap.servers", PROPERTY_ADDRESS, NULL},
+	{"metadata.broker.list", PROPERTY_ADDRESS, NULL},
+	{"client.dns.lookup", PROPERTY_ADDRESS, NULL},
+	{"broker.address.*", PROPERTY_ADDRESS, NULL},
+	{"*.url", PROPERTY_ADDRESS, NULL},
+	{"https.*", PROPERTY_ADDRESS, NULL},
+	{"ssl.ca.*", PROPERTY_ADDRESS, NULL},
+	{"ssl.crl.*", PROPERTY_ADDRESS, NULL},
+
 	{"*.location", PROPERTY_FILE, NULL},
 	{"*.file", PROPERTY_FILE, NULL},
 	{"*.path", PROPERTY_FILE, NULL},
 	{"*.paths", PROPERTY_FILE, NULL},
 	{"*.stores", PROPERTY_FILE, NULL},
 
-	{"bootstrap.servers", PROPERTY_CONNECTION, NULL},
-	{"metadata.broker.list", PROPERTY_CONNECTION, NULL},
 	{"security.protocol", PROPERTY_CONNECTION, NULL},
 	{"sasl.*", PROPERTY_CONNECTION, NULL},
 	{"ssl.*", PROPERTY_CONNECTION, NULL},
-	{"https.*", PROPERTY_CONNECTION, NULL},
 	{"enable.ssl.*", PROPERTY_CONNECTION, NULL},
 	{"enable.sasl.*", PROPERTY_CONNECTION, NULL},
 };
@@ -140,6 +150,59 @@ cq_kafka_property_is_secret(const char *name)
 	const PropertyRule *rule = find_rule(name);
 
 	return rule != NULL && rule->kind == PROPERTY_SECRET;
+}
+
+/* True for one that says where to connect or whom to trust. */
+bool
+cq_kafka_property_is_address(const char *name)
+{
+	const PropertyRule *rule = find_rule(name);
+
+	return rule != NULL && rule->kind == PROPERTY_ADDRESS;
+}
+
+/* Properties that are sizes of memory. */
+static const struct
+{
+	const char *name;
+	int			unit;			/* bytes */
+}			sizes[] =
+{
+	{"queued.max.messages.kbytes", 1024},
+	{"queue.buffering.max.kbytes", 1024},
+	{"fetch.max.bytes", 1},
+	{"fetch.message.max.bytes", 1},
+	{"max.partition.fetch.bytes", 1},
+	{"receive.message.max.bytes", 1},
+	{"message.max.bytes", 1},
+	{"message.copy.max.bytes", 1},
+	{"batch.size", 1},
+	{"socket.send.buffer.bytes", 1},
+	{"socket.receive.buffer.bytes", 1},
+};
+
+/* The largest value of one that is a size, as cq.max_kafka_buffer has it; -1: it is none. */
+int64
+cq_kafka_property_ceiling(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(sizes); i++)
+		if (strcmp(sizes[i].name, name) == 0)
+			return (int64) cq_max_kafka_buffer * 1024 / sizes[i].unit;
+	return -1;
+}
+
+static CqReject *
+check_size(const char *name, const char *value)
+{
+	int64		ceiling = cq_kafka_property_ceiling(name);
+	CqReject   *reject;
+
+	if (ceiling < 0 || strtoll(value, NULL, 10) <= ceiling)
+		return NULL;
+	reject = cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, 
+					   "value %s for Kafka property \"%s\" is too large", value, name);
+	return cq_reject_hint(reject, "The setting cq.max_kafka_buffer allows " INT64_FORMAT " at most.",
+						  ceiling);
 }
 
 /* librdkafka's own spelling: '.' for '_', but for the few of its names that have one. palloc'd. */
@@ -199,6 +262,37 @@ check_connection(const char *name, CqPropertyPlace place)
 	return cq_reject_hint(reject, "Set it on the server or in a user mapping.");
 }
 
+/* Also on the server it may name a file. */
+static bool
+names_file(const char *name)
+{
+	static const char *const files[] = {"*.location", "*.file", "*.path", "*.paths", "*.stores"};
+
+	for (int i = 0; i < (int) lengthof(files); i++)
+		if (matches(files[i], name))
+			return true;
+	return false;
+}
+
+/*
+ * Whoever has USAGE on a server can make a user mapping: with an address there he could have the
+ * database's server connect to wherever it reaches.
+ */
+static CqReject *
+check_address(const char *name, CqPropertyPlace place)
+{
+	CqReject   *reject;
+
+	if (place == CQ_PROPERTY_SERVER)
+		return NULL;
+	reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME,
+					   "Kafka property \"%s\" cannot be set %s", name,
+					   place == CQ_PROPERTY_TABLE ? "on a foreign table" : "in a user mapping");
+	cq_reject_detail(reject,
+					 "Where to connect, and whom to trust, is for the server's owner to say.");
+	return cq_reject_hint(reject, "Set it on the server.");
+}
+
 static CqReject *
 check_file(const char *name, CqPropertyPlace place)
 {
@@ -215,6 +309,7 @@ static CqReject *
 check_place(const char *name, CqPropertyPlace place)
 {
 	const PropertyRule *rule = find_rule(name);
+	CqReject   *reject;
 
 	if (rule == NULL)
 		return NULL;
@@ -230,6 +325,9 @@ check_place(const char *name, CqPropertyPlace place)
 			return check_file(name, place);
 		case PROPERTY_CONNECTION:
 			return check_connection(name, place);
+		case PROPERTY_ADDRESS:
+			reject = check_address(name, place);
+			return reject == NULL && names_file(name) ? check_file(name, place) : reject;
 	}
 	return NULL;
 }
@@ -378,5 +476,7 @@ cq_kafka_property_check(const char *name, const char *value, CqPropertyPlace pla
 		reject = check_mechanism(canonical, value);
 	if (reject == NULL)
 		reject = check_value(canonical, value);
+	if (reject == NULL)
+		reject = check_size(canonical, value);
 	return reject;
 }

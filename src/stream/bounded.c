@@ -217,6 +217,12 @@ cq_bounded_next(CqBounded *bounded)
 			take_events(bounded);
 			continue;
 		}
+		/* Markers of transactions and what was aborted move the positions, and are no rows. */
+		if (batch->nrows == 0)
+		{
+			take_slices(bounded, batch);
+			continue;
+		}
 		cq_batch_decode(batch, bounded->needed, NIL);
 		take_slices(bounded, batch);
 		bounded->nmessages += batch->nrows;
