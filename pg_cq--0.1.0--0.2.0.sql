@@ -36,6 +36,18 @@ CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT hel
 COMMENT ON FUNCTION _cq.readings() IS
     'cursors that are read now: for how long nothing has come, and what holds them up';
 
+CREATE FUNCTION _cq.held_up(relation regclass) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+        SELECT format('topic "%s" partition %s: %s', c.topic, c.partition, h.held_up)
+        FROM _cq.readings() h JOIN _cq.cursor c USING (cursor_id)
+        WHERE h.held_up IS NOT NULL
+          AND (c.stream = $1 OR cursor_id IN (SELECT f.cursor_id FROM _cq.follow f WHERE f.view = $1))
+        ORDER BY c.topic, c.partition LIMIT 1
+    $$;
+COMMENT ON FUNCTION _cq.held_up(regclass) IS
+    'what keeps a stream, or that of a continuous view, from being read to its end for the moment';
+
 CREATE FUNCTION _cq.make_logs() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_make_logs';
 COMMENT ON FUNCTION _cq.make_logs() IS
@@ -173,6 +185,7 @@ SELECT v.view,
                      WHEN x.lack IS NOT NULL THEN x.lack
                      WHEN NOT x.is_standby AND t.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', t.state, s.last_error)
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
+                     WHEN _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)
                      WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
        v.stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
@@ -215,6 +228,7 @@ FROM _cq.gap g
 JOIN pg_catalog.pg_class r ON r.oid = g.stream
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+
 
 CREATE OR REPLACE VIEW cq.sinks WITH (security_barrier) AS
 SELECT k.view, k.sink,
@@ -294,7 +308,8 @@ SELECT t.ftrelid::regclass AS stream,
        ARRAY(SELECT a.attname FROM _cq.field f
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.stream AND a.attnum = f.attno
              WHERE f.stream = t.ftrelid AND NOT f.is_seen AND NOT a.attisdropped
-             ORDER BY a.attnum) AS unseen_columns
+             ORDER BY a.attnum) AS unseen_columns,
+       _cq.held_up(t.ftrelid) AS held_up
 FROM pg_catalog.pg_foreign_table t
 JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
 JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver

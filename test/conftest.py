@@ -386,3 +386,12 @@ def reader(broker):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def cluster():
+    """Two brokers, of which one can go away alone."""
+    from mock_cluster import MockCluster
+    cluster = MockCluster(2)
+    yield cluster
+    cluster.close()

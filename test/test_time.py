@@ -1,4 +1,5 @@
 """Event time: watermarks of partitions of very different speed, idle ones, and what is emitted when windows close."""
+import json
 import os
 import random
 import signal
@@ -200,6 +201,99 @@ def test_a_broker_that_is_away_makes_nobody_idle(db, broker, topic, clock):
     clock(1031)
     # So long has it been silent, and no longer.
     await_watermark(db, 5 + 31 - 10)
+
+
+def held_up(db):
+    return db.value("SELECT held_up FROM cq.streams WHERE stream = 's'::regclass"), db.value("SELECT status_detail FROM cq.views")
+
+
+def test_an_open_transaction_is_no_silence(db, broker, topic, clock):
+    """Of another producer, who takes its time: what is behind it waits, and is not late."""
+    name = topic(partitions=2)
+    clock(1000)
+    create_stream(db, name, idle_timeout="30 s")
+    create_view(db, late="keep")
+    broker.produce(name, rows(5), partition=0)
+    broker.produce(name, rows(6), partition=1)
+    db.wait("v")
+    await_silence(db, 0, 0)
+    assert held_up(db) == (None, None)
+    slow = broker.producer(transactional_id=name)
+    slow.init_transactions(30)
+    slow.begin_transaction()
+    slow.produce(name, json.dumps(rows(8)[0]), partition=1)
+    slow.flush()
+    broker.produce(name, rows(7), partition=1)
+    broker.produce(name, rows(200), partition=0)
+    reason = f'topic "{name}" partition 1: an open transaction at offset 1 holds it up'
+    wait_until(lambda: held_up(db) == (reason, reason), lambda: held_up(db))
+    clock(1100)
+    wait_until(lambda: db.execute("SELECT 1 FROM _cq.readings() WHERE silence = '100 s' OR silence = '0'"), "nobody looks")
+    broker.produce(name, rows(300), partition=0)
+    wait_until(lambda: db.value("SELECT event_time FROM cq.positions WHERE partition = 0") == at(300), "nothing is read")
+    db.execute("SELECT _cq.advance_watermarks()")
+    assert watermark(db) == at(6 - 10)
+    slow.commit_transaction(30)
+    db.wait("v")
+    wait_until(lambda: held_up(db) == (None, None), lambda: held_up(db))
+    assert db.value("SELECT late_rows FROM cq.views") == 0
+    broker.produce(name, rows(300), partition=1)
+    await_emitted(db, 240)
+    assert db.execute("SELECT * FROM v ORDER BY 1") == [(at(0), at(60), 4, 0), (at(180), at(240), 1, 0)]
+
+
+def test_an_open_transaction_in_a_log_is_no_silence(server, log_db, clock):
+    db = log_db
+    clock(1000)
+    db.execute("CREATE FOREIGN TABLE s (id bigint, at timestamptz) SERVER cq_log OPTIONS (event_time 'at', watermark '10 s', idle_timeout '30 s')")
+    create_view(db)
+    db.execute("INSERT INTO s VALUES (0, %s)", at(5))
+    db.wait("v")
+    await_silence(db, 0)
+    with server.connect(db.name) as other:
+        other.execute("BEGIN")
+        other.execute("INSERT INTO s VALUES (0, %s)", (at(6),))
+        reason = 'topic "log" partition 0: an open transaction that has written to it holds it up at offset 1'
+        wait_until(lambda: held_up(db) == (reason, reason), lambda: held_up(db))
+        clock(1100)
+        wait_until(lambda: db.execute("SELECT 1 FROM _cq.readings() WHERE silence IS NULL"), "nobody looks")
+        db.execute("SELECT _cq.advance_watermarks()")
+        assert watermark(db) == at(5 - 10)
+        other.execute("COMMIT")
+    db.wait("v")
+    await_silence(db, 0)
+    clock(1200)
+    await_emitted(db, 60)
+    assert db.execute("SELECT * FROM v") == [(at(0), at(60), 2, 0)]
+
+
+def test_a_leader_that_is_away_is_no_silence(log_db, clock, cluster):
+    """One of two brokers: its partitions are not idle, and it is named."""
+    db = log_db
+    clock(1000)
+    cluster.create_topic("t", leaders=[1, 2])
+    db.execute(f"CREATE SERVER cluster FOREIGN DATA WRAPPER cq_kafka OPTIONS (bootstrap_servers '{cluster.address}', "
+               "\"reconnect.backoff.max.ms\" '200', \"topic.metadata.refresh.interval.ms\" '1000')")
+    db.execute("CREATE FOREIGN TABLE s (id bigint, at timestamptz) SERVER cluster "
+               "OPTIONS (topic 't', event_time 'at', watermark '10 s', idle_timeout '30 s')")
+    create_view(db)
+    cluster.produce("t", rows(5), partition=0)
+    cluster.produce("t", rows(6), partition=1)
+    db.wait("v")
+    await_silence(db, 0, 0)
+    cluster.set_down(2)
+    reason = 'topic "t" partition 1: its leader, broker 2, cannot be reached'
+    wait_until(lambda: held_up(db) == (reason, reason), lambda: (held_up(db), db.execute("TABLE _cq.readings()")))
+    clock(1100)
+    cluster.produce("t", rows(200), partition=0)
+    wait_until(lambda: db.value("SELECT event_time FROM cq.positions WHERE partition = 0") == at(200), "nothing is read")
+    db.execute("SELECT _cq.advance_watermarks()")
+    assert watermark(db) == at(5 + 1 - 10)
+    cluster.set_up(2)
+    wait_until(lambda: held_up(db) == (None, None), lambda: held_up(db))
+    await_silence(db, 0, 0)
+    clock(1200)
+    wait_until(lambda: watermark(db) > at(100), "nobody is idle")
 
 
 def assert_none_was_late(db, clock):

@@ -92,34 +92,53 @@ last_end_of(CqViewExec *exec, TimestampTz time, TimestampTz *last_end)
 	return error == NULL;
 }
 
-/* How the rows of a batch are judged. Answers are kept as long as they hold. */
-typedef struct Judge
+/* How the rows of a partition are judged. Answers are kept as long as they hold. */
+typedef struct LateLimit
 {
-	CqViewExec *exec;
-	TimestampTz closed_through; /* DT_NOBEGIN: nothing is */
-	int64		delay;			/* from the highest event time to what may be late, without retention */
-	const Interval *retention;	/* windows are closed so much later, or NULL */
-	bool		closes;			/* else only closed_through counts */
-	TimestampTz before;			/* of the latest row that was judged */
+	TimestampTz before;			/* the highest event time before the latest row that was judged */
 	TimestampTz limit;			/* and what came of it: windows that end up to here are closed */
 	TimestampTz from;			/* for limits from here … */
 	TimestampTz to;				/* … and before there … */
 	TimestampTz needed;			/* … what lies before this is in no window that is open */
+} LateLimit;
+
+typedef struct Judge
+{
+	CqViewExec *exec;
+	TimestampTz closed_through; /* DT_NOBEGIN: nothing is */
+	bool		closes;			/* else only closed_through counts */
+	int64		delay;			/* from the highest event time to what may be late, without retention */
+	const Interval *retention;	/* windows are closed so much later, or NULL */
+	int64		least;			/* delay and retention are no shorter */
+	LateLimit  *limits;			/* by slice */
+	LateLimit  *current;		/* of these */
 } Judge;
 
+/* Months and days are not of one length: the shortest. */
+static int64
+least_length(const Interval *interval)
+{
+	return (interval->month * INT64CONST(28) * 24 + interval->day * INT64CONST(23)) * USECS_PER_HOUR +
+		interval->time;
+}
+
 static Judge
-make_judge(CqViewExec *exec, const CqLane *lane)
+make_judge(CqViewExec *exec, const CqLane *lane, const CqBatch *batch)
 {
 	const CqView *view = exec->row;
 	Judge		judge = {.exec = exec};
 
 	judge.closed_through = find_late_through(exec);
-	judge.delay = view->allowed_lateness +
-		(view->watermark_delay >= 0 ? view->watermark_delay : cq_reader_stream(lane->reader)->watermark_delay);
+	judge.delay = view->allowed_lateness;
+	judge.delay += view->watermark_delay >= 0 ? view->watermark_delay :
+		cq_reader_stream(lane->reader)->watermark_delay;
 	if (!view->emits_on_close || view->amends_late)
 		judge.retention = view->retention;
 	judge.closes = judge.retention != NULL || (view->emits_on_close && !view->amends_late);
-	judge.before = judge.limit = judge.from = judge.to = judge.needed = DT_NOBEGIN;
+	judge.least = judge.delay + (judge.retention != NULL ? least_length(judge.retention) : 0);
+	judge.limits = palloc(sizeof(LateLimit) * Max(batch->fetch.nslices, 1));
+	for (int i = 0; i < batch->fetch.nslices; i++)
+		judge.limits[i] = (LateLimit) {DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN};
 	return judge;
 }
 
@@ -128,57 +147,36 @@ find_limit(void *arg)
 {
 	Judge	   *judge = arg;
 
-	judge->limit = judge->before - judge->delay;
+	judge->current->limit = judge->current->before - judge->delay;
 	if (judge->retention != NULL)
-		judge->limit = cq_retention_horizon(judge->limit, judge->retention);
+		judge->current->limit = cq_retention_horizon(judge->current->limit, judge->retention);
 }
 
 static void
 find_needed(void *arg)
 {
 	Judge	   *judge = arg;
+	LateLimit  *limit = judge->current;
 	CqWindowBound *bound = judge->exec->bound;
 	CqActor		actor;
 
 	cq_view_actor_begin(&actor, judge->exec->row, judge->exec->owner);
-	judge->from = cq_window_bound_before(bound, judge->limit);
-	judge->to = cq_window_bound_after(bound, judge->limit);
-	judge->needed = cq_window_bound_first_needed(bound, judge->from);
+	limit->from = cq_window_bound_before(bound, limit->limit);
+	limit->to = cq_window_bound_after(bound, limit->limit);
+	limit->needed = cq_window_bound_first_needed(bound, limit->from);
 	cq_owner_end(&actor);
 }
 
-/* False where that is out of the range of times: then nothing is late. */
-static bool
+/* Where that is out of the range of times nothing is late. */
+static void
 find(Judge *judge, void (*step) (void *judge))
 {
 	ErrorData  *error = cq_attempt(step, judge);
 
-	if (error != NULL)
-	{
-		judge->limit = DT_NOBEGIN;
-		FreeErrorData(error);
-	}
-	return error == NULL;
-}
-
-/* Takes over the highest event time before a row. False where nothing can be late. */
-static bool
-set_before(Judge *judge, TimestampTz before)
-{
-	if (!judge->closes || before == DT_NOBEGIN)
-		return false;
-	if (before != judge->before)
-	{
-		judge->before = before;
-		if (judge->retention == NULL)
-			find_limit(judge);
-		else if (!find(judge, find_limit))
-			return false;
-	}
-	if (judge->limit == DT_NOBEGIN)
-		return false;
-	return judge->exec->bound == NULL || (judge->from <= judge->limit && judge->limit < judge->to) ||
-		find(judge, find_needed);
+	if (error == NULL)
+		return;
+	judge->current->limit = judge->current->needed = DT_NOBEGIN;
+	FreeErrorData(error);
 }
 
 static bool
@@ -193,13 +191,25 @@ ends_by(Judge *judge, TimestampTz time, TimestampTz limit)
 
 /* A window ends after all of its times: most rows are no question. */
 static bool
-is_late(Judge *judge, TimestampTz time, TimestampTz before)
+is_late(Judge *judge, int slice, TimestampTz time, TimestampTz before)
 {
+	LateLimit  *limit = &judge->limits[slice];
+
 	if (time < judge->closed_through && ends_by(judge, time, judge->closed_through))
 		return true;
-	if (before == DT_NOBEGIN || time >= before || !set_before(judge, before) || time >= judge->limit)
+	if (!judge->closes || before == DT_NOBEGIN || time >= before - judge->least)
 		return false;
-	return (judge->exec->bound == NULL || time < judge->needed) && ends_by(judge, time, judge->limit);
+	judge->current = limit;
+	if (limit->before != before)
+	{
+		limit->before = before;
+		find(judge, find_limit);
+	}
+	if (time >= limit->limit)
+		return false;
+	if (judge->exec->bound != NULL && (limit->limit < limit->from || limit->limit >= limit->to))
+		find(judge, find_needed);
+	return (judge->exec->bound == NULL || time < limit->needed) && ends_by(judge, time, limit->limit);
 }
 
 static TimestampTz
@@ -212,19 +222,22 @@ Bitmapset *
 cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const Bitmapset *skip)
 {
 	const bool *nulls = batch->nulls[exec->event_time - 1];
+	const CqEventTimes *times = lane->event_times;
 	Bitmapset  *late = NULL;
 	Judge		judge;
 
-	if (lane->event_times == NULL)
+	if (times == NULL)
 		elog(ERROR, "the stream has no event times");
 	exec->nfailures++;
 	cq_closing_hold_off(exec->row->state);
 	exec->nfailures--;
-	judge = make_judge(exec, lane);
+	judge = make_judge(exec, lane, batch);
 	for (int row = 0; row < batch->nrows; row++)
 	{
+		int			slice = batch->fetch.messages[row].slice;
+
 		if (!nulls[row] &&
-			is_late(&judge, event_time(exec, batch, row), lane->event_times->before[row]) &&
+			is_late(&judge, slice, event_time(exec, batch, row), times->before[row]) &&
 			!bms_is_member(row, batch->absent) && !bms_is_member(row, skip))
 			late = bms_add_member(late, row);
 	}

@@ -197,6 +197,25 @@ cq_watermark_keep(Oid relid)
 
 /* ---- the keeper's part ---- */
 
+/* Is the row not locked by who lets the view begin again, say, and has not committed yet? */
+static bool
+is_free(Oid view)
+{
+	static const char look[] =
+		"SELECT count(*) = (SELECT count(*) FROM _cq.closing WHERE view = $1) "
+		"FROM (SELECT FROM _cq.closing WHERE view = $1 FOR UPDATE SKIP LOCKED) AS locked";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+	bool		is_null;
+	bool		result;
+
+	SPI_connect();
+	cq_query_execute(look, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	result = DatumGetBool(cq_query_column(0, 1, &is_null));
+	SPI_finish();
+	return result;
+}
+
 /* Writes down what idle partitions let a view's watermark reach. */
 static void
 advance(void *arg)
@@ -216,7 +235,7 @@ advance(void *arg)
 	if (stream->event_time == InvalidAttrNumber || stream->idle_timeout == 0)
 		return;
 	watermark = find_watermark(view, stream, stream->idle_timeout);
-	if (watermark > find_known(view, stream))
+	if (watermark > find_known(view, stream) && is_free(relid))
 		note(relid, watermark);
 }
 

@@ -125,6 +125,7 @@ note_statistics(rd_kafka_t *rk, char *json, size_t length, void *opaque)
 	const char *next = strstr(json, "\"topics\":");
 
 	client->heard_at = GetCurrentTimestamp();
+	cq_kafka_leader_note(&client->notes, json);
 	/* Without a broker the cache holds no more than what is being read. */
 	if (strstr(json, connected) == NULL)
 		return 0;

@@ -456,16 +456,27 @@ cq_kafka_consumer_is_at_end(const CqSource *source, const char *topic, int32 par
 {
 	const CqKafkaConsumer *consumer = (const CqKafkaConsumer *) source;
 
-	held_up[0] = '\0';
-	for (int i = 0; i < consumer->npartitions; i++)
-	{
-		const CqKafkaPartition *one = &consumer->partitions[i];
+	const CqKafkaPartition *found = NULL;
+	int64		end;
 
-		if (one->partition == partition && strcmp(one->topic, topic) == 0)
-			return one->is_at_end && !one->is_stopped && !one->has_failed &&
-				!consumer->client->notes.is_down;
+	held_up[0] = '\0';
+	for (int i = 0; i < consumer->npartitions && found == NULL; i++)
+	{
+		if (consumer->partitions[i].partition == partition &&
+			strcmp(consumer->partitions[i].topic, topic) == 0)
+			found = &consumer->partitions[i];
 	}
-	return false;
+	if (found == NULL || consumer->client->notes.is_down ||
+		cq_kafka_leader_is_away(&consumer->client->notes, topic, partition, held_up, size))
+		return false;
+	if (!found->is_at_end || found->is_stopped || found->has_failed)
+		return false;
+	/* What is committed has been read; the rest is not, or on its way. */
+	end = cached_end(consumer, topic, partition);
+	if (end > found->next)
+		snprintf(held_up, size, "an open transaction at offset %lld holds it up",
+				 (long long) found->next);
+	return end <= found->next;
 }
 
 /* See CqSourceRoutine.fetch. A signal also resets the latch and serves interrupts, so the caller looks at its flags again. */

@@ -24,6 +24,7 @@ typedef struct Look
 	uint64		reader_number;
 	int64		next_offset;
 	uint64		number;			/* of the look */
+	int64		held_since;		/* 0: it is not held up */
 	CqReading	reading;
 } Look;
 
@@ -59,6 +60,13 @@ look(const CqIngest *ingest, const CqIngestLane *lane, const CqCursor *cursor, u
 		cq_reader_is_at_end(reader, cursor->topic, cursor->partition, found->reading.held_up,
 							CQ_READING_TEXT_LENGTH);
 	found->reading.has_caught_up = (found->reading.has_caught_up || is_at_end) && !lane->is_down;
+	/* What comes is held up for a moment, between being there and being fetched. */
+	if (found->reading.held_up[0] == '\0')
+		found->held_since = 0;
+	else if (found->held_since == 0)
+		found->held_since = began;
+	if (found->held_since != 0 && began - found->held_since < USECS_PER_SEC)
+		found->reading.held_up[0] = '\0';
 	if (!is_at_end)
 		found->reading.silent_since = 0;
 	else if (found->reading.silent_since == 0 || found->next_offset != cursor->next_offset)
