@@ -165,8 +165,9 @@ LATERAL (SELECT coalesce(v.watermark, (SELECT o.option_value::interval
                                        WHERE t.ftrelid = c.stream AND o.option_name = 'watermark'), '0') AS delay
          FROM _cq.view v
          WHERE v.view = f.view) d
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
-   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+WHERE (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'))
+  AND EXISTS (SELECT FROM _cq.view v WHERE v.view = f.view AND v.is_started);
 
 CREATE OR REPLACE VIEW cq.views WITH (security_barrier) AS
 SELECT v.view,

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/follow.h"
+#include "catalog/identity.h"
 #include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
@@ -16,19 +17,24 @@
 	"(SELECT FROM _cq.follow f WHERE f.cursor_id OPERATOR(pg_catalog.=) c.cursor_id)"
 
 static void
-forget_view(Oid view)
+forget_errors(Oid view)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+
+	cq_query_execute("DELETE FROM _cq.error WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE,
+					 lengthof(types), types, args, NULL);
+}
+
+static void
+forget_places(Oid view)
 {
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
 	cq_query_execute("DELETE FROM _cq.follow WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
-	cq_query_execute("DELETE FROM _cq.error WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
 }
 
-/*
- * A cursor may be about to be followed by a view that another transaction brings to it. Whoever does that locks the cursor's row: so
- * rows are locked first, and asked for followers again afterwards. Those that somebody else has locked are left for the workers to find.
- */
 static void
 forget_orphans(Oid stream)
 {
@@ -51,8 +57,12 @@ cq_follow_forget(Oid view, Oid stream)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	forget_view(view);
-	forget_orphans(stream);
+	forget_errors(view);
+	if (!cq_identity_matches())
+	{
+		forget_places(view);
+		forget_orphans(stream);
+	}
 	SPI_finish();
 	cq_owner_end(&actor);
 }

@@ -8,8 +8,10 @@
 #include "postgres.h"
 
 /*
- * Forgets where the view stands in its stream, and its errors, which it would meet again; cursors that nobody follows any more go as
- * well.
+ * Forgets the errors of a view that is to begin again, or is no more. Where it stands in its stream
+ * the workers forget, who alone write to _cq.cursor and _cq.follow: what the latter says of a view
+ * that has not started, or is gone, is void. In a database where no worker runs, since it was
+ * restored, that is forgotten here.
  */
 extern void cq_follow_forget(Oid view, Oid stream);
 

@@ -21,6 +21,7 @@ int			cq_work_mem = 65536;
 int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
 int			cq_max_errors = 10000;
+int			cq_view_timeout = 30000;
 int			cq_max_views = 1000;
 int			cq_max_outbox_rows = 1000000;
 double		cq_max_notify_queue = 0.5;
@@ -69,6 +70,12 @@ cq_guc_init(void)
 							"Largest number of rejected messages that are kept in cq.errors for each view; the newest are.",
 							"All are counted in cq.stat_views. -1 keeps all.",
 							&cq_max_errors, 10000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.view_timeout",
+							"Longest time that a view's part of a batch may take.",
+							"It then goes on by itself with fewer rows, and fails if a single row "
+							"takes longer. 0 sets no limit.",
+							&cq_view_timeout, 30000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.max_outbox_rows",
 							"Largest number of rows of one view that wait to be sent to a topic; with more the view is blocked.",
 							"It goes on when half of them have been sent. -1 sets no limit.",

@@ -74,7 +74,7 @@ take_own_options(List *options, bool reset, List **own)
 static void
 alter_options(AlterTableStmt *stmt, const char *query_string)
 {
-	Oid			view = RangeVarGetRelidExtended(stmt->relation, ShareUpdateExclusiveLock, 0,
+	Oid			view = RangeVarGetRelidExtended(stmt->relation, ShareRowExclusiveLock, 0,
 												RangeVarCallbackOwnsRelation, NULL);
 	List	   *remaining = NIL;
 	ListCell   *cell;

@@ -18,6 +18,7 @@
 #include "catalog/view.h"
 #include "common/fault.h"
 #include "common/guc.h"
+#include "common/watch.h"
 #include "exec/chain.h"
 #include "exec/cursor.h"
 #include "exec/decoding.h"
@@ -30,6 +31,7 @@
 #include "exec/view_run.h"
 #include "miscadmin.h"
 #include "stats/stats.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -67,7 +69,9 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
+		cq_watch_begin_part(view);
 		exec = cq_view_exec_get(view);
+		cq_watch_end_part();
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
@@ -76,6 +80,7 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	{
 		ErrorData  *error;
 
+		cq_watch_end_part();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
@@ -84,8 +89,11 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 		CurrentResourceOwner = owner;
 		if (cq_fault_passes(error))
 		{
-			(*cq_view_exec_failures(view))++;
-			cq_stats_view_error(view, cq_fault_text(error));
+			if (!cq_watch_yields())
+			{
+				(*cq_view_exec_failures(view))++;
+				cq_stats_view_error(view, cq_fault_text(error));
+			}
 			ReThrowError(error);
 		}
 		cq_cursor_leave(lane, view, fetch, 0);
@@ -97,14 +105,31 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	return exec;
 }
 
-static void
-lock_view(Oid view)
+/*
+ * Whoever changes a view holds a lock on it that keeps batches away: DROP, CREATE OR REPLACE,
+ * ALTER, cq.pause and the like. The batch does without those views; false where that leaves none.
+ */
+static bool
+lock_views(const CqLane *lane, List **locked_by_others)
 {
-	int		   *failures = cq_view_exec_failures(view);
+	ListCell   *cell;
 
-	(*failures)++;
-	cq_lock_relation(view, view, AccessShareLock);
-	(*failures)--;
+	foreach(cell, lane->views)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock))
+			*locked_by_others = lappend_oid(*locked_by_others, lfirst_oid(cell));
+	}
+	return list_length(*locked_by_others) < list_length(lane->views);
+}
+
+/* The batch goes on without it: it stands before the batch, with cursors of its own. */
+static bool
+leave_if_locked(CqLane *lane, Oid view, const CqFetch *fetch, const List *locked_by_others)
+{
+	if (!list_member_oid(locked_by_others, view))
+		return false;
+	cq_cursor_leave(lane, view, fetch, 0);
+	return true;
 }
 
 /*
@@ -205,24 +230,27 @@ apply(CqLane *lane, CqBatch *batch)
 {
 	Link		link = {lane->stream, chain, chain != NULL ? chain->length + 1 : 1};
 	bool		goes_on;
-
+	List	   *locked_by_others = NIL;
 	List	   *execs = NIL;
+	List	   *exclusive = NIL;
 	List	   *fed = NIL;
 	bool		left = false;
 	ListCell   *cell;
 
 	check_stack_depth();		/* chains */
 	lane->event_times = NULL;
-	/* Before we look who follows the cursors: DROP and CREATE OR REPLACE hold the views while they change that. */
-	foreach(cell, lane->views)
-		lock_view(lfirst_oid(cell));
+	/* Before we look who follows the cursors, and runs. */
+	if (!lock_views(lane, &locked_by_others))
+		return CQ_BATCH_AWAITS;
 	if (!cq_cursor_advance(lane, &batch->fetch))
 		return CQ_BATCH_RETRY;
 	if (batch->nrows == 0)
 		return CQ_BATCH_APPLIED;
 	foreach(cell, lane->views)
 	{
-		bool		has_left = leave_if_in_the_way(lane, lfirst_oid(cell), &batch->fetch);
+		bool		has_left =
+			leave_if_locked(lane, lfirst_oid(cell), &batch->fetch, locked_by_others) ||
+			leave_if_in_the_way(lane, lfirst_oid(cell), &batch->fetch);
 		CqViewExec *exec = has_left ? NULL : get_view(lane, lfirst_oid(cell), &batch->fetch, &has_left);
 
 		if (has_left)
@@ -232,10 +260,15 @@ apply(CqLane *lane, CqBatch *batch)
 		}
 		if (exec == NULL)
 			return CQ_BATCH_RETRY;	/* it follows the cursors, and yet is not to be run: look again */
-		execs = lappend(execs, exec);
+		/* Those for which batches of other workers wait come last: the others are done by then. */
+		if (cq_view_run_is_exclusive(exec))
+			exclusive = lappend(exclusive, exec);
+		else
+			execs = lappend(execs, exec);
 		lane->closes_windows |= cq_view_plan_has_windows(exec->row);
 		lane->fills_outbox |= OidIsValid(exec->row->outbox);
 	}
+	execs = list_concat(execs, exclusive);
 	cq_decoding_run(lane, batch, execs);
 	lane->event_times = cq_event_time_find(lane, batch);
 	chain = &link;
@@ -277,11 +310,12 @@ apply_and_commit(CqLane *lane, CqBatch *batch)
 	result = apply(lane, batch);
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
-	if (result == CQ_BATCH_RETRY)
+	cq_watch_end();
+	if (result == CQ_BATCH_RETRY || result == CQ_BATCH_AWAITS)
 	{
 		AbortCurrentTransaction();
 		cq_view_run_forget();
-		return CQ_BATCH_LANES_CHANGED;
+		return result == CQ_BATCH_AWAITS ? result : CQ_BATCH_LANES_CHANGED;
 	}
 	CommitTransactionCommand();
 	cq_view_run_count();
@@ -310,6 +344,11 @@ max_rows(const CqLane *lane)
 	Size		column_bytes = (Size) cq_batch_bytes * 1024 * COLUMNS_TO_PAYLOAD;
 	Size		row_bytes = (sizeof(Datum) + sizeof(bool)) * Max(cq_reader_stream(lane->reader)->ncolumns, 1);
 	int			limit = (int) Min(Max(column_bytes / row_bytes, 1), (Size) cq_batch_rows);
+	const CqViewExec *alone = list_length(lane->views) == 1 ?
+		cq_view_exec_find(linitial_oid(lane->views)) : NULL;
+
+	if (alone != NULL && alone->row_limit > 0)
+		limit = Min(limit, alone->row_limit);
 
 	return lane->max_rows > 0 ? Min(lane->max_rows, limit) : limit;
 }
@@ -319,17 +358,19 @@ static CqBatchResult
 roll_back(CqLane *lane)
 {
 	ErrorData  *error = CopyErrorData();
+	bool		yields = cq_watch_yields();
 
+	cq_watch_end();
 	cq_view_run_forget();
 	if (!cq_fault_passes(error) || ProcDiePending)
 		PG_RE_THROW();
 	strlcpy(lane->trouble, cq_fault_public_text(error), sizeof(lane->trouble));
-	if (!cq_lock_is_wanted())
+	if (!cq_lock_is_wanted() && !yields)
 		EmitErrorReport();
 	FlushErrorState();
 	AbortCurrentTransaction();
 	FreeErrorData(error);
-	return CQ_BATCH_RETRY;
+	return yields ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_RETRY;
 }
 
 /* Where the batch was rolled back for a lock: */
@@ -347,6 +388,9 @@ await_lock(CqLane *lane, MemoryContext caller)
 	{
 		MemoryContextSwitchTo(caller);
 		result = roll_back(lane);
+		/* The others go on at once, without the view that wants it. */
+		if (list_length(lane->views) > 1)
+			result = CQ_BATCH_LANES_CHANGED;
 	}
 	PG_END_TRY();
 	return result;
@@ -390,6 +434,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 		begin();
 	PG_TRY();
 	{
+		cq_watch_begin();
 		result = apply_and_commit(lane, batch);
 		*nrows = batch->nrows;
 	}

@@ -34,6 +34,7 @@
 #include "common/fault.h"
 #include "common/int.h"
 #include "common/wake.h"
+#include "common/watch.h"
 #include "exec/closing.h"
 #include "exec/lock.h"
 #include "exec/output.h"
@@ -73,6 +74,7 @@ typedef struct Closing
 	CqViewPlan *plan;
 	bool		is_emitting;	/* its own query is running */
 	bool		is_done;		/* something was written */
+	void		(*step) (void *closing);
 } Closing;
 
 /* ---- the lock ---- */
@@ -495,6 +497,14 @@ place_behind(const List *views, Oid last)
 	return place;
 }
 
+static void
+take_step(void *arg)
+{
+	Closing    *closing = arg;
+
+	cq_watch_run(closing->relid, closing->step, closing);
+}
+
 /*
  * Takes the step for one view, since what it locks stays locked to the end of the transaction: the first in turn that has something to do. What goes
  * wrong with a view is not the others' concern. How many there were: 0 or 1.
@@ -513,10 +523,11 @@ do_one(const List *views, Oid *last, void (*step) (void *closing))
 		*last = closing.relid;
 		if (!cq_lock_keep_view(closing.relid))
 			continue;
-		error = cq_attempt(step, &closing);
-		if (!closing.is_done)
+		closing.step = step;
+		error = cq_attempt(take_step, &closing);
+		if (error == NULL && !closing.is_done)
 			cq_lock_let_view(closing.relid);
-		if (error != NULL)
+		if (error != NULL && !cq_watch_yields())
 			take_error(&closing, error);
 		else if (closing.is_done)
 			return 1;

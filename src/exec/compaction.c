@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "common/guc.h"
+#include "common/watch.h"
 #include "exec/exec.h"
 #include "exec/lock.h"
 #include "exec/view_exec.h"
@@ -64,8 +65,9 @@ go_on(Oid view, int64 budget_us)
 static void
 give_up(CqViewExec *exec, MemoryContext caller)
 {
-	bool		is_locked = cq_lock_is_wanted();
+	bool		is_locked = cq_lock_is_wanted() || cq_watch_yields();
 
+	cq_watch_end();
 	MemoryContextSwitchTo(caller);
 	if (ProcDiePending)
 		PG_RE_THROW();
@@ -90,7 +92,11 @@ compact(CqViewExec *exec, int64 budget_us)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	PG_TRY();
 	{
+		cq_watch_begin();
+		cq_watch_begin_part(exec->view);
 		go_on(exec->view, budget_us);
+		cq_watch_require_time();
+		cq_watch_end();
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 	}

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "common/owner.h"
+#include "common/watch.h"
 #include "exec/decoding.h"
 #include "exec/event_time.h"
 
@@ -33,9 +34,11 @@ cq_decoding_run(const CqLane *lane, CqBatch *batch, const List *execs)
 		else
 			needed = bms_join(needed, bms_difference(exec->needed, sensitive));
 	}
+	cq_watch_begin_part(lane->stream);
 	cq_owner_begin_user(&actor, cq_owner_of_relation(lane->stream));
 	cq_batch_decode(batch, needed, settings);
 	cq_owner_end(&actor);
+	cq_watch_end_part();
 }
 
 CqBatch *
@@ -46,8 +49,10 @@ cq_decoding_of_view(const CqLane *lane, CqBatch *batch, const CqViewExec *exec)
 
 	if (exec->settings == batch->settings || !bms_overlap(exec->needed, cq_batch_sensitive(batch)))
 		return batch;
+	cq_watch_begin_part(lane->stream);
 	cq_owner_begin_user(&actor, cq_owner_of_relation(lane->stream));
 	seen = cq_batch_under(batch, exec->needed, exec->settings);
 	cq_owner_end(&actor);
+	cq_watch_end_part();
 	return seen;
 }

@@ -56,6 +56,7 @@ typedef enum CqBatchResult
 	CQ_BATCH_APPLIED,			/* committed; the lane goes on */
 	/* A view left the lane, cursors were found moved, or the reader has gone past a stop: close it, load the lanes again. */
 	CQ_BATCH_LANES_CHANGED,
+	CQ_BATCH_AWAITS,			/* rolled back: somebody has locked all of the lane's views */
 	CQ_BATCH_RETRY				/* rolled back for a passing reason (out of disk, deadlock): wait, load lanes, try again */
 } CqBatchResult;
 
@@ -105,9 +106,10 @@ extern List *cq_lane_unsettled(int worker, int nworkers, bool all);	/* of Oid */
 /*
  * Settles where the stream's views begin that have not started, and where the others begin in partitions that they do not follow yet.
  * Asks the broker, in a transaction of its own, then writes, in another. No transaction is open before or after. Two workers at once do no
- * harm. True where anything was added. Raises ERROR.
+ * harm. True where anything was added. *is_complete is false where somebody has locked some of the
+ * views: it is to be done again for them. Raises ERROR.
  */
-extern bool cq_lane_settle(Oid stream);
+extern bool cq_lane_settle(Oid stream, bool *is_complete);
 
 /* ---- meet.c ---- */
 

@@ -23,6 +23,7 @@
 #include "common/attempt.h"
 #include "common/version.h"
 #include "common/clock.h"
+#include "common/watch.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "exec/closing.h"
@@ -71,7 +72,8 @@ find_silence(const CqView *view, TimestampTz *until)
 		"SELECT c.cursor_id, c.last_timestamp, coalesce(c.next_offset < "
 		"(SELECT max(o.end_offset) FROM _cq.cursor o "
 		"WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition), false) "
-		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1";
+		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) "
+		"JOIN _cq.view v USING (view) WHERE f.view = $1 AND v.is_started";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view->view)};
 	TimestampTz now = cq_clock_now();
@@ -222,6 +224,12 @@ find_turn(Oid view)
 }
 
 /* Who asks for all views waits for none. */
+static void
+expire_in_time(void *expiry)
+{
+	cq_watch_run(((Expiry *) expiry)->view, expire, expiry);
+}
+
 static ErrorData *
 take_turn(Expiry *expiry, bool is_patient)
 {
@@ -234,7 +242,7 @@ take_turn(Expiry *expiry, bool is_patient)
 		return NULL;
 	if (!cq_lock_keep_view(expiry->view))
 		return NULL;
-	error = cq_attempt(expire, expiry);
+	error = cq_attempt(expire_in_time, expiry);
 	if (expiry->nexpired == 0)
 		cq_lock_let_view(expiry->view);
 	end = GetCurrentTimestamp();

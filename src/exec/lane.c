@@ -11,7 +11,9 @@
  * - Cursors of one partition that have met become one. They meet because the one behind stops exactly where the one ahead stands, which
  *   its worker holds meanwhile.
  *
- * Rows of _cq.cursor are locked, in the order of their ids, by whoever changes who follows them.
+ * Rows of _cq.cursor and _cq.follow are written by workers alone, so that no command, and no
+ * transaction that somebody leaves open, holds up views that it is not about. A command writes the
+ * view's row, with a lock on the view that keeps batches of this one view away.
  */
 #include "postgres.h"
 
@@ -101,9 +103,9 @@ read_all_cursors(Oid stream, MemoryContext context)
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running'), "
 		"coalesce(c.event_time, '-infinity'), c.last_timestamp "
-		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
+		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view AND v.is_started "
 		"WHERE $1 = 0 OR c.stream = $1 "
-		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running' AND v.is_started) "
+		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running') "
 		"ORDER BY c.stream::oid, c.topic, c.partition, c.next_offset, c.cursor_id";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
@@ -138,12 +140,16 @@ read_cursors(int worker, int nworkers, MemoryContext context)
 /* ---- mending ---- */
 
 /*
- * Deletes cursors that nobody follows: those that DROP and its like have left because somebody had them locked. Locks first, and looks again
- * afterwards, as they do.
+ * Deletes what views have left that are gone or are to begin again, and cursors that nobody
+ * follows. A cursor may be about to be followed by a view that another worker brings to it; who
+ * does that locks the cursor: so rows are locked first, and asked for followers again afterwards.
  */
 static void
 sweep(void)
 {
+	static const char forget[] =
+		"DELETE FROM _cq.follow f "
+		"WHERE NOT EXISTS (SELECT FROM _cq.view v WHERE v.view = f.view AND v.is_started)";
 	static const char lock[] =
 		"SELECT array_agg(cursor_id) FROM (SELECT cursor_id FROM _cq.cursor c "
 		"WHERE NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id) FOR UPDATE SKIP LOCKED) AS locked";
@@ -154,6 +160,7 @@ sweep(void)
 	Datum		ids;
 	bool		isnull;
 
+	cq_query_execute(forget, SPI_OK_DELETE, 0, NULL, NULL, NULL);
 	cq_query_execute(lock, SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	ids = cq_query_column(0, 1, &isnull);
 	if (!isnull)

@@ -12,9 +12,13 @@
 #include "exec/view_exec.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+
+/* Others of the lane wait as well. */
+#define PATIENCE_MS 200
 
 /* What could not be had at once. */
 static struct
@@ -47,14 +51,29 @@ bool
 cq_lock_await(void)
 {
 	Oid			relid = wanted.relid;
+	int			timeout = LockTimeout;
+	int		   *failures;
+	int			before;
 
 	if (!OidIsValid(relid))
 		return false;
+	failures = cq_view_exec_failures(wanted.view);
+	before = *failures;
 	wanted.relid = InvalidOid;
+	*failures = Max(before, CQ_FAILURES_TOGETHER);	/* in vain, the view goes on by itself */
 	StartTransactionCommand();
-	LockRelationOid(relid, wanted.mode);
+	LockTimeout = PATIENCE_MS;
+	PG_TRY();
+	{
+		LockRelationOid(relid, wanted.mode);
+	}
+	PG_FINALLY();
+	{
+		LockTimeout = timeout;
+	}
+	PG_END_TRY();
 	CommitTransactionCommand();
-	(*cq_view_exec_failures(wanted.view))--;
+	*failures = before - 1;
 	return true;
 }
 
@@ -109,7 +128,7 @@ cq_lock_query(Oid view, Query *query)
 bool
 cq_lock_keep_view(Oid view)
 {
-	if (!ConditionalLockRelationOid(view, AccessShareLock))
+	if (!ConditionalLockRelationOid(view, RowExclusiveLock))
 		return false;
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(view)))
 		return true;
@@ -120,5 +139,5 @@ cq_lock_keep_view(Oid view)
 void
 cq_lock_let_view(Oid view)
 {
-	UnlockRelationOid(view, AccessShareLock);
+	UnlockRelationOid(view, RowExclusiveLock);
 }

@@ -24,8 +24,9 @@ extern void cq_lock_relation(Oid view, Oid relid, LOCKMODE mode);
 extern void cq_lock_query(Oid view, Query *query);
 
 /*
- * Keeps a view, and with it its parts, from being dropped or replaced until cq_lock_let_view or the
- * transaction's end. False, without waiting, where somebody is about to do that, or has done it.
+ * Keeps a view, and with it its parts, from being dropped, replaced, paused … until
+ * cq_lock_let_view or the transaction's end. False, without waiting, where somebody is about to do
+ * that, or has done it.
  */
 extern bool cq_lock_keep_view(Oid view);
 extern void cq_lock_let_view(Oid view);
@@ -34,8 +35,9 @@ extern void cq_lock_let_view(Oid view);
 extern bool cq_lock_is_wanted(void);
 
 /*
- * After such an error, with no transaction open: waits, as long as lock_timeout allows, until the lock could be had. True: it was no failure,
- * do it again. False: nothing is remembered. Raises ERROR, with the transaction still open.
+ * After such an error, with no transaction open: waits a little until the lock could be had. True:
+ * it was no failure, do it again. False: nothing is remembered. Raises ERROR, with the transaction
+ * still open; the view is then not to hold up others any more.
  */
 extern bool cq_lock_await(void);
 

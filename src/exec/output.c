@@ -162,8 +162,10 @@ Datum
 cq_unblock_views(PG_FUNCTION_ARGS)
 {
 	static const char unblock[] =
-		"WITH unblocked AS (UPDATE _cq.view v SET status = 'running', status_detail = NULL "
-		"WHERE v.status = 'blocked' AND (v.notify IS NULL OR $2) AND ($1 < 0 OR NOT EXISTS "
+		"WITH unlocked AS (SELECT view FROM _cq.view WHERE status = 'blocked' "
+		"FOR UPDATE SKIP LOCKED), "
+		"unblocked AS (UPDATE _cq.view v SET status = 'running', status_detail = NULL "
+		"FROM unlocked WHERE v.view = unlocked.view AND (v.notify IS NULL OR $2) AND ($1 < 0 OR NOT EXISTS "
 		"(SELECT FROM _cq.sink s JOIN _cq.outbox_end e USING (view) "
 		"WHERE s.view = v.view AND e.next_id - 1 - s.sent_id > $1 / 2)) RETURNING v.view), "
 		"active AS (UPDATE _cq.cursor c SET active_at = _cq.clock() FROM _cq.follow f "

@@ -167,6 +167,17 @@ follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
 	return SPI_processed > 0;
 }
 
+/* Where it stood before it was to begin again. */
+static void
+forget_places(Oid view)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+
+	cq_query_execute("DELETE FROM _cq.follow WHERE view = $1", SPI_OK_DELETE, lengthof(types),
+					 types, args, NULL);
+}
+
 static void
 mark_started(Oid view)
 {
@@ -188,17 +199,24 @@ refuse_to_begin(Oid view, const char *fault)
 			 errhint("Call cq.reset with another start, or cq.resume once the stream reaches that far.")));
 }
 
-/* Writes what was found, with the rows of the stream's views locked. */
+/*
+ * Writes what was found, with the rows of the stream's views locked. Not of those that somebody
+ * else has locked: it is then to be done again.
+ */
 static bool
-write_beginnings(Oid stream, const List *extents, const List *beginnings)
+write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *is_complete)
 {
 	static const char lock[] =
-		"SELECT view::oid, is_started FROM _cq.view WHERE stream = $1 AND status = 'running' ORDER BY view::oid FOR UPDATE";
+		"SELECT view::oid, is_started FROM _cq.view WHERE stream = $1 AND status = 'running' "
+		"ORDER BY view::oid FOR UPDATE SKIP LOCKED";
+	static const char count[] =
+		"SELECT count(*) FROM _cq.view WHERE stream = $1 AND status = 'running'";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	SPITupleTable *views;
 	uint64		nviews;
 	bool		added = false;
+	bool		is_null;
 
 	SPI_connect();
 	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
@@ -220,6 +238,8 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings)
 		}
 		if (is_started && !follows_all(view, extents))
 			cq_watermark_keep(view);
+		if (!is_started)
+			forget_places(view);
 		if (follow(stream, view, extents, beginning ? beginning->positions : NULL))
 			added = true;
 		if (!is_started)
@@ -228,6 +248,8 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings)
 			added = true;
 		}
 	}
+	cq_query_execute(count, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	*is_complete = nviews >= (uint64) DatumGetInt64(cq_query_column(0, 1, &is_null));
 	SPI_finish();
 	if (added)
 		cq_catalog_changed();
@@ -250,7 +272,7 @@ commit(void)
 }
 
 bool
-cq_lane_settle(Oid stream)
+cq_lane_settle(Oid stream, bool *is_complete)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "pg_cq settling", ALLOCSET_DEFAULT_SIZES);
@@ -261,6 +283,7 @@ cq_lane_settle(Oid stream)
 
 	begin();
 	MemoryContextSwitchTo(context);
+	*is_complete = true;
 	is_there = get_rel_name(stream) != NULL;
 	if (is_there)
 		beginnings = find_beginnings(stream, &extents);
@@ -268,7 +291,7 @@ cq_lane_settle(Oid stream)
 	if (is_there && extents != NIL)
 	{
 		begin();
-		added = write_beginnings(stream, extents, beginnings);
+		added = write_beginnings(stream, extents, beginnings, is_complete);
 		commit();
 	}
 	MemoryContextSwitchTo(caller);

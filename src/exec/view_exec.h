@@ -39,6 +39,8 @@ typedef struct CqViewExec
 	int64		nerrors;		/* dead letters since they were counted last */
 	int64		nhopeless;		/* rows that failed, with none that did not before or between */
 	bool		is_hopeful;		/* that says nothing any more */
+	int			row_limit;		/* rows of a batch that it manages in its time; 0: any number */
+	int			ntimeouts;		/* in a row, of its part of a batch */
 	int			nfailures;		/* of transactions, in a row, that it made fail */
 	int32		doubted_partition;	/* the first row, lately, that may be at fault, or the server */
 	int64		doubted_offset;

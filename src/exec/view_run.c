@@ -16,6 +16,7 @@
 #include "common/compat.h"
 #include "common/fault.h"
 #include "common/guc.h"
+#include "common/watch.h"
 #include "exec/cursor.h"
 #include "exec/dead_letter.h"
 #include "exec/late.h"
@@ -31,6 +32,13 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#define TIMEOUT_DIVISOR		100		/* so many times fewer rows after what took too long */
+#define FAILING_US			100000	/* while this long, or with fewer bad rows, others wait */
+#define MANY_BAD_ROWS		32
+#define FAILING_AT_MOST_US	2000000
+#define QUICK_US			50000
 
 /* A row that fails by itself, and nothing says yet that others do not. */
 typedef struct DoubtfulRow
@@ -62,6 +70,8 @@ typedef struct ViewRun
 	int64		nbad;
 	int64		npassed;		/* rows that did not fail */
 	List	   *doubtful;		/* of DoubtfulRow *: they, or the server, are at fault */
+	TimestampTz failing_since;	/* 0: nothing has failed */
+	bool		goes_on_alone;	/* from stop on */
 	int			stop;			/* the first row it has not seen, nrows if none */
 	char	   *stop_reason;
 } ViewRun;
@@ -73,8 +83,11 @@ typedef struct ViewRun
 pg_noreturn static void
 raise_as_passing(ViewRun *run, ErrorData *error)
 {
-	run->exec->nfailures++;
-	cq_stats_view_error(run->exec->view, cq_fault_text(error));
+	if (!cq_watch_yields())
+	{
+		run->exec->nfailures++;
+		cq_stats_view_error(run->exec->view, cq_fault_text(error));
+	}
 	ReThrowError(error);
 }
 
@@ -100,7 +113,10 @@ attempt(ViewRun *run, int first, int end)
 	PG_TRY();
 	{
 		cq_fault_watch(&watch);
+		cq_watch_begin_part(run->exec->view);
 		cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
+		cq_watch_require_time();
+		cq_watch_end_part();
 		cq_fault_unwatch(&watch);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
@@ -108,6 +124,7 @@ attempt(ViewRun *run, int first, int end)
 	}
 	PG_CATCH();
 	{
+		cq_watch_end_part();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		cq_fault_note_raiser(error);
@@ -117,7 +134,8 @@ attempt(ViewRun *run, int first, int end)
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
 		run->counts = before;
-		if (cq_fault_of(error) == CQ_FAULT_OF_SERVER)
+		if (cq_watch_yields() ||
+			(cq_fault_of(error) == CQ_FAULT_OF_SERVER && !cq_watch_timed_out()))
 			raise_as_passing(run, error);
 	}
 	PG_END_TRY();
@@ -233,6 +251,49 @@ take_bad_row(ViewRun *run, int row, const ErrorData *error)
 										   run->exec->nhopeless, error->message));
 }
 
+/* The view goes on from this row by itself, with so many rows in a batch. */
+static void
+go_on_alone(ViewRun *run, int row, int row_limit, const char *reason)
+{
+	run->stop = row;
+	run->goes_on_alone = true;
+	run->exec->row_limit = Max(row_limit, 1);
+	cq_stats_view_error(run->exec->view, reason);
+}
+
+/* Rows [first, end) take too long: fewer next time, until it is one, twice. */
+static void
+take_timeout(ViewRun *run, int first, int end)
+{
+	const CqMessage *source = &run->batch->fetch.messages[first];
+	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
+	char	   *reason = psprintf("topic \"%s\" partition %d offset " INT64_FORMAT ": %d rows "
+								  "take longer than cq.view_timeout", slice->topic,
+								  slice->partition, source->offset, end - first);
+
+	run->exec->ntimeouts++;
+	if (end - first > 1 || run->exec->ntimeouts < 2)
+		go_on_alone(run, first, (end - first) / TIMEOUT_DIVISOR, reason);
+	else
+		stop_before(run, first, reason);
+}
+
+/*
+ * Finding bad rows takes its time, and subtransactions: where there are many, the others of the
+ * lane are not to wait for that.
+ */
+static bool
+has_failed_for_long(const ViewRun *run)
+{
+	int64		took = GetCurrentTimestamp() - run->failing_since;
+
+	/* One of which no row has ever passed stops soon. */
+	if (run->failing_since == 0 || !(run->exec->is_hopeful || run->npassed > 0))
+		return false;
+	return (took > FAILING_US && run->nbad + list_length(run->doubtful) >= MANY_BAD_ROWS) ||
+		took > FAILING_AT_MOST_US;
+}
+
 /* Rows [first, end), in order, until the view stops: run->stop is then before end. */
 static void
 run_range(ViewRun *run, int first, int end)
@@ -240,10 +301,19 @@ run_range(ViewRun *run, int first, int end)
 	ErrorData  *error;
 
 	CHECK_FOR_INTERRUPTS();
+	if (first > 0 && has_failed_for_long(run))
+	{
+		go_on_alone(run, first, first, "many of its rows fail");
+		return;
+	}
 	error = attempt(run, first, end);
 	if (error == NULL)
 		return;
-	if (cq_fault_of(error) == CQ_FAULT_OF_VIEW)
+	if (run->failing_since == 0)
+		run->failing_since = GetCurrentTimestamp();
+	if (cq_watch_timed_out())
+		take_timeout(run, first, end);
+	else if (cq_fault_of(error) == CQ_FAULT_OF_VIEW)
 		stop_before(run, first, error->message);
 	else if (end - first == 1)
 		take_bad_row(run, first, error);
@@ -252,7 +322,7 @@ run_range(ViewRun *run, int first, int end)
 		int			middle = first + (end - first) / 2;
 
 		run_range(run, first, middle);
-		if (run->stop_reason == NULL)
+		if (run->stop_reason == NULL && !run->goes_on_alone)
 			run_range(run, middle, end);
 	}
 	FreeErrorData(error);
@@ -414,6 +484,39 @@ leave_if_blocked(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
 	return true;
 }
 
+static void
+leave(const CqLane *lane, const CqBatch *batch, Oid view, int row)
+{
+	ereport(LOG,
+			(errmsg("continuous view \"%s\" goes on by itself", get_rel_name(view)),
+			 errdetail("It would hold up the others.")));
+	cq_cursor_leave(lane, view, &batch->fetch, row);
+}
+
+/* It has not managed as many rows in its time. */
+static bool
+leave_if_too_much(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
+{
+	if (exec->row_limit == 0 || batch->nrows <= exec->row_limit || list_length(lane->views) == 1)
+		return false;
+	leave(lane, batch, exec->view, 0);
+	return true;
+}
+
+/* Where it was quick, it may have more. */
+static void
+adapt_row_limit(CqViewExec *exec, int nrows, instr_time start)
+{
+	instr_time	duration;
+
+	exec->ntimeouts = 0;
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	if (exec->row_limit > 0 && nrows >= exec->row_limit &&
+		INSTR_TIME_GET_MICROSEC(duration) < QUICK_US)
+		exec->row_limit = exec->row_limit <= cq_batch_rows / 2 ? exec->row_limit * 2 : 0;
+}
+
 /*
  * For views that only one worker at a time may maintain. A deadlock or a cancellation while it
  * waits counts as the view's failure.
@@ -427,6 +530,13 @@ lock_exclusively(CqViewExec *exec)
 }
 
 bool
+cq_view_run_is_exclusive(const CqViewExec *exec)
+{
+	return exec->plan->session != NULL || exec->plan->tells_changes ||
+		(exec->row->tells_changes && !exec->row->emits_on_close);
+}
+
+bool
 cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 {
 	ViewRun		run = {.lane = lane, .batch = batch, .exec = exec, .stop = batch->nrows};
@@ -434,7 +544,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	if (leave_if_blocked(lane, batch, exec))
+	if (leave_if_blocked(lane, batch, exec) || leave_if_too_much(lane, batch, exec))
 		return false;
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
 	skip_undecoded(&run);
@@ -445,8 +555,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 		run.late = cq_late_find(exec, lane, batch, run.skip);
 		run.skip = bms_add_members(run.skip, run.late);
 	}
-	if (exec->plan->session != NULL || exec->plan->tells_changes ||
-		(exec->row->tells_changes && !exec->row->emits_on_close))
+	if (cq_view_run_is_exclusive(exec))
 		lock_exclusively(exec);
 	if (end > 0)
 		run_range(&run, 0, end);
@@ -457,8 +566,16 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	report(&run, start);
 	exec->ndoubtful += run.counts.doubtful;
 	exec->nfailures = 0;
-	if (run.stop_reason == NULL)
+	if (run.stop_reason == NULL && !run.goes_on_alone)
+	{
+		adapt_row_limit(exec, batch->nrows, start);
 		return true;
+	}
+	if (run.stop_reason == NULL)
+	{
+		leave(lane, batch, exec->view, run.stop);
+		return false;
+	}
 	cq_view_run_stop(lane, batch, exec->view, run.stop, run.stop_reason);
 	return false;
 }

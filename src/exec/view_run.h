@@ -15,6 +15,9 @@
  */
 extern bool cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec);
 
+/* Is it maintained by one batch after the other, over all workers? */
+extern bool cq_view_run_is_exclusive(const CqViewExec *exec);
+
 /* The view stops just before a row, with cursors of its own. */
 extern void cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row,
 							 const char *reason);

@@ -89,7 +89,8 @@ find_progress(Oid view, int64 timeout)
 {
 	static const char read[] =
 		"SELECT c.cursor_id, c.event_time "
-		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1";
+		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) "
+		"JOIN _cq.view v USING (view) WHERE f.view = $1 AND v.is_started";
 	Progress	progress = {.least = DT_NOEND, .highest = DT_NOBEGIN, .silence = PG_INT64_MAX};
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
@@ -226,7 +227,7 @@ advance(void *arg)
 	TimestampTz watermark;
 
 	/* Whoever drops it, or lets it begin again, holds it. */
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
 		return;
 	view = cq_view_get(relid);
 	if (view == NULL || strcmp(view->status, "running") != 0)

@@ -2,9 +2,12 @@
  * control.c
  *		cq.pause, cq.resume and cq.reset.
  *
- * A view is stopped and started by its status alone: a batch checks, after it has locked its cursors, that all of the views that follow them run.
- * So whoever changes a status locks the view's cursors first. It then waits for the batch that is under way, and the next one sees what was
- * changed: nothing is lost, nothing is seen twice.
+ * A view is stopped and started by its status alone, in its row of _cq.view. Whoever writes that
+ * row locks the view in a mode that batches, which lock their views as well, do not share: so it
+ * waits for the batch that is under way, which gives way soon (common/watch.h), and the next one
+ * sees what was changed, or does without the view: nothing is lost, nothing is seen twice. Cursors
+ * are not touched, so that other views of the stream go on, however long the transaction stays
+ * open.
  */
 #include "postgres.h"
 
@@ -40,8 +43,8 @@ execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
 }
 
 /*
- * Raises ERROR where it is no continuous view, or not the current user's. Locks it against DROP, ALTER and one another, before its
- * row and its cursors, as these do.
+ * Raises ERROR where it is no continuous view, or not the current user's. Locks it against batches,
+ * DROP, ALTER and one another, but not against readers.
  */
 static CqView *
 own_view(Oid relid)
@@ -49,54 +52,27 @@ own_view(Oid relid)
 	if (cq_view_is(relid))
 	{
 		cq_owner_require(relid);
-		LockRelationOid(relid, ShareUpdateExclusiveLock);
+		LockRelationOid(relid, ShareRowExclusiveLock);
 	}
 	return cq_view_require(relid);
 }
 
-/* How many cursors the view follows that are not locked by this transaction, as ids joined to a text: equal texts mean equal sets. */
-static char *
-followed_cursors(Oid view)
-{
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
-	char	   *ids;
-
-	execute("SELECT string_agg(cursor_id::text, ' ' ORDER BY cursor_id) FROM _cq.follow WHERE view = $1",
-			SPI_OK_SELECT, 1, types, args);
-	ids = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	return ids != NULL ? ids : "";
-}
-
 /*
- * Locks the view's cursors and then its row, in the order of a batch that stops the view. While this waits for a batch, a worker may give
- * the view other cursors; so it is done again until they are the same.
+ * What it has not read while it stood still is not idle. Of cursors of its own alone: where a
+ * worker has not given it any yet, it has not stood still for long, and others are at them.
  */
-static void
-lock_view(Oid view)
-{
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
-	char	   *before;
-
-	do
-	{
-		before = followed_cursors(view);
-		execute("SELECT FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) WHERE f.view = $1 ORDER BY c.cursor_id FOR UPDATE OF c",
-				SPI_OK_SELECT, 1, types, args);
-		execute("SELECT FROM _cq.view WHERE view = $1 FOR UPDATE", SPI_OK_SELECT, 1, types, args);
-	} while (strcmp(before, followed_cursors(view)) != 0);
-}
-
-/* What it has not read while it stood still is not idle. */
 static void
 mark_active(Oid view)
 {
+	static const char statement[] =
+		"UPDATE _cq.cursor SET active_at = $2 WHERE cursor_id IN (SELECT c.cursor_id "
+		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) WHERE f.view = $1 AND NOT EXISTS "
+		"(SELECT FROM _cq.follow o WHERE o.cursor_id = f.cursor_id AND o.view <> f.view) "
+		"FOR UPDATE OF c SKIP LOCKED)";
 	Oid			types[] = {OIDOID, TIMESTAMPTZOID};
 	Datum		args[] = {ObjectIdGetDatum(view), TimestampTzGetDatum(cq_clock_now())};
 
-	execute("UPDATE _cq.cursor SET active_at = $2 WHERE cursor_id IN (SELECT cursor_id FROM _cq.follow WHERE view = $1)",
-			SPI_OK_UPDATE, lengthof(types), types, args);
+	execute(statement, SPI_OK_UPDATE, lengthof(types), types, args);
 }
 
 /* Moves the view from one of the statuses to another one, if it has such a one. */
@@ -109,7 +85,6 @@ change_status(Oid view, const char *from, const char *to)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	lock_view(view);
 	execute("UPDATE _cq.view SET status = $3, status_detail = NULL WHERE view = $1 AND status = ANY (string_to_array($2, ' '))",
 			SPI_OK_UPDATE, lengthof(types), types, args);
 	if (strcmp(to, "running") == 0)
@@ -205,7 +180,6 @@ cq_reset(PG_FUNCTION_ARGS)
 	tell_start(view, start);
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	lock_view(view->view);
 	start_again(view->view, start);
 	cq_follow_forget(view->view, view->stream);
 	SPI_finish();

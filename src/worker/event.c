@@ -93,7 +93,10 @@ stop_views(const CqLane *lane, const char *detail)
 		Oid			types[] = {OIDOID, TEXTOID};
 		Datum		args[] = {ObjectIdGetDatum(lfirst_oid(cell)), CStringGetTextDatum(detail)};
 
-		execute("UPDATE _cq.view SET status = 'failed', status_detail = $2 WHERE view = $1 AND status = 'running'",
+		/* One that somebody has locked meets the same later. */
+		execute("UPDATE _cq.view SET status = 'failed', status_detail = $2 WHERE view IN "
+				"(SELECT view FROM _cq.view WHERE view = $1 AND status = 'running' "
+				"FOR UPDATE SKIP LOCKED)",
 				lengthof(types), types, args);
 		cq_stats_view_error(lfirst_oid(cell), detail);
 	}

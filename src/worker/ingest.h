@@ -64,6 +64,9 @@ extern void cq_load_drop_reader(CqIngest *ingest, CqIngestLane *lane);
 /* The lane cannot be read, for this reason: it is left alone for 1, 2, 4 … 30 s. Others go on, also those of its stream. */
 extern void cq_load_put_off(CqIngest *ingest, CqIngestLane *lane, const char *message);
 
+/* All of its views are locked by others: it is left alone for 0.1 … 1 s. */
+extern void cq_load_wait_for_lock(CqIngestLane *lane);
+
 /* It can be read. */
 extern void cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane);
 

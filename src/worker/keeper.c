@@ -193,17 +193,20 @@ fits(void)
 void
 cq_keeper_main(Datum arg)
 {
+	CqWorkerSlot *slot;
 	CqStart		start;
 
 	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, cq_shared_on_sigterm);
 	BackgroundWorkerUnblockSignals();
-	if (cq_shared_attach_worker(&start) == NULL)
+	slot = cq_shared_attach_worker(&start);
+	if (slot == NULL)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	cq_session_apply_settings();
+	cq_yield_watch(slot);
 
 	for (;;)
 	{

@@ -308,7 +308,7 @@ cq_launcher_main(Datum arg)
 		long		delay;
 
 		react_to_signals();
-		delay = look_after_databases();
+		delay = cq_yield_look(look_after_databases());
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}

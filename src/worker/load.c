@@ -24,6 +24,7 @@
 
 #define LONGEST_BACKOFF_MS	30000
 #define RELOAD_MS			1000	/* after lanes could not be loaded */
+#define LOCK_MS				100		/* after all views of a lane were locked, at first */
 
 /* ---- noticing changes ---- */
 
@@ -202,6 +203,20 @@ cq_load_put_off(CqIngest *ingest, CqIngestLane *lane, const char *message)
 				(errcode(ERRCODE_FDW_ERROR),
 				 errmsg("stream %s cannot be read, will try again: %s", name, message)));
 	pfree(name);
+}
+
+/* Whose views somebody has locked: nobody's fault, and others go on. */
+void
+cq_load_wait_for_lock(CqIngestLane *lane)
+{
+	CqTask	   *trouble = lane->trouble;
+
+	if (trouble == NULL)
+		trouble = lane->trouble = make_task(lane->lane->stream);
+	trouble->due =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									Min(LOCK_MS << Min(trouble->failures, 10), RELOAD_MS));
+	trouble->failures++;
 }
 
 static bool
@@ -527,10 +542,18 @@ cq_load_want_settled(CqIngest *ingest, Oid stream)
 	want_task(&ingest->settlings, stream);
 }
 
+typedef struct Settling
+{
+	Oid			stream;
+	bool		is_complete;	/* but for views that somebody has locked */
+} Settling;
+
 static void
 settle(CqIngest *ingest, void *arg)
 {
-	if (cq_lane_settle(*(Oid *) arg))
+	Settling   *settling = arg;
+
+	if (cq_lane_settle(settling->stream, &settling->is_complete))
 		ingest->lanes_are_stale = true;
 }
 
@@ -559,11 +582,12 @@ cq_load_settle(CqIngest *ingest)
 	foreach(cell, ingest->settlings)
 	{
 		CqTask	   *task = lfirst(cell);
+		Settling	settling = {task->stream, true};
 		ErrorData  *error;
 
 		if (task->due > GetCurrentTimestamp())
 			continue;
-		error = attempt(settle, ingest, &task->stream);
+		error = attempt(settle, ingest, &settling);
 		if (error != NULL)
 		{
 			bool		is_there = put_off_settling(ingest, task, error);
@@ -574,6 +598,11 @@ cq_load_settle(CqIngest *ingest)
 		}
 		else if (task->failures > 0)
 			cq_stats_stream_state(task->stream, CQ_STREAM_READING, NULL);
+		if (!settling.is_complete)
+		{
+			task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RELOAD_MS);
+			continue;
+		}
 		ingest->settlings = foreach_delete_current(ingest->settlings, cell);
 		free_task(task);
 	}

@@ -18,6 +18,7 @@
 
 #include "postgres.h"
 
+#include "common/watch.h"
 #include "datatype/timestamp.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
@@ -87,6 +88,7 @@ typedef struct CqWorkerSlot
 	TimestampTz started_at;		/* the last process */
 	CqWorkerState state;
 	TimestampTz state_since;
+	CqWatchSlot watch;
 	int64		rows;
 	int64		bytes;
 	int64		nbatches;
@@ -146,6 +148,15 @@ extern CqWorkerSlot *cq_shared_attach_worker(const CqStart *start);
 extern bool cq_shared_terminate(Oid database, bool with_supervisor);
 
 extern void cq_shared_wake_launcher(void);
+
+/*
+ * Called by the launcher: asks processes to give way to those who wait for them. When to look
+ * again, in ms.
+ */
+extern long cq_yield_look(long most);
+
+/* Has this process watched (common/watch.h). */
+extern void cq_yield_watch(CqWorkerSlot *slot);
 
 /* Has the keeper look which windows are to be closed. */
 extern void cq_shared_request_closing(void);

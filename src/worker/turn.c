@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "common/fault.h"
 #include "common/guc.h"
+#include "common/watch.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 #include "worker/ingest.h"
@@ -97,6 +98,7 @@ try_exec(CqLane *lane, int timeout_ms, int *nrows, CqBatchResult *result)
 		error = CopyErrorData();
 		EmitErrorReport();
 		FlushErrorState();
+		cq_watch_end();
 		cq_batch_unbind();
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(caller);
@@ -121,7 +123,9 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 	if (lane->us_per_row > 0 && lane->lane->lag >= LIVE_LAG && other_is_live(ingest, lane, began))
 		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row, (double) cq_batch_rows));
 	message = try_exec(lane->lane, timeout_ms, &nrows, &result);
-	if (message != NULL || result == CQ_BATCH_RETRY)
+	if (result == CQ_BATCH_AWAITS)
+		cq_load_wait_for_lock(lane);
+	else if (message != NULL || result == CQ_BATCH_RETRY)
 		cq_load_put_off(ingest, lane, message ? message : lane->lane->trouble);
 	else if (nrows > 0)
 	{

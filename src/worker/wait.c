@@ -50,7 +50,8 @@ find_places(const CqView *view, Datum *places)
 {
 	static const char read[] =
 		"SELECT coalesce(array_agg(f.topic::text), '{}'), coalesce(array_agg(f.partition), '{}'), coalesce(array_agg(c.next_offset), '{}') "
-		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) WHERE f.view = $1";
+		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) JOIN _cq.view v USING (view) "
+		"WHERE f.view = $1 AND v.is_started";
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view->view)};
@@ -118,7 +119,8 @@ count_missing(const Goal *goal, int64 *not_followed)
 {
 	static const char compare[] =
 		"SELECT count(*), count(*) FILTER (WHERE c.cursor_id IS NULL) FROM unnest($2, $3, $4, $5) AS g (topic, partition, start, stop) "
-		"LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id)) "
+		"LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id) "
+		"JOIN _cq.view v ON v.view = f.view AND v.is_started) "
 		"ON f.view = $1 AND f.topic = g.topic AND f.partition = g.partition "
 		"LEFT JOIN unnest($6, $7, $8) AS b (topic, partition, place) ON b.topic = g.topic AND b.partition = g.partition "
 		"WHERE (g.start < g.stop AND (c.next_offset IS NULL OR c.next_offset < g.stop)) "

@@ -1,0 +1,170 @@
+/*
+ * watch.c
+ *		How long somebody's code runs in a process of ours: see watch.h.
+ */
+#include "postgres.h"
+
+#include "common/guc.h"
+#include "common/watch.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#define LONG_MS			300
+#define TICK_MS			100
+#define MAX_CAUGHT		3		/* cancels that a function may catch */
+
+static CqWatchSlot *slot = NULL;
+static void (*tell_launcher) (void) = NULL;
+static TimeoutId timer;
+
+static volatile sig_atomic_t is_armed = false;	/* an interrupt would be taken for what it is */
+static volatile sig_atomic_t is_canceling = false;
+static volatile sig_atomic_t ncaught = 0;
+static volatile sig_atomic_t timed_out = false;
+static volatile Oid part = InvalidOid;	/* the view whose part it is */
+static volatile TimestampTz part_ends = DT_NOEND;
+
+/*
+ * A cancel that is pending no more has been raised; if we are still here, something has caught it.
+ */
+static void
+cancel(void)
+{
+	if (is_canceling && !QueryCancelPending)
+		ncaught++;
+	is_canceling = true;
+	if (ncaught > MAX_CAUGHT && OidIsValid(part))
+	{
+		slot->culprit = part;
+		ProcDiePending = true;
+	}
+	else
+		QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+/* In a signal handler. */
+static void
+tick(void)
+{
+	if (!slot->is_long)
+	{
+		slot->is_long = true;
+		tell_launcher();
+	}
+	if (!is_armed)
+		return;
+	if (OidIsValid(part) && GetCurrentTimestamp() >= part_ends)
+		timed_out = true;
+	if (slot->must_yield || (OidIsValid(part) && timed_out))
+		cancel();
+}
+
+void
+cq_watch_init(CqWatchSlot *of_process, void (*tell) (void))
+{
+	slot = of_process;
+	slot->is_long = slot->must_yield = false;
+	tell_launcher = tell;
+	timer = RegisterTimeout(USER_TIMEOUT, tick);
+}
+
+/* A cancel of ours that has come too late to be raised. */
+static void
+disarm(void)
+{
+	is_armed = false;
+	if (is_canceling)
+		QueryCancelPending = false;
+	is_canceling = false;
+	ncaught = 0;
+}
+
+void
+cq_watch_begin(void)
+{
+	if (slot == NULL)
+		return;
+	disarm();
+	slot->is_long = slot->must_yield = false;
+	timed_out = false;
+	part = InvalidOid;
+	is_armed = true;
+	enable_timeout_every(timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LONG_MS),
+						 TICK_MS);
+}
+
+void
+cq_watch_end(void)
+{
+	if (slot == NULL)
+		return;
+	disarm();
+	disable_timeout(timer, false);
+	slot->is_long = false;
+}
+
+void
+cq_watch_begin_part(Oid view)
+{
+	if (slot == NULL)
+		return;
+	timed_out = false;
+	part_ends = cq_view_timeout > 0 ?
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cq_view_timeout) : DT_NOEND;
+	part = view;
+	is_armed = true;
+}
+
+void
+cq_watch_end_part(void)
+{
+	if (slot == NULL)
+		return;
+	disarm();
+	part = InvalidOid;
+	is_armed = true;
+}
+
+bool
+cq_watch_timed_out(void)
+{
+	return timed_out;
+}
+
+void
+cq_watch_require_time(void)
+{
+	if (timed_out)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("a function went on though it took longer than cq.view_timeout")));
+}
+
+void
+cq_watch_run(Oid view, void (*run) (void *arg), void *arg)
+{
+	PG_TRY();
+	{
+		cq_watch_begin();
+		cq_watch_begin_part(view);
+		run(arg);
+		cq_watch_require_time();
+	}
+	PG_CATCH();
+	{
+		cq_watch_end();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	cq_watch_end();
+}
+
+bool
+cq_watch_yields(void)
+{
+	return slot != NULL && slot->must_yield;
+}

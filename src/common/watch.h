@@ -1,0 +1,56 @@
+/*
+ * watch.h
+ *		How long somebody's code runs in a process of ours, and whether others wait meanwhile.
+ *
+ *		begin ──── 300 ms ──── tick, each 100 ms ──────────────────────────────► end
+ *		                         │ says in shared memory that it takes long; the launcher then looks
+ *		                         │ who waits for a lock that this process holds
+ *		                         ├─ somebody does ──► cancel: all is rolled back, and done again
+ *		                         ├─ the view's time is over ──► cancel: its part is rolled back
+ *		                         └─ a function has caught several such ──► the process ends
+ *
+ * As autovacuum does, a process of ours gives way to whoever waits for a relation that it has
+ * locked. All functions do nothing in a process that has not been told of a slot.
+ */
+#ifndef CQ_WATCH_H
+#define CQ_WATCH_H
+
+#include "postgres.h"
+
+#include <signal.h>
+
+/* In shared memory, of one process. Written without a lock. */
+typedef struct CqWatchSlot
+{
+	volatile sig_atomic_t is_long;	/* look whether somebody waits */
+	volatile sig_atomic_t must_yield;	/* somebody does */
+	volatile Oid culprit;		/* the view whose function only ended with the process */
+} CqWatchSlot;
+
+/* Once. tell is called in a signal handler, each time that is_long has been set. */
+extern void cq_watch_init(CqWatchSlot *slot, void (*tell) (void));
+
+/* What is done between these may be cancelled. */
+extern void cq_watch_begin(void);
+extern void cq_watch_end(void);
+
+/*
+ * The part of a view in it, for which it has cq.view_timeout. An error ends it as well: then end is
+ * to be called first of all.
+ */
+extern void cq_watch_begin_part(Oid view);
+extern void cq_watch_end_part(void);
+
+/* After the end: was the view's time over? Nothing that it has done since is to be trusted. */
+extern bool cq_watch_timed_out(void);
+
+/* Does something as the part of a view, alone; for a caller that catches errors. */
+extern void cq_watch_run(Oid view, void (*run) (void *arg), void *arg);
+
+/* Raises ERROR where it was: a function has caught the cancel. */
+extern void cq_watch_require_time(void);
+
+/* Was it cancelled, or is to be, because somebody waits? */
+extern bool cq_watch_yields(void);
+
+#endif							/* CQ_WATCH_H */

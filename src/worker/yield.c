@@ -1,0 +1,119 @@
+/*
+ * yield.c
+ *		Processes of ours give way to whoever waits for a relation that they have locked.
+ *
+ * A process that is at it for long says so (common/watch.h). Then the launcher, which is connected
+ * to no database and runs nobody's code, looks into the server's table of locks, ten times a
+ * second: as autovacuum does, that process gives way to others, but not to one of ours. Waits for
+ * rows do not count: these end with the batch, and who writes to a sink's rows all the time must
+ * not keep batches from ever ending.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "worker/shared.h"
+
+#define LOOK_MS		100
+#define PATIENCE_MS	150			/* of who waits */
+
+static void
+wake_launcher(void)
+{
+	PGPROC	   *launcher = cq_shared->launcher;
+
+	if (launcher != NULL)
+		SetLatch(&launcher->procLatch);
+}
+
+void
+cq_yield_watch(CqWorkerSlot *slot)
+{
+	cq_watch_init(&slot->watch, wake_launcher);
+}
+
+/* The slot of one of our processes, or NULL. With the lock held. */
+static CqWorkerSlot *
+slot_of(int pid)
+{
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		if (cq_shared->workers[i].pid == pid && pid != 0)
+			return &cq_shared->workers[i];
+	}
+	return NULL;
+}
+
+static bool
+anyone_is_long(void)
+{
+	bool		result = false;
+
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	for (int i = 0; i < cq_shared->nslots; i++)
+		result |= cq_shared->workers[i].pid != 0 && cq_shared->workers[i].watch.is_long;
+	LWLockRelease(cq_shared->lock);
+	return result;
+}
+
+static bool
+holds_against(const LockInstanceData *holder, const LockInstanceData *waiter)
+{
+	if (memcmp(&holder->locktag, &waiter->locktag, sizeof(LOCKTAG)) != 0)
+		return false;
+	for (LOCKMODE mode = 1; mode <= MaxLockMode; mode++)
+	{
+		if ((holder->holdMask & LOCKBIT_ON(mode)) &&
+			DoLockModesConflict(mode, waiter->waitLockMode))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_impatient(const LockInstanceData *waiter)
+{
+	return waiter->waitLockMode != NoLock && waiter->locktag.locktag_type == LOCKTAG_RELATION &&
+		waiter->waitStart != 0 &&
+		TimestampDifferenceExceeds(waiter->waitStart, GetCurrentTimestamp(), PATIENCE_MS);
+}
+
+static void
+ask_holders(const LockData *locks, const LockInstanceData *waiter)
+{
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		CqWorkerSlot *slot = slot_of(locks->locks[i].pid);
+
+		if (slot != NULL && slot->watch.is_long && holds_against(&locks->locks[i], waiter))
+			slot->watch.must_yield = true;
+	}
+}
+
+long
+cq_yield_look(long most)
+{
+	MemoryContext context;
+	MemoryContext caller;
+	LockData   *locks;
+
+	if (!anyone_is_long())
+		return most;
+	context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq locks", ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	locks = GetLockStatusData();
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		if (is_impatient(&locks->locks[i]) && slot_of(locks->locks[i].pid) == NULL)
+			ask_holders(locks, &locks->locks[i]);
+	}
+	LWLockRelease(cq_shared->lock);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return Min(most, LOOK_MS);
+}

@@ -1,0 +1,141 @@
+"""One user's view, or open transaction, does not hold up those of others, nor commands."""
+import contextlib
+import time
+
+import pytest
+
+from conftest import wait_until
+from test_exec import append, assert_up_to_date, await_status, create, status
+
+# Never ends, until it is cancelled; and not even then.
+HANG = "CREATE FUNCTION hang(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN {} END $$"
+ENDLESS = "LOOP IF i <> 50 THEN RETURN i; END IF; END LOOP;"
+DEAF = """LOOP
+    IF i <> 50 THEN RETURN i; END IF;
+    BEGIN PERFORM pg_sleep(1000); EXCEPTION WHEN query_canceled THEN NULL; END;
+END LOOP;"""
+
+
+@pytest.fixture
+def view_timeout(server):
+    """A function that sets cq.view_timeout for this test."""
+    yield lambda value: server.set(cq__view_timeout=value)
+    server.set(cq__view_timeout="30s")
+
+
+def create_hanging(db, body):
+    db.execute(HANG.format(body))
+    create(db, ("", "v", "SELECT k, sum(hang(i)) AS n FROM s GROUP BY k"),
+           ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    db.wait("v")
+    append(db, 0, 100)
+    wait_until(lambda: db.execute(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_cq worker' "
+        "AND datname = current_database() AND state = 'active' "
+        "AND now() - xact_start > interval '0.3 s'"), "nothing hangs")
+
+
+@contextlib.contextmanager
+def within(seconds):
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+@pytest.mark.parametrize("body, command", [
+    (ENDLESS, "SELECT cq.pause('v')"), (DEAF, "SELECT cq.pause('v')"),
+    (ENDLESS, "SELECT cq.pause('w')"),
+    (ENDLESS, "SELECT cq.reset('v', 'latest')"), (ENDLESS, "ALTER VIEW v SET (on_error = pause)"),
+    (ENDLESS, "DROP VIEW v"), (DEAF, "DROP VIEW v")])
+def test_commands_do_not_wait(log_db, body, command):
+    db = log_db
+    create_hanging(db, body)
+    with within(5):                 # one second, on a machine that has nothing else to do
+        db.execute(command)
+    if "'w'" not in command and "ALTER" not in command:
+        assert_up_to_date(db, "w")
+
+
+def test_a_superuser_can_stop_it(server, log_db):
+    """Nor do DROP SCHEMA and the like wait, which lock much else as well."""
+    db = log_db
+    create_hanging(db, ENDLESS)
+    with within(5):
+        db.execute("DROP FOREIGN TABLE s CASCADE")
+    db.execute("CREATE FOREIGN TABLE s (i int, k int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, count(*) AS n FROM s GROUP BY k")
+    append(db, 0, 10)
+    assert_up_to_date(db, "v")
+
+
+@pytest.mark.parametrize("body", [ENDLESS, DEAF])
+def test_a_view_whose_time_is_over(log_db, view_timeout, body):
+    """It goes on by itself, with fewer and fewer rows, and fails at one that takes too long."""
+    db = log_db
+    view_timeout("1s")
+    create_hanging(db, body)
+    assert_up_to_date(db, "w")
+    await_status(db, "v", "failed")
+    if body == ENDLESS:
+        assert "cq.view_timeout" in status(db, "v")[1]
+        assert db.value("SELECT next_offset FROM cq.positions WHERE view = 'v'::regclass") == 50
+        db.assert_equal("TABLE v", "SELECT k, sum(i) FROM s WHERE i < 50 GROUP BY k")
+    db.execute("CREATE OR REPLACE FUNCTION hang(i int) RETURNS int IMMUTABLE LANGUAGE sql AS "
+               "'SELECT i'")
+    db.execute("SELECT cq.resume('v')")
+    assert_up_to_date(db, "v", "w")
+
+
+REPLACE = ("CREATE OR REPLACE VIEW v WITH (continuous) AS "
+           "SELECT k, sum(i + 0) AS n FROM s GROUP BY k")
+
+
+@pytest.mark.parametrize("command, end", [
+    ("SELECT cq.pause('v')", "COMMIT"), ("SELECT cq.pause('v')", "ROLLBACK"),
+    ("SELECT cq.reset('v')", "COMMIT"), ("SELECT cq.reset('v')", "ROLLBACK"),
+    ("DROP VIEW v", "COMMIT"), ("DROP VIEW v", "ROLLBACK"),
+    (REPLACE, "COMMIT"), (REPLACE, "ROLLBACK"),
+    ("ALTER VIEW v SET (on_error = pause)", "COMMIT"), ("LOCK TABLE v", "ROLLBACK"),
+    ("SELECT cq.pause('v'); SELECT cq.resume('v')", "COMMIT")])
+def test_an_open_transaction(server, log_db, command, end):
+    """It holds up the view that it is about, and no other; that one is exact, however it ends."""
+    db = log_db
+    create(db, ("", "v", "SELECT k, sum(i) AS n FROM s GROUP BY k"),
+           ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    append(db, 0, 100)
+    assert_up_to_date(db, "v", "w")
+    with server.connect(db.name) as other:
+        other.execute("BEGIN")
+        other.execute(command)
+        append(db, 100, 200)
+        assert_up_to_date(db, "w")
+        db.execute("CREATE CONTINUOUS VIEW x AS SELECT max(i) AS n FROM s")
+        append(db, 200, 300)
+        assert_up_to_date(db, "w", "x")
+        other.execute(end)
+    append(db, 300, 400)
+    assert_up_to_date(db, "w", "x")
+    if end == "COMMIT" and command == "SELECT cq.pause('v')":
+        assert db.execute("SELECT sum(n) FROM v") == [(sum(range(100)),)]
+        assert db.value("SELECT next_offset FROM cq.positions WHERE view = 'v'::regclass") == 100
+        db.execute("SELECT cq.resume('v')")
+    if not (end == "COMMIT" and command == "DROP VIEW v"):
+        assert_up_to_date(db, "v")
+    wait_until(lambda: db.value("SELECT count(*) FROM _cq.cursor c WHERE NOT EXISTS "
+                                "(SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id)") == 0,
+               "cursors are left")
+
+
+def test_many_bad_rows_do_not_hold_up_others(log_db):
+    """Their view goes on by itself."""
+    db = log_db
+    create(db, ("", "v", "SELECT k, sum(1 / (i % 2)) AS n FROM s GROUP BY k"),
+           ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    db.wait("v")
+    append(db, 0, 4000)
+    db.wait("w")
+    db.assert_equal("TABLE w", "SELECT k, count(*) FROM s GROUP BY k")
+    db.wait("v")
+    db.assert_equal("TABLE v", "SELECT k, count(*) FROM s WHERE i % 2 = 1 GROUP BY k")
+    assert db.value("SELECT bad_rows FROM cq.views WHERE view = 'v'::regclass") == 2000
+    assert db.value("SELECT max_batch_time < 2000 FROM cq.stat_views WHERE view = 'v'::regclass")
