@@ -20,10 +20,11 @@ MODULE_big   = pg_cq
 OBJS         = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c)) $(patsubst %.cc,%.o,$(wildcard src/*/*.cc))
 # Earlier versions, which can be installed still, and how to get from each to the next.
 DATA         = $(filter-out $(DATA_built), $(wildcard $(EXTENSION)--*.sql))
-DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
+UPGRADES     = $(notdir $(wildcard schema/$(EXTENSION)--*--*.sql))
+DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(UPGRADES)
 
 # The install script is these topics, in this order.
-SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql finish.sql view.sql status.sql grants.sql)
+SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql series.sql finish.sql view.sql status.sql grants.sql)
 
 REGRESS      = $(basename $(notdir $(sort $(wildcard sql/*.sql))))
 ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))
@@ -35,7 +36,7 @@ ISOLATION_OPTS = --load-extension=pg_cq
 PG_CPPFLAGS  = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DCQ_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter
 PG_CXXFLAGS  = -std=c++17 -Wall -Wextra -fno-rtti -fvisibility=hidden
-SHLIB_LINK   = -lrdkafka -lsimdjson -lstdc++
+SHLIB_LINK   = -lrdkafka -lsimdjson -lnlopt -lstdc++
 EXTRA_CLEAN  = $(DATA_built) results output_iso tmp_check regression.diffs regression.out
 
 PG_CONFIG   ?= pg_config
@@ -46,6 +47,10 @@ include $(PGXS)
 
 $(EXTENSION)--$(EXTVERSION).sql: $(SCHEMA)
 	cat $^ > $@
+
+# In a script that updates, a line "-- topic: FILE" stands for a topic of the install script that is new as a whole.
+$(UPGRADES): %: schema/% $(SCHEMA)
+	awk '/^-- topic: /{ while ((getline line < ("schema/" $$3)) > 0) print line; next } { print }' $< > $@
 
 %.o: %.cc
 	$(CXX) $(CXXFLAGS) $(COPT) $(CPPFLAGS) -fPIC -c -o $@ $<

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import compare, latency, output, readers, scaling
+from harness import compare, latency, output, readers, scaling, series
 from harness.ground import Ground
 from harness.settings import Settings
 
@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "events": scaling.events,           # from few events to many
     "groups": scaling.groups,           # from few groups to millions
     "views": scaling.views,             # from one view on a stream to a hundred
+    "series": series.run,               # forecasts and anomalies
     "readers": readers.run,             # clients that read meanwhile, and one that does not end
 }
 

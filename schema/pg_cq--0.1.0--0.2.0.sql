@@ -282,6 +282,8 @@ CREATE OR REPLACE FUNCTION _cq.expired_through(state regclass) RETURNS timestamp
     LANGUAGE C STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cq_expired_through';
 
+-- topic: series.sql
+
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();
 SELECT _cq.start_workers();
