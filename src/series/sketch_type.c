@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "common/compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
