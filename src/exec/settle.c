@@ -61,6 +61,8 @@ cq_lane_unsettled(int worker, int nworkers, bool all)
 typedef struct Beginning
 {
 	Oid			view;
+	char	   *start;			/* what was asked for … */
+	TimestampTz created_at;		/* … and when */
 	CqPosition *positions;		/* one for each extent */
 	char	   *fault;			/* why it cannot begin, or NULL */
 } Beginning;
@@ -82,14 +84,15 @@ find_beginnings(Oid stream, List **extents)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
-		char	   *start = TextDatumGetCString(cq_query_column(i, 2, &isnull));
-		TimestampTz created_at = DatumGetTimestampTz(cq_query_column(i, 3, &isnull));
 		MemoryContext spi = MemoryContextSwitchTo(caller);
 		Beginning  *beginning = palloc(sizeof(Beginning));
 
 		beginning->view = DatumGetObjectId(cq_query_column(i, 1, &isnull));
-		beginning->fault = cq_start_fault(start, *extents);
-		beginning->positions = cq_start_positions(start, created_at, stream, *extents);
+		beginning->start = TextDatumGetCString(cq_query_column(i, 2, &isnull));
+		beginning->created_at = DatumGetTimestampTz(cq_query_column(i, 3, &isnull));
+		beginning->fault = cq_start_fault(beginning->start, *extents);
+		beginning->positions = cq_start_positions(beginning->start, beginning->created_at, stream,
+												  *extents);
 		beginnings = lappend(beginnings, beginning);
 		MemoryContextSwitchTo(spi);
 	}
@@ -97,8 +100,9 @@ find_beginnings(Oid stream, List **extents)
 	return beginnings;
 }
 
+/* NULL as well where it is to begin elsewhere by now: the next time finds out where. */
 static const Beginning *
-beginning_of(Oid view, const List *beginnings)
+beginning_of(Oid view, const char *start, TimestampTz created_at, const List *beginnings)
 {
 	ListCell   *cell;
 
@@ -106,7 +110,8 @@ beginning_of(Oid view, const List *beginnings)
 	{
 		const Beginning *beginning = lfirst(cell);
 
-		if (beginning->view == view)
+		if (beginning->view == view && strcmp(beginning->start, start) == 0 &&
+			beginning->created_at == created_at)
 			return beginning;
 	}
 	return NULL;
@@ -207,7 +212,8 @@ static bool
 write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *is_complete)
 {
 	static const char lock[] =
-		"SELECT view::oid, is_started FROM _cq.view WHERE stream = $1 AND status = 'running' "
+		"SELECT view::oid, is_started, start, created_at "
+		"FROM _cq.view WHERE stream = $1 AND status = 'running' "
 		"ORDER BY view::oid FOR UPDATE SKIP LOCKED";
 	static const char count[] =
 		"SELECT count(*) FROM _cq.view WHERE stream = $1 AND status = 'running'";
@@ -227,10 +233,14 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 		bool		isnull;
 		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
 		bool		is_started = DatumGetBool(SPI_getbinval(views->vals[i], views->tupdesc, 2, &isnull));
-		const Beginning *beginning = is_started ? NULL : beginning_of(view, beginnings);
+		Datum		start = SPI_getbinval(views->vals[i], views->tupdesc, 3, &isnull);
+		Datum		created_at = SPI_getbinval(views->vals[i], views->tupdesc, 4, &isnull);
+		const Beginning *beginning = is_started ? NULL :
+			beginning_of(view, TextDatumGetCString(start), DatumGetTimestampTz(created_at),
+						 beginnings);
 
 		if (!is_started && beginning == NULL)
-			continue;			/* made since */
+			continue;			/* made, or reset, since */
 		if (beginning != NULL && beginning->fault != NULL)
 		{
 			refuse_to_begin(view, beginning->fault);
