@@ -90,6 +90,34 @@ def test_what_cannot_be_told(broker, db, topic):
     assert status(db)[0] == "running"
 
 
+def test_a_view_that_somebody_has_locked(server, broker, db, topic):
+    """It does not go along with the cursor: it stops there as well, later."""
+    def states():
+        return db.execute("SELECT view::text, status, next_offset FROM cq.views JOIN cq.positions "
+                          "USING (view) ORDER BY 1")
+
+    name = topic()
+    create(db, name, on_gap="pause")
+    db.execute("CREATE CONTINUOUS VIEW w AS SELECT count(*) FROM s")
+    broker.produce(name, values(0, 100))
+    db.wait("v")
+    db.wait("w")
+    wait_until(lambda: db.value("SELECT count(*) FROM _cq.cursor") == 1, lambda: states())
+    server.set(cq__enabled=False)
+    try:
+        wait_until(lambda: not db.worker_pids(), "workers stay")
+        db.execute("UPDATE _cq.cursor SET last_timestamp = NULL, next_offset = 200")
+        with server.connect(db.name) as other:
+            other.execute("BEGIN; SELECT FROM _cq.view WHERE view = 'w'::regclass FOR UPDATE")
+            server.set(cq__enabled=None)
+            wait_until(lambda: states() == [("v", "failed", 100), ("w", "running", 200)], states)
+            other.execute("ROLLBACK")
+    finally:
+        server.set(cq__enabled=None)
+    wait_until(lambda: states() == [("v", "failed", 100), ("w", "failed", 100)], states)
+    assert gaps(db) == [(0, 200, 100)]
+
+
 @pytest.mark.parametrize("on_gap", ["skip", "pause"])
 def test_a_topic_with_fewer_partitions(broker, db, topic, on_gap):
     """What is there is read on, whatever on_gap says, and the way out that is told works."""

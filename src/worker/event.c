@@ -83,9 +83,11 @@ delete_cursor(const CqCursor *cursor)
 			lengthof(types), types, args);
 }
 
-static void
+/* How many of them: one that somebody has locked meets the same later. */
+static int
 stop_views(const CqLane *lane, const char *detail)
 {
+	int			nstopped = 0;
 	ListCell   *cell;
 
 	foreach(cell, lane->views)
@@ -93,13 +95,33 @@ stop_views(const CqLane *lane, const char *detail)
 		Oid			types[] = {OIDOID, TEXTOID};
 		Datum		args[] = {ObjectIdGetDatum(lfirst_oid(cell)), CStringGetTextDatum(detail)};
 
-		/* One that somebody has locked meets the same later. */
 		execute("UPDATE _cq.view SET status = 'failed', status_detail = $2 WHERE view IN "
 				"(SELECT view FROM _cq.view WHERE view = $1 AND status = 'running' "
 				"FOR UPDATE SKIP LOCKED)",
 				lengthof(types), types, args);
+		nstopped += (int) SPI_processed;
 		cq_stats_view_error(lfirst_oid(cell), detail);
 	}
+	return nstopped;
+}
+
+/* Views that could not be stopped do not go along with the cursor, but stay where it stands. */
+static void
+leave_behind(const CqCursor *cursor)
+{
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		args[] = {Int64GetDatum(cursor->cursor_id), Int64GetDatum(cursor->next_offset)};
+
+	execute("WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, "
+			"end_offset, last_timestamp, event_time, active_at) "
+			"SELECT stream, topic, partition, next_offset, end_offset, last_timestamp, "
+			"event_time, active_at "
+			"FROM _cq.cursor WHERE cursor_id = $1 AND next_offset = $2 AND EXISTS "
+			"(SELECT FROM _cq.follow f JOIN _cq.view v USING (view) "
+			"WHERE f.cursor_id = $1 AND v.status = 'running') FOR UPDATE RETURNING cursor_id) "
+			"UPDATE _cq.follow f SET cursor_id = own.cursor_id FROM own, _cq.view v "
+			"WHERE f.cursor_id = $1 AND v.view = f.view AND v.status = 'running'",
+			lengthof(types), types, args);
 }
 
 static void
@@ -142,23 +164,31 @@ take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 	const CqCursor *cursor = cursor_of(lane->lane, event);
 	bool		skips = stream->on_gap == CQ_ON_GAP_SKIP && !event->is_doubtful;
 	char	   *gap = psprintf("topic \"%s\" partition %d: %s", event->topic, event->partition, event->text);
+	char	   *way = way_out(event);
+	int			nstopped = 0;
 
 	if (cursor == NULL)
 		return;
-	ereport(WARNING,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("%s", gap),
-			 skips ? errdetail("Reading goes on at offset " INT64_FORMAT
-							   ", as option on_gap of stream %s says.", event->to, stream->name) :
-			 errdetail("The continuous views on stream %s stop.", stream->name),
-			 skips ? 0 : errhint("Way out: %s.", way_out(event))));
 	begin();
 	record_gap(lane->lane->stream, event);
-	if (skips || event->to < event->from)
-		move_cursor(cursor, event);
 	if (!skips)
-		stop_views(lane->lane, psprintf("%s; %s", gap, way_out(event)));
+		nstopped = stop_views(lane->lane, psprintf("%s; %s", gap, way));
+	if (nstopped > 0 && event->to < event->from)
+		leave_behind(cursor);
+	if (skips || (nstopped > 0 && event->to < event->from))
+		move_cursor(cursor, event);
 	commit();
+	if (skips || nstopped > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("%s", gap),
+				 skips ? errdetail("Reading goes on at offset " INT64_FORMAT
+								   ", as option on_gap of stream %s says.", event->to,
+								   stream->name) :
+				 errdetail("The continuous views on stream %s stop.", stream->name),
+				 skips ? 0 : errhint("Way out: %s.", way)));
+	else
+		cq_load_wait_for_lock(lane);	/* of all views */
 	cq_load_drop_reader(ingest, lane);
 }
 
