@@ -314,12 +314,16 @@ tend_others(void)
 	return delay;
 }
 
+/*
+ * The keeper first: where there is no room for all processes, it is workers that lack one, of which
+ * cq.workers tells.
+ */
 static long
 tend_all(void)
 {
-	long		delay = tend_workers();
+	long		delay = tend_others();
 
-	return Min(delay, tend_others());
+	return Min(delay, tend_workers());
 }
 
 void
