@@ -86,6 +86,31 @@ def test_a_view_whose_time_is_over(log_db, view_timeout, body):
     assert_up_to_date(db, "v", "w")
 
 
+@pytest.mark.parametrize("body", [ENDLESS, DEAF])
+def test_windows_that_take_for_ever(log_db, view_timeout, body):
+    """Their view stops, after ten times as long; those of others are closed."""
+    db = log_db
+    db.execute(HANG.format(body))
+    db.execute("CREATE FOREIGN TABLE s (i int, at timestamptz) SERVER cq_log "
+               "OPTIONS (event_time 'at')")
+    for name, value in ("v", "hang(max(i))"), ("w", "max(i)"):
+        db.execute(f"CREATE CONTINUOUS VIEW {name} WITH (emit = 'close') AS SELECT window_end, "
+                   f"{value} AS n FROM s, cq.tumble(at, '1 min') GROUP BY 1")
+        db.wait(name)
+    view_timeout("300ms")
+    db.execute("INSERT INTO s VALUES (50, '2025-01-01 00:00Z'), (1, '2025-01-01 00:01Z')")
+    db.wait("w")
+    assert db.execute("SELECT n FROM w") == [(50,)]
+    await_status(db, "v", "failed")
+    if body == ENDLESS:
+        assert "longer than ten times cq.view_timeout" in status(db, "v")[1]
+    db.execute("CREATE OR REPLACE FUNCTION hang(i int) RETURNS int IMMUTABLE LANGUAGE sql AS "
+               "'SELECT i'")
+    db.execute("SELECT cq.resume('v')")
+    db.wait("v")
+    db.assert_equal("TABLE v", "TABLE w")
+
+
 REPLACE = ("CREATE OR REPLACE VIEW v WITH (continuous) AS "
            "SELECT k, sum(i + 0) AS n FROM s GROUP BY k")
 

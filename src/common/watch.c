@@ -14,6 +14,7 @@
 #define LONG_MS			300
 #define TICK_MS			100
 #define MAX_CAUGHT		3		/* cancels that a function may catch */
+#define ALONE_FACTOR	10		/* so much longer may take what is not one batch's */
 
 static CqWatchSlot *slot = NULL;
 static void (*tell_launcher) (void) = NULL;
@@ -151,6 +152,8 @@ cq_watch_run(Oid view, void (*run) (void *arg), void *arg)
 	{
 		cq_watch_begin();
 		cq_watch_begin_part(view);
+		if (slot != NULL && part_ends != DT_NOEND)
+			part_ends += (ALONE_FACTOR - 1) * (int64) cq_view_timeout * 1000;
 		run(arg);
 		cq_watch_require_time();
 	}

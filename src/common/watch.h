@@ -44,7 +44,10 @@ extern void cq_watch_end_part(void);
 /* After the end: was the view's time over? Nothing that it has done since is to be trusted. */
 extern bool cq_watch_timed_out(void);
 
-/* Does something as the part of a view, alone; for a caller that catches errors. */
+/*
+ * Does something as the part of a view, alone, for which it has ten times as long: it is of many
+ * batches at once, which do not wait for it. For a caller that catches errors.
+ */
 extern void cq_watch_run(Oid view, void (*run) (void *arg), void *arg);
 
 /* Raises ERROR where it was: a function has caught the cancel. */

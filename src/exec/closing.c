@@ -271,7 +271,7 @@ drop_rows(Closing *closing, TimestampTz closed_through)
 
 /* Its output takes no more for the moment: it goes on when it does. */
 static bool
-is_blocked(const Closing *closing)
+is_blocked(Closing *closing)
 {
 	const char *reason = cq_output_full(closing->view);
 
@@ -279,6 +279,7 @@ is_blocked(const Closing *closing)
 		return false;
 	cq_view_set_status(closing->relid, "blocked", reason);
 	cq_catalog_changed();
+	closing->is_done = true;
 	return true;
 }
 
@@ -451,6 +452,7 @@ static void
 take_error(const Closing *closing, ErrorData *error)
 {
 	static char *last_warning = NULL;
+	const char *reason;
 
 	cq_attempt_name_view(error, get_rel_name(closing->relid));
 	cq_attempt_warn(error, &last_warning);
@@ -458,8 +460,11 @@ take_error(const Closing *closing, ErrorData *error)
 		(cq_fault_passes(error) &&
 		 ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION))
 		return;
-	cq_view_set_status(closing->relid, "failed", psprintf("its windows cannot be closed: %s", error->message));
-	cq_stats_view_error(closing->relid, error->message);
+	reason = cq_watch_timed_out() ? "it takes longer than ten times cq.view_timeout" :
+		error->message;
+	cq_view_set_status(closing->relid, "failed",
+					   psprintf("its windows cannot be closed: %s", reason));
+	cq_stats_view_error(closing->relid, reason);
 	cq_catalog_changed();
 }
 
@@ -525,11 +530,11 @@ do_one(const List *views, Oid *last, void (*step) (void *closing))
 			continue;
 		closing.step = step;
 		error = cq_attempt(take_step, &closing);
-		if (error == NULL && !closing.is_done)
+		if (error != NULL ? cq_watch_yields() : !closing.is_done)
 			cq_lock_let_view(closing.relid);
-		if (error != NULL && !cq_watch_yields())
+		else if (error != NULL)
 			take_error(&closing, error);
-		else if (closing.is_done)
+		else
 			return 1;
 	}
 	return 0;

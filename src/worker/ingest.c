@@ -13,22 +13,17 @@
 
 #include "access/xact.h"
 #include "common/clock.h"
-#include "catalog/view.h"
 #include "common/compat.h"
 #include "common/guc.h"
-#include "common/wake.h"
 #include "common/version.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "stats/stats.h"
 #include "stats/reading.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 #include "worker/ingest.h"
@@ -135,29 +130,6 @@ hear_of_changes(CqIngest *ingest)
 		ingest->lanes_are_stale = true;
 }
 
-/* The last process of this slot had to end for a function that it could not stop otherwise. */
-static void
-condemn(CqIngest *ingest)
-{
-	static const char reason[] = "a function went on though it was canceled, when its time was "
-								 "over or somebody waited; its process had to end";
-	Oid			view = ingest->slot->watch.culprit;
-
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (ConditionalLockRelationOid(view, RowExclusiveLock))
-	{
-		cq_view_set_status(view, "failed", reason);
-		cq_stats_view_error(view, reason);
-		cq_catalog_changed();
-		ingest->slot->watch.culprit = InvalidOid;
-	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(ingest->context);
-}
-
 static void
 show_rest(CqIngest *ingest)
 {
@@ -183,8 +155,8 @@ work(CqIngest *ingest)
 	cq_shared_is_busy = true;
 	CHECK_FOR_INTERRUPTS();
 	hear_of_changes(ingest);
-	if (OidIsValid(ingest->slot->watch.culprit))
-		condemn(ingest);
+	cq_yield_condemn(ingest->slot);
+	MemoryContextSwitchTo(ingest->context);
 	if (ingest->lanes_are_stale)
 		cq_load_lanes(ingest);
 	cq_load_settle(ingest);

@@ -218,6 +218,9 @@ cq_keeper_main(Datum arg)
 		/* The supervisor starts another one when library and catalog fit again. */
 		if (ShutdownRequestPending || !fits())
 			proc_exit(0);
+		cq_shared_is_busy = true;
+		cq_yield_condemn(slot);
+		cq_shared_is_busy = false;
 		ask_for_emitter();
 		delay = do_duties();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,

@@ -158,6 +158,12 @@ extern long cq_yield_look(long most);
 /* Has this process watched (common/watch.h). */
 extern void cq_yield_watch(CqWorkerSlot *slot);
 
+/*
+ * Stops the view for whose function the last process of this slot had to end. No transaction is
+ * open before or after.
+ */
+extern void cq_yield_condemn(CqWorkerSlot *slot);
+
 /* Has the keeper look which windows are to be closed. */
 extern void cq_shared_request_closing(void);
 

@@ -10,11 +10,17 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/view.h"
+#include "common/wake.h"
 #include "miscadmin.h"
+#include "stats/stats.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "worker/shared.h"
 
@@ -34,6 +40,29 @@ void
 cq_yield_watch(CqWorkerSlot *slot)
 {
 	cq_watch_init(&slot->watch, wake_launcher);
+}
+
+void
+cq_yield_condemn(CqWorkerSlot *slot)
+{
+	static const char reason[] = "a function went on though it was canceled, when its time was "
+								 "over or somebody waited; its process had to end";
+	Oid			view = slot->watch.culprit;
+
+	if (!OidIsValid(view))
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (ConditionalLockRelationOid(view, RowExclusiveLock))
+	{
+		cq_view_set_status(view, "failed", reason);
+		cq_stats_view_error(view, reason);
+		cq_catalog_changed();
+		slot->watch.culprit = InvalidOid;
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }
 
 /* The slot of one of our processes, or NULL. With the lock held. */
