@@ -24,6 +24,7 @@
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -127,6 +128,24 @@ cq_compat_define_index(Oid table, IndexStmt *stmt)
 #endif
 }
 
+#if PG_VERSION_NUM >= 180000
+/* The columns of the entry for GROUP BY stand nowhere: gives them the place of what they stand for. */
+static inline bool
+cq_compat_place_grouped(Node *node, Query *query)
+{
+	Var		   *var = (Var *) node;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Var))
+		return expression_tree_walker(node, cq_compat_place_grouped, query);
+	if (var->varlevelsup == 0 && var->varno == list_length(query->rtable) && var->location < 0)
+		var->location = exprLocation(list_nth(llast_node(RangeTblEntry, query->rtable)->groupexprs,
+											  var->varattno - 1));
+	return false;
+}
+#endif
+
 /*
  * From 18 on, GROUP BY has a range table entry of its own, through which the target list refers to grouped expressions. Puts the
  * expressions back in their places, as they are before 18, and takes the entry away. Changes query and returns it.
@@ -137,6 +156,8 @@ cq_compat_flatten_group_entry(Query *query)
 #if PG_VERSION_NUM >= 180000
 	if (query->hasGroupRTE)
 	{
+		cq_compat_place_grouped((Node *) query->targetList, query);
+		cq_compat_place_grouped(query->havingQual, query);
 		query->targetList = (List *) flatten_group_exprs(NULL, query, (Node *) query->targetList);
 		query->havingQual = flatten_group_exprs(NULL, query, query->havingQual);
 		Assert(((RangeTblEntry *) llast(query->rtable))->rtekind == RTE_GROUP);
