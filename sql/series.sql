@@ -207,6 +207,16 @@ SELECT '99;'::cq.sketch;
 SELECT '0;1:9223372036854775807,2:1'::cq.sketch;
 SELECT 'x'::cq.sketch;
 SELECT cq.sketch_count('0;'), cq.median('0;') IS NULL AS no_median;
+-- more than can be counted; distances that are no numbers; nothing but missing values in the window
+SELECT cq.sketch(s) FROM unnest(ARRAY['0;1:9223372036854775807', '0;1:1']::cq.sketch[]) s;
+SELECT cq.mad('0;-9218000000000000000:2305843009213693952,9218000000000000000:2305843009213693952');
+SELECT model, expected IS NULL AS unknown
+FROM (SELECT i, cq.forecast_model(v, to_timestamp(i), 'robust', max_training => 10) OVER w AS model,
+    (cq.anomaly(v, to_timestamp(i), 'robust', min_training => 10, max_training => 10) OVER w).expected
+      AS expected
+  FROM generate_series(1, 30) i, LATERAL (VALUES (CASE WHEN i <= 10 THEN 1::float8 END)) l (v)
+  WINDOW w AS (ORDER BY i)) s
+WHERE i = 30;
 SELECT _cq.ewma_mean('{1}');
 SELECT _cq.moments_final('{1,99}');
 

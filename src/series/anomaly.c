@@ -42,7 +42,7 @@ typedef struct Partition
 	CqTrack		track;
 	double		bound;			/* in deviations */
 	int			beyond;			/* values in a row that lay beyond it */
-	const CqModel *model;		/* that the scale is of */
+	int64		fits;			/* the track's when the scale was begun */
 	double		scale;			/* of errors, in the deviations that the model tells */
 } Partition;
 
@@ -61,9 +61,9 @@ begin_scale(Partition *partition)
 {
 	const CqModel *model = partition->track.model;
 
-	if (model == partition->model)
+	if (partition->track.fits == partition->fits)
 		return;
-	partition->model = model;
+	partition->fits = partition->track.fits;
 	partition->scale = model->usual > 0 && model->sigma > 0 ? model->usual / model->sigma : 1;
 }
 
@@ -78,6 +78,8 @@ judge(Partition *partition, double value, Judgement *judgement)
 		return;
 	begin_scale(partition);
 	model->routine->predict(model, 1, &judgement->expected, &deviation);
+	/* A median of values that are all missing, or numbers too large to count with. */
+	judgement->is_known = !isnan(judgement->expected);
 	deviation *= partition->scale;
 	judgement->reach = partition->bound * deviation;
 	if (value == judgement->expected || isnan(value))

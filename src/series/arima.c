@@ -172,7 +172,7 @@ arima_describe(const CqModel *model, StringInfo out)
 
 	describe_lags(&arima->ar, "weights_of_values", out);
 	describe_lags(&arima->ma, "weights_of_errors", out);
-	appendStringInfo(out, "\"constant\": %.10g", arima->constant);
+	appendStringInfo(out, "\"constant\": %s", cq_numbers_as_json(arima->constant));
 }
 
 const CqModelRoutine cq_arima_routine = {

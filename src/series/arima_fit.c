@@ -234,6 +234,18 @@ is_near_unit(const double *x, int orders)
 	return false;
 }
 
+/* What a form that is tried leaves is as large as the series, and many are tried. */
+static CqArima *
+give_up(Fitting *fitting, double *differenced)
+{
+	pfree(differenced);
+	if (fitting->centred != NULL)
+		pfree(fitting->centred);
+	if (fitting->errors != NULL)
+		pfree(fitting->errors);
+	return NULL;
+}
+
 /*
  * NULL: there are too few values, or is_choice and the polynomials are as good as those of another
  * form. burn: see Fitting; of differenced values.
@@ -257,7 +269,7 @@ fit_form(const CqModelForm *form, const double *values, int count, int burn, boo
 	fitting.values = differenced;
 	fitting.burn = Min(burn, fitting.count);
 	if (fitting.count - fitting.burn < parameters + 3)
-		return NULL;
+		return give_up(&fitting, differenced);
 	fitting.centred = palloc(count * sizeof(double));
 	fitting.errors = palloc(count * sizeof(double));
 	measure(&fitting);
@@ -275,12 +287,12 @@ fit_form(const CqModelForm *form, const double *values, int count, int burn, boo
 	}
 	cq_optimize_minimize(objective, &fitting, parameters, x, lower, upper, 60 + 60 * parameters);
 	if (is_choice && is_near_unit(x, orders))
-		return NULL;
+		return give_up(&fitting, differenced);
 	take_parameters(&fitting, x);
 	constant = form->has_constant ? x[orders] : 0;
 	sum = squares(&fitting, constant, &used);
 	if (used < parameters + 3)
-		return NULL;
+		return give_up(&fitting, differenced);
 	arima = make_model(&fitting, constant, values, count);
 	for (int i = 0; i < fitting.count; i++)
 		if (isnan(differenced[i]))

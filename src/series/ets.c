@@ -163,9 +163,9 @@ ets_describe(const CqModel *model, StringInfo out)
 		appendStringInfo(out, "\"phi\": %.6g, ", ets->phi);
 	if (model->form.season != CQ_ETS_NONE)
 		appendStringInfo(out, "\"gamma\": %.6g, ", ets->gamma);
-	appendStringInfo(out, "\"level\": %.10g", ets->level);
+	appendStringInfo(out, "\"level\": %s", cq_numbers_as_json(ets->level));
 	if (model->form.trend != CQ_ETS_NONE)
-		appendStringInfo(out, ", \"slope\": %.10g", ets->slope);
+		appendStringInfo(out, ", \"slope\": %s", cq_numbers_as_json(ets->slope));
 }
 
 const CqModelRoutine cq_ets_routine = {

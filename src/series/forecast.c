@@ -158,9 +158,9 @@ show_model(const CqModel *model)
 	initStringInfo(&out);
 	appendStringInfo(&out, "{\"model\": \"%s\", \"season\": %d, \"fitted\": %d, ",
 					 cq_model_name(&model->form), model->form.period, model->fitted);
-	appendStringInfo(&out, "\"sigma\": %.10g, ", model->sigma);
+	appendStringInfo(&out, "\"sigma\": %s, ", cq_numbers_as_json(model->sigma));
 	if (model->form.family != CQ_MODEL_MEDIAN)
-		appendStringInfo(&out, "\"aicc\": %.10g, ", model->aicc);
+		appendStringInfo(&out, "\"aicc\": %s, ", cq_numbers_as_json(model->aicc));
 	model->routine->describe(model, &out);
 	appendStringInfoChar(&out, '}');
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data));

@@ -107,7 +107,8 @@ median_predict(const CqModel *model, int steps, double *values, double *deviatio
 static void
 median_describe(const CqModel *model, StringInfo out)
 {
-	appendStringInfo(out, "\"median\": %.10g, \"window\": %d", median_expect(model),
+	appendStringInfo(out, "\"median\": %s, \"window\": %d",
+					 cq_numbers_as_json(median_expect(model)),
 					 ((const Median *) model)->window);
 }
 

@@ -72,6 +72,13 @@ cq_numbers_scale(double *numbers, int count)
 	return used == 0 ? 0 : CQ_NUMBERS_MAD_TO_SIGMA * cq_numbers_median(numbers, used);
 }
 
+/* For JSON, which knows neither NaN nor infinity: null. */
+const char *
+cq_numbers_as_json(double number)
+{
+	return isfinite(number) ? psprintf("%.10g", number) : "null";
+}
+
 /* Of the standard normal distribution, by Newton's method over erfc; probability in (0, 1). */
 double
 cq_numbers_normal_quantile(double probability)

@@ -18,6 +18,7 @@ extern int	cq_numbers_compare(const void *a, const void *b);
 extern double cq_numbers_median(const double *sorted, int count);
 extern double cq_numbers_deviation(const double *sorted, int count, double median);
 extern double cq_numbers_scale(double *numbers, int count);
+extern const char *cq_numbers_as_json(double number);
 extern double cq_numbers_normal_quantile(double probability);
 extern double cq_numbers_chi_square_quantile(double probability, int degrees);
 

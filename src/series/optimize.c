@@ -5,8 +5,9 @@
  *
  * The method is Nelder and Mead's simplex in NLopt's form, which keeps to the bounds. It uses no
  * random numbers, so that the same values always give the same model, in a view and in a batch.
- * NLopt allocates with malloc, so nothing may raise between its create and destroy: an interrupt
- * stops the search, and is served behind it.
+ * NLopt allocates with malloc, so nothing may raise between its create and destroy: a search that
+ * is canceled stops, which is served behind it. Other interrupts wait: a search that they ended
+ * would give another model.
  */
 #include "postgres.h"
 
@@ -29,7 +30,7 @@ evaluate(unsigned count, const double *x, double *gradient, void *context)
 	Search	   *search = context;
 	double		value;
 
-	if (InterruptPending)
+	if ((QueryCancelPending || ProcDiePending) && INTERRUPTS_CAN_BE_PROCESSED())
 		nlopt_force_stop(search->optimizer);
 	value = search->objective(x, (int) count, search->context);
 	return isfinite(value) ? value : HUGE_VAL;

@@ -21,6 +21,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "common/int.h"
 #include "series/sketch.h"
 
 /* ---- values and keys ---- */
@@ -151,7 +152,11 @@ add_key(CqSketch *sketch, int64 key, int64 count)
 {
 	CqSketchBucket *bucket = find(sketch, key);
 
-	sketch->total += count;
+	/* No bucket has more than all of them. */
+	if (pg_add_s64_overflow(sketch->total, count, &sketch->total))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("a sketch cannot count so many values")));
 	if (bucket != NULL)
 	{
 		bucket->count += count;
@@ -236,11 +241,13 @@ cq_sketch_deviation(const CqSketch *sketch, double median)
 		double		above = right == sketch->count ? HUGE_VAL :
 			cq_sketch_middle(sketch, right) - median;
 		double		below = left < 0 ? HUGE_VAL : median - cq_sketch_middle(sketch, left);
+		/* A distance may itself be infinite. */
+		bool		is_right = left < 0 || (right < sketch->count && above <= below);
 
-		before += sketch->buckets[above <= below ? right : left].count;
+		before += sketch->buckets[is_right ? right : left].count;
 		if (before > rank)
-			return Min(above, below);
-		if (above <= below)
+			return is_right ? above : below;
+		if (is_right)
 			right++;
 		else
 			left--;

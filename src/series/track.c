@@ -188,6 +188,7 @@ fit(CqTrack *track)
 			MemoryContextDelete(track->fitting);
 		track->fitting = fresh;
 		track->model = model;
+		track->fits++;
 	}
 }
 

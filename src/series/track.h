@@ -28,6 +28,7 @@ typedef struct CqTrack
 	int64		seen;
 	int64		next_fit;
 	CqModel    *model;			/* NULL: not yet */
+	int64		fits;			/* so many models were there, which may have lain in one place */
 	/* Time */
 	bool		has_time;
 	TimestampTz first;
