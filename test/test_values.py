@@ -62,29 +62,49 @@ def test_each_view_reads_under_its_own_settings(db, broker, topic):
     check(2)
 
 
+def test_generated_of_bad_values(db, broker, topic):
+    """What is computed of a bad value is bad, under the settings of each of the views."""
+    name = topic()
+    use(db, SETTINGS["utc"])
+    db.execute(f"CREATE FOREIGN TABLE s ({COLUMNS}, hour int GENERATED ALWAYS AS "
+               f"(coalesce(n, 0) + extract(hour FROM at AT TIME ZONE 'UTC')::int) STORED) "
+               f"SERVER kafka OPTIONS (topic '{name}', on_error 'skip')")
+    for view, settings in SETTINGS.items():
+        use(db, settings)
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS SELECT hour FROM s")
+    broker.produce(name, [ZONELESS, {**ZONELESS, "n": "no"}])
+    for (view, settings), hour in zip(SETTINGS.items(), (23, 16, 1)):
+        use(db, settings)
+        db.wait(view)
+        assert db.execute(f"SELECT * FROM {view}") == [(hour,)]
+        db.assert_equal(f"SELECT * FROM {view}", "SELECT hour FROM s")
+
+
 def test_event_times_are_the_streams(db, broker, topic):
     """Read under the settings of the stream, by views and statements with whatever settings."""
     name = topic()
     use(db, SETTINGS["berlin"])
-    db.execute(f"CREATE FOREIGN TABLE s (at timestamptz, other timestamptz) SERVER kafka "
-               f"OPTIONS (topic '{name}', event_time 'at')")
+    db.execute(f"CREATE FOREIGN TABLE s (at timestamptz, other timestamptz, "
+               f"day date GENERATED ALWAYS AS ((at AT TIME ZONE 'UTC')::date) STORED) "
+               f"SERVER kafka OPTIONS (topic '{name}', event_time 'at')")
     assert "timezone=Europe/Berlin" in db.value("SELECT ftoptions FROM pg_foreign_table")
-    query = """SELECT window_end, count(*), max(extract(epoch FROM other)) AS other
+    query = """SELECT window_end, count(*), max(extract(epoch FROM other)) AS other,
+                      min(day - date '2024-06-30') AS first, max(day - date '2024-06-30') AS last
                FROM s, cq.tumble(at, '10 min') GROUP BY window_end"""
     for view, settings in SETTINGS.items():
         use(db, settings)
         db.execute(f"CREATE CONTINUOUS VIEW {view} WITH (emit = 'close') AS {query}")
     midnight = "2024-07-01T00:00:00"
     broker.produce(name, [{"at": f"2024-07-01T00:{minute:02}:00", "other": midnight}
-                          for minute in (1, 5, 12, 3, 31)])
+                          for minute in (1, 5, 3, 12, 31)])
     utc = 1719792000                    # midnight as if in UTC
     for (view, settings), shift in zip(SETTINGS.items(), (7200, 32400, 0)):
         use(db, settings)
         db.wait(view)
         assert db.value(f"SELECT cq.watermark('{view}') = '2024-07-01 00:31+02'")
-        rows = db.execute(f"SELECT extract(epoch FROM window_end), count, other FROM {view} "
-                          f"ORDER BY 1")
-        assert rows == [(utc - 6600, 3, utc - shift), (utc - 6000, 1, utc - shift)]
+        rows = db.execute(f"SELECT extract(epoch FROM window_end), count, other, first, last "
+                          f"FROM {view} ORDER BY 1")
+        assert rows == [(utc - 6600, 3, utc - shift, 0, 0), (utc - 6000, 1, utc - shift, 0, 0)]
         db.assert_equal(f"SELECT * FROM {view}",
                         f"SELECT * FROM ({query}) q WHERE window_end <= cq.watermark('{view}')")
     assert db.value("SELECT sum(late_rows)::int FROM cq.views") == 0

@@ -9,7 +9,7 @@
  *
  * The event times of a stream are of all its views, with the watermark that they make. So the
  * stream itself says under which settings they are read (options timezone and datestyle), and
- * they are the same for everybody, a SELECT too.
+ * they are the same for everybody, a SELECT too; and so is what is generated of them.
  */
 #include "postgres.h"
 
@@ -264,17 +264,27 @@ decode_again(CqBatch *batch, const Bitmapset *columns, const List *settings)
 		batch->nulls[attno - 1] = MemoryContextAllocHuge(batch->context,
 														 sizeof(bool) * Max(batch->nrows, 1));
 	}
+	/* What is computed of a value that is there already must know whether that is bad. */
 	memset(&batch->bad, 0, sizeof(CqBadCells));
+	add_cells(batch, &before, false, columns);
 	fill_columns(batch->reader, batch, columns, settings);
+	/* Those of whole messages have been found again. */
 	found = batch->bad;
 	memset(&batch->bad, 0, sizeof(CqBadCells));
-	add_cells(batch, &before, true, columns);
 	add_cells(batch, &found, false, NULL);
+	for (int i = 0; i < before.ncells; i++)
+	{
+		if (before.cells[i].attno == 0)
+			cq_bad_cells_add(&batch->bad, before.cells[i].row, 0, before.cells[i].reject);
+	}
 	cq_batch_sort_rejects(batch);
 	batch->decoded = bms_add_members(batch->decoded, columns);
 }
 
-/* Event times, where the stream reads them under settings that differ from these. */
+/*
+ * Event times, where the stream reads them under settings that differ from the batch's. Before the
+ * other columns, some of which may be computed of them.
+ */
 static void
 decode_event_time(CqReader *reader, CqBatch *batch)
 {
@@ -292,7 +302,6 @@ decode_event_time(CqReader *reader, CqBatch *batch)
 		if (cell->attno == attno)
 			cq_bad_cells_add(&batch->bad, cell->row, cell->attno, cell->reject);
 	}
-	cq_batch_sort_rejects(batch);
 }
 
 static bool
@@ -322,15 +331,19 @@ cq_batch_decode(CqBatch *batch, const Bitmapset *needed, const List *settings)
 	Assert(batch->decoded == NULL);
 	batch->settings = settings;
 	if (is_apart)
-		columns = cq_generated_with_inputs(reader,
-										   bms_del_member(bms_copy(needed),
-														  reader->stream->event_time));
+	{
+		columns = bms_del_member(bms_copy(needed), reader->stream->event_time);
+		columns = bms_del_member(cq_generated_with_inputs(reader, columns),
+								 reader->stream->event_time);
+	}
 	prepare_arrays(reader, batch, columns);
+	if (is_apart)
+		decode_event_time(reader, batch);
 	fill_columns(reader, batch, columns, settings);
 	batch->decoded = columns;
 	if (is_apart)
 	{
-		decode_event_time(reader, batch);
+		cq_batch_sort_rejects(batch);
 		batch->decoded = bms_add_member(batch->decoded, reader->stream->event_time);
 	}
 	MemoryContextSwitchTo(caller);
@@ -374,6 +387,12 @@ cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings)
 	caller = MemoryContextSwitchTo(batch->context);
 	other = find_other(batch, settings);
 	missing = bms_difference(cq_generated_with_inputs(batch->reader, needed), other->decoded);
+	if (is_event_time_apart(batch->reader, missing, settings))
+	{
+		decode_event_time(batch->reader, other);
+		other->decoded = bms_add_member(other->decoded, batch->reader->stream->event_time);
+		missing = bms_del_member(missing, batch->reader->stream->event_time);
+	}
 	if (!bms_is_empty(missing))
 		decode_again(other, missing, settings);
 	MemoryContextSwitchTo(caller);

@@ -176,6 +176,7 @@ compute_columns(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 	EState	   *estate = CreateExecutorState();
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
 
+	slot->tts_tableOid = reader->stream->relid;
 	for (int i = 0; i < reader->stream->ncolumns; i++)
 	{
 		const CqColumn *column = &reader->columns[i];

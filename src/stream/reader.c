@@ -83,8 +83,12 @@ find_settings(CqReader *reader)
 	{
 		int			input = -1;
 
+		/* Those of event times are the stream's: what is computed of them has no other ones. */
 		while ((input = bms_next_member(reader->generated[i].inputs, input)) >= 0)
-			reader->settings[i] |= reader->settings[input - 1];
+		{
+			if (input != reader->stream->event_time)
+				reader->settings[i] |= reader->settings[input - 1];
+		}
 		if (reader->settings[i] != 0 && i + 1 != reader->stream->event_time)
 			reader->sensitive = bms_add_member(reader->sensitive, i + 1);
 	}
