@@ -37,9 +37,8 @@ static void
 describe(CqJsonComposite *composite, TypeCacheEntry *type)
 {
 	TupleDesc	descriptor = CreateTupleDescCopy(type->tupDesc);
+	uint64		version = type->tupDesc_identifier;
 
-	composite->version = type->tupDesc_identifier;
-	composite->descriptor = descriptor;
 	composite->attributes = palloc0(sizeof(Attribute) * Max(descriptor->natts, 1));
 	for (int i = 0; i < descriptor->natts; i++)
 	{
@@ -54,6 +53,9 @@ describe(CqJsonComposite *composite, TypeCacheEntry *type)
 		attribute->converter = cq_json_converter_create(described->atttypid, described->atttypmod);
 		attribute->checks_nulls = cq_json_converter_checks_nulls(attribute->converter);
 	}
+	/* Last: where the catalog could not be read, it is read again. */
+	composite->version = version;
+	composite->descriptor = descriptor;
 }
 
 static void
