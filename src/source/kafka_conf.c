@@ -231,6 +231,9 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartiti
 		DefElem    *property = lfirst(cell);
 
 		properties[nset].name = cq_kafka_property_name(property->defname);
+		/* Its other name, by which it would be set once more. */
+		if (strcmp(properties[nset].name, "metadata.broker.list") == 0)
+			properties[nset].name = "bootstrap.servers";
 		properties[nset].value = cut_size(properties[nset].name, defGetString(property));
 		/* The server's properties come first: nobody says otherwise where to connect. */
 		if (cq_kafka_property_is_address(properties[nset].name) && is_set(properties, nset))

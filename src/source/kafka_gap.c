@@ -133,7 +133,10 @@ settle_unreadable(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 
 	if (!cq_kafka_extent_ask(consumer->client->rk, partition->topic, partition->partition,
 							 RD_KAFKA_OFFSET_END, ASK_MS, &end))
+	{
+		partition->asked = GetCurrentTimestamp();
 		return;
+	}
 	next = cq_kafka_probe_step(consumer, partition, partition->bad, end);
 	if (next < 0)
 		return;
@@ -216,7 +219,7 @@ cq_kafka_gap_settle(CqKafkaConsumer *consumer)
 	{
 		CqKafkaPartition *partition = &consumer->partitions[i];
 
-		if (partition->unreadable != NULL)
+		if (partition->unreadable != NULL && now - partition->asked >= RETRY_US)
 			settle_unreadable(consumer, partition);
 		if ((!partition->has_gap && !partition->is_missing) ||
 			now - partition->asked < (partition->is_missing ? LOOK_US : RETRY_US))

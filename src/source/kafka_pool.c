@@ -251,7 +251,8 @@ cq_kafka_pool_tend(void)
 static bool
 has_failed(const CqKafkaTopic *topic)
 {
-	for (int i = 0; i < topic->npartitions; i++)
+	/* Opening it may itself have failed: there are no partitions then. */
+	for (int i = 0; topic->partitions != NULL && i < topic->npartitions; i++)
 		if (topic->partitions[i] != NULL && topic->partitions[i]->has_failed)
 			return true;
 	return false;
@@ -267,7 +268,7 @@ take_topic_apart(CqKafkaClient *client, CqKafkaTopic *topic, bool is_end, CqKafk
 		client->leftovers = lappend(client->leftovers, topic->handle);
 		return;
 	}
-	for (int i = 0; !is_end && i < topic->npartitions; i++)
+	for (int i = 0; !is_end && topic->partitions != NULL && i < topic->npartitions; i++)
 		if (topic->partitions[i] != NULL && topic->partitions[i]->is_started)
 			remains->stops[remains->nstops++] = (CqKafkaStop) {topic->handle, i};
 	remains->topics[remains->ntopics++] = topic->handle;
