@@ -168,6 +168,22 @@ forget_entry(CqViewExec *exec)
 	hash_search(views, &exec->view, HASH_REMOVE, NULL);
 }
 
+void
+cq_view_exec_sweep(void)
+{
+	HASH_SEQ_STATUS scan;
+	CqViewExec *exec;
+
+	if (views == NULL)
+		return;
+	hash_seq_init(&scan, views);
+	while ((exec = hash_seq_search(&scan)) != NULL)
+	{
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(exec->view)))
+			forget_entry(exec);
+	}
+}
+
 /* The query, with all that it reads locked; sets the owner. */
 static Query *
 definition_query(CqViewExec *exec)

@@ -66,6 +66,9 @@ extern int *cq_view_exec_failures(Oid view);
 extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip,
 							 CqMergeCounts *counts);
 
+/* Gives back what is kept of views that were dropped. Between batches, within a transaction. */
+extern void cq_view_exec_sweep(void);
+
 /* The view if it has been asked for before, prepared or not, or NULL. */
 extern CqViewExec *cq_view_exec_find(Oid view);
 
