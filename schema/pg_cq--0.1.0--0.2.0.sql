@@ -325,3 +325,27 @@ LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::big
 WHERE w.fdwname IN ('cq_kafka', 'cq_log')
   AND (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+
+-- Times without a zone were read under the settings of the server. Event times are now read under
+-- those that the stream itself names.
+DO $do$
+DECLARE
+    stream regclass;
+BEGIN
+    FOR stream IN
+        SELECT t.ftrelid
+        FROM pg_catalog.pg_foreign_table t
+        JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
+        JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+        WHERE w.fdwname = 'cq_kafka'
+          AND EXISTS (SELECT FROM pg_catalog.pg_options_to_table(t.ftoptions)
+                      WHERE option_name = 'event_time')
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_options_to_table(t.ftoptions)
+                          WHERE option_name IN ('timezone', 'datestyle'))
+        ORDER BY 1
+    LOOP
+        EXECUTE format('ALTER FOREIGN TABLE %s OPTIONS (ADD timezone %L, ADD datestyle %L)', stream,
+                       current_setting('TimeZone'), current_setting('DateStyle'));
+    END LOOP;
+END
+$do$;

@@ -110,8 +110,18 @@ def test_a_database_is_updated(server, empty, version):
     db.execute(f"CREATE EXTENSION pg_cq VERSION '{version}'")
     load(server, db, version)
     make_own(db)
+    db.execute("CREATE FOREIGN TABLE dated (at timestamptz) SERVER away "
+               "OPTIONS (topic 't', event_time 'at')")
+    db.execute("UPDATE pg_foreign_table SET ftoptions = '{topic=t,event_time=at}' "
+               "WHERE ftrelid = 'dated'::regclass")
+    db.execute("SET TimeZone = 'Europe/Berlin'")
     db.execute("ALTER EXTENSION pg_cq UPDATE")
+    db.execute("RESET TimeZone")
     assert db.value("SELECT extversion FROM pg_extension WHERE extname = 'pg_cq'") == VERSION
+    # What was read under the server's settings still is.
+    assert db.value("SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'dated'::regclass") == \
+        ["topic=t", "event_time=at", "timezone=Europe/Berlin", "datestyle=ISO, MDY"]
+    db.execute("DROP FOREIGN TABLE dated")
     check_all(db)
 
 
