@@ -187,6 +187,7 @@ SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, 'ets', 1, 'NaN');
 SELECT count(*) FROM cq.forecast('{{1,2},{3,4}}');
 SELECT count(*) FROM cq.forecast(array_fill(1.0::float8, ARRAY[100001]));
 SELECT cq.forecast(i, ts) OVER (ORDER BY ts DESC) FROM noise;
+SELECT cq.decompose(i, ts) OVER (ORDER BY ts DESC) FROM noise;
 SELECT cq.forecast(i, ts, step => '0 s') OVER (ORDER BY ts) FROM noise;
 SELECT cq.forecast(i, ts, step => '1 month 1 day') OVER (ORDER BY ts) FROM noise;
 SELECT cq.anomaly(i, ts, max_training => 5) OVER (ORDER BY ts) FROM noise;

@@ -190,7 +190,7 @@ INSERT INTO e SELECT 2, 'a', m FROM minutes(18) m;
 INSERT INTO e SELECT 4, 'a', m FROM minutes(19) m;
 INSERT INTO e VALUES (8, 'a', NULL), (16, 'a', '-infinity');
 INSERT INTO e SELECT 32, 'b', m FROM minutes(24) m;
-SELECT cq.wait('closed');
+SELECT cq.wait('closed'), cq.wait('patient');
 SELECT event_time, window_end, "offset" FROM cq.late ORDER BY late_id;
 SELECT view, message FROM cq.errors WHERE stream = 'e'::regclass ORDER BY view::text;
 SELECT * FROM closed ORDER BY 1, 2;

@@ -13,6 +13,7 @@
 #include "series/season.h"
 #include "series/stl.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(cq_decompose_window);
 
@@ -28,6 +29,27 @@ typedef struct Partition
 	double	   *seasonal;
 } Partition;
 
+/* The value of a row, NaN where it is missing; looks whether its time comes after the last one. */
+static double
+take_row(WindowObject window, int i, TimestampTz *last)
+{
+	bool		is_null;
+	bool		is_out;
+	Datum		time = WinGetFuncArgInPartition(window, 1, i, WINDOW_SEEK_HEAD, false, &is_null,
+												&is_out);
+	Datum		value;
+
+	if (!is_null && DatumGetTimestampTz(time) < *last)
+		ereport(ERROR,
+				(errcode(ERRCODE_WINDOWING_ERROR),
+				 errmsg("cq.decompose needs its rows in the order of their times"),
+				 errhint("Write ORDER BY with the time, ascending, into the OVER clause.")));
+	if (!is_null)
+		*last = DatumGetTimestampTz(time);
+	value = WinGetFuncArgInPartition(window, 0, i, WINDOW_SEEK_HEAD, false, &is_null, &is_out);
+	return is_null || !isfinite(DatumGetFloat8(value)) ? NAN : DatumGetFloat8(value);
+}
+
 static void
 decompose(Partition *partition, const CqArguments *arguments)
 {
@@ -35,6 +57,7 @@ decompose(Partition *partition, const CqArguments *arguments)
 	int64		count = WinGetPartitionRowCount(arguments->window);
 	int			period = cq_arguments_integer(arguments, 2, "season", 2, CQ_MODEL_MAX_SEASON, 0);
 	int			window = cq_arguments_integer(arguments, 3, "season_window", 7, MAX_ROWS, 0);
+	TimestampTz last = DT_NOBEGIN;
 	Datum		robust;
 	bool		is_robust = cq_arguments_get(arguments, 4, &robust) && DatumGetBool(robust);
 
@@ -46,15 +69,7 @@ decompose(Partition *partition, const CqArguments *arguments)
 				 errdetail("At most %d are.", MAX_ROWS)));
 	partition->values = palloc(count * sizeof(double));
 	for (int i = 0; i < count; i++)
-	{
-		bool		is_null;
-		bool		is_out;
-		Datum		value = WinGetFuncArgInPartition(arguments->window, 0, i, WINDOW_SEEK_HEAD,
-													 false, &is_null, &is_out);
-
-		partition->values[i] = is_null || !isfinite(DatumGetFloat8(value)) ? NAN :
-			DatumGetFloat8(value);
-	}
+		partition->values[i] = take_row(arguments->window, i, &last);
 	if (period == 0)
 		period = cq_season_find(partition->values, (int) count);
 	partition->is_known = period > 1 && count >= 2 * period;

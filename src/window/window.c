@@ -73,7 +73,7 @@ typedef struct Panes
 	int32		block;
 	pg_tz	   *zone;			/* NULL but for timestamptz */
 
-	Step		step;
+	Step		step;			/* length 0: what was asked for was refused */
 	int64		origin;
 
 	/* The last block: [start, end), and the number of its first pane, unless the step is fixed. Empty: none yet. */
@@ -433,7 +433,8 @@ timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
 
 	if (interval == NULL)
 		cq_reject_raise(refuse_null("size"), NULL);
-	if (panes != NULL && memcmp(&panes->interval, interval, sizeof(Interval)) == 0 && panes->has_origin == has_origin &&
+	if (panes != NULL && panes->step.length != 0 &&
+		memcmp(&panes->interval, interval, sizeof(Interval)) == 0 && panes->has_origin == has_origin &&
 		panes->given_origin == origin && panes->block == block && panes->zone == zone)
 		return panes;
 
@@ -450,7 +451,7 @@ timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
 	if (!has_origin && kind == TIME_TIMESTAMPTZ)
 		origin = DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(origin)));
 	panes->origin = origin;
-	panes->interval = *interval;	/* last: what raised an error before matches nothing */
+	panes->interval = *interval;
 	return panes;
 }
 
@@ -495,7 +496,8 @@ cq_window_bound_bigint(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		cq_reject_raise(refuse_null("size"), NULL);
 	number = PG_GETARG_INT64(1);
-	if (panes == NULL || panes->number != number || panes->origin != origin || panes->block != block)
+	if (panes == NULL || panes->step.length == 0 || panes->number != number ||
+		panes->origin != origin || panes->block != block)
 	{
 		panes = remember(fcinfo->flinfo, block);
 		panes->kind = TIME_BIGINT;
