@@ -184,6 +184,7 @@ SELECT v.view,
                      ELSE pg_catalog.regexp_replace(v.status_detail, '^(topic "[^"]*" partition \d+ offset \d+): .*', '\1') END,
                 CASE WHEN v.status <> 'running' THEN NULL
                      WHEN x.lack IS NOT NULL THEN x.lack
+                     WHEN NOT x.is_standby AND t.state = 'waiting for broker' AND _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)
                      WHEN NOT x.is_standby AND t.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', t.state, s.last_error)
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)

@@ -33,6 +33,10 @@ class MockCluster:
             producer.produce(topic, json.dumps(value), partition=partition, on_delivery=lambda error, _: error and failed.append(error))
         assert producer.flush(30) == 0 and not failed, failed
 
+    def deny_topic(self, topic):
+        """From now on it is said not to exist."""
+        self.library.rd_kafka_mock_topic_set_error(self.cluster, topic.encode(), 3)     # UNKNOWN_TOPIC_OR_PART
+
     def set_down(self, broker):
         assert self.library.rd_kafka_mock_broker_set_down(self.cluster, broker) == 0
 

@@ -139,3 +139,23 @@ def test_500_streams(broker, db, name):
     finally:
         for future in broker.admin.delete_topics(topics).values():
             future.result(60)
+
+
+def test_each_stream_is_told_what_is_its_own(db, cluster):
+    """Of many that share a client: more than it can note at a time."""
+    names = [f"s{number}" for number in range(40)]
+    db.execute("CREATE SERVER cluster FOREIGN DATA WRAPPER cq_kafka OPTIONS "
+               f"(bootstrap_servers '{cluster.address}', "
+               "\"topic.metadata.refresh.interval.ms\" '1000', "
+               "\"topic.metadata.propagation.max.ms\" '100')")
+    for name in names:
+        cluster.create_topic(name, leaders=[1])
+        db.execute(f"CREATE FOREIGN TABLE {name} (id bigint) SERVER cluster OPTIONS (topic '{name}')")
+        db.execute(f"CREATE CONTINUOUS VIEW v_{name} AS SELECT count(*) FROM {name}")
+    for name in names:
+        db.wait(f"v_{name}")
+    for name in names[1:]:
+        cluster.deny_topic(name)
+    told = "SELECT state FROM cq.streams ORDER BY stream::oid"
+    wait_until(lambda: [state for (state,) in db.execute(told)] == ["reading"] + ["failed"] * 39,
+               lambda: db.execute("SELECT stream, state, last_error FROM cq.streams"))

@@ -267,14 +267,17 @@ def test_an_open_transaction_in_a_log_is_no_silence(server, log_db, clock):
     assert db.execute("SELECT * FROM v") == [(at(0), at(60), 2, 0)]
 
 
-@pytest.mark.xfail(reason="not noticed since clients are shared", run=False)
+def create_cluster(db, cluster):
+    db.execute(f"CREATE SERVER cluster FOREIGN DATA WRAPPER cq_kafka OPTIONS (bootstrap_servers '{cluster.address}', "
+               "\"reconnect.backoff.max.ms\" '200', \"topic.metadata.refresh.interval.ms\" '1000')")
+
+
 def test_a_leader_that_is_away_is_no_silence(log_db, clock, cluster):
     """One of two brokers: its partitions are not idle, and it is named."""
     db = log_db
     clock(1000)
     cluster.create_topic("t", leaders=[1, 2])
-    db.execute(f"CREATE SERVER cluster FOREIGN DATA WRAPPER cq_kafka OPTIONS (bootstrap_servers '{cluster.address}', "
-               "\"reconnect.backoff.max.ms\" '200', \"topic.metadata.refresh.interval.ms\" '1000')")
+    create_cluster(db, cluster)
     db.execute("CREATE FOREIGN TABLE s (id bigint, at timestamptz) SERVER cluster "
                "OPTIONS (topic 't', event_time 'at', watermark '10 s', idle_timeout '30 s')")
     create_view(db)
@@ -284,7 +287,7 @@ def test_a_leader_that_is_away_is_no_silence(log_db, clock, cluster):
     await_silence(db, 0, 0)
     cluster.set_down(2)
     reason = 'topic "t" partition 1: its leader, broker 2, cannot be reached'
-    wait_until(lambda: held_up(db) == (reason, reason), lambda: (held_up(db), db.execute("TABLE _cq.readings()")))
+    wait_until(lambda: held_up(db) == (reason, reason), lambda: (held_up(db), db.execute("SELECT * FROM _cq.readings()")))
     clock(1100)
     cluster.produce("t", rows(200), partition=0)
     wait_until(lambda: db.value("SELECT event_time FROM cq.positions WHERE partition = 0") == at(200), "nothing is read")
@@ -295,6 +298,34 @@ def test_a_leader_that_is_away_is_no_silence(log_db, clock, cluster):
     await_silence(db, 0, 0)
     clock(1200)
     wait_until(lambda: watermark(db) > at(100), "nobody is idle")
+
+
+def test_leaders_that_are_away_hold_up_what_is_theirs(log_db, clock, cluster):
+    """Of streams that share a client, each is told of its own partitions, however many are away."""
+    db = log_db
+    clock(1000)
+    cluster.create_topic("s", leaders=[2] * 100)
+    cluster.create_topic("t", leaders=[1])
+    create_cluster(db, cluster)
+    for name in ("s", "t"):
+        db.execute(f"CREATE FOREIGN TABLE {name} (id bigint) SERVER cluster OPTIONS (topic '{name}')")
+        db.execute(f"CREATE CONTINUOUS VIEW v_{name} AS SELECT count(*) FROM {name}")
+    cluster.produce("t", [{"id": 1}], partition=0)
+    for name in ("s", "t"):
+        db.wait(f"v_{name}")
+    await_silence(db, *[0] * 101)
+    cluster.set_down(2)
+    reason = 'topic "s" partition 0: its leader, broker 2, cannot be reached'
+    told = "SELECT view::text, status_detail FROM cq.views WHERE view::text LIKE 'v\\__' ORDER BY 1"
+    all_told = "SELECT count(*) FROM _cq.readings() WHERE held_up = 'its leader, broker 2, cannot be reached'"
+    wait_until(lambda: db.value(all_told) == 100, lambda: db.value(all_told))
+    assert db.execute(told) == [("v_s", reason), ("v_t", None)]
+    # Who cannot begin does not speak for others.
+    db.execute("CREATE CONTINUOUS VIEW new AS SELECT count(*) FROM s")
+    wait_until(lambda: db.value("SELECT state FROM cq.streams WHERE stream = 's'::regclass") == "waiting for broker", "not told")
+    assert db.value("SELECT status_detail FROM cq.views WHERE view = 'new'::regclass").startswith("waiting for broker: ")
+    # It may just be asking, and does not look meanwhile.
+    wait_until(lambda: db.execute(told) == [("v_s", reason), ("v_t", None)], lambda: db.execute(told))
 
 
 def assert_none_was_late(db, clock):

@@ -27,16 +27,6 @@ typedef enum CqKafkaRole
 #define CQ_KAFKA_LOG_LINES 16
 #define CQ_KAFKA_TROUBLES 16
 
-#define CQ_KAFKA_AWAY 64
-
-/* A partition that is read and whose leader cannot be reached. */
-typedef struct CqKafkaAway
-{
-	char		topic[256];
-	int32		partition;
-	int32		leader;			/* -1: it has none */
-} CqKafkaAway;
-
 /*
  * What librdkafka's callbacks leave behind. They run on the main thread, while it polls, but within librdkafka's
  * frames: so they only write here, and neither allocate nor raise.
@@ -53,8 +43,6 @@ typedef struct CqKafkaNotes
 		rd_kafka_resp_err_t error;
 		char		text[CQ_KAFKA_TEXT_LENGTH]; /* begins with "topic [partition]:" */
 	}			troubles[CQ_KAFKA_TROUBLES];
-	int			naway;			/* when it is CQ_KAFKA_AWAY there may be more */
-	CqKafkaAway away[CQ_KAFKA_AWAY];
 	int			nlines;			/* of log, since last written out */
 	int			nlost;			/* log lines that found no room */
 	struct
@@ -118,17 +106,13 @@ extern void cq_kafka_client_write_log(CqKafkaClient *client);
 extern bool cq_kafka_client_is_silent(const CqKafkaClient *client);
 extern bool cq_kafka_client_lacks_descriptors(char *reason, size_t size);
 extern int	cq_kafka_client_sqlstate(rd_kafka_resp_err_t error);
+extern void cq_kafka_client_rename(CqKafkaClient *client, const char *stream_name);
 pg_noreturn extern void cq_kafka_client_raise_down(const CqKafkaClient *client);
 
 /* kafka_consumer.c */
 extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions);
 extern bool cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
 extern void cq_kafka_consumer_release(CqSource *source, CqFetch *fetch);
-/* kafka_leader.c */
-extern void cq_kafka_leader_note(CqKafkaNotes *notes, const char *json);
-extern bool cq_kafka_leader_is_away(const CqKafkaNotes *notes, const char *topic, int32 partition,
-									char *text, Size size);
-
 extern bool cq_kafka_consumer_is_at_end(const CqSource *source, const char *topic,
 										int32 partition, char *held_up, Size size);
 extern void cq_kafka_consumer_hear_ends(const CqSource *source, CqFetch *fetch);
@@ -163,6 +147,9 @@ extern CqSink *cq_kafka_producer_open(const CqSourceConfig *config);
 extern void cq_kafka_producer_append(CqSink *sink, CqOutgoing *rows, int nrows);
 extern void cq_kafka_producer_close(CqSink *sink);
 extern void cq_kafka_producer_init(void);
+
+/* kafka_leader.c */
+extern void cq_kafka_leader_note(CqKafkaClient *client, const char *json);
 
 /* kafka_time.c: milliseconds since 1970, as Kafka has them */
 extern TimestampTz cq_kafka_time_from_ms(int64 ms);

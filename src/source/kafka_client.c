@@ -72,7 +72,8 @@ note_log(const rd_kafka_t *rk, int level, const char *facility, const char *text
 static void
 note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 {
-	CqKafkaNotes *notes = &((CqKafkaClient *) opaque)->notes;
+	CqKafkaClient *client = opaque;
+	CqKafkaNotes *notes = &client->notes;
 
 	switch (error)
 	{
@@ -98,12 +99,13 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-			/* Said again as long as it is so: one that finds no room is not lost. */
-			if (notes->ntroubles < CQ_KAFKA_TROUBLES)
-			{
-				notes->troubles[notes->ntroubles].error = error;
-				strlcpy(notes->troubles[notes->ntroubles++].text, reason, CQ_KAFKA_TEXT_LENGTH);
-			}
+			if (notes->ntroubles == CQ_KAFKA_TROUBLES)
+				break;			/* nobody reads them */
+			notes->troubles[notes->ntroubles].error = error;
+			strlcpy(notes->troubles[notes->ntroubles++].text, reason, CQ_KAFKA_TEXT_LENGTH);
+			/* The rest waits until these have been taken. */
+			if (notes->ntroubles == CQ_KAFKA_TROUBLES && !dlist_is_empty(&client->readers))
+				rd_kafka_yield(rk);
 			break;
 		default:
 			strlcpy(notes->last_error, reason, sizeof(notes->last_error));
@@ -125,7 +127,7 @@ note_statistics(rd_kafka_t *rk, char *json, size_t length, void *opaque)
 	const char *next = strstr(json, "\"topics\":");
 
 	client->heard_at = GetCurrentTimestamp();
-	cq_kafka_leader_note(&client->notes, json);
+	cq_kafka_leader_note(client, json);
 	/* Without a broker the cache holds no more than what is being read. */
 	if (strstr(json, connected) == NULL)
 		return 0;
@@ -416,6 +418,8 @@ cq_kafka_client_sqlstate(rd_kafka_resp_err_t error)
 		case RD_KAFKA_RESP_ERR__RESOLVE:
 		case RD_KAFKA_RESP_ERR__TIMED_OUT:
 		case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
 		case RD_KAFKA_RESP_ERR__SSL:
 			return ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION;
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
@@ -432,6 +436,18 @@ cq_kafka_client_sqlstate(rd_kafka_resp_err_t error)
 		default:
 			return ERRCODE_FDW_ERROR;
 	}
+}
+
+/* Who uses it now, for messages. */
+void
+cq_kafka_client_rename(CqKafkaClient *client, const char *stream_name)
+{
+	char	   *before = client->stream_name;
+
+	if (strcmp(before, stream_name) == 0)
+		return;
+	client->stream_name = MemoryContextStrdup(client->context, stream_name);
+	pfree(before);
 }
 
 /* For statements: no broker can be reached, or they will not let us in. */

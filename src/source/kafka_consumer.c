@@ -466,9 +466,13 @@ cq_kafka_consumer_is_at_end(const CqSource *source, const char *topic, int32 par
 			strcmp(consumer->partitions[i].topic, topic) == 0)
 			found = &consumer->partitions[i];
 	}
-	if (found == NULL || consumer->client->notes.is_down ||
-		cq_kafka_leader_is_away(&consumer->client->notes, topic, partition, held_up, size))
+	if (found == NULL || consumer->client->notes.is_down)
 		return false;
+	if (found->is_away)
+	{
+		cq_kafka_leader_name(found, held_up, size);
+		return false;
+	}
 	if (!found->is_at_end || found->is_stopped || found->has_failed)
 		return false;
 	/* What is committed has been read; the rest is not, or on its way. */

@@ -26,6 +26,8 @@ typedef struct CqKafkaPartition
 	char	   *unreadable;		/* why the batch that begins at bad cannot be read; NULL: it can */
 	int64		bad;
 	CqKafkaProbe *probe;		/* that looks for its end */
+	bool		is_away;		/* its leader cannot be reached, as last heard */
+	int32		leader;			/* then: which, or -1: it has none */
 	bool		is_missing;		/* there is no such partition, as far as is known */
 	int			nlooks;			/* that have said so */
 	TimestampTz asked;			/* when the broker was last asked */
@@ -79,6 +81,9 @@ typedef struct CqKafkaConsumer
 /* kafka_probe.c */
 extern int64 cq_kafka_probe_step(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
 								 int64 first, int64 end);
+
+/* kafka_leader.c */
+extern void cq_kafka_leader_name(const CqKafkaPartition *partition, char *text, Size size);
 
 /* kafka_gap.c */
 extern void cq_kafka_gap_settle(CqKafkaConsumer *consumer);

@@ -189,8 +189,8 @@ cq_kafka_event_note_topic(CqKafkaClient *client, const char *name, size_t length
 	}
 }
 
-/* Hands what was noted about partitions to those who read them. */
-static void
+/* Hands what was noted about partitions to those who read them: how much that was. */
+static int
 take_troubles(CqKafkaClient *client)
 {
 	CqKafkaNotes *notes = &client->notes;
@@ -199,7 +199,7 @@ take_troubles(CqKafkaClient *client)
 
 	notes->ntroubles = 0;
 	if (ntroubles == 0)
-		return;
+		return 0;
 	dlist_foreach(iter, &client->readers)
 	{
 		CqKafkaConsumer *consumer = dlist_container(CqKafkaConsumer, node, iter.cur);
@@ -213,6 +213,7 @@ take_troubles(CqKafkaClient *client)
 							 notes->troubles[i].text);
 		}
 	}
+	return ntroubles;
 }
 
 /*
@@ -223,9 +224,10 @@ cq_kafka_event_note_client(CqKafkaConsumer *consumer)
 {
 	CqKafkaNotes *notes = &consumer->client->notes;
 
-	cq_kafka_client_poll(consumer->client);
+	do
+		cq_kafka_client_poll(consumer->client);
+	while (take_troubles(consumer->client) == CQ_KAFKA_TROUBLES);
 	cq_kafka_pool_tend();
-	take_troubles(consumer->client);
 	if (consumer->is_bounded && cq_kafka_client_is_silent(consumer->client))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),
@@ -234,9 +236,27 @@ cq_kafka_event_note_client(CqKafkaConsumer *consumer)
 		cq_kafka_client_raise_down(consumer->client);
 }
 
+/* Does some topic have more partitions than are read of it? */
 static bool
-partitions_were_added(Oid stream, int npartitions)
+lacks_partitions(const CqKafkaConsumer *consumer)
 {
+	for (int i = 0; i < consumer->ntopics; i++)
+	{
+		const CqKafkaTopic *topic = &consumer->topics[i];
+		int			nread = 0;
+
+		for (int j = 0; j < topic->npartitions; j++)
+			nread += topic->partitions[j] != NULL;
+		if (topic->nseen > nread)
+			return true;
+	}
+	return false;
+}
+
+static bool
+partitions_were_added(const CqKafkaConsumer *consumer, int npartitions)
+{
+	Oid			stream = consumer->stream;
 	KnownPartitions *known;
 	bool		found;
 	bool		were_added;
@@ -246,6 +266,12 @@ partitions_were_added(Oid stream, int npartitions)
 		HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(KnownPartitions)};
 
 		known_partitions = hash_create("cq partitions of streams", 16, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	/* Where all are read nobody has to ask for them, which would take long while a leader is away. */
+	if (!lacks_partitions(consumer))
+	{
+		hash_search(known_partitions, &stream, HASH_REMOVE, NULL);
+		return false;
 	}
 	known = hash_search(known_partitions, &stream, HASH_ENTER, &found);
 	/* When first seen in this process they are news too: some may have come since the caller last asked. */
@@ -297,7 +323,7 @@ gather_events(CqKafkaConsumer *consumer)
 	if (nseen != consumer->npartitions_seen)
 	{
 		consumer->npartitions_seen = nseen;
-		if (partitions_were_added(consumer->stream, nseen))
+		if (partitions_were_added(consumer, nseen))
 			cq_kafka_event_add(consumer, CQ_SOURCE_PARTITIONS, NULL, "");
 	}
 	cq_kafka_gap_settle(consumer);

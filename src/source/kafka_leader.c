@@ -3,12 +3,13 @@
  *		Which partitions cannot be read since their leader is away, though other brokers are there.
  *
  * librdkafka's statistics name the leader of each partition and the state of each broker, as far as
- * it knows without asking. What is away is noted anew with each of them: as a rule nothing. Callbacks
- * run within librdkafka, so nothing here allocates from the server or raises an error.
+ * it knows without asking. They are of all that a client reads: what they say of a partition is
+ * noted where it is read, anew with each of them. Callbacks run within librdkafka, so nothing here
+ * allocates from the server or raises an error.
  */
 #include "postgres.h"
 
-#include "source/kafka.h"
+#include "source/kafka_consumer.h"
 
 /* The number behind a name, from there on; -1 where there is none. */
 static int32
@@ -40,21 +41,45 @@ is_up(const char *brokers, const char *topics, int32 number)
 }
 
 static void
-note_away(CqKafkaNotes *notes, const char *topic, int32 partition, int32 leader)
+forget_away(CqKafkaClient *client)
 {
-	CqKafkaAway *away;
+	dlist_iter	iter;
 
-	if (notes->naway == CQ_KAFKA_AWAY)
-		return;
-	away = &notes->away[notes->naway++];
-	strlcpy(away->topic, topic, Min(strcspn(topic, "\"") + 1, sizeof(away->topic)));
-	away->partition = partition;
-	away->leader = leader;
+	dlist_foreach(iter, &client->readers)
+	{
+		CqKafkaConsumer *consumer = dlist_container(CqKafkaConsumer, node, iter.cur);
+
+		for (int i = 0; i < consumer->npartitions; i++)
+			consumer->partitions[i].is_away = false;
+	}
+}
+
+/* The name is not terminated. */
+static void
+note_away(CqKafkaClient *client, const char *name, size_t length, int32 partition, int32 leader)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &client->readers)
+	{
+		CqKafkaConsumer *consumer = dlist_container(CqKafkaConsumer, node, iter.cur);
+
+		for (int i = 0; i < consumer->ntopics; i++)
+		{
+			CqKafkaTopic *topic = &consumer->topics[i];
+
+			if (partition >= topic->npartitions || topic->partitions[partition] == NULL ||
+				strncmp(topic->name, name, length) != 0 || topic->name[length] != '\0')
+				continue;
+			topic->partitions[partition]->is_away = true;
+			topic->partitions[partition]->leader = leader;
+		}
+	}
 }
 
 /* Takes note of what the statistics say, which librdkafka documents as JSON. */
 void
-cq_kafka_leader_note(CqKafkaNotes *notes, const char *json)
+cq_kafka_leader_note(CqKafkaClient *client, const char *json)
 {
 	static const char topic[] = "\"topic\":\"";
 	static const char partition[] = "\"partition\":";
@@ -63,7 +88,7 @@ cq_kafka_leader_note(CqKafkaNotes *notes, const char *json)
 	const char *topics = strstr(json, "\"topics\":");
 	const char *name = topics;
 
-	notes->naway = 0;
+	forget_away(client);
 	if (brokers == NULL || topics == NULL)
 		return;
 	while ((name = strstr(name, topic)) != NULL)
@@ -81,29 +106,17 @@ cq_kafka_leader_note(CqKafkaNotes *notes, const char *json)
 
 			if (number >= 0 && is_read != NULL && (end == NULL || is_read < end) &&
 				(leader < 0 || !is_up(brokers, topics, leader)))
-				note_away(notes, name, number, leader);
+				note_away(client, name, strcspn(name, "\""), number, leader);
 		}
 	}
 }
 
-bool
-cq_kafka_leader_is_away(const CqKafkaNotes *notes, const char *topic, int32 partition, char *text,
-						Size size)
+/* Why a partition that is away cannot be read. */
+void
+cq_kafka_leader_name(const CqKafkaPartition *partition, char *text, Size size)
 {
-	for (int i = 0; i < notes->naway; i++)
-	{
-		const CqKafkaAway *away = &notes->away[i];
-
-		if (away->partition != partition || strcmp(away->topic, topic) != 0)
-			continue;
-		if (away->leader < 0)
-			snprintf(text, size, "it has no leader");
-		else
-			snprintf(text, size, "its leader, broker %d, cannot be reached", away->leader);
-		return true;
-	}
-	if (notes->naway < CQ_KAFKA_AWAY)
-		return false;
-	snprintf(text, size, "the leaders of many partitions cannot be reached");
-	return true;
+	if (partition->leader < 0)
+		snprintf(text, size, "it has no leader");
+	else
+		snprintf(text, size, "its leader, broker %d, cannot be reached", partition->leader);
 }

@@ -232,6 +232,7 @@ cq_kafka_pool_borrow(const CqSourceConfig *config)
 		asker->nusers = 1;		/* who keeps it */
 	}
 	pfree(key);
+	cq_kafka_client_rename(asker, config->stream_name);
 	asker->notes.is_down = false;
 	asker->nusers++;
 	asked_at = GetCurrentTimestamp();

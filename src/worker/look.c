@@ -56,6 +56,7 @@ look(const CqIngest *ingest, const CqIngestLane *lane, const CqCursor *cursor, u
 		memset((char *) found + sizeof(int64), 0, sizeof(Look) - sizeof(int64));
 		found->reader_number = lane->reader_number;
 	}
+	found->reading.held_up[0] = '\0';
 	is_at_end = !lane->is_down &&
 		cq_reader_is_at_end(reader, cursor->topic, cursor->partition, found->reading.held_up,
 							CQ_READING_TEXT_LENGTH);
