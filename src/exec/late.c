@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "common/attempt.h"
+#include "common/fault.h"
 #include "common/guc.h"
 #include "exec/closing.h"
 #include "exec/dead_letter.h"
@@ -79,6 +80,15 @@ find_last_end(void *arg)
 	cq_owner_end(&actor);
 }
 
+/* Of a time, that is: a cancel, or a lack of memory, says nothing of it. */
+static void
+forget_error(ErrorData *error)
+{
+	if (cq_fault_passes(error))
+		ReThrowError(error);
+	FreeErrorData(error);
+}
+
 /* A time that lies in no window at all is an error of the row's, not late. */
 static bool
 last_end_of(CqViewExec *exec, TimestampTz time, TimestampTz *last_end)
@@ -88,7 +98,7 @@ last_end_of(CqViewExec *exec, TimestampTz time, TimestampTz *last_end)
 
 	*last_end = question.last_end;
 	if (error != NULL)
-		FreeErrorData(error);
+		forget_error(error);
 	return error == NULL;
 }
 
@@ -175,8 +185,8 @@ find(Judge *judge, void (*step) (void *judge))
 
 	if (error == NULL)
 		return;
+	forget_error(error);
 	judge->current->limit = judge->current->needed = DT_NOBEGIN;
-	FreeErrorData(error);
 }
 
 static bool
