@@ -4,7 +4,9 @@
  *
  * Views and streams of the same name in different schemas have their parts in one. Two sessions that look for
  * a free name at the same time do not see each other's; so a name is taken by a lock, held to the end of the
- * transaction, and nobody waits for it: who does not get it takes the next name.
+ * transaction, and nobody waits for it: who does not get it takes the next name. Only who has ended
+ * already, and is about to let go of its locks, is waited for. Else which name a command takes that
+ * it had held up would depend on which of its locks it lets go of first.
  */
 #include "postgres.h"
 
@@ -27,6 +29,16 @@
 
 #define NAME_LOCK		5		/* kind of advisory lock: 1 and 2 are users', 3 and 4 of logs */
 
+/* All who hold it have ended. */
+static bool
+is_being_released(const LOCKTAG *tag)
+{
+	int			nholders;
+
+	pfree(GetLockConflicts(tag, ExclusiveLock, &nholders));
+	return nholders == 0;
+}
+
 static bool
 take(const char *name)
 {
@@ -35,7 +47,14 @@ take(const char *name)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId,
 						 DatumGetUInt32(hash_any((const unsigned char *) name, strlen(name))),
 						 0, NAME_LOCK);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	while (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	{
+		if (!is_being_released(&tag))
+			return false;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+	return true;
 }
 
 static bool
