@@ -149,6 +149,49 @@ def test_constraints_of_catalogs(log_db, statement):
     assert counted(db, "v") == 0
 
 
+def test_constraints_of_parts(log_db):
+    """Which only a superuser can add: nothing is lost, and all goes on without them."""
+    db = log_db
+    create(db, ("", "v", "SELECT i, k FROM s"),
+           ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    append(db, 0, 5)
+    assert_up_to_date(db, "v", "w")
+    state = db.value("SELECT state::text FROM _cq.view WHERE view = 'v'::regclass")
+    column = db.value("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass "
+                      "AND atttypid = 'int'::regtype AND attnum = 2", state)
+    db.execute(f'CREATE UNIQUE INDEX extra ON {state} ("{column}")')
+    append(db, 5, 100)
+    assert_up_to_date(db, "w")
+    await_error(db, "v", "23505")
+    assert db.execute("SELECT * FROM cq.errors") == [] and counted(db, "v") == 0
+    db.execute("DROP INDEX _cq.extra")
+    assert_up_to_date(db, "v")
+    assert counted(db, "v") == 0
+
+
+def test_what_a_generated_column_does_not_find(log_db):
+    """It is no row's fault that a table is not there: they are kept waiting."""
+    db = log_db
+    db.execute("CREATE TABLE public.looked_up AS SELECT 1 AS x")
+    db.execute("CREATE FUNCTION next(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
+               "$$ BEGIN RETURN i + (SELECT x FROM public.looked_up); END $$")
+    db.execute("CREATE FOREIGN TABLE s (i int, n int GENERATED ALWAYS AS (next(i)) STORED) "
+               "SERVER cq_log")
+    db.execute("CREATE VIEW v WITH (continuous) AS SELECT count(*), sum(n) FROM s")
+    db.execute("INSERT INTO s SELECT generate_series(1, 10)")
+    db.wait("v")
+    db.execute("SELECT cq.pause('v')")
+    db.execute("INSERT INTO s SELECT generate_series(11, 20)")
+    db.execute("ALTER TABLE public.looked_up RENAME TO away")
+    db.execute("SELECT cq.resume('v')")
+    wait_until(lambda: "42P01" in str(db.execute("SELECT * FROM cq.streams")) or
+               db.execute("SELECT * FROM cq.errors"), "nothing tells what is missing")
+    assert db.execute("SELECT * FROM cq.errors") == []
+    db.execute("ALTER TABLE public.away RENAME TO looked_up")
+    db.wait("v")
+    assert db.execute("TABLE v") == [(20, sum(range(2, 22)))]
+
+
 def test_bad_rows_are_those_that_were_committed(log_db):
     """A batch that is rolled back for another view's sake counts nothing."""
     db = log_db

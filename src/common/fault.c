@@ -152,6 +152,14 @@ is_raised_in(const ErrorData *error, const char *const *files, int nfiles)
 	return error->filename != NULL && is_among(error->filename, files, nfiles);
 }
 
+/* Of a query that a function runs: a table or column that it names, say, is not there. */
+static bool
+is_of_code(const ErrorData *error)
+{
+	return error->internalquery != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
+}
+
 static CqFault
 fault_of_limit(const ErrorData *error)
 {
@@ -253,7 +261,8 @@ cq_fault_is_of_value(const ErrorData *error)
 			break;
 	}
 	/* A name that is in no catalog, of a column of type regclass, say. */
-	return error->sqlerrcode != ERRCODE_INTERNAL_ERROR &&
+	return !is_on_own_table(error) && !is_of_code(error) &&
+		error->sqlerrcode != ERRCODE_INTERNAL_ERROR &&
 		error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 }
