@@ -315,7 +315,7 @@ cq_emitter_main(Datum arg)
 	CqStart		start;
 
 	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	cq_session_watch_configuration();
 	pqsignal(SIGTERM, cq_shared_on_sigterm);
 	pqsignal(SIGINT, SIG_IGN);	/* it would end the wait for a synchronous standby */
 	BackgroundWorkerUnblockSignals();

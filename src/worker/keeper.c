@@ -197,7 +197,7 @@ cq_keeper_main(Datum arg)
 	CqStart		start;
 
 	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	cq_session_watch_configuration();
 	pqsignal(SIGTERM, cq_shared_on_sigterm);
 	BackgroundWorkerUnblockSignals();
 	slot = cq_shared_attach_worker(&start);

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "common/guc.h"
+#include "libpq/pqsignal.h"
 #include "postmaster/interrupt.h"
 #include "utils/guc.h"
 #include "worker/session.h"
@@ -60,6 +61,14 @@ apply_common(void)
 	raise_descriptor_limit();
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		set(settings[i][0], settings[i][1]);
+}
+
+void
+cq_session_watch_configuration(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	/* Until now the server has ignored it: what was changed since it was forked may be missing. */
+	ConfigReloadPending = true;
 }
 
 bool

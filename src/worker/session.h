@@ -5,6 +5,9 @@
 #ifndef CQ_SESSION_H
 #define CQ_SESSION_H
 
+/* From now on this process is told when the configuration was changed; at first it always is. */
+extern void cq_session_watch_configuration(void);
+
 /* Reads the configuration again where that was asked for; then true. */
 extern bool cq_session_reload(void);
 

@@ -332,7 +332,7 @@ cq_supervisor_main(Datum arg)
 	CqStart		start;
 
 	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(CqStart));
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	cq_session_watch_configuration();
 	pqsignal(SIGTERM, cq_shared_on_sigterm);
 	BackgroundWorkerUnblockSignals();
 	own = cq_shared_attach_supervisor(&start);
