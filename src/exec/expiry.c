@@ -23,6 +23,7 @@
 #include "common/attempt.h"
 #include "common/version.h"
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/watch.h"
 #include "common/compat.h"
 #include "common/guc.h"
@@ -38,6 +39,7 @@
 #include "state/expire.h"
 #include "state/retention.h"
 #include "stats/reading.h"
+#include "stats/stats.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/hsearch.h"
@@ -250,6 +252,16 @@ take_turn(Expiry *expiry, bool is_patient)
 	return error;
 }
 
+/* Its batches go on, and so it does not stop; but it says why what is old stays. */
+static void
+tell_error(Oid view, const ErrorData *error)
+{
+	cq_stats_view_error(view, psprintf("what is too old cannot be deleted: %s",
+									   cq_watch_timed_out() ?
+									   "it takes longer than ten times cq.view_timeout" :
+									   cq_fault_text(error)));
+}
+
 /* Vacuum, which may take long, asks for no steps. */
 static TimestampTz
 oldest_now(void)
@@ -300,8 +312,9 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 		ErrorData  *error = take_turn(&expiry, one_view);
 
 		/* What is wrong with one view is not the others' concern. */
-		if (error != NULL)
+		if (error != NULL && !cq_watch_yields())
 		{
+			tell_error(view, error);
 			cq_attempt_name_view(error, get_rel_name(view));
 			cq_attempt_warn(error, &last_warning);
 		}
