@@ -20,11 +20,11 @@ def test_view_of_which_no_row_passes(log_db):
     assert db.value("SELECT count(*) FROM cq.errors WHERE view = 'never'::regclass") == 1000
     # One row has passed: all others are dead letters.
     db.wait("once")
-    assert state("once")[0] == "running"
+    assert state("once")[0] == "failing"
     assert db.value("SELECT count(*) FROM cq.errors WHERE view = 'once'::regclass") == 1200
     # It goes on behind what is kept already, and is not stopped again.
     db.execute("SELECT cq.resume('never')")
     append(1, 1000)
     db.wait("never")
-    assert state("never")[0] == "running"
+    assert state("never")[0] == "failing"
     assert db.value("SELECT count(*) FROM cq.errors WHERE view = 'never'::regclass") == 2205

@@ -387,6 +387,14 @@ typedef struct Choice
 	int			tries;
 } Choice;
 
+/* Differences and period are the same for all. */
+static bool
+is_same(const CqModelForm *one, const CqModelForm *other)
+{
+	return one->p == other->p && one->q == other->q && one->P == other->P && one->Q == other->Q &&
+		one->has_constant == other->has_constant;
+}
+
 static void
 try_form(Choice *choice, CqModelForm form)
 {
@@ -399,7 +407,7 @@ try_form(Choice *choice, CqModelForm form)
 		return;
 	form.is_open = false;
 	for (int i = 0; i < choice->tries; i++)
-		if (memcmp(&choice->tried[i], &form, sizeof(CqModelForm)) == 0)
+		if (is_same(&choice->tried[i], &form))
 			return;
 	choice->tried[choice->tries++] = form;
 	arima = fit_form(&form, choice->values, choice->count, choice->burn, true);

@@ -5,8 +5,10 @@
  *		join ──► a client with the same properties, and none of the reader's partitions? ──► use it
  *		         none ──► a new one
  *		leave ─► the last one? ──► the client is closed
- *		         else its partitions are stopped, by a thread (kafka_closer.h); until that is done
- *		they count as being read
+ *		         else its partitions are stopped, by a thread (kafka_closer.h)
+ *
+ * A partition is started once in the life of a client. librdkafka would take it again after it was
+ * stopped, but then some stayed silent for good: whoever reads it next has another client.
  *
  * A reader that leaves with a partition that had failed (there is no such partition any more) is
  * not taken apart: librdkafka then sometimes destroys what its threads still hold, and waits for
@@ -31,15 +33,11 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* How long to wait for a partition that another reader is just leaving. */
-#define LEAVING_MS 200
-
+/* A partition that is or has been read by a client. */
 typedef struct CqKafkaPlace
 {
 	char	   *topic;
 	int32		partition;
-	CqKafkaConsumer *reader;	/* NULL: it has left */
-	uint64		closing;		/* then: the remains that it has left */
 } CqKafkaPlace;
 
 #define ASKER_IDLE_MS 5000		/* after which it is closed */
@@ -84,33 +82,13 @@ find_place(const CqKafkaClient *client, const CqPosition *position)
 	return NULL;
 }
 
-static void
-forget_place(CqKafkaClient *client, CqKafkaPlace *place)
-{
-	client->places = list_delete_ptr(client->places, place);
-	pfree(place->topic);
-	pfree(place);
-}
-
-/* Is none of these partitions being read? One that does not stop spoils the client. */
+/* Has none of these partitions been read by it? Started again, one may stay silent. */
 static bool
 has_room_for(CqKafkaClient *client, const CqPosition *positions, int npositions)
 {
 	for (int i = 0; i < npositions; i++)
-	{
-		CqKafkaPlace *place = find_place(client, &positions[i]);
-
-		if (place == NULL)
-			continue;
-		if (place->reader != NULL)
+		if (find_place(client, &positions[i]) != NULL)
 			return false;
-		if (!cq_kafka_closer_await(place->closing, LEAVING_MS))
-		{
-			client->is_spoiled = true;
-			return false;
-		}
-		forget_place(client, place);
-	}
 	return true;
 }
 
@@ -194,7 +172,6 @@ cq_kafka_pool_join(const CqSourceConfig *config, CqKafkaConsumer *reader,
 
 		place->topic = pstrdup(positions[i].topic);
 		place->partition = positions[i].partition;
-		place->reader = reader;
 		client->places = lappend(client->places, place);
 	}
 	MemoryContextSwitchTo(caller);
@@ -323,24 +300,6 @@ let_go(void *owner)
 	return remains;
 }
 
-/* A partition that has failed keeps its place, and is given to nobody: the client is spoiled. */
-static void
-leave_places(CqKafkaClient *client, CqKafkaConsumer *reader, uint64 closing)
-{
-	ListCell   *cell;
-
-	foreach(cell, client->places)
-	{
-		CqKafkaPlace *place = lfirst(cell);
-
-		if (place->reader != reader)
-			continue;
-		place->reader = NULL;
-		place->closing = closing;
-	}
-	client->npartitions -= reader->npartitions;
-}
-
 void
 cq_kafka_pool_leave(CqKafkaClient *client, CqKafkaConsumer *reader)
 {
@@ -350,7 +309,10 @@ cq_kafka_pool_leave(CqKafkaClient *client, CqKafkaConsumer *reader)
 	if (client->rk == NULL)
 		return;
 	if (reader != NULL)
-		leave_places(client, reader, take_apart(client, reader, is_last));
+	{
+		(void) take_apart(client, reader, is_last);
+		client->npartitions -= reader->npartitions;
+	}
 	if (!is_last)
 		return;
 	pool = list_delete_ptr(pool, client);
