@@ -199,7 +199,7 @@ SELECT v.view,
                 -- It may quote what was read.
                 CASE WHEN NOT pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN NULL
                      WHEN pg_catalog.has_table_privilege(v.stream, 'SELECT') THEN v.status_detail
-                     ELSE pg_catalog.regexp_replace(v.status_detail, '^(topic "[^"]*" partition \d+ offset \d+): .*', '\1') END,
+                     ELSE pg_catalog.regexp_replace(v.status_detail, '^(topic "[^"]*" partition \d+ offset \d+|each of the first \d+ rows has failed|its windows cannot be closed): .*', '\1') END,
                 CASE WHEN v.status <> 'running' THEN NULL
                      WHEN x.lack IS NOT NULL THEN x.lack
                      WHEN NOT x.is_standby AND t.state = 'waiting for broker' AND _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)
