@@ -170,7 +170,7 @@ COMMENT ON FUNCTION _cq.sketch_final(internal) IS 'final function of cq.sketch';
 CREATE AGGREGATE cq.sketch(value double precision) (
     sfunc = _cq.sketch_transition, stype = internal, combinefunc = _cq.sketch_combine,
     serialfunc = _cq.sketch_serialize, deserialfunc = _cq.sketch_deserialize,
-    finalfunc = _cq.sketch_final, finalfunc_modify = shareable, parallel = safe
+    finalfunc = _cq.sketch_final, parallel = safe
 );
 COMMENT ON AGGREGATE cq.sketch(double precision) IS
     'distribution of values: for median, quantiles and median absolute deviation';
@@ -178,7 +178,7 @@ COMMENT ON AGGREGATE cq.sketch(double precision) IS
 CREATE AGGREGATE cq.sketch(sketch cq.sketch) (
     sfunc = _cq.sketch_transition, stype = internal, combinefunc = _cq.sketch_combine,
     serialfunc = _cq.sketch_serialize, deserialfunc = _cq.sketch_deserialize,
-    finalfunc = _cq.sketch_final, finalfunc_modify = shareable, parallel = safe
+    finalfunc = _cq.sketch_final, parallel = safe
 );
 COMMENT ON AGGREGATE cq.sketch(cq.sketch) IS 'distribution of the values of several sketches';
 

@@ -162,6 +162,13 @@ FROM reading, cq.tumble(at, '1 min') GROUP BY k, window_start;
 SELECT a, count(f) AS points
 FROM unnest(ARRAY['{}', '{NULL}', '{1}', '{1,2}', '{NaN,NaN,NaN,NaN,NaN,NaN,NaN,NaN,NaN}']) a
   LEFT JOIN LATERAL cq.forecast(a::float8[], 3) f ON true GROUP BY a ORDER BY a COLLATE "C";
+-- nothing at the beginning, and numbers whose squares overflow
+SELECT model, bool_and(value BETWEEN 4 AND 7) AS sane, count(*)
+FROM unnest('{auto,arima,robust}'::text[]) model, LATERAL cq.forecast(
+  array_fill(NULL::float8, ARRAY[40]) || ARRAY(SELECT 5 + i % 2 FROM generate_series(1, 30) i), 2, model)
+GROUP BY model ORDER BY model COLLATE "C";
+SELECT count(*) FILTER (WHERE value = 'NaN') AS not_numbers
+FROM cq.forecast('{1,1e308,1,1e308,1,1e308,1,1e308,1,1e308,1,1e308}', 3);
 SELECT f FROM cq.forecast(NULL::float8[]) f;
 SELECT cq.forecast_model(NULL::float8[]) IS NULL;
 -- constant, with gaps, with infinity, a season longer than the series, huge and tiny numbers

@@ -149,7 +149,7 @@ objective(const double *x, int count, void *context)
 	int			used;
 	double		sum = squares(fitting, fitting->form->has_constant ? *rest : 0, &used);
 
-	return log(Max(sum, 1e-300));
+	return isfinite(sum) ? log(Max(sum, 1e-300)) : HUGE_VAL;
 }
 
 /* ---- one form ---- */
@@ -291,7 +291,7 @@ fit_form(const CqModelForm *form, const double *values, int count, int burn, boo
 	take_parameters(&fitting, x);
 	constant = form->has_constant ? x[orders] : 0;
 	sum = squares(&fitting, constant, &used);
-	if (used < parameters + 3)
+	if (used < parameters + 3 || !isfinite(sum))
 		return give_up(&fitting, differenced);
 	arima = make_model(&fitting, constant, values, count);
 	for (int i = 0; i < fitting.count; i++)

@@ -11,6 +11,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "series/ets.h"
 #include "series/numbers.h"
 #include "series/optimize.h"
@@ -101,9 +102,11 @@ guess_seasons(Fitting *fitting, bool multiplies)
 	for (int i = before; i + period - before <= fitting->count; i++)
 	{
 		/* Of an even period, half a step more on both sides, and half of these. */
-		double		around = mean_of(fitting->values, i - before, i - before + period);
+		double		around;
 		double		value = fitting->values[i];
 
+		CHECK_FOR_INTERRUPTS();
+		around = mean_of(fitting->values, i - before, i - before + period);
 		if (period % 2 == 0 && i + before < fitting->count)
 			around = (around + mean_of(fitting->values, i - before + 1, i + before + 1)) / 2;
 		if (isnan(around) || isnan(value) || (multiplies && around == 0))
@@ -232,6 +235,9 @@ deviance(Fitting *fitting, double *sigma)
 		squares += error * error;
 		used++;
 	}
+	/* NaN, which compares with nothing. */
+	if (!isfinite(squares) || !isfinite(logs))
+		return HUGE_VAL;
 	*sigma = sqrt(squares / Max(1, used));
 	return used * log(Max(squares, 1e-300)) + 2 * logs;
 }

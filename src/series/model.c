@@ -2,11 +2,13 @@
  * model.c
  *		Models of series by name.
  *
- * Names are those of the literature, without regard to case: ETS(A,Ad,M), ARIMA(1,1,1)(0,1,1); ets
+ * Names are those of the literature, without regard to case: ETS(M,Ad,M), ARIMA(1,1,1)(0,1,1); ets
  * and arima alone leave the form open, auto is ets; robust is the median of the last values. Naive
  * forecasts are ARIMA(0,1,0), seasonal ones ARIMA(0,0,0)(0,1,0).
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "series/arima.h"
 #include "series/ets.h"
@@ -19,7 +21,7 @@ unknown(const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown model \"%s\"", name),
-			 errhint("Models are auto, ets, arima, one form of them as ETS(A,Ad,M) or "
+			 errhint("Models are auto, ets, arima, one form of them as ETS(M,Ad,M) or "
 					 "ARIMA(1,1,1)(0,1,1), and robust.")));
 }
 
@@ -152,6 +154,12 @@ cq_model_least(const CqModelForm *form)
 CqModel *
 cq_model_fit(const CqModelForm *form, const double *values, int count)
 {
+	/* A model begins with a value. */
+	while (form->family != CQ_MODEL_MEDIAN && count > 0 && isnan(values[0]))
+	{
+		values++;
+		count--;
+	}
 	switch (form->family)
 	{
 		case CQ_MODEL_ETS:
