@@ -46,6 +46,8 @@ def test_memory_is_flat(broker, even_batches, db, topic):
     print(sizes, "kB")
     assert db.worker_pids() == [pid]
     assert db.value("SELECT sum(count) FROM by_k") == EVENTS + EVENTS // ROUNDS
-    # Messages that wait in the client's buffers come and go, and are bounded; what leaks stays.
-    assert min(sizes[-4:]) - min(sizes[:4]) < ALLOWED
+    # What leaks does so in each round. Messages that wait in the client's buffers come and go, and the
+    # allocator keeps their room: a step, once, where the worker was behind.
+    growth = sorted(later - earlier for earlier, later in zip(sizes, sizes[1:]))
+    assert growth[len(growth) // 2] * ROUNDS < ALLOWED
     assert max(sizes) < 300 * 1024
