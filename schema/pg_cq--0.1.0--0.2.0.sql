@@ -98,10 +98,20 @@ REVOKE ALL ON FUNCTION _cq.complete_parts() FROM PUBLIC;
 
 ALTER TABLE _cq.identity REPLICA IDENTITY FULL;
 
-CREATE FUNCTION _cq.without_moment(text) RETURNS text
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_without_moment';
-COMMENT ON FUNCTION _cq.without_moment(text) IS
-    'the text, before it is read as a date or time; an error where it says now, today or the like';
+CREATE FUNCTION _cq.without_moment(text, oid) RETURNS text
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_without_moment';
+COMMENT ON FUNCTION _cq.without_moment(text, oid) IS
+    'the text, before it is read as a type of dates or times; an error where it says now, today or the like';
+
+CREATE FUNCTION _cq.without_moments(json, text[], oid[]) RETURNS json
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_without_moments_json';
+COMMENT ON FUNCTION _cq.without_moments(json, text[], oid[]) IS
+    'the document, before rows are made of it; an error where columns of these names and types would be made of now, today or the like';
+
+CREATE FUNCTION _cq.without_moments(jsonb, text[], oid[]) RETURNS jsonb
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cq_without_moments_jsonb';
+COMMENT ON FUNCTION _cq.without_moments(jsonb, text[], oid[]) IS
+    'the document, before rows are made of it; an error where columns of these names and types would be made of now, today or the like';
 
 ALTER TABLE _cq.view ADD COLUMN query text;
 

@@ -39,6 +39,9 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#if PG_VERSION_NUM >= 170000
+#include "utils/jsonpath.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
@@ -432,6 +435,33 @@ cq_compat_interval_is_finite(const Interval *interval)
 	return !INTERVAL_NOT_FINITE(interval);
 #else
 	return true;
+#endif
+}
+
+/* JSON_VALUE, JSON_QUERY and the like, which 17 brought. */
+static inline bool
+cq_compat_is_json_function(const Node *node)
+{
+#if PG_VERSION_NUM >= 170000
+	return IsA(node, JsonExpr);
+#else
+	return false;
+#endif
+}
+
+/* Does the path of such a function compare times in a way that depends on a setting or on today? */
+static inline bool
+cq_compat_json_path_is_mutable(const Node *node)
+{
+#if PG_VERSION_NUM >= 170000
+	const JsonExpr *function = castNode(JsonExpr, node);
+	const Const *path = (const Const *) function->path_spec;
+
+	return !IsA(path, Const) ||
+		(!path->constisnull && jspIsMutable(DatumGetJsonPathP(path->constvalue),
+											function->passing_names, function->passing_values));
+#else
+	return false;
 #endif
 }
 

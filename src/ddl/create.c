@@ -377,7 +377,7 @@ check_plans(const CqViewPlan *plan, const char *query_string)
 {
 	cq_compat_check_permissions(plan->maintain);
 	cq_reject_raise(cq_width_check(plan), query_string);
-	(void) cq_partial_plan(plan);
+	(void) cq_partial_plan(plan, query_string);
 }
 
 /* The view's row, as far as it does not depend on what is made for it. */

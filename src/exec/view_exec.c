@@ -231,7 +231,7 @@ plan_for(const CqViewPlan *plan, double nrows)
 	cq_batch_expected_rows = nrows;
 	PG_TRY();
 	{
-		planned = cq_partial_plan(plan);
+		planned = cq_partial_plan(plan, NULL);
 	}
 	PG_FINALLY();
 	{

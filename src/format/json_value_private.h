@@ -27,6 +27,7 @@ struct CqJsonConverter
 	Oid			typioparam;
 	bool		is_hstore;
 	bool		holds_times;	/* is a time, or has times for its bounds */
+	bool		holds_offsets;	/* is a timetz, or has some for its bounds */
 	CqJsonComposite *composite; /* of a composite type */
 
 	Oid			domain;			/* or InvalidOid */

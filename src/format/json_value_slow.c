@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/base64.h"
+#include "common/time_text.h"
 #include "format/json_value_private.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
@@ -35,13 +36,13 @@ is_time(Oid type)
 		type == TIMETZOID;
 }
 
-/* Is it a range or multirange of times? */
-static bool
-has_times_for_bounds(Oid type)
+/* What a range or multirange is of, or InvalidOid. */
+static Oid
+type_of_bounds(Oid type)
 {
 	Oid			range = type_is_multirange(type) ? get_multirange_range(type) : type;
 
-	return type_is_range(range) && is_time(getBaseType(get_range_subtype(range)));
+	return type_is_range(range) ? getBaseType(get_range_subtype(range)) : InvalidOid;
 }
 
 CqJsonConverter *
@@ -62,7 +63,8 @@ cq_json_converter_create(Oid type, int32 typmod)
 	getTypeInputInfo(base, &input, &converter->typioparam);
 	fmgr_info(input, &converter->input);
 	converter->is_hstore = cq_json_hstore_is(input);
-	converter->holds_times = is_time(base) || has_times_for_bounds(base);
+	converter->holds_times = is_time(base) || is_time(type_of_bounds(base));
+	converter->holds_offsets = base == TIMETZOID || type_of_bounds(base) == TIMETZOID;
 	if (get_typtype(base) == TYPTYPE_COMPOSITE)
 		converter->composite = cq_json_composite_create(base);
 	if (OidIsValid(element))
@@ -130,41 +132,32 @@ refuse_number_as_time(const CqJsonToken *token)
 			 errdetail("Only a timestamp can be a number: whole milliseconds since 1970-01-01, within its range.")));
 }
 
-/* Is the letter next to a word part of it? */
-static bool
-goes_on(char letter)
+/* A time that depends on when the message is read would never be the same twice. */
+static void
+refuse_moment(const char *text)
 {
-	return isalpha((unsigned char) letter) || letter == '_' || IS_HIGHBIT_SET(letter);
-}
+	const char *word = cq_time_text_moment(text, strlen(text));
 
-static bool
-has_word(const char *text, const char *word, bool alone)
-{
-	const char *found = text;
-
-	while ((found = strcasestr(found, word)) != NULL)
-	{
-		if (!alone || ((found == text || !goes_on(found[-1])) && !goes_on(found[strlen(word)])))
-			return true;
-		found++;
-	}
-	return false;
+	if (word != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+				 errmsg("\"%s\" is not allowed as a time in a message", word)));
 }
 
 /*
- * A time that depends on when the message is read would never be the same twice. In the text of a
- * range, an array or a row it is a word of its own, where there may be other text.
+ * A time of day has an offset only on some day. Which of several times in a text has none is not
+ * looked at.
  */
 static void
-refuse_relative_time(const char *text, bool alone)
+refuse_offset_of_today(const char *text, bool alone)
 {
-	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
-
-	for (int i = 0; i < (int) lengthof(words); i++)
-		if (has_word(text, words[i], alone))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-					 errmsg("\"%s\" is not allowed as a time in a message", words[i])));
+	if (alone ? cq_time_text_lacks_offset(text) : cq_time_text_zone_varies())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+				 errmsg("\"%s\" is not allowed as a time with time zone in a message", text),
+				 errdetail("Without an offset from UTC it would get the one that the time zone "
+						   "\"%s\" has on the day on which it is read.",
+						   pg_get_timezone_name(session_timezone))));
 }
 
 /* As the server's decode() does, whose base64 may be broken into lines. */
@@ -221,6 +214,15 @@ holds_times(const CqJsonConverter *converter)
 }
 
 static bool
+holds_offsets(const CqJsonConverter *converter)
+{
+	while (converter->element != NULL)
+		converter = converter->element;
+	return converter->holds_offsets ||
+		(converter->composite != NULL && cq_json_composite_any(converter->composite, holds_offsets));
+}
+
+static bool
 is_number(const CqJsonToken *token)
 {
 	return token->kind == CQ_JSON_INTEGER || token->kind == CQ_JSON_NUMBER;
@@ -266,7 +268,9 @@ convert_base(CqJsonConverter *converter, const CqJsonToken *token)
 
 	text = server_text(converter, token);
 	if (holds_times(converter))
-		refuse_relative_time(text, !is_time(converter->type));
+		refuse_moment(text);
+	if (holds_offsets(converter))
+		refuse_offset_of_today(text, converter->type == TIMETZOID);
 	return InputFunctionCall(&converter->input, text, converter->typioparam, converter->typmod);
 }
 

@@ -17,12 +17,14 @@
 #include "catalog/pg_class.h"
 #include "catalog/view.h"
 #include "common/compat.h"
+#include "common/time_text.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "plan/check.h"
 #include "plan/check_function.h"
+#include "plan/check_type.h"
 #include "plan/scope.h"
 #include "plan/window_call.h"
 #include "utils/builtins.h"
@@ -50,6 +52,7 @@ typedef struct Check
 	List	   *functions;		/* of OIDs: those whose bodies are being walked,
 		or have been without finding anything */
 	Node	   *call;			/* the node whose functions are being looked at */
+	List	   *types;			/* of OIDs: those whose constraints have been looked at */
 	CqReject   *reject;
 } Check;
 
@@ -477,21 +480,116 @@ static bool
 walk_cast(Check *check, const CoerceViaIO *cast)
 {
 	Const	   *text;
-	CqReject   *reject;
 	char	   *value;
 	Oid			output;
 	bool		is_varlena;
 
-	if (!cq_check_is_time(cast->resulttype))
+	if (!cq_check_type_is_time(cast->resulttype))
 		return false;
 	text = (Const *) eval_const_expressions(NULL, copyObject((Node *) cast->arg));
 	if (!IsA(text, Const) || text->constisnull)
 		return false;
 	getTypeOutputInfo(text->consttype, &output, &is_varlena);
 	value = OidOutputFunctionCall(output, text->constvalue);
-	reject = cq_check_text_as_time(value, strlen(value));
-	return reject != NULL && refuse(check, cq_reject_at(reject, exprLocation((const Node *) cast)));
+	return cq_time_text_moment(value, strlen(value)) != NULL &&
+		refuse(check, cq_reject_at(cq_check_moment(), exprLocation((const Node *) cast)));
 }
+
+/* ---- types ---- */
+
+typedef struct TypeWalk
+{
+	Check	   *check;
+	int			location;
+} TypeWalk;
+
+static bool
+walk_condition(Node *condition, Oid domain, void *context)
+{
+	TypeWalk   *walk = context;
+	Check	   *check = walk->check;
+	Place		before = check->place;
+	bool		stop;
+
+	if (before.text == NULL && walk->location >= 0)
+		check->place.location = walk->location;
+	check->place.text = psprintf("domain %s", format_type_be(domain));
+	stop = walk_node(condition, check);
+	check->place = before;
+	return stop;
+}
+
+/* A type of which values are made. */
+static bool
+walk_type(Check *check, Oid type, int location)
+{
+	TypeWalk	walk = {check, location};
+
+	return cq_check_type_walk(type, &check->types, walk_condition, &walk);
+}
+
+static bool
+walk_types(Check *check, List *types, int location)
+{
+	ListCell   *cell;
+
+	foreach(cell, types)
+	{
+		if (walk_type(check, lfirst_oid(cell), location))
+			return true;
+	}
+	return false;
+}
+
+/* Values of a stream are made when it is read, those of a table are there. */
+static bool
+walk_column(Check *check, const Var *var)
+{
+	const CqScope *scope = check->place.scope;
+	const RangeTblEntry *entry;
+
+	for (Index i = 0; i < var->varlevelsup && scope != NULL; i++)
+		scope = scope->outer;
+	if (scope == NULL || IS_SPECIAL_VARNO(var->varno))
+		return false;
+	entry = rt_fetch(var->varno, scope->query->rtable);
+	return (entry->rtekind == RTE_JOIN || cq_scope_is_stream(entry)) &&
+		walk_type(check, var->vartype, var->location);
+}
+
+/* What a column is made of would be read as a time without a look at what it says. */
+static bool
+walk_table_function(Check *check, const TableFunc *function)
+{
+	ListCell   *cell;
+
+	foreach(cell, function->coltypes)
+	{
+		if (cq_check_type_is_time(lfirst_oid(cell)))
+			return refuse(check, unsupported(function->location,
+											 "a column of a date or time type in XMLTABLE or "
+											 "JSON_TABLE is not supported in a continuous view",
+											 "Let it be text, and cast that: so 'now' and the "
+											 "like are errors of their rows."));
+	}
+	return walk_types(check, function->coltypes, function->location);
+}
+
+static bool
+walk_json(Check *check, Node *node)
+{
+	if (cq_check_type_is_time(exprType(node)))
+		return refuse(check, unsupported(exprLocation(node),
+										 "a function of JSON that returns a date or time is not "
+										 "supported in a continuous view",
+										 "Let it be RETURNING text, and cast that: so 'now' and "
+										 "the like are errors of their rows."));
+	if (cq_compat_json_path_is_mutable(node))
+		return refuse(check, cq_reject_at(cq_check_moment(), exprLocation(node)));
+	return walk_type(check, exprType(node), exprLocation(node));
+}
+
+/* ---- any node ---- */
 
 static bool
 walk_node(Node *node, Check *check)
@@ -512,9 +610,27 @@ walk_node(Node *node, Check *check)
 			reject = cq_window_call_check((FuncExpr *) node);
 			if (reject != NULL)
 				return refuse(check, cq_reject_at(reject, exprLocation(node)));
+			if (walk_type(check, exprType(node), exprLocation(node)))
+				return true;
 			break;
 		case T_CoerceViaIO:
-			if (walk_cast(check, (CoerceViaIO *) node))
+			if (walk_cast(check, (CoerceViaIO *) node) ||
+				walk_type(check, exprType(node), exprLocation(node)))
+				return true;
+			break;
+		case T_CoerceToDomain:
+			if (walk_type(check, exprType(node), exprLocation(node)))
+				return true;
+			break;
+		case T_Var:
+			return walk_column(check, (Var *) node);
+		case T_RangeTblFunction:
+			if (walk_types(check, ((RangeTblFunction *) node)->funccoltypes,
+						   exprLocation(((RangeTblFunction *) node)->funcexpr)))
+				return true;
+			break;
+		case T_TableFunc:
+			if (walk_table_function(check, (TableFunc *) node))
 				return true;
 			break;
 		case T_SQLValueFunction:
@@ -524,6 +640,8 @@ walk_node(Node *node, Check *check)
 			return refuse(check, unsupported(-1, "a continuous view must not take numbers of a "
 												 "sequence", NULL));
 		default:
+			if (cq_compat_is_json_function(node) && walk_json(check, node))
+				return true;
 			break;
 	}
 	return expression_tree_walker(node, walk_node, check);

@@ -14,8 +14,6 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
@@ -32,10 +30,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rangetypes.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 /* Stable functions of the server that depend on pinned settings and on catalogs alone; in order. */
 static const char *const repeatable[] = {
@@ -52,14 +48,11 @@ static const char *const repeatable[] = {
 	"getdatabaseencoding", "in_range", "interval_in", "interval_out", "interval_pl_timestamptz",
 	"json_build_array", "json_build_object", "json_populate_record", "json_populate_recordset",
 	"json_to_record", "json_to_recordset", "json_to_tsvector", "jsonb_build_array",
-	"jsonb_build_object", "jsonb_path_exists_tz", "jsonb_path_match_tz",
-		"jsonb_path_query_array_tz",
-	"jsonb_path_query_first_tz", "jsonb_path_query_tz", "jsonb_populate_record",
-	"jsonb_populate_record_valid", "jsonb_populate_recordset", "jsonb_to_record",
-	"jsonb_to_recordset", "jsonb_to_tsvector", "length", "make_timestamptz", "money",
-		"multirange_in",
-	"multirange_out", "numeric", "overlaps", "pg_collation_for", "pg_column_size",
-	"pg_input_error_info", "pg_input_is_valid", "pg_typeof", "phraseto_tsquery", "plainto_tsquery",
+	"jsonb_build_object", "jsonb_populate_record", "jsonb_populate_record_valid",
+	"jsonb_populate_recordset", "jsonb_to_record", "jsonb_to_recordset", "jsonb_to_tsvector",
+	"length", "make_timestamptz", "money", "multirange_in", "multirange_out", "numeric", "overlaps",
+	"pg_collation_for", "pg_input_error_info", "pg_input_is_valid", "pg_typeof",
+	"phraseto_tsquery", "plainto_tsquery",
 	"quote_literal", "quote_nullable", "range_in", "range_out", "record_in", "record_out",
 		"regclass",
 	"regclassin", "regclassout", "regcollationin", "regcollationout", "regconfigin", "regconfigout",
@@ -106,8 +99,8 @@ cq_check_function_name(Oid function)
 
 /* ---- reasons ---- */
 
-static CqReject *
-depends_on_moment(void)
+CqReject *
+cq_check_moment(void)
 {
 	return cq_reject_hint(cq_reject(ERRCODE_INVALID_OBJECT_DEFINITION,
 									"a continuous view must not depend on the moment at which it "
@@ -132,7 +125,7 @@ depends_on_session(Oid function)
 static CqReject *
 is_volatile(Oid function)
 {
-	return cq_reject_hint(cq_reject_detail(depends_on_moment(), "Function %s is volatile.",
+	return cq_reject_hint(cq_reject_detail(cq_check_moment(), "Function %s is volatile.",
 										   cq_check_function_name(function)),
 						  "If it gives the same for the same arguments, say so: ALTER FUNCTION %s "
 						  "IMMUTABLE; "
@@ -179,12 +172,12 @@ check_servers_function(Oid function, char volatility, const Node *call)
 		case F_STATEMENT_TIMESTAMP:
 		case F_AGE_TIMESTAMP:
 		case F_AGE_TIMESTAMPTZ:
-			return depends_on_moment();
+			return cq_check_moment();
 		default:
 			break;
 	}
 	if (volatility == PROVOLATILE_VOLATILE || takes_offset_of_today(function))
-		return depends_on_moment();
+		return cq_check_moment();
 	if (!is_listed(get_func_name(function), repeatable, lengthof(repeatable)) ||
 		is_called_for_input(function, call))
 		return depends_on_session(function);
@@ -215,7 +208,7 @@ cq_check_function(Oid function, const Node *call)
 							  "It may be one of the conditions that WHERE of the continuous view "
 							  "itself combines by AND, once.");
 	if (cq_sliding_is_clock(function))
-		return depends_on_moment();
+		return cq_check_moment();
 	if (is_ours(function))
 		return is_listed(get_func_name(function), windows, lengthof(windows)) ? NULL :
 			depends_on_session(function);
@@ -255,7 +248,7 @@ cq_check_sql_value(const SQLValueFunction *value)
 											"which it is computed"),
 								  "Ask for it in the query that reads the view.");
 		default:
-			return depends_on_moment();
+			return cq_check_moment();
 	}
 }
 
@@ -348,73 +341,4 @@ cq_check_function_body(Oid function, Node *call)
 	}
 	ReleaseSysCache(tuple);
 	return queries;
-}
-
-/* ---- texts ---- */
-
-/*
- * As words of their own, in whatever case: what the server's date and time input takes for the
- * moment.
- */
-CqReject *
-cq_check_text_as_time(const char *text, size_t length)
-{
-	static const char *const moments[] = {"now", "today", "tomorrow", "yesterday"};
-	const char *end = text + length;
-
-	while (text < end)
-	{
-		size_t		word = 0;
-
-		while (text + word < end && isalpha((unsigned char) text[word]))
-			word++;
-		for (int i = 0; word >= strlen("now") && i < (int) lengthof(moments); i++)
-		{
-			if (word == strlen(moments[i]) && pg_strncasecmp(text, moments[i], word) == 0)
-				return depends_on_moment();
-		}
-		text += Max(word, 1);
-	}
-	return NULL;
-}
-
-static bool
-row_has_time(Oid type)
-{
-	TupleDesc	descriptor = lookup_rowtype_tupdesc_domain(type, -1, true);
-	bool		found = false;
-
-	if (descriptor == NULL)
-		return false;
-	for (int i = 0; i < descriptor->natts && !found; i++)
-		found = !TupleDescAttr(descriptor, i)->attisdropped &&
-			cq_check_is_time(TupleDescAttr(descriptor, i)->atttypid);
-	ReleaseTupleDesc(descriptor);
-	return found;
-}
-
-bool
-cq_check_is_time(Oid type)
-{
-	Oid			base = getBaseType(type);
-	Oid			element = get_element_type(base);
-
-	switch (base)
-	{
-		case DATEOID:
-		case TIMEOID:
-		case TIMETZOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			return true;
-		default:
-			break;
-	}
-	if (OidIsValid(element))
-		return cq_check_is_time(element);
-	if (type_is_range(base))
-		return cq_check_is_time(get_range_subtype(base));
-	if (type_is_multirange(base))
-		return cq_check_is_time(get_multirange_range(base));
-	return type_is_rowtype(base) && base != RECORDOID && row_has_time(base);
 }

@@ -25,17 +25,11 @@ extern List *cq_check_function_body(Oid function, Node *call);
  */
 extern List *cq_check_function_parts(Oid function);
 
+/* Why what depends on the moment may not be called. */
+extern CqReject *cq_check_moment(void);
+
 /* Why the value is another one each time: CURRENT_DATE and the like. */
 extern CqReject *cq_check_sql_value(const SQLValueFunction *value);
-
-/*
- * A text that means the moment when it is read as a type of dates or times: 'now', 'today' and the
- * like.
- */
-extern CqReject *cq_check_text_as_time(const char *text, size_t length);
-
-/* Does reading a text as this type read it, or a part of it, as a date or time? */
-extern bool cq_check_is_time(Oid type);
 
 /* name(types), for messages. */
 extern char *cq_check_function_name(Oid function);

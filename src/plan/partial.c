@@ -17,6 +17,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
 
 /* Batches are large and groups many: hash, in one process, without compiling for each batch. */
 static const char *const planner_settings[][2] = {
@@ -43,11 +44,28 @@ split_aggregation(Agg *agg)
 	}
 }
 
+/* As the planner notes them for what it makes part of a query itself. */
+static void
+depend_on_functions(PlannedStmt *planned, const List *functions)
+{
+	ListCell   *cell;
+
+	foreach(cell, functions)
+	{
+		PlanInvalItem *item = makeNode(PlanInvalItem);
+
+		item->cacheId = PROCOID;
+		item->hashValue = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(lfirst_oid(cell)));
+		planned->invalItems = lappend(planned->invalItems, item);
+	}
+}
+
 PlannedStmt *
-cq_partial_plan(const CqViewPlan *plan)
+cq_partial_plan(const CqViewPlan *plan, const char *query_text)
 {
 	Query	   *query = copyObject(plan->maintain);
 	PlannedStmt *planned;
+	List	   *functions;
 	int			nest = NewGUCNestLevel();
 
 	for (int i = 0; i < (int) lengthof(planner_settings); i++)
@@ -55,8 +73,9 @@ cq_partial_plan(const CqViewPlan *plan)
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	AcquireRewriteLocks(query, true, false);
 	query = linitial_node(Query, QueryRewrite(query));
-	cq_moment_guard(query);
+	cq_reject_raise(cq_moment_guard(&query, &functions), query_text);
 	planned = pg_plan_query(query, "", 0, NULL);
+	depend_on_functions(planned, functions);
 	AtEOXact_GUC(true, nest);
 
 	if (plan->partials != NIL)

@@ -248,7 +248,7 @@ extern int	cq_plan_nkeys(const CqViewPlan *plan);
  * Plans `maintain` with the server's planner; its aggregates then yield partial states instead of results (partial.c).
  * Within a transaction, with a snapshot; as the user whose rights count for functions.
  */
-extern PlannedStmt *cq_partial_plan(const CqViewPlan *plan);
+extern PlannedStmt *cq_partial_plan(const CqViewPlan *plan, const char *query_text);
 
 #define CQ_OWN_COLUMNS "_cq_"	/* so begin columns of ours beside a view's, which has no such */
 #define CQ_GROUPING_ID_COLUMN "grouping_id"

@@ -107,3 +107,12 @@ SELECT * FROM value('tstzrange', '"[now,infinity)"', '"[2025-01-01,2025-02-01)"'
 SELECT * FROM value('tsmultirange', '"{[2025-01-01, TODAY )}"', '"{[2025-01-01,2025-02-01)}"');
 SELECT * FROM value('timestamp[]', '"{now}"', '["now"]', '"{2025-01-01}"');
 SELECT * FROM value('text[]', '"{now}"');
+-- A time of day has an offset of its own only where the time zone has had but one.
+CREATE TYPE opening AS (at timetz);
+SELECT * FROM value('timetz', '"10:00"', '"2025-07-01 10:00"');
+SET timezone = 'Europe/Berlin';
+SELECT * FROM value('timetz', '"10:00"', '"10:00+02"', '"10:00:00.5-0330"', '"10:00Z"', '"10:00 utc"', '"2025-07-01 10:00"', '"x"');
+SELECT * FROM value('timetz[]', '["10:00"]', '["10:00+02"]', '"{10:00+02}"');
+SELECT * FROM value('opening', '{"at": "10:00"}', '{"at": "10:00+02"}', '"(10:00+02)"');
+RESET timezone;
+DROP TYPE opening;
