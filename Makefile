@@ -24,7 +24,7 @@ UPGRADES     = $(notdir $(wildcard schema/$(EXTENSION)--*--*.sql))
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(UPGRADES)
 
 # The install script is these topics, in this order.
-SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql series.sql finish.sql view.sql status.sql grants.sql)
+SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql series.sql finish.sql view.sql status.sql node.sql grants.sql)
 
 REGRESS      = $(basename $(notdir $(sort $(wildcard sql/*.sql))))
 ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))

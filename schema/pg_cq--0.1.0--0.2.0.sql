@@ -295,6 +295,8 @@ CREATE OR REPLACE FUNCTION _cq.expired_through(state regclass) RETURNS timestamp
 
 -- topic: series.sql
 
+-- topic: node.sql
+
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();
 SELECT _cq.start_workers();

@@ -38,6 +38,7 @@
 #include "utils/rangetypes.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/tuplesort.h"
 
 #if PG_VERSION_NUM >= 170000
 #include "utils/jsonpath.h"
@@ -424,6 +425,18 @@ cq_compat_create_wait_event_set(MemoryContext context, int nevents)
 	return CreateWaitEventSet(NULL, nevents);
 #else
 	return CreateWaitEventSet(context, nevents);
+#endif
+}
+
+/* The next of values that are passed by value, none of which is null; false: there are no more. */
+static inline bool
+cq_compat_tuplesort_next_value(Tuplesortstate *sort, Datum *value)
+{
+	bool		is_null;
+#if PG_VERSION_NUM >= 160000
+	return tuplesort_getdatum(sort, true, false, value, &is_null, NULL);
+#else
+	return tuplesort_getdatum(sort, true, value, &is_null, NULL);
 #endif
 }
 

@@ -1,0 +1,590 @@
+/*
+ * keep.c
+ *		Keep nodes at work: see keep.h.
+ *
+ * The rules are those of tree.h. All of them run the node's step over deltas that stand for the
+ * tables: of CQ_RULE_DIFFERENCE with the rows of all touched keys; of the others with the changes of one
+ * input, once for what is more and once for what is less, and of the rest what has the same keys. What
+ * input 1 … i − 1 have after, and i + 1 … n before, comes of writing the changes of each input after its turn.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "node/flow.h"
+#include "node/keep.h"
+#include "node/kept.h"
+#include "node/net.h"
+#include "node/touched.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+struct CqKeep
+{
+	const CqNode *node;
+	int			ninputs;
+	Oid		   *inputs;
+	Oid			output;
+	CqFlow	   *step;
+	TupleDesc  *kept;			/* columns of each input */
+	TupleDesc  *changes;		/* and with the weight, where they have one */
+	TupleDesc	columns;		/* that the step yields */
+	TupleDesc	told;			/* that are passed on */
+};
+
+/* One call of cq_keep_apply. */
+typedef struct Application
+{
+	CqKeep	   *keep;
+	CqDelta   **changes;		/* net; NULL: none */
+	CqKept	  **inputs;			/* NULL where no table is kept */
+	CqDelta    *told;
+} Application;
+
+static const CqNodeInput *
+input_of(const CqKeep *keep, int input)
+{
+	return list_nth(keep->node->inputs, input);
+}
+
+CqKeep *
+cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output)
+{
+	CqKeep	   *keep = palloc0(sizeof(CqKeep));
+
+	keep->node = node;
+	keep->ninputs = list_length(node->inputs);
+	keep->inputs = palloc(sizeof(Oid) * keep->ninputs);
+	memcpy(keep->inputs, inputs, sizeof(Oid) * keep->ninputs);
+	keep->output = output;
+	keep->step = cq_flow_prepare(node->step, NULL, NULL);
+	keep->kept = palloc(sizeof(TupleDesc) * keep->ninputs);
+	keep->changes = palloc(sizeof(TupleDesc) * keep->ninputs);
+	for (int i = 0; i < keep->ninputs; i++)
+	{
+		const CqNodeInput *input = input_of(keep, i);
+
+		keep->kept[i] = cq_delta_columns(input->columns, true);
+		keep->changes[i] = input->only_grows ? keep->kept[i] : cq_delta_columns(input->columns, false);
+	}
+	keep->columns = cq_delta_columns(node->columns, true);
+	keep->told = cq_delta_columns(node->rule == CQ_RULE_DIFFERENCE ?
+								  list_truncate(list_copy(node->columns), list_length(node->columns) - 1) : node->columns,
+								  node->only_grows);
+	return keep;
+}
+
+List *
+cq_keep_plans(const CqKeep *keep)
+{
+	return list_make2(keep->step->small, keep->step->large);
+}
+
+CqDelta *
+cq_keep_make_changes(const CqKeep *keep, int input)
+{
+	return cq_delta_make(keep->changes[input], input_of(keep, input)->only_grows);
+}
+
+static void
+next_command(void)
+{
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
+/* ---- netting ---- */
+
+static void
+add_net_row(void *delta, TupleTableSlot *row, int64 weight)
+{
+	cq_delta_add(delta, row, weight);
+}
+
+/* Adds what is left of changes once more and less are added up. */
+static void
+add_net(CqDelta *changes, TupleDesc columns, AttrNumber hash, CqDelta *to)
+{
+	CqNet	   *net = cq_net_make(columns, hash);
+	CqNetWalk	walk = {.end = add_net_row, .context = to};
+	TupleTableSlot *slot = cq_delta_slot(changes);
+	int32		weight;
+
+	cq_delta_rewind(changes);
+	while (cq_delta_next(changes, slot, &weight))
+		cq_net_add(net, slot, weight);
+	ExecDropSingleTupleTableSlot(slot);
+	cq_net_walk(net, &walk);
+	cq_net_free(net);
+}
+
+/* The changes of an input, net, or NULL. */
+static CqDelta *
+net_changes(const CqKeep *keep, int input, CqDelta *changes)
+{
+	CqDelta    *net;
+
+	if (changes == NULL || changes->nrows == 0)
+		return NULL;
+	if (!changes->has_more || !changes->has_less)
+		return changes;
+	net = cq_keep_make_changes(keep, input);
+	add_net(changes, keep->kept[input], keep->kept[input]->natts, net);
+	return net->nrows > 0 ? net : NULL;
+}
+
+/* ---- inputs ---- */
+
+static int64
+hash_of(TupleTableSlot *row, int natts)
+{
+	bool		is_null;
+	int64		hash = DatumGetInt64(slot_getattr(row, natts, &is_null));
+
+	if (is_null)
+		elog(ERROR, "a row of a node has no hash of its key");
+	return hash;
+}
+
+static void
+touch_keys(const CqKeep *keep, int input, CqDelta *changes, CqTouched *touched)
+{
+	TupleTableSlot *slot;
+	int32		weight;
+
+	if (input_of(keep, input)->is_broadcast)
+	{
+		cq_touched_add_all(touched);
+		return;
+	}
+	slot = cq_delta_slot(changes);
+	cq_delta_rewind(changes);
+	while (cq_delta_next(changes, slot, &weight))
+		cq_touched_add(touched, hash_of(slot, changes->natts));
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+take_stored(void *net, TupleTableSlot *row)
+{
+	cq_net_add_stored(net, row);
+}
+
+static void
+delete_stored(void *kept, TupleTableSlot *row, ItemPointer tid, int64 *weight)
+{
+	if (*weight >= 0)
+		return;
+	cq_kept_delete(kept, tid);
+	(*weight)++;
+}
+
+static void
+miss_stored(void *kept, TupleTableSlot *row, int64 weight)
+{
+	if (weight < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row that is gone is not in table \"%s\"", cq_kept_name(kept)),
+				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
+}
+
+/* Rows of negative weight: each takes a stored one like it with it. */
+static void
+delete_rows(CqKept *kept, TupleDesc columns, CqDelta *changes)
+{
+	CqNet	   *net = cq_net_make(columns, columns->natts);
+	CqNetWalk	walk = {.stored = delete_stored, .end = miss_stored, .context = kept};
+	CqTouched  *touched = cq_touched_make();
+	TupleTableSlot *slot = cq_delta_slot(changes);
+	int32		weight;
+
+	cq_delta_rewind(changes);
+	while (cq_delta_next(changes, slot, &weight))
+	{
+		if (weight > 0)
+			continue;
+		cq_net_add(net, slot, weight);
+		cq_touched_add(touched, hash_of(slot, columns->natts));
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	cq_kept_fetch(kept, touched, take_stored, net);
+	cq_net_walk(net, &walk);
+	cq_net_free(net);
+	cq_touched_free(touched);
+}
+
+static void
+append_rows(CqKept *kept, CqDelta *changes)
+{
+	TupleTableSlot *slot = cq_delta_slot(changes);
+	int32		weight;
+
+	cq_delta_rewind(changes);
+	while (cq_delta_next(changes, slot, &weight))
+	{
+		for (int32 i = 0; i < weight; i++)
+			cq_kept_append(kept, slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+write_changes(Application *application, int input)
+{
+	CqDelta    *changes = application->changes[input];
+	CqKept	   *kept = application->inputs[input];
+
+	if (changes == NULL)
+		return;
+	if (changes->has_less)
+		delete_rows(kept, application->keep->kept[input], changes);
+	if (changes->has_more)
+		append_rows(kept, changes);
+	cq_kept_flush(kept);
+}
+
+static void
+take_row(void *delta, TupleTableSlot *row)
+{
+	cq_delta_add_whole(delta, row);
+}
+
+static CqDelta *
+fetch_rows(Application *application, int input, CqTouched *touched)
+{
+	CqDelta    *rows = cq_delta_make(application->keep->kept[input], true);
+
+	if (input_of(application->keep, input)->is_broadcast)
+		cq_kept_fetch_all(application->inputs[input], take_row, rows);
+	else
+		cq_kept_fetch(application->inputs[input], touched, take_row, rows);
+	return rows;
+}
+
+static void
+run_step(const CqKeep *keep, CqDelta *const *inputs, DestReceiver *receiver)
+{
+	QueryEnvironment *environment = create_queryEnv();
+	int64		nrows = 0;
+
+	for (int i = 0; i < keep->ninputs; i++)
+	{
+		cq_delta_register(inputs[i], cq_tree_input_name(i + 1), environment);
+		nrows += inputs[i]->nrows;
+	}
+	cq_flow_run(cq_flow_plan(keep->step, nrows), environment, receiver);
+	receiver->rDestroy(receiver);
+}
+
+/* ---- CQ_RULE_DIFFERENCE ---- */
+
+typedef struct Difference
+{
+	CqKept	   *output;
+	CqDelta    *told;
+	AttrNumber	hash;
+	CqTouched  *touched;		/* read along, as far as this: */
+	int64		last_touched;
+} Difference;
+
+/* Rows come in the order of their hashes. */
+static void
+check_touched(Difference *difference, int64 hash)
+{
+	if (cq_touched_is_all(difference->touched))
+		return;
+	while (difference->last_touched < hash)
+	{
+		if (!cq_touched_next(difference->touched, &difference->last_touched))
+			break;
+	}
+	if (difference->last_touched != hash)
+		elog(ERROR, "a step yields a row of a key that was not touched");
+}
+
+static void
+keep_or_delete(void *context, TupleTableSlot *row, ItemPointer tid, int64 *weight)
+{
+	Difference *difference = context;
+
+	if (*weight > 0)
+	{
+		(*weight)--;
+		return;
+	}
+	cq_kept_delete(difference->output, tid);
+	cq_delta_add(difference->told, row, -1);
+}
+
+static void
+append_new(void *context, TupleTableSlot *row, int64 weight)
+{
+	Difference *difference = context;
+
+	if (weight <= 0)
+		return;
+	check_touched(difference, hash_of(row, difference->hash));
+	for (int64 i = 0; i < weight; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		cq_kept_append(difference->output, row);
+	}
+	cq_delta_add(difference->told, row, weight);
+}
+
+/* What differs between what the step has yielded and what is stored: the one becomes the other. */
+static void
+store_difference(Application *application, CqNet *net, CqTouched *touched)
+{
+	const CqKeep *keep = application->keep;
+	Difference	difference = {.told = application->told, .hash = keep->columns->natts, .touched = touched};
+	CqNetWalk	walk = {.stored = keep_or_delete, .end = append_new, .context = &difference};
+
+	difference.output = cq_kept_open(keep->output, keep->columns);
+	cq_kept_fetch(difference.output, touched, take_stored, net);
+	difference.last_touched = PG_INT64_MIN;
+	if (!cq_touched_is_all(touched))
+	{
+		cq_touched_rewind(touched);
+		(void) cq_touched_next(touched, &difference.last_touched);
+	}
+	cq_net_walk(net, &walk);
+	cq_kept_close(difference.output);
+}
+
+static void
+apply_difference(Application *application, bool touches_rest)
+{
+	const CqKeep *keep = application->keep;
+	CqTouched  *touched = cq_touched_make();
+	CqDelta   **rows = palloc0(sizeof(CqDelta *) * keep->ninputs);
+	CqNet	   *net;
+
+	for (int i = 0; i < keep->ninputs; i++)
+	{
+		if (application->changes[i] != NULL)
+			touch_keys(keep, i, application->changes[i], touched);
+	}
+	if (touches_rest)
+		cq_touched_add(touched, 0);
+	if (cq_touched_is_empty(touched))
+		return;
+	for (int i = 0; i < keep->ninputs; i++)
+		write_changes(application, i);
+	next_command();
+	for (int i = 0; i < keep->ninputs; i++)
+		rows[i] = fetch_rows(application, i, touched);
+	net = cq_net_make(keep->columns, keep->columns->natts);
+	run_step(keep, rows, cq_net_receiver(net));
+	for (int i = 0; i < keep->ninputs; i++)
+		cq_delta_free(rows[i]);
+	store_difference(application, net, touched);
+	cq_net_free(net);
+	cq_touched_free(touched);
+}
+
+/* ---- CQ_RULE_LINEAR, CQ_RULE_ADDITIVE ---- */
+
+/* The rows of an input's changes with weights of this sign, without the weight. */
+static CqDelta *
+part_of_changes(const CqKeep *keep, int input, CqDelta *changes, int32 sign)
+{
+	CqDelta    *part;
+	TupleTableSlot *slot;
+	int32		weight;
+
+	if (changes->only_grows)
+		return changes;
+	part = cq_delta_make(keep->kept[input], true);
+	slot = cq_delta_slot(changes);
+	cq_delta_rewind(changes);
+	while (cq_delta_next(changes, slot, &weight))
+		cq_delta_add(part, slot, Max((int64) weight * sign, 0));
+	ExecDropSingleTupleTableSlot(slot);
+	return part;
+}
+
+/* Runs the step over the changes of one input, and rows of the others. */
+static void
+tell_product(Application *application, int input, CqDelta **rows)
+{
+	const CqKeep *keep = application->keep;
+	CqDelta    *changes = application->changes[input];
+
+	for (int32 sign = 1; sign >= -1; sign -= 2)
+	{
+		if (!(sign > 0 ? changes->has_more : changes->has_less))
+			continue;
+		rows[input] = part_of_changes(keep, input, changes, sign);
+		run_step(keep, rows, cq_delta_receiver(application->told, sign));
+		if (rows[input] != changes)
+			cq_delta_free(rows[input]);
+	}
+}
+
+/* Nothing times anything is nothing. */
+static bool
+fetch_others(Application *application, int input, CqDelta **rows)
+{
+	CqTouched  *touched = cq_touched_make();
+	bool		has_rows = true;
+
+	touch_keys(application->keep, input, application->changes[input], touched);
+	for (int i = 0; i < application->keep->ninputs; i++)
+	{
+		rows[i] = NULL;
+		if (i == input || !has_rows)
+			continue;
+		rows[i] = fetch_rows(application, i, touched);
+		has_rows = rows[i]->nrows > 0;
+	}
+	cq_touched_free(touched);
+	return has_rows;
+}
+
+static void
+free_others(int ninputs, int input, CqDelta **rows)
+{
+	for (int i = 0; i < ninputs; i++)
+	{
+		if (i != input && rows[i] != NULL)
+			cq_delta_free(rows[i]);
+	}
+}
+
+static void
+apply_linear(Application *application)
+{
+	const CqKeep *keep = application->keep;
+	CqDelta   **rows = palloc(sizeof(CqDelta *) * keep->ninputs);
+
+	for (int i = 0; i < keep->ninputs; i++)
+	{
+		if (application->changes[i] == NULL)
+			continue;
+		if (fetch_others(application, i, rows))
+			tell_product(application, i, rows);
+		free_others(keep->ninputs, i, rows);
+		write_changes(application, i);
+		next_command();
+	}
+}
+
+static void
+apply_additive(Application *application)
+{
+	const CqKeep *keep = application->keep;
+	CqDelta   **rows = palloc(sizeof(CqDelta *) * keep->ninputs);
+
+	for (int i = 0; i < keep->ninputs; i++)
+	{
+		if (application->changes[i] == NULL)
+			continue;
+		for (int j = 0; j < keep->ninputs; j++)
+			rows[j] = j == i ? NULL : cq_delta_make(keep->kept[j], true);
+		tell_product(application, i, rows);
+		free_others(keep->ninputs, i, rows);
+	}
+}
+
+/* ---- all rules ---- */
+
+static void
+open_inputs(Application *application)
+{
+	const CqKeep *keep = application->keep;
+
+	application->inputs = palloc0(sizeof(CqKept *) * keep->ninputs);
+	for (int i = 0; i < keep->ninputs && keep->node->rule != CQ_RULE_ADDITIVE; i++)
+		application->inputs[i] = cq_kept_open(keep->inputs[i], keep->kept[i]);
+}
+
+static void
+close_inputs(Application *application)
+{
+	for (int i = 0; i < application->keep->ninputs; i++)
+	{
+		if (application->inputs[i] != NULL)
+			cq_kept_close(application->inputs[i]);
+	}
+}
+
+static void
+apply_rule(Application *application, bool touches_rest)
+{
+	switch (application->keep->node->rule)
+	{
+		case CQ_RULE_DIFFERENCE:
+			apply_difference(application, touches_rest);
+			break;
+		case CQ_RULE_LINEAR:
+			apply_linear(application);
+			break;
+		case CQ_RULE_ADDITIVE:
+			apply_additive(application);
+			break;
+	}
+}
+
+static bool
+has_changes(const Application *application)
+{
+	for (int i = 0; i < application->keep->ninputs; i++)
+	{
+		if (application->changes[i] != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Frees all that it made of the changes: what is not the caller's. */
+static void
+free_net(Application *application, CqDelta *const *changes)
+{
+	for (int i = 0; i < application->keep->ninputs; i++)
+	{
+		if (application->changes[i] != NULL && application->changes[i] != changes[i])
+			cq_delta_free(application->changes[i]);
+	}
+}
+
+/* Changes of different inputs may have made up for one another. */
+static CqDelta *
+net_told(const CqKeep *keep, CqDelta *told)
+{
+	CqDelta    *net;
+
+	if (keep->node->rule == CQ_RULE_DIFFERENCE || !told->has_more || !told->has_less)
+		return told;
+	net = cq_delta_make(keep->told, keep->node->only_grows);
+	add_net(told, keep->columns, InvalidAttrNumber, net);
+	cq_delta_free(told);
+	return net;
+}
+
+CqDelta *
+cq_keep_apply(CqKeep *keep, CqDelta *const *changes, bool touches_rest)
+{
+	Application application = {.keep = keep, .told = cq_delta_make(keep->told, keep->node->only_grows)};
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "pg_cq node", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
+
+	application.changes = palloc(sizeof(CqDelta *) * keep->ninputs);
+	for (int i = 0; i < keep->ninputs; i++)
+		application.changes[i] = net_changes(keep, i, changes[i]);
+	if (touches_rest || has_changes(&application))
+	{
+		PushCopiedSnapshot(GetActiveSnapshot());
+		next_command();
+		open_inputs(&application);
+		apply_rule(&application, touches_rest);
+		close_inputs(&application);
+		PopActiveSnapshot();
+	}
+	free_net(&application, changes);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+	return net_told(keep, application.told);
+}

@@ -1,0 +1,40 @@
+/*
+ * keep.h
+ *		Keep nodes at work: passes the changes of a node's inputs through it.
+ *
+ * Everything that a node remembers is in tables, which live and die with the (sub)transaction: a
+ * batch may be done in parts, and again after a rollback.
+ */
+#ifndef CQ_KEEP_H
+#define CQ_KEEP_H
+
+#include "postgres.h"
+
+#include "node/delta.h"
+#include "plan/tree.h"
+
+typedef struct CqKeep CqKeep;
+
+/*
+ * inputs are the tables of the inputs, by input; InvalidOid for a rule that keeps none. output is the
+ * table of what is stored, or InvalidOid. Plans the step, as who acts for the view, with all that it
+ * reads locked. In CurrentMemoryContext; node has to last as long.
+ */
+extern CqKeep *cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output);
+
+/* Of PlannedStmt *: what is to be locked before, and watched: when a plan is not valid any more, neither is the node. */
+extern List *cq_keep_plans(const CqKeep *keep);
+
+/* An empty delta for the changes of an input, from 0. In CurrentMemoryContext. */
+extern CqDelta *cq_keep_make_changes(const CqKeep *keep, int input);
+
+/*
+ * Passes changes (by input; NULL: none) through the node: writes its tables, and gives the changes that it
+ * passes on, in CurrentMemoryContext. As who acts for the view, who has it for himself, with an
+ * active snapshot that may be older than the current command. touches_rest: the node begins; what
+ * its step yields over nothing becomes stored, such as a count(*) of 0. What is written is seen after
+ * a CommandCounterIncrement. Raises ERROR where the step does, or where the tables are not as they should be.
+ */
+extern CqDelta *cq_keep_apply(CqKeep *keep, CqDelta *const *changes, bool touches_rest);
+
+#endif							/* CQ_KEEP_H */

@@ -1,0 +1,66 @@
+/*
+ * tree.h
+ *		The nodes below a view's root: what is kept of its inputs, and how changes pass through.
+ *
+ * Where rows of streams do not pass one by one (joins of streams, DISTINCT, Top-N, sub-selects over
+ * streams, …) the query is cut into nodes. A node keeps its inputs in tables and has a query, its
+ * step, over them. A batch changes some rows of an input; the step is run again for the keys of
+ * those rows alone, and what differs from before is what the node passes on: rows with a weight,
+ * +1 where they are new, −1 where they are gone.
+ *
+ * That is right where the step answers for each key apart: Q(σK) = σK(Q) for a set K of keys. Keys
+ * are compared by hash alone: the rows of some hashes are the rows of a set of keys, a few too many
+ * where keys collide, so that nothing has to be compared again.
+ */
+#ifndef CQ_TREE_H
+#define CQ_TREE_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+
+/* How the changes of a node follow from those of its inputs. */
+typedef enum CqKeepRule
+{
+	/* step(changes of one input, the others empty): UNION ALL. Nothing is kept. */
+	CQ_RULE_ADDITIVE,
+
+	/* Σi step(after 1 … i − 1, changes i, before i + 1 … n): inner joins. Inputs are kept. */
+	CQ_RULE_LINEAR,
+
+	/* step(after) less what is stored, for the touched keys. Inputs and output are kept. */
+	CQ_RULE_DIFFERENCE
+} CqKeepRule;
+
+/* One of the relations that a node's step reads. */
+typedef struct CqNodeInput
+{
+	Oid			stream;			/* flow reads its batches; InvalidOid: the changes of node */
+	int			node;			/* the number of the node whose changes flow reads; 0: a stream */
+	Query	   *flow;			/* yields columns; and where they have one, the weight (int4), last */
+	List	   *columns;		/* of ColumnDef *: of the table. The last one is CQ_HASH_COLUMN */
+	bool		is_broadcast;	/* read whole for each batch; where it changes, all keys are touched */
+	bool		only_grows;		/* its rows have no weights: all are new */
+} CqNodeInput;
+
+typedef struct CqNode
+{
+	int			number;			/* from 1; a node comes after those that it reads */
+	CqKeepRule	rule;
+	List	   *inputs;			/* of CqNodeInput * */
+	Query	   *step;			/* over the tuplestores that cq_tree_input_name names */
+	List	   *columns;		/* of ColumnDef *: what step yields. Of CQ_RULE_DIFFERENCE the last one is
+		CQ_HASH_COLUMN: of the row's key, as in the inputs */
+	bool		only_grows;		/* what it passes on has no weights: all rows are new */
+} CqNode;
+
+#define CQ_HASH_COLUMN "_cq_hash"	/* bigint: of the key */
+#define CQ_WEIGHT_COLUMN "_cq_weight"	/* int4: how many of the row there are more, or less */
+
+/* The tuplestore that a step reads as its n-th input, from 1: with the input's columns. */
+extern char *cq_tree_input_name(int n);
+
+/* The tuplestore with a node's changes: with its columns (less the hash) and, unless it only grows, the weight. */
+extern char *cq_tree_changes_name(int node);
+
+#endif							/* CQ_TREE_H */

@@ -1,0 +1,236 @@
+/*
+ * node_test.c
+ *		Nodes made by hand, callable from SQL, for tests only.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/compat.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "node/flow.h"
+#include "node/keep.h"
+#include "nodes/makefuncs.h"
+#include "parser/analyze.h"
+#include "portability/instr_time.h"
+#include "tcop/tcopprot.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(node_apply);
+PG_FUNCTION_INFO_V1(node_bench);
+
+/* The arguments of a test, as a node. */
+typedef struct TestNode
+{
+	CqNode		node;
+	int			ninputs;
+	Oid			tables[16];
+	Oid			output;
+	CqKeep	   *keep;
+	CqDelta    *changes[16];
+} TestNode;
+
+static CqKeepRule
+rule_named(const char *name)
+{
+	if (strcmp(name, "additive") == 0)
+		return CQ_RULE_ADDITIVE;
+	if (strcmp(name, "linear") == 0)
+		return CQ_RULE_LINEAR;
+	return CQ_RULE_DIFFERENCE;
+}
+
+static Query *
+analyze_text(const char *text, QueryEnvironment *environment)
+{
+	List	   *parsed = pg_parse_query(text);
+
+	return parse_analyze_fixedparams(linitial_node(RawStmt, parsed), text, NULL, 0, environment);
+}
+
+static List *
+columns_of_row(TupleDesc row)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < row->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(row, i);
+
+		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid, column->atttypmod,
+												 column->attcollation));
+	}
+	return columns;
+}
+
+static List *
+columns_of_table(Oid relid)
+{
+	Relation	relation = table_open(relid, RowExclusiveLock);
+	List	   *columns = columns_of_row(RelationGetDescr(relation));
+
+	table_close(relation, NoLock);
+	return columns;
+}
+
+static bool
+element(ArrayType *array, int n, Oid type, Datum *value)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			nvalues;
+
+	deconstruct_array(array, type, type == TEXTOID ? -1 : type == BOOLOID ? 1 : 4, type != TEXTOID,
+					  type == BOOLOID ? TYPALIGN_CHAR : TYPALIGN_INT, &values, &nulls, &nvalues);
+	*value = values[n];
+	return !nulls[n];
+}
+
+/* A query with the changes of an input: does it give weights? */
+static CqFlow *
+flow_of(const char *text, int ncolumns, bool *only_grows)
+{
+	Query	   *query = analyze_text(text, NULL);
+
+	*only_grows = ExecCleanTypeFromTL(query->targetList)->natts == ncolumns;
+	return cq_flow_prepare(query, text, NULL);
+}
+
+static void
+prepare_test(FunctionCallInfo fcinfo, TestNode *test, bool has_broadcast)
+{
+	ArrayType  *inputs = PG_GETARG_ARRAYTYPE_P(2);
+	ArrayType  *changes = PG_GETARG_ARRAYTYPE_P(4);
+	QueryEnvironment *environment = create_queryEnv();
+	CqFlow	   *flows[16] = {NULL};
+	Datum		value;
+
+	memset(test, 0, sizeof(TestNode));
+	test->node.number = 1;
+	test->node.rule = rule_named(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	test->ninputs = ArrayGetNItems(ARR_NDIM(inputs), ARR_DIMS(inputs));
+	for (int i = 0; i < test->ninputs; i++)
+	{
+		CqNodeInput *input = palloc0(sizeof(CqNodeInput));
+		CqDelta    *shape;
+
+		(void) element(inputs, i, REGCLASSOID, &value);
+		input->columns = columns_of_table(DatumGetObjectId(value));
+		if (test->node.rule != CQ_RULE_ADDITIVE)
+			test->tables[i] = DatumGetObjectId(value);
+		if (element(changes, i, TEXTOID, &value))
+			flows[i] = flow_of(TextDatumGetCString(value), list_length(input->columns), &input->only_grows);
+		input->is_broadcast = has_broadcast && element(PG_GETARG_ARRAYTYPE_P(5), i, BOOLOID, &value) &&
+			DatumGetBool(value);
+		test->node.inputs = lappend(test->node.inputs, input);
+		shape = cq_delta_make(cq_delta_columns(input->columns, true), true);
+		cq_delta_register(shape, cq_tree_input_name(i + 1), environment);
+	}
+	test->node.step = analyze_text(text_to_cstring(PG_GETARG_TEXT_PP(1)), environment);
+	test->node.columns = columns_of_row(ExecCleanTypeFromTL(test->node.step->targetList));
+	if (!PG_ARGISNULL(3))
+		test->output = PG_GETARG_OID(3);
+	test->keep = cq_keep_prepare(&test->node, test->tables, test->output);
+	for (int i = 0; i < test->ninputs; i++)
+	{
+		DestReceiver *receiver;
+
+		if (flows[i] == NULL)
+			continue;
+		test->changes[i] = cq_keep_make_changes(test->keep, i);
+		receiver = cq_delta_receiver(test->changes[i], 0);
+		cq_flow_run(cq_flow_plan(flows[i], 0), NULL, receiver);
+		receiver->rDestroy(receiver);
+	}
+}
+
+static Datum
+row_text(TupleTableSlot *row, TupleDesc type)
+{
+	HeapTuple	tuple = heap_form_tuple(type, row->tts_values, row->tts_isnull);
+	Datum		record = HeapTupleGetDatum(tuple);
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(RECORDOID, &output, &is_varlena);
+	return CStringGetTextDatum(OidOutputFunctionCall(output, record));
+}
+
+Datum
+node_apply(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	TestNode	test;
+	CqDelta    *told;
+	TupleTableSlot *slot;
+	TupleDesc	type;
+	int32		weight;
+
+	InitMaterializedSRF(fcinfo, 0);
+	prepare_test(fcinfo, &test, !PG_ARGISNULL(5));
+	told = cq_keep_apply(test.keep, test.changes, PG_GETARG_BOOL(6));
+	slot = cq_delta_slot(told);
+	type = BlessTupleDesc(cq_delta_columns(test.node.rule == CQ_RULE_DIFFERENCE ?
+										   list_truncate(list_copy(test.node.columns), told->natts) : test.node.columns, true));
+	cq_delta_rewind(told);
+	while (cq_delta_next(told, slot, &weight))
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false, false};
+
+		slot_getallattrs(slot);
+		values[0] = row_text(slot, type);
+		values[1] = Int32GetDatum(weight);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	cq_delta_free(told);
+	for (int i = 0; i < test.ninputs; i++)
+	{
+		if (test.changes[i] != NULL)
+			cq_delta_free(test.changes[i]);
+	}
+	return (Datum) 0;
+}
+
+Datum
+node_bench(PG_FUNCTION_ARGS)
+{
+	int			rounds = PG_GETARG_INT32(5);
+	TestNode	test;
+	instr_time	spent;
+
+	prepare_test(fcinfo, &test, false);
+	INSTR_TIME_SET_ZERO(spent);
+	for (int i = 0; i < rounds; i++)
+	{
+		instr_time	begun;
+		instr_time	ended;
+		MemoryContext caller = CurrentMemoryContext;
+		ResourceOwner owner = CurrentResourceOwner;
+		bool		is_fresh = i == 0;
+
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(caller);
+		INSTR_TIME_SET_CURRENT(begun);
+		cq_delta_free(cq_keep_apply(test.keep, test.changes, false));
+		INSTR_TIME_SET_CURRENT(ended);
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		if (!is_fresh)
+			INSTR_TIME_ACCUM_DIFF(spent, ended, begun);
+	}
+	PG_RETURN_FLOAT8(INSTR_TIME_GET_MICROSEC(spent) / (double) Max(rounds - 1, 1));
+}
