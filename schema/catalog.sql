@@ -4,7 +4,7 @@ CREATE TABLE _cq.view (
     view            regclass PRIMARY KEY,           -- what people read
     definition      regclass NOT NULL,              -- the query as written, over the streams
     state           regclass NOT NULL,              -- keys and partial states, or kept rows
-    stream          regclass NOT NULL,              -- the one stream that feeds it
+    stream          regclass,                       -- of a dump of 0.1.0: goes to _cq.input
     status          text NOT NULL DEFAULT 'running'
                     CHECK (status IN ('running', 'paused', 'blocked', 'failed', 'restored')), -- blocked: its sink is too far behind
     status_detail   text,                           -- why it failed, or what it waits for
@@ -13,7 +13,7 @@ CREATE TABLE _cq.view (
     retention       interval,
     settings        text[] NOT NULL,                -- name=value: pinned at CREATE, set by the worker
     created_at      timestamptz NOT NULL DEFAULT now(),
-    is_started      boolean NOT NULL DEFAULT false, -- its first positions are settled; partitions seen later begin at their beginning
+    is_started      boolean,                        -- of a dump of 0.1.0: goes to _cq.input
     emit            text NOT NULL DEFAULT 'change' CHECK (emit IN ('change', 'close')),
     watermark       interval,                       -- in place of the stream's option
     allowed_lateness interval,
@@ -30,6 +30,62 @@ CREATE TABLE _cq.view (
     query           text                            -- as it was written
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
+
+-- The streams that feed a view.
+CREATE TABLE _cq.input (
+    view            regclass NOT NULL,
+    stream          regclass NOT NULL,
+    number          integer NOT NULL,               -- from 1, as the query names them first
+    is_started      boolean NOT NULL DEFAULT false, -- its first positions are settled;
+        -- partitions seen later begin at their beginning
+    PRIMARY KEY (view, stream)
+);
+CREATE INDEX input_stream ON _cq.input (stream);
+COMMENT ON TABLE _cq.input IS 'streams that feed continuous views';
+
+-- What a view is made of: node 0 is its root, which people read, others are below it.
+CREATE TABLE _cq.node (
+    view            regclass NOT NULL,
+    number          integer NOT NULL,
+    kind            text NOT NULL,
+    rule            text,                           -- how its changes follow from its inputs'
+    fingerprint     text,                           -- equal where nodes keep the same of the same
+    PRIMARY KEY (view, number)
+);
+COMMENT ON TABLE _cq.node IS 'nodes that continuous views are made of';
+
+-- The relations in which nodes keep what they have.
+CREATE TABLE _cq.part (
+    relation        regclass PRIMARY KEY,
+    view            regclass NOT NULL,
+    node            integer NOT NULL,
+    role            text COLLATE "C" NOT NULL,      -- input, output
+    number          integer NOT NULL,               -- of several with that role, from 1
+    UNIQUE (view, node, role, number)
+);
+COMMENT ON TABLE _cq.part IS 'relations that continuous views are made of';
+
+-- A dump of 0.1.0 has them as columns.
+CREATE FUNCTION _cq.view_take_inputs() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    INSERT INTO _cq.input (view, stream, number, is_started)
+    VALUES (NEW.view, NEW.stream, 1, coalesce(NEW.is_started, false))
+    ON CONFLICT (view, stream) DO NOTHING;
+    NEW.stream := NULL;
+    NEW.is_started := NULL;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _cq.view_take_inputs() IS
+    'makes rows of their own of what a dump of 0.1.0 has as columns';
+REVOKE ALL ON FUNCTION _cq.view_take_inputs() FROM PUBLIC;
+CREATE TRIGGER take_inputs BEFORE INSERT OR UPDATE ON _cq.view
+    FOR EACH ROW WHEN (NEW.stream IS NOT NULL) EXECUTE FUNCTION _cq.view_take_inputs();
+ALTER TABLE _cq.view ENABLE ALWAYS TRIGGER take_inputs;
+COMMENT ON TRIGGER take_inputs ON _cq.view IS
+    'makes rows of their own of what a dump of 0.1.0 has as columns';
 
 CREATE FUNCTION _cq.clock() RETURNS timestamptz
     LANGUAGE C VOLATILE PARALLEL SAFE
@@ -52,13 +108,14 @@ CREATE TABLE _cq.cursor (
 ALTER SEQUENCE _cq.cursor_id_seq OWNED BY _cq.cursor.cursor_id;
 COMMENT ON TABLE _cq.cursor IS 'how far streams have been read, for each partition';
 
--- Which cursor a view follows in each partition.
+-- Which cursor a view follows in each partition of each of its streams.
 CREATE TABLE _cq.follow (
     view            regclass NOT NULL,
     topic           text COLLATE "C" NOT NULL,
     partition       integer NOT NULL,
     cursor_id       bigint NOT NULL,
-    PRIMARY KEY (view, topic, partition)
+    stream          regclass NOT NULL DEFAULT '-',  -- the cursor's; a dump of 0.1.0 has none
+    PRIMARY KEY (view, stream, topic, partition)
 );
 CREATE INDEX follow_cursor ON _cq.follow (cursor_id);
 COMMENT ON TABLE _cq.follow IS 'the cursor that a continuous view follows in each partition';
@@ -176,7 +233,9 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing', '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.input', '_cq.node', '_cq.part',
+                                    '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing',
+                                    '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
                                     '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink', '_cq.outbox_end', '_cq.log', '_cq.identity']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;

@@ -23,6 +23,91 @@ SELECT _cq.require_library('0.2.0');
 -- Watermarks that do not go back; what holds up a partition.
 ALTER TABLE _cq.closing ADD COLUMN watermark timestamptz;
 
+-- Any number of streams, and of parts.
+-- The streams that feed a view.
+CREATE TABLE _cq.input (
+    view            regclass NOT NULL,
+    stream          regclass NOT NULL,
+    number          integer NOT NULL,               -- from 1, as the query names them first
+    is_started      boolean NOT NULL DEFAULT false, -- its first positions are settled;
+        -- partitions seen later begin at their beginning
+    PRIMARY KEY (view, stream)
+);
+CREATE INDEX input_stream ON _cq.input (stream);
+COMMENT ON TABLE _cq.input IS 'streams that feed continuous views';
+
+-- What a view is made of: node 0 is its root, which people read, others are below it.
+CREATE TABLE _cq.node (
+    view            regclass NOT NULL,
+    number          integer NOT NULL,
+    kind            text NOT NULL,
+    rule            text,                           -- how its changes follow from its inputs'
+    fingerprint     text,                           -- equal where nodes keep the same of the same
+    PRIMARY KEY (view, number)
+);
+COMMENT ON TABLE _cq.node IS 'nodes that continuous views are made of';
+
+-- The relations in which nodes keep what they have.
+CREATE TABLE _cq.part (
+    relation        regclass PRIMARY KEY,
+    view            regclass NOT NULL,
+    node            integer NOT NULL,
+    role            text COLLATE "C" NOT NULL,      -- input, output
+    number          integer NOT NULL,               -- of several with that role, from 1
+    UNIQUE (view, node, role, number)
+);
+COMMENT ON TABLE _cq.part IS 'relations that continuous views are made of';
+
+-- A dump of 0.1.0 has them as columns.
+CREATE FUNCTION _cq.view_take_inputs() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    INSERT INTO _cq.input (view, stream, number, is_started)
+    VALUES (NEW.view, NEW.stream, 1, coalesce(NEW.is_started, false))
+    ON CONFLICT (view, stream) DO NOTHING;
+    NEW.stream := NULL;
+    NEW.is_started := NULL;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _cq.view_take_inputs() IS
+    'makes rows of their own of what a dump of 0.1.0 has as columns';
+REVOKE ALL ON FUNCTION _cq.view_take_inputs() FROM PUBLIC;
+CREATE TRIGGER take_inputs BEFORE INSERT OR UPDATE ON _cq.view
+    FOR EACH ROW WHEN (NEW.stream IS NOT NULL) EXECUTE FUNCTION _cq.view_take_inputs();
+ALTER TABLE _cq.view ENABLE ALWAYS TRIGGER take_inputs;
+COMMENT ON TRIGGER take_inputs ON _cq.view IS
+    'makes rows of their own of what a dump of 0.1.0 has as columns';
+
+ALTER TABLE _cq.view ALTER COLUMN stream DROP NOT NULL, ALTER COLUMN is_started DROP NOT NULL,
+    ALTER COLUMN is_started DROP DEFAULT;
+UPDATE _cq.view SET stream = stream;
+
+ALTER TABLE _cq.follow ADD COLUMN stream regclass;
+UPDATE _cq.follow f
+    SET stream = coalesce((SELECT stream FROM _cq.cursor c WHERE c.cursor_id = f.cursor_id), '-');
+ALTER TABLE _cq.follow ALTER COLUMN stream SET DEFAULT '-', ALTER COLUMN stream SET NOT NULL,
+    DROP CONSTRAINT follow_pkey, ADD PRIMARY KEY (view, stream, topic, partition);
+
+DO $do$
+DECLARE
+    relation regclass;
+BEGIN
+    -- One at a time: each call changes the extension's own row.
+    FOREACH relation IN ARRAY ARRAY['_cq.input', '_cq.node', '_cq.part']::regclass[] LOOP
+        PERFORM pg_catalog.pg_extension_config_dump(relation, '');
+    END LOOP;
+END
+$do$;
+
+COMMENT ON FUNCTION cq.wait(regclass, interval) IS
+    'waits until a continuous view has seen all that is in its streams at the call, and its '
+    'windows are closed as far as the watermark allows; false where the timeout was over first';
+COMMENT ON FUNCTION cq.watermark(regclass) IS
+    'the time below which a continuous view expects no more rows; null where a stream of it has no '
+    'event times, or not all partitions have brought one';
+
 CREATE FUNCTION _cq.advance_watermarks() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_watermark_advance';
@@ -70,11 +155,17 @@ DECLARE
 BEGIN
     FOR part IN
         SELECT c.oid
-        FROM _cq.view v, unnest(ARRAY[v.state, v.result, v.outbox]) p JOIN pg_class c ON c.oid = p
+        FROM (SELECT unnest(ARRAY[state, result, outbox]) AS relation FROM _cq.view
+              UNION ALL SELECT p.relation FROM _cq.part p) p
+        JOIN pg_class c ON c.oid = p.relation
         WHERE c.relreplident = 'd'
     LOOP
         EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
     END LOOP;
+    UPDATE _cq.view SET stream = stream WHERE stream IS NOT NULL;
+    UPDATE _cq.follow f SET stream = c.stream
+    FROM _cq.cursor c
+    WHERE f.stream = 0 AND c.cursor_id = f.cursor_id;
     UPDATE _cq.view SET query = rtrim(pg_get_viewdef(definition), ';') WHERE query IS NULL;
     PERFORM _cq.make_logs();
     PERFORM _cq.adopt_parts();
@@ -158,12 +249,14 @@ COMMENT ON FUNCTION _cq.error_class(text) IS 'what an error is about, without va
 CREATE OR REPLACE VIEW cq.positions WITH (security_barrier) AS
 SELECT f.view, c.stream, f.topic, f.partition, c.next_offset, e.end_offset,
        CASE WHEN w.lack IS NULL AND (t.state IS NULL OR t.state = 'reading' OR pg_catalog.pg_is_in_recovery())
-             AND EXISTS (SELECT FROM _cq.view o WHERE o.stream = c.stream AND o.status = 'running')
+             AND EXISTS (SELECT FROM _cq.input o JOIN _cq.view v USING (view)
+                         WHERE o.stream = c.stream AND v.status = 'running')
             THEN greatest(e.end_offset - c.next_offset, 0) END AS lag_messages,
        c.last_timestamp,
        c.event_time, c.event_time - d.delay AS watermark, c.active_at
 FROM _cq.follow f
 JOIN _cq.cursor c USING (cursor_id)
+JOIN _cq.input i ON i.view = f.view AND i.stream = c.stream AND i.is_started
 JOIN pg_catalog.pg_class r ON r.oid = f.view
 LEFT JOIN _cq.stream_states() t ON t.stream = c.stream
 CROSS JOIN (SELECT _cq.workers_lack() AS lack) w,
@@ -175,38 +268,39 @@ LATERAL (SELECT coalesce(v.watermark, (SELECT o.option_value::interval
                                        WHERE t.ftrelid = c.stream AND o.option_name = 'watermark'), '0') AS delay
          FROM _cq.view v
          WHERE v.view = f.view) d
-WHERE (pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
-   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'))
-  AND EXISTS (SELECT FROM _cq.view v WHERE v.view = f.view AND v.is_started);
+WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
 CREATE OR REPLACE VIEW cq.views WITH (security_barrier) AS
 SELECT v.view,
        CASE WHEN x.is_copy THEN 'restored'
             WHEN v.status <> 'running' THEN v.status
             WHEN x.lack IS NOT NULL THEN 'waiting'
-            WHEN NOT x.is_standby AND t.state IN ('waiting for broker', 'failed') THEN 'waiting'
+            WHEN NOT x.is_standby AND t.state IS NOT NULL THEN 'waiting'
             WHEN a.view IS NOT NULL THEN 'failing'
             ELSE 'running' END AS status,
        coalesce(CASE WHEN x.is_copy THEN 'cq.resume_all() lets the views of this restored or copied database run here' END,
                 -- It may quote what was read.
                 CASE WHEN NOT pg_catalog.pg_has_role(r.relowner, 'USAGE') THEN NULL
-                     WHEN pg_catalog.has_table_privilege(v.stream, 'SELECT') THEN v.status_detail
+                     WHEN i.may_be_read THEN v.status_detail
                      ELSE pg_catalog.regexp_replace(v.status_detail, '^(topic "[^"]*" partition \d+ offset \d+|each of the first \d+ rows has failed|its windows cannot be closed): .*', '\1') END,
                 CASE WHEN v.status <> 'running' THEN NULL
                      WHEN x.lack IS NOT NULL THEN x.lack
                      WHEN NOT x.is_standby AND t.state = 'waiting for broker' AND _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)
-                     WHEN NOT x.is_standby AND t.state IN ('waiting for broker', 'failed') THEN concat_ws(': ', t.state, s.last_error)
+                     WHEN NOT x.is_standby AND t.state IS NOT NULL THEN
+                         concat_ws(': ', CASE WHEN cardinality(i.streams) > 1
+                                         THEN 'stream ' || t.stream END, t.state, t.last_error)
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)
-                     WHEN NOT v.is_started THEN 'has not begun yet' END) AS status_detail,
-       v.stream,
+                     WHEN NOT i.is_started THEN 'has not begun yet' END) AS status_detail,
+       CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
        v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, v.changes, v.notify,
        CASE WHEN pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
             THEN v.query END AS definition,
        v.created_at,
-       p.lag_messages::bigint AS lag_messages,
-       p.lag,
+       CASE WHEN i.is_started THEN p.lag_messages::bigint END AS lag_messages,
+       CASE WHEN i.is_started THEN p.lag END AS lag,
        coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows, coalesce(n.late_rows, 0) AS late_rows,
        coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time,
        pg_catalog.concat_ws(', ', 'start = ' || pg_catalog.quote_literal(v.start), 'on_error = ' || pg_catalog.quote_literal(v.on_error),
@@ -218,16 +312,28 @@ SELECT v.view,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
                             'changes = ' || pg_catalog.quote_literal(v.changes::text),
-                            'notify = ' || pg_catalog.quote_literal(v.notify)) AS options
+                            'notify = ' || pg_catalog.quote_literal(v.notify)) AS options,
+       i.streams
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view
 LEFT JOIN _cq.stat_relations() n ON n.relation = v.view
-LEFT JOIN _cq.stat_relations() s ON s.relation = v.stream
-LEFT JOIN _cq.stream_states() t ON t.stream = v.stream
+LEFT JOIN (SELECT o.view, array_agg(o.stream ORDER BY o.number) AS streams,
+                  bool_and(o.is_started) AS is_started,
+                  bool_and(pg_catalog.has_table_privilege(o.stream, 'SELECT')) AS may_be_read
+           FROM _cq.input o
+           GROUP BY o.view) i ON i.view = v.view
+LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.stream, m.state, s.last_error
+           FROM _cq.input o
+           JOIN _cq.stream_states() m ON m.stream = o.stream
+           LEFT JOIN _cq.stat_relations() s ON s.relation = o.stream
+           WHERE m.state IN ('waiting for broker', 'failed')
+           ORDER BY o.view, o.number) t ON t.view = v.view
 LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
-LEFT JOIN (SELECT o.view, sum(o.lag_messages) AS lag_messages,
-                  CASE WHEN sum(o.lag_messages) = 0 THEN '0'
+LEFT JOIN (SELECT o.view,
+                  CASE WHEN bool_and(o.lag_messages IS NOT NULL)
+                       THEN sum(o.lag_messages) END AS lag_messages,
+                  CASE WHEN bool_and(o.lag_messages = 0) THEN '0'
                        ELSE max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0) END AS lag
            FROM cq.positions o
            GROUP BY o.view) p ON p.view = v.view
@@ -314,11 +420,12 @@ CREATE OR REPLACE VIEW cq.streams WITH (security_barrier) AS
 SELECT t.ftrelid::regclass AS stream,
        w.fdwname AS source,
        n.srvname AS server,
-       CASE WHEN EXISTS (SELECT FROM _cq.view v WHERE v.stream = t.ftrelid AND v.status = 'running')
+       CASE WHEN EXISTS (SELECT FROM _cq.input i JOIN _cq.view v USING (view)
+                         WHERE i.stream = t.ftrelid AND v.status = 'running')
             THEN coalesce(s.state, 'unread') ELSE 'unread' END AS state,
        s.state_since,
        s.last_error, s.last_error_time,
-       (SELECT count(*) FROM _cq.view v WHERE v.stream = t.ftrelid) AS views,
+       (SELECT count(*) FROM _cq.input i WHERE i.stream = t.ftrelid) AS views,
        c.partitions, c.end_offset,
        g.gaps, g.missing_messages, g.last_gap_time,
        ARRAY(SELECT a.attname FROM _cq.field f

@@ -53,11 +53,17 @@ DECLARE
 BEGIN
     FOR part IN
         SELECT c.oid
-        FROM _cq.view v, unnest(ARRAY[v.state, v.result, v.outbox]) p JOIN pg_class c ON c.oid = p
+        FROM (SELECT unnest(ARRAY[state, result, outbox]) AS relation FROM _cq.view
+              UNION ALL SELECT p.relation FROM _cq.part p) p
+        JOIN pg_class c ON c.oid = p.relation
         WHERE c.relreplident = 'd'
     LOOP
         EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
     END LOOP;
+    UPDATE _cq.view SET stream = stream WHERE stream IS NOT NULL;
+    UPDATE _cq.follow f SET stream = c.stream
+    FROM _cq.cursor c
+    WHERE f.stream = 0 AND c.cursor_id = f.cursor_id;
     UPDATE _cq.view SET query = rtrim(pg_get_viewdef(definition), ';') WHERE query IS NULL;
     PERFORM _cq.make_logs();
     PERFORM _cq.adopt_parts();

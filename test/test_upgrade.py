@@ -130,6 +130,7 @@ def test_a_dump_of_an_earlier_version_is_restored(server, empty, version):
     db = empty()
     db.execute("CREATE EXTENSION pg_cq")
     load(server, db, version)
+    assert db.value("SELECT bool_and(streams::text = format('{%s}', stream)) FROM cq.views")
     db.execute("SELECT cq.resume_all()")
     check_all(db)
 
@@ -222,7 +223,8 @@ def test_a_library_beside_another_catalog_says_what_to_do(log_db, loaded):
     for view in ("v", "grouped"):
         db.wait(view)
     before = db.worker_pids()
-    tables = ("view", "identity", "log", "sink", "cursor", "follow", "closing", "error")
+    tables = ("view", "input", "node", "part", "identity", "log", "sink", "cursor", "follow",
+              "closing", "error")
     if loaded == "older":
         set_version(db, "9.9.9",
                     *(f"ALTER TABLE _cq.{table} ADD COLUMN added int" for table in tables))

@@ -11,9 +11,9 @@
 #include "catalog/query.h"
 #include "executor/spi.h"
 
-/* Cursors of stream $1 that nobody follows. */
+/* Those of the cursors $1 that nobody follows. */
 #define ORPHANS \
-	"_cq.cursor c WHERE c.stream OPERATOR(pg_catalog.=) $1 AND NOT EXISTS " \
+	"_cq.cursor c WHERE c.cursor_id OPERATOR(pg_catalog.=) ANY ($1) AND NOT EXISTS " \
 	"(SELECT FROM _cq.follow f WHERE f.cursor_id OPERATOR(pg_catalog.=) c.cursor_id)"
 
 static void
@@ -26,32 +26,35 @@ forget_errors(Oid view)
 					 lengthof(types), types, args, NULL);
 }
 
-static void
-forget_places(Oid view)
+/* The cursors that it followed, as an array; null: none. */
+static Datum
+forget_places(Oid view, bool *is_null)
 {
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
-	cq_query_execute("DELETE FROM _cq.follow WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
+	cq_query_execute("WITH gone AS (DELETE FROM _cq.follow "
+					 "WHERE view OPERATOR(pg_catalog.=) $1 RETURNING cursor_id) "
+					 "SELECT pg_catalog.array_agg(cursor_id) FROM gone", SPI_OK_SELECT,
+					 lengthof(types), types, args, NULL);
+	return cq_query_column(0, 1, is_null);
 }
 
 static void
-forget_orphans(Oid stream)
+forget_orphans(Datum cursors)
 {
-	Oid			types[] = {OIDOID, INT8ARRAYOID};
-	Datum		args[] = {ObjectIdGetDatum(stream), (Datum) 0};
-	bool		isnull;
+	Oid			types[] = {INT8ARRAYOID};
+	bool		is_null;
 
 	cq_query_execute("SELECT pg_catalog.array_agg(cursor_id) FROM (SELECT c.cursor_id FROM " ORPHANS
-					 " FOR UPDATE SKIP LOCKED) AS locked", SPI_OK_SELECT, 1, types, args, NULL);
-	args[1] = cq_query_column(0, 1, &isnull);
-	if (!isnull)
-		cq_query_execute("DELETE FROM " ORPHANS " AND c.cursor_id OPERATOR(pg_catalog.=) ANY ($2)", SPI_OK_DELETE,
-						 2, types, args, NULL);
+					 " FOR UPDATE SKIP LOCKED) AS locked", SPI_OK_SELECT, 1, types, &cursors, NULL);
+	cursors = cq_query_column(0, 1, &is_null);
+	if (!is_null)
+		cq_query_execute("DELETE FROM " ORPHANS, SPI_OK_DELETE, 1, types, &cursors, NULL);
 }
 
 void
-cq_follow_forget(Oid view, Oid stream)
+cq_follow_forget(Oid view)
 {
 	CqActor		actor;
 
@@ -60,8 +63,11 @@ cq_follow_forget(Oid view, Oid stream)
 	forget_errors(view);
 	if (!cq_identity_matches())
 	{
-		forget_places(view);
-		forget_orphans(stream);
+		bool		is_null;
+		Datum		cursors = forget_places(view, &is_null);
+
+		if (!is_null)
+			forget_orphans(cursors);
 	}
 	SPI_finish();
 	cq_owner_end(&actor);

@@ -9,6 +9,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/input.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
@@ -16,6 +17,7 @@
 #include "common/owner.h"
 #include "common/version.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -32,7 +34,7 @@ enum
 	VIEW_VIEW = 1,
 	VIEW_DEFINITION,
 	VIEW_STATE,
-	VIEW_STREAM,
+	VIEW_STREAM,				/* null: see _cq.input */
 	VIEW_STATUS,
 	VIEW_STATUS_DETAIL,
 	VIEW_ON_ERROR,
@@ -40,7 +42,7 @@ enum
 	VIEW_RETENTION,
 	VIEW_SETTINGS,
 	VIEW_CREATED_AT,
-	VIEW_IS_STARTED,
+	VIEW_IS_STARTED,			/* null: see _cq.input */
 	VIEW_EMIT,
 	VIEW_WATERMARK,
 	VIEW_ALLOWED_LATENESS,
@@ -166,6 +168,46 @@ interval_of(int64 microseconds)
 }
 
 Oid
+cq_view_only_stream(const CqView *view)
+{
+	if (list_length(view->streams) != 1)
+		elog(ERROR, "continuous view %u has %d streams instead of one", view->view,
+			 list_length(view->streams));
+	return linitial_oid(view->streams);
+}
+
+char *
+cq_view_stream_names(const CqView *view)
+{
+	int			n = list_length(view->streams);
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, view->streams)
+	{
+		int			i = foreach_current_index(cell);
+
+		appendStringInfo(&names, "%s\"%s\"", i == 0 ? "" : i == n - 1 ? " and " : ", ",
+						 get_rel_name(lfirst_oid(cell)));
+	}
+	return names.data;
+}
+
+bool
+cq_view_streams_are_readable(const CqView *view, Oid user)
+{
+	ListCell   *cell;
+
+	foreach(cell, view->streams)
+	{
+		if (pg_class_aclcheck(lfirst_oid(cell), user, ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+Oid
 cq_view_table(const CqView *view)
 {
 	return OidIsValid(view->result) ? view->result : view->state;
@@ -188,7 +230,6 @@ cq_view_get(Oid relid)
 		view->view = relid;
 		view->definition = DatumGetObjectId(values[VIEW_DEFINITION - 1]);
 		view->state = DatumGetObjectId(values[VIEW_STATE - 1]);
-		view->stream = DatumGetObjectId(values[VIEW_STREAM - 1]);
 		view->status = TextDatumGetCString(values[VIEW_STATUS - 1]);
 		if (!nulls[VIEW_STATUS_DETAIL - 1])
 			view->status_detail = TextDatumGetCString(values[VIEW_STATUS_DETAIL - 1]);
@@ -216,12 +257,13 @@ cq_view_get(Oid relid)
 		view->expires_by_event_time = !nulls[VIEW_RETENTION_BY - 1] &&
 			strcmp(TextDatumGetCString(values[VIEW_RETENTION_BY - 1]), "event_time") == 0;
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
-		view->is_started = DatumGetBool(values[VIEW_IS_STARTED - 1]);
 		if (!nulls[VIEW_QUERY - 1])
 			view->query = TextDatumGetCString(values[VIEW_QUERY - 1]);
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
 	end_row(&row);
+	if (view != NULL)
+		view->streams = cq_input_list(relid, &view->is_started);
 	return view;
 }
 
@@ -260,7 +302,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_VIEW - 1] = ObjectIdGetDatum(view->view);
 	values[VIEW_DEFINITION - 1] = ObjectIdGetDatum(view->definition);
 	values[VIEW_STATE - 1] = ObjectIdGetDatum(view->state);
-	values[VIEW_STREAM - 1] = ObjectIdGetDatum(view->stream);
+	nulls[VIEW_STREAM - 1] = nulls[VIEW_IS_STARTED - 1] = true;
+	values[VIEW_STREAM - 1] = values[VIEW_IS_STARTED - 1] = (Datum) 0;
 	values[VIEW_STATUS - 1] = CStringGetTextDatum(view->status);
 	nulls[VIEW_STATUS_DETAIL - 1] = view->status_detail == NULL;
 	values[VIEW_STATUS_DETAIL - 1] = view->status_detail ? CStringGetTextDatum(view->status_detail) : (Datum) 0;
@@ -270,7 +313,6 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_RETENTION - 1] = IntervalPGetDatum(view->retention);
 	values[VIEW_SETTINGS - 1] = array_of_strings(view->settings);
 	values[VIEW_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[VIEW_IS_STARTED - 1] = BoolGetDatum(view->is_started);
 	values[VIEW_EMIT - 1] = CStringGetTextDatum(view->emits_on_close ? "close" : "change");
 	nulls[VIEW_WATERMARK - 1] = view->watermark_delay < 0;
 	values[VIEW_WATERMARK - 1] = interval_of(view->watermark_delay);
@@ -309,6 +351,7 @@ cq_view_insert(const CqView *view)
 	CatalogTupleInsert(relation,
 					   cq_version_form(RelationGetDescr(relation), VIEW_NATTS, values, nulls));
 	table_close(relation, NoLock);
+	cq_input_insert(view->view, view->streams);
 }
 
 /* Sets columns of a view's row; $1 is the view. */
@@ -341,11 +384,15 @@ cq_view_replace(const CqView *view)
 	for (int i = 0; i < VIEW_NATTS; i++)
 		nulls[i] = is_null[i] ? 'n' : ' ';
 	nulls[VIEW_NATTS] = '\0';
-	update_row("definition = $2, state = $3, stream = $4, status = $5, status_detail = $6, on_error = $7, start = $8, "
-			   "retention = $9, settings = $10, created_at = $11, is_started = $12, "
+	update_row("definition = $2, state = $3, status = $5, status_detail = $6, on_error = $7, "
+			   "start = $8, "
+			   "retention = $9, settings = $10, created_at = $11, "
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17, "
 			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22, steps_kept = $23, expires = $24, retention_by = $25, query = $26",
 			   VIEW_NATTS, types, values, nulls);
+	CommandCounterIncrement();
+	cq_input_forget(view->view);
+	cq_input_insert(view->view, view->streams);
 }
 
 void

@@ -25,7 +25,7 @@ typedef struct CqView
 	Oid			view;			/* what people read */
 	Oid			definition;		/* the query as written */
 	Oid			state;			/* table of groups or rows */
-	Oid			stream;
+	List	   *streams;		/* of OIDs: that feed it, as the query names them */
 	char	   *status;			/* running, paused, failed, restored */
 	char	   *status_detail;	/* or NULL */
 	char	   *query;			/* as it was written; NULL: of a dump of 0.1.0 */
@@ -47,7 +47,7 @@ typedef struct CqView
 	bool		tells_changes;	/* to whomever: its state is kept so that they are known */
 	int64		steps_kept;		/* microseconds: a step of cq.sliding that began longer ago goes; -1: there are none */
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */
-	bool		is_started;
+	bool		is_started;		/* it is settled where it begins, in all streams */
 	bool		is_changed_here;	/* by the current transaction: only read */
 } CqView;
 
@@ -62,6 +62,15 @@ extern CqView *cq_view_require(Oid relid);
 
 /* The same; raises ERROR as well where the current user may not read it. */
 extern CqView *cq_view_require_readable(Oid relid);
+
+/* The stream of a view that has just one; raises ERROR for others, which nobody should ask for. */
+extern Oid	cq_view_only_stream(const CqView *view);
+
+/* Their names, for messages: "a", or "a" and "b", or "a", "b" and "c"; palloc'd. */
+extern char *cq_view_stream_names(const CqView *view);
+
+/* May the user read all of them? */
+extern bool cq_view_streams_are_readable(const CqView *view, Oid user);
 
 /* The table that has the view's rows as people read them, or from which they are made: the result, or else the state. */
 extern Oid	cq_view_table(const CqView *view);

@@ -184,6 +184,7 @@ cq_adopt_parts_sql(PG_FUNCTION_ARGS)
 				"       UNION ALL SELECT result, view FROM _cq.view WHERE result IS NOT NULL"
 				"       UNION ALL SELECT outbox, view FROM _cq.view WHERE outbox IS NOT NULL"
 				"       UNION ALL SELECT changes, view FROM _cq.view WHERE changes IS NOT NULL"
+				"       UNION ALL SELECT relation, view FROM _cq.part"
 				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);

@@ -21,6 +21,8 @@
 #include "catalog/namespace.h"
 #include "common/owner.h"
 #include "common/part_name.h"
+#include "catalog/node.h"
+#include "catalog/part.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
 #include "catalog/toasting.h"
@@ -331,6 +333,20 @@ cq_view_drop_part(Oid relid, bool is_internal)
 	performDeletion(&address, DROP_RESTRICT, is_internal ? PERFORM_DELETION_INTERNAL : 0);
 }
 
+/* Those of the nodes of the view that was there before. */
+static void
+drop_parts(Oid view)
+{
+	List	   *parts = cq_part_list(view);
+	ListCell   *cell;
+
+	cq_part_forget(view);
+	cq_node_forget(view);
+	CommandCounterIncrement();
+	foreach(cell, parts)
+		cq_view_drop_part(((const CqPart *) lfirst(cell))->relation, true);
+}
+
 /*
  * The view that OR REPLACE replaces, or InvalidOid. It is locked before anything is read of it: somebody else may be
  * replacing it, too.
@@ -386,7 +402,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 {
 	CqView	   *row = palloc0(sizeof(CqView));
 
-	row->stream = plan->stream;
+	row->streams = list_make1_oid(plan->stream);
 	row->status = "running";
 	row->pause_on_error = options->pause_on_error;
 	row->start = options->start;
@@ -471,7 +487,8 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	{
 		/* In the order in which workers take them: the view's row, its cursors, its state. */
 		cq_view_replace(row);
-		cq_follow_forget(row->view, before->stream);
+		cq_follow_forget(row->view);
+		drop_parts(row->view);
 		cq_view_drop_part(before->definition, true);
 		cq_view_drop_part(before->state, true);
 		if (OidIsValid(before->result))

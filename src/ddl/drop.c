@@ -75,6 +75,7 @@ forget_views(Datum dropped)
 	Datum		definitions;
 	Datum		states;
 	Datum		results;
+	Datum		parts;
 
 	/* In the order in which workers lock them. */
 	run_over("SELECT FROM _cq.view WHERE view = ANY ($1) ORDER BY view::oid FOR UPDATE", dropped);
@@ -82,22 +83,26 @@ forget_views(Datum dropped)
 		return;
 	cq_version_require();
 	run_over("DELETE FROM _cq.view WHERE view = ANY ($1)"
-			 " RETURNING view, stream, definition, state, coalesce(result, state)", dropped);
+			 " RETURNING view, definition, state, coalesce(result, state)", dropped);
 	gone = SPI_tuptable;
 	ngone = SPI_processed;
-	definitions = collect_oids(3);
-	states = collect_oids(4);
-	results = collect_oids(5);
+	definitions = collect_oids(2);
+	states = collect_oids(3);
+	results = collect_oids(4);
 	for (uint64 i = 0; i < ngone; i++)
 	{
 		bool		is_null;
 
-		cq_follow_forget(DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1, &is_null)),
-						 DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 2, &is_null)));
+		cq_follow_forget(DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1, &is_null)));
 	}
+	run_over("DELETE FROM _cq.input WHERE view = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.node WHERE view = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.part WHERE view = ANY ($1) RETURNING relation", dropped);
+	parts = collect_oids(1);
 	drop_remaining(definitions);
 	drop_remaining(results);
 	drop_remaining(states);
+	drop_remaining(parts);
 	run_over("DELETE FROM _cq.closing WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1) RETURNING outbox", dropped);
 	if (SPI_processed > 0)

@@ -24,6 +24,7 @@
 #include "source/log_table.h"
 #include "state/group_index.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -105,15 +106,31 @@ create_outbox(char *base, Oid owner, const char *query_string)
 	return outbox;
 }
 
+static Datum
+array_of_oids(const List *oids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	ListCell   *cell;
+
+	foreach(cell, oids)
+		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
+}
+
 /* What the view writes must not come back to it, through whatever views. */
 static void
 check_circle(const CqView *row)
 {
 	static const char reach[] =
-		"WITH RECURSIVE reached AS (SELECT $1 AS stream UNION SELECT unnest(ARRAY[v.sink, v.changes])::oid "
-		"FROM _cq.view v JOIN reached r ON v.stream = r.stream WHERE v.view <> $3) SELECT FROM reached WHERE stream = $2";
-	Oid			types[] = {OIDOID, OIDOID, OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(row->sink), ObjectIdGetDatum(row->stream), ObjectIdGetDatum(row->view)};
+		"WITH RECURSIVE reached AS (SELECT $1 AS stream "
+		"UNION SELECT unnest(ARRAY[v.sink, v.changes])::oid FROM reached r "
+		"JOIN _cq.input i ON i.stream = r.stream JOIN _cq.view v USING (view) WHERE v.view <> $3) "
+		"SELECT FROM reached WHERE stream = ANY ($2)";
+	Oid			types[] = {OIDOID, OIDARRAYOID, OIDOID};
+	Datum		args[] = {
+		ObjectIdGetDatum(row->sink), array_of_oids(row->streams), ObjectIdGetDatum(row->view)
+	};
 	bool		is_circle;
 	CqActor		actor;
 
@@ -134,7 +151,9 @@ check_circle(const CqView *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("the continuous view would read what it writes to \"%s\"", get_rel_name(row->sink)),
-				 errdetail("The sink feeds, by itself or through other continuous views, the stream that the view reads.")));
+				 errdetail("The sink feeds, by itself or through other continuous views, %s.",
+						   list_length(row->streams) == 1 ? "the stream that the view reads" :
+						   "a stream that the view reads")));
 }
 
 static void

@@ -51,7 +51,7 @@ is_same_output(const CqView *before, const CqViewOptions *options)
 static bool
 has_same_options(const CqView *before, const CqView *row)
 {
-	return before->stream == row->stream && before->pause_on_error == row->pause_on_error &&
+	return equal(before->streams, row->streams) && before->pause_on_error == row->pause_on_error &&
 		strcmp(before->start, row->start) == 0 &&
 			is_same_interval(before->retention, row->retention) &&
 		before->expiry == row->expiry &&
@@ -195,9 +195,8 @@ cq_replaced_tell_lost(const CqView *before, const CqView *row)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "Its rows, and indexes on it, are dropped. It reads \"%s\" again from "
-							"%s.",
-					 get_rel_name(row->stream), row->start);
+	appendStringInfo(&text, "Its rows, and indexes on it, are dropped. It reads %s again from %s.",
+					 cq_view_stream_names(row), row->start);
 	append_output(&text, before, row);
 	ereport(NOTICE,
 			(errmsg("continuous view \"%s\" begins again", get_rel_name(before->view)),

@@ -476,7 +476,10 @@ views_where(const char *condition)
 
 	SPI_connect();
 	cq_query_execute(psprintf("SELECT v.view::oid FROM _cq.view v LEFT JOIN _cq.closing c ON c.view = v.view "
-							  "WHERE (v.emit = 'close' OR v.expires = 'windows') AND v.status = 'running' AND v.is_started AND %s ORDER BY 1", condition),
+							  "WHERE (v.emit = 'close' OR v.expires = 'windows') "
+							  "AND v.status = 'running' AND %s AND NOT EXISTS "
+							  "(SELECT FROM _cq.input i WHERE i.view = v.view AND NOT i.is_started) "
+							  "ORDER BY 1", condition),
 					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

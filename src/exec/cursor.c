@@ -165,7 +165,9 @@ followers_match(const CqLane *lane, const int64 *ids, int ncursors)
 	run(&plan,
 		"SELECT pg_catalog.count(*) FILTER (WHERE f.view OPERATOR(pg_catalog.=) ANY ($2) AND v.status OPERATOR(pg_catalog.=) 'running'), "
 		"pg_catalog.count(*) FROM _cq.follow f "
-		"JOIN _cq.view v ON v.view OPERATOR(pg_catalog.=) f.view AND v.is_started "
+		"JOIN _cq.view v ON v.view OPERATOR(pg_catalog.=) f.view "
+		"JOIN _cq.input i ON i.view OPERATOR(pg_catalog.=) f.view "
+		"AND i.stream OPERATOR(pg_catalog.=) f.stream AND i.is_started "
 		"WHERE f.cursor_id OPERATOR(pg_catalog.=) ANY ($1)",
 		lengthof(types), types, args, SPI_OK_SELECT);
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)) ==

@@ -75,7 +75,8 @@ find_silence(const CqView *view, TimestampTz *until)
 		"(SELECT max(o.end_offset) FROM _cq.cursor o "
 		"WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition), false) "
 		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) "
-		"JOIN _cq.view v USING (view) WHERE f.view = $1 AND v.is_started";
+		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream "
+		"WHERE f.view = $1 AND i.is_started";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view->view)};
 	TimestampTz now = cq_clock_now();

@@ -104,7 +104,8 @@ read_all_cursors(Oid stream, MemoryContext context)
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running'), "
 		"coalesce(c.event_time, '-infinity'), c.last_timestamp "
-		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view AND v.is_started "
+		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
+		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream AND i.is_started "
 		"WHERE $1 = 0 OR c.stream = $1 "
 		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running') "
 		"ORDER BY c.stream::oid, c.topic, c.partition, c.next_offset, c.cursor_id";
@@ -150,7 +151,8 @@ sweep(void)
 {
 	static const char forget[] =
 		"DELETE FROM _cq.follow f "
-		"WHERE NOT EXISTS (SELECT FROM _cq.view v WHERE v.view = f.view AND v.is_started)";
+		"WHERE NOT EXISTS (SELECT FROM _cq.input i "
+		"WHERE i.view = f.view AND i.stream = f.stream AND i.is_started)";
 	static const char lock[] =
 		"SELECT array_agg(cursor_id) FROM (SELECT cursor_id FROM _cq.cursor c "
 		"WHERE NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id) FOR UPDATE SKIP LOCKED) AS locked";

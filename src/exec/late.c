@@ -257,7 +257,7 @@ cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const B
 /* ---- keeping them ---- */
 
 static void
-keep(CqViewExec *exec, const CqBatch *batch, int row)
+keep(CqViewExec *exec, Oid stream, const CqBatch *batch, int row)
 {
 	static const char insert[] =
 		"INSERT INTO _cq.late (view, stream, " CQ_MESSAGE_COLUMNS ", event_time, window_end) "
@@ -274,7 +274,7 @@ keep(CqViewExec *exec, const CqBatch *batch, int row)
 		return;
 	SPI_connect();
 	args[0] = ObjectIdGetDatum(exec->view);
-	args[1] = ObjectIdGetDatum(exec->row->stream);
+	args[1] = ObjectIdGetDatum(stream);
 	cq_dead_letter_describe(batch, row, &args[2], &nulls[2]);
 	args[8] = TimestampTzGetDatum(time);
 	args[9] = TimestampTzGetDatum(last_end);
@@ -283,7 +283,8 @@ keep(CqViewExec *exec, const CqBatch *batch, int row)
 }
 
 int64
-cq_late_take(CqViewExec *exec, const CqBatch *batch, const Bitmapset *late, int end)
+cq_late_take(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const Bitmapset *late,
+			 int end)
 {
 	int64		nlate = 0;
 	int			row = -1;
@@ -291,7 +292,7 @@ cq_late_take(CqViewExec *exec, const CqBatch *batch, const Bitmapset *late, int 
 	while ((row = bms_next_member(late, row)) >= 0 && row < end)
 	{
 		if (exec->row->keeps_late && (cq_max_errors < 0 || nlate < cq_max_errors))
-			keep(exec, batch, row);
+			keep(exec, lane->stream, batch, row);
 		nlate++;
 	}
 	if (nlate > 0 && exec->row->keeps_late)

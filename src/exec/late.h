@@ -16,6 +16,7 @@ extern Bitmapset *cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBat
 							   const Bitmapset *skip);
 
 /* Keeps the late rows before end in _cq.late, at most cq.max_errors of them and of those kept before; all are counted: how many. */
-extern int64 cq_late_take(CqViewExec *exec, const CqBatch *batch, const Bitmapset *late, int end);
+extern int64 cq_late_take(CqViewExec *exec, const CqLane *lane, const CqBatch *batch,
+						  const Bitmapset *late, int end);
 
 #endif							/* CQ_LATE_H */

@@ -2,8 +2,9 @@
  * settle.c
  *		Where views begin in each partition, when they are new and when partitions are.
  *
- * The broker is asked first, with nothing locked; then the rows of the stream's views are locked and cursors are written for
- * those partitions that they do not follow yet. So two workers may do it at once, and it may be done again.
+ * The broker is asked first, with nothing locked; then the rows of the stream's views are locked
+ * and cursors are written for those partitions that they do not follow yet. So two workers may do
+ * it at once, and it may be done again. A view with several streams begins in each by itself.
  */
 #include "postgres.h"
 
@@ -11,11 +12,13 @@
 #include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
+#include "catalog/stream.h"
 #include "common/hashfn.h"
 #include "common/wake.h"
 #include "exec/exec.h"
 #include "exec/start.h"
 #include "exec/watermark.h"
+#include "source/log.h"
 #include "stats/stats.h"
 #include "catalog/view.h"
 #include "executor/spi.h"
@@ -32,7 +35,8 @@ List *
 cq_lane_unsettled(int worker, int nworkers, bool all)
 {
 	static const char read[] =
-		"SELECT DISTINCT stream::oid FROM _cq.view WHERE status = 'running' AND (NOT is_started OR $1) ORDER BY 1";
+		"SELECT DISTINCT i.stream::oid FROM _cq.input i JOIN _cq.view v USING (view) "
+		"WHERE v.status = 'running' AND (NOT i.is_started OR $1) ORDER BY 1";
 	Oid			types[] = {BOOLOID};
 	Datum		args[] = {BoolGetDatum(all)};
 	MemoryContext caller = CurrentMemoryContext;
@@ -57,7 +61,7 @@ cq_lane_unsettled(int worker, int nworkers, bool all)
 	return streams;
 }
 
-/* Where a view that has not started is to begin, as found before anything is locked. */
+/* Where a view that has not started in a stream is to begin, as found before anything is locked. */
 typedef struct Beginning
 {
 	Oid			view;
@@ -67,12 +71,35 @@ typedef struct Beginning
 	char	   *fault;			/* why it cannot begin, or NULL */
 } Beginning;
 
+/* The topics of a view's other streams (of char *): the option start may name them as well. */
+static List *
+other_topics(Oid relid, Oid stream)
+{
+	CqView	   *view = cq_view_get(relid);
+	List	   *topics = NIL;
+	ListCell   *cell;
+
+	foreach(cell, view != NULL ? view->streams : NIL)
+	{
+		Oid			other = lfirst_oid(cell);
+		CqStream   *options;
+
+		if (other == stream)
+			continue;
+		options = cq_stream_get(other, cq_owner_of_relation(other));
+		topics = options->kind == CQ_STREAM_LOG ? lappend(topics, CQ_LOG_TOPIC) :
+			list_concat(topics, options->topics);
+	}
+	return topics;
+}
+
 /* Asks the broker for the partitions, and where each view that has not started begins. */
 static List *
 find_beginnings(Oid stream, List **extents)
 {
 	static const char read[] =
-		"SELECT view::oid, start, created_at FROM _cq.view WHERE stream = $1 AND status = 'running' AND NOT is_started";
+		"SELECT v.view::oid, v.start, v.created_at FROM _cq.input i JOIN _cq.view v USING (view) "
+		"WHERE i.stream = $1 AND v.status = 'running' AND NOT i.is_started";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	MemoryContext caller = CurrentMemoryContext;
@@ -90,7 +117,8 @@ find_beginnings(Oid stream, List **extents)
 		beginning->view = DatumGetObjectId(cq_query_column(i, 1, &isnull));
 		beginning->start = TextDatumGetCString(cq_query_column(i, 2, &isnull));
 		beginning->created_at = DatumGetTimestampTz(cq_query_column(i, 3, &isnull));
-		beginning->fault = cq_start_fault(beginning->start, *extents);
+		beginning->fault = cq_start_fault(beginning->start, *extents,
+										  other_topics(beginning->view, stream));
 		beginning->positions = cq_start_positions(beginning->start, beginning->created_at, stream,
 												  *extents);
 		beginnings = lappend(beginnings, beginning);
@@ -119,14 +147,14 @@ beginning_of(Oid view, const char *start, TimestampTz created_at, const List *be
 
 /* Does it follow as many partitions as there are? */
 static bool
-follows_all(Oid view, const List *extents)
+follows_all(Oid stream, Oid view, const List *extents)
 {
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view)};
 	bool		isnull;
 
-	cq_query_execute("SELECT count(*) FROM _cq.follow WHERE view = $1", SPI_OK_SELECT,
-					 lengthof(types), types, args, NULL);
+	cq_query_execute("SELECT count(*) FROM _cq.follow WHERE stream = $1 AND view = $2",
+					 SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	return DatumGetInt64(cq_query_column(0, 1, &isnull)) >= list_length(extents);
 }
 
@@ -136,10 +164,12 @@ follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
 {
 	static const char statement[] =
 		"WITH place AS (SELECT * FROM unnest($3, $4, $5, $6) AS p (topic, partition, next_offset, end_offset) WHERE NOT EXISTS "
-		"(SELECT FROM _cq.follow f WHERE f.view = $2 AND f.topic = p.topic AND f.partition = p.partition)), "
+		"(SELECT FROM _cq.follow f WHERE f.view = $2 AND f.stream = $1 "
+		"AND f.topic = p.topic AND f.partition = p.partition)), "
 		"own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset) "
 		"SELECT $1, topic, partition, next_offset, end_offset FROM place RETURNING cursor_id, topic, partition) "
-		"INSERT INTO _cq.follow (view, topic, partition, cursor_id) SELECT $2, topic, partition, cursor_id FROM own";
+		"INSERT INTO _cq.follow (view, stream, topic, partition, cursor_id) "
+		"SELECT $2, $1, topic, partition, cursor_id FROM own";
 	int			n = list_length(extents);
 	Datum	   *topics = palloc(sizeof(Datum) * n);
 	Datum	   *partitions = palloc(sizeof(Datum) * n);
@@ -174,22 +204,23 @@ follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
 
 /* Where it stood before it was to begin again. */
 static void
-forget_places(Oid view)
+forget_places(Oid stream, Oid view)
 {
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view)};
 
-	cq_query_execute("DELETE FROM _cq.follow WHERE view = $1", SPI_OK_DELETE, lengthof(types),
-					 types, args, NULL);
+	cq_query_execute("DELETE FROM _cq.follow WHERE stream = $1 AND view = $2", SPI_OK_DELETE,
+					 lengthof(types), types, args, NULL);
 }
 
 static void
-mark_started(Oid view)
+mark_started(Oid stream, Oid view)
 {
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view)};
 
-	cq_query_execute("UPDATE _cq.view SET is_started = true WHERE view = $1", SPI_OK_UPDATE, lengthof(types), types, args, NULL);
+	cq_query_execute("UPDATE _cq.input SET is_started = true WHERE stream = $1 AND view = $2",
+					 SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 }
 
 static void
@@ -212,11 +243,12 @@ static bool
 write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *is_complete)
 {
 	static const char lock[] =
-		"SELECT view::oid, is_started, start, created_at "
-		"FROM _cq.view WHERE stream = $1 AND status = 'running' "
-		"ORDER BY view::oid FOR UPDATE SKIP LOCKED";
+		"SELECT v.view::oid, i.is_started, v.start, v.created_at "
+		"FROM _cq.input i JOIN _cq.view v USING (view) WHERE i.stream = $1 AND v.status = 'running' "
+		"ORDER BY v.view::oid FOR UPDATE SKIP LOCKED";
 	static const char count[] =
-		"SELECT count(*) FROM _cq.view WHERE stream = $1 AND status = 'running'";
+		"SELECT count(*) FROM _cq.input i JOIN _cq.view v USING (view) "
+		"WHERE i.stream = $1 AND v.status = 'running'";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	SPITupleTable *views;
@@ -246,15 +278,15 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 			refuse_to_begin(view, beginning->fault);
 			continue;
 		}
-		if (is_started && !follows_all(view, extents))
+		if (is_started && !follows_all(stream, view, extents))
 			cq_watermark_keep(view);
 		if (!is_started)
-			forget_places(view);
+			forget_places(stream, view);
 		if (follow(stream, view, extents, beginning ? beginning->positions : NULL))
 			added = true;
 		if (!is_started)
 		{
-			mark_started(view);
+			mark_started(stream, view);
 			added = true;
 		}
 	}

@@ -63,9 +63,23 @@ apply_offsets(const char *start, CqPosition *positions, int npositions)
 		(void) find_offset(offsets, positions[i].topic, positions[i].partition, &positions[i].offset);
 }
 
+static bool
+has_string(const List *strings, const char *string)
+{
+	ListCell   *cell;
+
+	foreach(cell, strings)
+	{
+		if (strcmp(lfirst(cell), string) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A name of a partition, or of a topic, that no extent has; NULL: there is none. */
 static char *
-find_stranger(JsonbContainer *object, const char *topic, const List *extents)
+find_stranger(JsonbContainer *object, const char *topic, const List *extents,
+			  const List *other_topics)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(object);
 	JsonbValue	key;
@@ -89,12 +103,14 @@ find_stranger(JsonbContainer *object, const char *topic, const List *extents)
 				atoi(name) == extent->partition && (topic == NULL || strcmp(extent->topic, topic) == 0))
 				is_known = true;
 		}
+		if (!is_known && is_topic && has_string(other_topics, name))
+			continue;
 		if (!is_known)
 			return is_topic ? psprintf("topic \"%s\"", name) :
 				topic != NULL ? psprintf("partition %s of topic \"%s\"", name, topic) : psprintf("partition %s", name);
 		if (is_topic)
 		{
-			char	   *stranger = find_stranger(value.val.binary.data, name, extents);
+			char	   *stranger = find_stranger(value.val.binary.data, name, extents, NIL);
 
 			if (stranger != NULL)
 				return stranger;
@@ -104,7 +120,7 @@ find_stranger(JsonbContainer *object, const char *topic, const List *extents)
 }
 
 char *
-cq_start_fault(const char *start, const List *extents)
+cq_start_fault(const char *start, const List *extents, const List *other_topics)
 {
 	Jsonb	   *offsets;
 	char	   *stranger;
@@ -113,7 +129,7 @@ cq_start_fault(const char *start, const List *extents)
 	if (start[0] != '{')
 		return NULL;
 	offsets = offsets_of(start);
-	stranger = find_stranger(&offsets->root, NULL, extents);
+	stranger = find_stranger(&offsets->root, NULL, extents, other_topics);
 	if (stranger != NULL)
 		return psprintf("option start names %s, which the stream does not have", stranger);
 	foreach(cell, extents)

@@ -18,9 +18,11 @@
 extern CqPosition *cq_start_positions(const char *start, TimestampTz created_at, Oid stream, const List *extents);
 
 /*
- * Why the view cannot begin where start says, palloc'd, or NULL: it names a partition that is not there, or an offset past a partition's
- * end. To begin elsewhere instead would be a guess; that the messages have gone already is a gap, which the reader deals with.
+ * Why the view cannot begin where start says, palloc'd, or NULL: it names a partition that is not
+ * there, or an offset past a partition's end. Topics of the view's other streams (of char *) may be
+ * named. To begin elsewhere instead would be a guess; that the messages have gone already is a gap,
+ * which the reader deals with.
  */
-extern char *cq_start_fault(const char *start, const List *extents);
+extern char *cq_start_fault(const char *start, const List *extents, const List *other_topics);
 
 #endif							/* CQ_START_H */

@@ -25,7 +25,11 @@ cq_view_plan(const CqView *view, const Query *definition, CqViewPlan **plan)
 	};
 
 	if (cq_view_plan_has_windows(view) || view->expires_by_event_time)
-		options.event_time = cq_stream_get(view->stream, cq_owner_of_relation(view->stream))->event_time;
+	{
+		Oid			stream = cq_view_only_stream(view);
+
+		options.event_time = cq_stream_get(stream, cq_owner_of_relation(stream))->event_time;
+	}
 	return cq_plan_view(definition, &options, plan);
 }
 

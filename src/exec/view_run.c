@@ -561,7 +561,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 		run_range(&run, 0, end);
 	reject_doubtful(&run);
 	reject_undecoded(&run);
-	run.nlate = cq_late_take(exec, batch, run.late, run.stop);
+	run.nlate = cq_late_take(exec, lane, batch, run.late, run.stop);
 	trim_dead_letters(&run);
 	report(&run, start);
 	exec->ndoubtful += run.counts.doubtful;

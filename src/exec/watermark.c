@@ -6,6 +6,8 @@
  *		partition 1   highest event time ─┼─► the least of them ─► less the delay ─► watermark
  *		partition 2   idle: left out      ┘
  *
+ * So it is for each stream by itself; of a view with several it is the least of theirs.
+ *
  * All of this is committed with the positions, and does not go back. What does not come of
  * positions is added by the keeper, who writes it down (_cq.closing), so that a watermark which was
  * shown stays, whoever is idle, or awake, afterwards:
@@ -36,7 +38,7 @@
 PG_FUNCTION_INFO_V1(cq_watermark);
 PG_FUNCTION_INFO_V1(cq_watermark_advance);
 
-/* What is known of the partitions that a view follows. */
+/* What is known of the partitions that a view follows in a stream. */
 typedef struct Progress
 {
 	int			npartitions;
@@ -85,15 +87,16 @@ take_partition(Progress *progress, uint64 row, int64 timeout)
 
 /* timeout: after which a partition does not count, 0: each does. */
 static Progress
-find_progress(Oid view, int64 timeout)
+find_progress(Oid view, Oid stream, int64 timeout)
 {
 	static const char read[] =
 		"SELECT c.cursor_id, c.event_time "
 		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) "
-		"JOIN _cq.view v USING (view) WHERE f.view = $1 AND v.is_started";
+		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream "
+		"WHERE f.view = $1 AND f.stream = $2 AND i.is_started";
 	Progress	progress = {.least = DT_NOEND, .highest = DT_NOBEGIN, .silence = PG_INT64_MAX};
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view), ObjectIdGetDatum(stream)};
 
 	SPI_connect();
 	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
@@ -123,12 +126,25 @@ delay_of(const CqView *view, const CqStream *stream)
 }
 
 static TimestampTz
-find_watermark(const CqView *view, const CqStream *stream, int64 timeout)
+find_in_stream(const CqView *view, const CqStream *stream, bool heeds_idleness)
 {
-	Progress	progress = find_progress(view->view, timeout);
+	Progress	progress = find_progress(view->view, stream->relid,
+										 heeds_idleness ? stream->idle_timeout : 0);
 	TimestampTz time = find_time(&progress);
 
 	return time == DT_NOBEGIN ? DT_NOBEGIN : time - delay_of(view, stream);
+}
+
+/* The least of those of the view's streams. */
+static TimestampTz
+find_watermark(const CqView *view, const List *streams, bool heeds_idleness)
+{
+	TimestampTz watermark = DT_NOEND;
+	ListCell   *cell;
+
+	foreach(cell, streams)
+		watermark = Min(watermark, find_in_stream(view, lfirst(cell), heeds_idleness));
+	return watermark;
 }
 
 /* What the keeper has written down, or DT_NOBEGIN. */
@@ -149,26 +165,39 @@ read_noted(Oid view)
 	return is_null ? DT_NOBEGIN : noted;
 }
 
-static CqStream *
-stream_of(const CqView *view)
+/* The view's streams (of CqStream *), or NIL where one has no event times. */
+static List *
+streams_with_times(const CqView *view)
 {
-	return cq_stream_get(view->stream, cq_owner_of_relation(view->stream));
+	List	   *streams = NIL;
+	ListCell   *cell;
+
+	foreach(cell, view->streams)
+	{
+		Oid			relid = lfirst_oid(cell);
+		CqStream   *stream = cq_stream_get(relid, cq_owner_of_relation(relid));
+
+		if (stream->event_time == InvalidAttrNumber)
+			return NIL;
+		streams = lappend(streams, stream);
+	}
+	return streams;
 }
 
 static TimestampTz
-find_known(const CqView *view, const CqStream *stream)
+find_known(const CqView *view, const List *streams)
 {
-	return Max(read_noted(view->view), find_watermark(view, stream, 0));
+	return Max(read_noted(view->view), find_watermark(view, streams, false));
 }
 
 bool
 cq_watermark_get(const CqView *view, TimestampTz *watermark)
 {
-	CqStream   *stream = stream_of(view);
+	List	   *streams = streams_with_times(view);
 
-	if (stream->event_time == InvalidAttrNumber)
+	if (streams == NIL)
 		return false;
-	*watermark = find_known(view, stream);
+	*watermark = find_known(view, streams);
 	return *watermark != DT_NOBEGIN;
 }
 
@@ -223,7 +252,7 @@ advance(void *arg)
 {
 	Oid			relid = *(Oid *) arg;
 	CqView	   *view;
-	CqStream   *stream;
+	List	   *streams;
 	TimestampTz watermark;
 
 	/* Whoever drops it, or lets it begin again, holds it. */
@@ -232,11 +261,11 @@ advance(void *arg)
 	view = cq_view_get(relid);
 	if (view == NULL || strcmp(view->status, "running") != 0)
 		return;
-	stream = stream_of(view);
-	if (stream->event_time == InvalidAttrNumber || stream->idle_timeout == 0)
+	streams = streams_with_times(view);
+	if (streams == NIL)
 		return;
-	watermark = find_watermark(view, stream, stream->idle_timeout);
-	if (watermark > find_known(view, stream) && is_free(relid))
+	watermark = find_watermark(view, streams, true);
+	if (watermark > find_known(view, streams) && is_free(relid))
 		note(relid, watermark);
 }
 
@@ -245,9 +274,10 @@ Datum
 cq_watermark_advance(PG_FUNCTION_ARGS)
 {
 	static const char read[] =
-		"SELECT v.view::oid FROM _cq.view v WHERE v.status = 'running' AND v.is_started AND EXISTS "
-		"(SELECT FROM pg_foreign_table t, pg_options_to_table(t.ftoptions) o "
-		"WHERE t.ftrelid = v.stream AND o.option_name = 'idle_timeout')";
+		"SELECT v.view::oid FROM _cq.view v WHERE v.status = 'running' AND EXISTS "
+		"(SELECT FROM _cq.input i, pg_foreign_table t, pg_options_to_table(t.ftoptions) o "
+		"WHERE i.view = v.view AND i.is_started AND t.ftrelid = i.stream "
+		"AND o.option_name = 'idle_timeout')";
 	static char *last_warning = NULL;
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *views = NIL;

@@ -12,7 +12,7 @@
 
 /*
  * As of what is committed; false where there is none yet: some partition has brought no event time,
- * or the stream has none. For event times without a time zone the same digits, as if in UTC. Does
+ * or a stream has none. For event times without a time zone the same digits, as if in UTC. Does
  * not go back. Within a transaction; as a user who may read the catalog.
  */
 extern bool cq_watermark_get(const CqView *view, TimestampTz *watermark);

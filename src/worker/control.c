@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/follow.h"
 #include "catalog/namespace.h"
+#include "catalog/part.h"
 #include "common/owner.h"
 #include "catalog/pg_type.h"
 #include "catalog/view.h"
@@ -130,9 +131,11 @@ start_again(Oid view, const char *start)
 	Oid			types[] = {OIDOID, TEXTOID};
 	Datum		args[] = {ObjectIdGetDatum(view), CStringGetTextDatum(start)};
 
-	execute("UPDATE _cq.view SET start = $2, is_started = false, status_detail = NULL, "
+	execute("UPDATE _cq.view SET start = $2, status_detail = NULL, "
 			"status = CASE status WHEN 'failed' THEN 'running' ELSE status END WHERE view = $1",
 			SPI_OK_UPDATE, lengthof(types), types, args);
+	execute("UPDATE _cq.input SET is_started = false WHERE view = $1", SPI_OK_UPDATE, 1, types,
+			args);
 }
 
 /* The table is its owner's, and so may be triggers on it. */
@@ -149,6 +152,21 @@ empty_table(Oid table)
 	cq_owner_end(&actor);
 }
 
+/* Those in which nodes keep rows. */
+static void
+empty_parts(Oid view)
+{
+	ListCell   *cell;
+
+	foreach(cell, cq_part_list(view))
+	{
+		const CqPart *part = lfirst(cell);
+
+		if (strcmp(part->role, CQ_PART_INPUT) == 0 || strcmp(part->role, CQ_PART_OUTPUT) == 0)
+			empty_table(part->relation);
+	}
+}
+
 /* Where the view goes: not to where it was created to start, unless that is said. */
 static void
 tell_start(const CqView *view, const char *start)
@@ -160,8 +178,7 @@ tell_start(const CqView *view, const char *start)
 		output = psprintf(" What it makes of it goes to \"%s\" again.", get_rel_name(sink));
 	ereport(NOTICE,
 			(errmsg("continuous view \"%s\" begins again", get_rel_name(view->view)),
-			 errdetail("It is emptied, and reads \"%s\" from %s.%s", get_rel_name(view->stream),
-					   start,
+			 errdetail("It is emptied, and reads %s from %s.%s", cq_view_stream_names(view), start,
 					   output)));
 }
 
@@ -181,12 +198,13 @@ cq_reset(PG_FUNCTION_ARGS)
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	start_again(view->view, start);
-	cq_follow_forget(view->view, view->stream);
+	cq_follow_forget(view->view);
 	SPI_finish();
 	cq_owner_end(&actor);
 	empty_table(view->state);
 	if (OidIsValid(view->result))
 		empty_table(view->result);
+	empty_parts(view->view);
 	cq_view_forget_closing(view->view);
 	cq_catalog_changed();
 	PG_RETURN_VOID();

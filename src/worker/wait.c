@@ -1,9 +1,10 @@
 /*
  * wait.c
- *		cq.wait: until a view has seen all that is in its stream now.
+ *		cq.wait: until a view has seen all that is in its streams now.
  *
- * Asks the stream how far it reaches, then compares with the view's positions, as of ever newer snapshots, each time that a worker has
- * committed something. What the caller then reads in a new snapshot, that is with its next statement, is at least as new.
+ * Asks the streams how far they reach, then compares with the view's positions, as of ever newer
+ * snapshots, each time that a worker has committed something. What the caller then reads in a new
+ * snapshot, that is with its next statement, is at least as new.
  */
 #include "postgres.h"
 
@@ -37,24 +38,26 @@
 
 PG_FUNCTION_INFO_V1(cq_wait);
 
-/* How far each partition reached, and where the view stood before that was asked. */
+/* How far each partition of a stream reached, and where the view stood before that was asked. */
 typedef struct Goal
 {
 	Oid			view;
-	Datum		args[8];		/* view; topics, partitions, begins, ends; topics, partitions, places */
+	Datum		args[9];		/* view; topics, partitions, begins, ends;
+		topics, partitions, places; stream */
 } Goal;
 
 /* Sets three arrays: the view's place in each partition that it follows, as of now. */
 static void
-find_places(const CqView *view, Datum *places)
+find_places(Oid view, Oid stream, Datum *places)
 {
 	static const char read[] =
 		"SELECT coalesce(array_agg(f.topic::text), '{}'), coalesce(array_agg(f.partition), '{}'), coalesce(array_agg(c.next_offset), '{}') "
-		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) JOIN _cq.view v USING (view) "
-		"WHERE f.view = $1 AND v.is_started";
+		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) "
+		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream "
+		"WHERE f.view = $1 AND f.stream = $2 AND i.is_started";
 	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view->view)};
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view), ObjectIdGetDatum(stream)};
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
@@ -72,10 +75,10 @@ find_places(const CqView *view, Datum *places)
 	cq_owner_end(&actor);
 }
 
-static Goal
-find_goal(const CqView *view, int timeout_ms)
+static Goal *
+find_goal(Oid view, Oid stream, int timeout_ms)
 {
-	Goal		goal = {view->view, {ObjectIdGetDatum(view->view)}};
+	Goal	   *goal = palloc0(sizeof(Goal));
 	List	   *extents;
 	Datum	   *topics;
 	Datum	   *partitions;
@@ -84,8 +87,11 @@ find_goal(const CqView *view, int timeout_ms)
 	int			n;
 	ListCell   *cell;
 
-	find_places(view, &goal.args[5]);
-	extents = cq_stream_extents(view->stream, cq_owner_of_relation(view->stream), timeout_ms);
+	goal->view = view;
+	goal->args[0] = ObjectIdGetDatum(view);
+	goal->args[8] = ObjectIdGetDatum(stream);
+	find_places(view, stream, &goal->args[5]);
+	extents = cq_stream_extents(stream, cq_owner_of_relation(stream), timeout_ms);
 	n = list_length(extents);
 	topics = palloc(sizeof(Datum) * Max(n, 1));
 	partitions = palloc(sizeof(Datum) * Max(n, 1));
@@ -101,10 +107,13 @@ find_goal(const CqView *view, int timeout_ms)
 		begins[i] = Int64GetDatum(extent->begin);
 		ends[i] = Int64GetDatum(extent->end);
 	}
-	goal.args[1] = PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT));
-	goal.args[2] = PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	goal.args[3] = PointerGetDatum(construct_array(begins, n, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
-	goal.args[4] = PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+	goal->args[1] = PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT));
+	goal->args[2] = PointerGetDatum(construct_array(partitions, n, INT4OID,
+													sizeof(int32), true, TYPALIGN_INT));
+	goal->args[3] = PointerGetDatum(construct_array(begins, n, INT8OID,
+													sizeof(int64), true, TYPALIGN_DOUBLE));
+	goal->args[4] = PointerGetDatum(construct_array(ends, n, INT8OID,
+													sizeof(int64), true, TYPALIGN_DOUBLE));
 	return goal;
 }
 
@@ -120,13 +129,16 @@ count_missing(const Goal *goal, int64 *not_followed)
 	static const char compare[] =
 		"SELECT count(*), count(*) FILTER (WHERE c.cursor_id IS NULL) FROM unnest($2, $3, $4, $5) AS g (topic, partition, start, stop) "
 		"LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id) "
-		"JOIN _cq.view v ON v.view = f.view AND v.is_started) "
-		"ON f.view = $1 AND f.topic = g.topic AND f.partition = g.partition "
+		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream AND i.is_started) "
+		"ON f.view = $1 AND f.stream = $9 AND f.topic = g.topic AND f.partition = g.partition "
 		"LEFT JOIN unnest($6, $7, $8) AS b (topic, partition, place) ON b.topic = g.topic AND b.partition = g.partition "
 		"WHERE (g.start < g.stop AND (c.next_offset IS NULL OR c.next_offset < g.stop)) "
 		"OR (b.place > g.stop AND c.next_offset >= b.place)";
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {OIDOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID};
+	Oid			types[] = {
+		OIDOID, TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
+		INT8ARRAYOID, OIDOID
+	};
 	CqActor		actor;
 	int64		missing;
 	bool		isnull;
@@ -159,7 +171,7 @@ require_not_failed(const CqView *view)
 				 errmsg("continuous view \"%s\" has failed", get_rel_name(view->view)),
 				 /* It may quote what the view does not show. */
 				 view->status_detail && has_privs_of_role(GetUserId(), cq_owner_of_relation(view->view)) &&
-				 pg_class_aclcheck(view->stream, GetUserId(), ACL_SELECT) == ACLCHECK_OK ?
+				 cq_view_streams_are_readable(view, GetUserId()) ?
 				 errdetail_internal("%s", view->status_detail) : 0,
 				 errhint("Call cq.resume once the cause is mended, or cq.reset to begin again.")));
 }
@@ -367,16 +379,21 @@ patience(TimestampTz deadline)
 	return Min(EXTENTS_TIMEOUT_MS, Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline)));
 }
 
-/* The views that write to a stream, by themselves or through others: of Oid, those further up first. */
+/*
+ * The views that write to one of a view's streams, by themselves or through others: of Oid, those
+ * further up first.
+ */
 static List *
-find_feeders(Oid stream)
+find_feeders(Oid view)
 {
 	static const char read[] =
-		"WITH RECURSIVE feeder AS (SELECT view, stream, 1 AS distance FROM _cq.view WHERE $1 IN (sink, changes) "
-		"UNION ALL SELECT v.view, v.stream, distance + 1 FROM _cq.view v JOIN feeder f ON f.stream IN (v.sink, v.changes)) "
-		"SELECT view::oid FROM feeder GROUP BY view ORDER BY max(distance) DESC, view::oid";
+		"WITH RECURSIVE feeder AS (SELECT $1::regclass AS view, 0 AS distance "
+		"UNION SELECT v.view, distance + 1 FROM feeder f JOIN _cq.input i ON i.view = f.view "
+		"JOIN _cq.view v ON i.stream IN (v.sink, v.changes)) "
+		"SELECT view::oid FROM feeder GROUP BY view HAVING max(distance) > 0 "
+		"ORDER BY max(distance) DESC, view::oid";
 	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(stream)};
+	Datum		args[] = {ObjectIdGetDatum(view)};
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *feeders = NIL;
 	CqActor		actor;
@@ -399,24 +416,27 @@ find_feeders(Oid stream)
 static bool
 wait_for_view(const CqView *view, TimestampTz deadline)
 {
-	Goal		goal;
-	bool		is_reached;
+	List	   *goals = NIL;
+	bool		is_reached = true;
+	ListCell   *cell;
 
 	require_not_failed(view);
-	goal = find_goal(view, patience(deadline));
+	foreach(cell, view->streams)
+		goals = lappend(goals, find_goal(view->view, lfirst_oid(cell), patience(deadline)));
 	ConditionVariablePrepareToSleep(&cq_shared->changed);
-	is_reached = wait_for_goal(&goal, deadline);
+	foreach(cell, goals)
+		is_reached = is_reached && wait_for_goal(lfirst(cell), deadline);
 	ConditionVariableCancelSleep();
 	return is_reached;
 }
 
-/* What comes from other views is in the stream once they have seen what is in theirs. */
+/* What comes from other views is in the streams once they have seen what is in theirs. */
 static bool
 wait_for_feeders(const CqView *view, TimestampTz deadline)
 {
 	ListCell   *cell;
 
-	foreach(cell, find_feeders(view->stream))
+	foreach(cell, find_feeders(view->view))
 	{
 		CqView	   *feeder = cq_view_get(lfirst_oid(cell));
 

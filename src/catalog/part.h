@@ -1,0 +1,34 @@
+/*
+ * part.h
+ *		Rows of _cq.part: the relations that a view is made of.
+ *
+ * They go with the view, which they depend on (cq_adopt_part), and their rows with them.
+ */
+#ifndef CQ_CATALOG_PART_H
+#define CQ_CATALOG_PART_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+/* What a part is to its node. */
+#define CQ_PART_INPUT	"input"		/* rows of the node's input of that number */
+#define CQ_PART_OUTPUT	"output"	/* the node's own rows */
+
+typedef struct CqPart
+{
+	Oid			relation;
+	int			node;			/* 0: the root */
+	char	   *role;
+	int			number;			/* of several with that role, from 1 */
+} CqPart;
+
+/* A view's parts (of CqPart *), by node, role and number; palloc'd. */
+extern List *cq_part_list(Oid view);
+
+extern void cq_part_insert(Oid view, const CqPart *part);
+
+/* The rows alone: the relations stay. */
+extern void cq_part_forget(Oid view);
+
+#endif							/* CQ_CATALOG_PART_H */
