@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "series/detector.h"
 #include "series/matrix.h"
 #include "series/numbers.h"
@@ -57,6 +58,7 @@ scale_of_sum(Distance *distance, const double *points, int i, int j, double a, d
 	double		median;
 	double		scale;
 
+	CHECK_FOR_INTERRUPTS();
 	for (int k = 0; k < distance->count; k++)
 		distance->scratch[k] = a * points[k * size + i] + b * points[k * size + j];
 	locate(distance->scratch, distance->count, &median, &scale);

@@ -61,6 +61,43 @@ mean_of(const double *values, int from, int to)
 	return count == 0 ? NAN : sum / count;
 }
 
+/* What is not missing in a window of values that moves on. */
+typedef struct Moving
+{
+	const double *values;
+	int			length;
+	int			from;			/* -1: nowhere yet */
+	double		sum;
+	int			count;
+} Moving;
+
+/* Counted anew once in a length, so that rounding does not add up. */
+static double
+moving_mean(Moving *moving, int from)
+{
+	if (moving->from >= 0 && from == moving->from + 1 && from % moving->length != 0)
+	{
+		double		old = moving->values[moving->from];
+		double		new = moving->values[from + moving->length - 1];
+
+		moving->sum += (isnan(new) ? 0 : new) - (isnan(old) ? 0 : old);
+		moving->count += !isnan(new) - !isnan(old);
+	}
+	else if (from != moving->from)
+	{
+		moving->sum = 0;
+		moving->count = 0;
+		for (int i = from; i < from + moving->length; i++)
+			if (!isnan(moving->values[i]))
+			{
+				moving->sum += moving->values[i];
+				moving->count++;
+			}
+	}
+	moving->from = from;
+	return moving->count == 0 ? NAN : moving->sum / moving->count;
+}
+
 /* The line through values[0, count), by least squares: its height before the first, its slope. */
 static void
 line_of(const double *values, int count, double *height, double *slope)
@@ -96,6 +133,7 @@ guess_seasons(Fitting *fitting, bool multiplies)
 	int			period = fitting->ets->model.form.period;
 	int			before = period / 2;
 	int		   *counts = palloc0(period * sizeof(int));
+	Moving		moving = {.values = fitting->values, .length = period, .from = -1};
 	double		total = 0;
 
 	memset(fitting->seasons, 0, period * sizeof(double));
@@ -106,9 +144,9 @@ guess_seasons(Fitting *fitting, bool multiplies)
 		double		value = fitting->values[i];
 
 		CHECK_FOR_INTERRUPTS();
-		around = mean_of(fitting->values, i - before, i - before + period);
+		around = moving_mean(&moving, i - before);
 		if (period % 2 == 0 && i + before < fitting->count)
-			around = (around + mean_of(fitting->values, i - before + 1, i + before + 1)) / 2;
+			around = (around + moving_mean(&moving, i - before + 1)) / 2;
 		if (isnan(around) || isnan(value) || (multiplies && around == 0))
 			continue;
 		fitting->seasons[i % period] += multiplies ? value / around : value - around;
