@@ -140,6 +140,85 @@ CREATE TYPE cq.sketch (
 );
 COMMENT ON TYPE cq.sketch IS 'distribution of values: counts by ranges, at most 512 of them';
 
+-- Sketches of the same values are the same bytes, so that these are compared. The operators are in
+-- pg_catalog, since IS DISTINCT FROM looks for = in the search_path.
+CREATE FUNCTION _cq.sketch_lt(cq.sketch, cq.sketch) RETURNS boolean
+    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'bytealt';
+COMMENT ON FUNCTION _cq.sketch_lt(cq.sketch, cq.sketch) IS 'implementation of operator <';
+CREATE FUNCTION _cq.sketch_le(cq.sketch, cq.sketch) RETURNS boolean
+    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'byteale';
+COMMENT ON FUNCTION _cq.sketch_le(cq.sketch, cq.sketch) IS 'implementation of operator <=';
+CREATE FUNCTION _cq.sketch_eq(cq.sketch, cq.sketch) RETURNS boolean
+    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'byteaeq';
+COMMENT ON FUNCTION _cq.sketch_eq(cq.sketch, cq.sketch) IS 'implementation of operator =';
+CREATE FUNCTION _cq.sketch_ne(cq.sketch, cq.sketch) RETURNS boolean
+    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'byteane';
+COMMENT ON FUNCTION _cq.sketch_ne(cq.sketch, cq.sketch) IS 'implementation of operator <>';
+CREATE FUNCTION _cq.sketch_ge(cq.sketch, cq.sketch) RETURNS boolean
+    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'byteage';
+COMMENT ON FUNCTION _cq.sketch_ge(cq.sketch, cq.sketch) IS 'implementation of operator >=';
+CREATE FUNCTION _cq.sketch_gt(cq.sketch, cq.sketch) RETURNS boolean
+    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'byteagt';
+COMMENT ON FUNCTION _cq.sketch_gt(cq.sketch, cq.sketch) IS 'implementation of operator >';
+CREATE FUNCTION _cq.sketch_cmp(cq.sketch, cq.sketch) RETURNS integer
+    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'byteacmp';
+COMMENT ON FUNCTION _cq.sketch_cmp(cq.sketch, cq.sketch) IS 'order of sketches, for indexes';
+CREATE FUNCTION _cq.sketch_hash(cq.sketch) RETURNS integer
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'hashvarlena';
+COMMENT ON FUNCTION _cq.sketch_hash(cq.sketch) IS 'hash of a sketch';
+CREATE FUNCTION _cq.sketch_hash(cq.sketch, bigint) RETURNS bigint
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'hashvarlenaextended';
+COMMENT ON FUNCTION _cq.sketch_hash(cq.sketch, bigint) IS 'hash of a sketch, with a seed';
+
+CREATE OPERATOR pg_catalog.< (
+    leftarg = cq.sketch, rightarg = cq.sketch, function = _cq.sketch_lt,
+    commutator = OPERATOR(pg_catalog.>), negator = OPERATOR(pg_catalog.>=),
+    restrict = scalarltsel, join = scalarltjoinsel
+);
+COMMENT ON OPERATOR pg_catalog.< (cq.sketch, cq.sketch) IS 'less than';
+CREATE OPERATOR pg_catalog.<= (
+    leftarg = cq.sketch, rightarg = cq.sketch, function = _cq.sketch_le,
+    commutator = OPERATOR(pg_catalog.>=), negator = OPERATOR(pg_catalog.>),
+    restrict = scalarlesel, join = scalarlejoinsel
+);
+COMMENT ON OPERATOR pg_catalog.<= (cq.sketch, cq.sketch) IS 'less than or equal';
+CREATE OPERATOR pg_catalog.= (
+    leftarg = cq.sketch, rightarg = cq.sketch, function = _cq.sketch_eq,
+    commutator = OPERATOR(pg_catalog.=), negator = OPERATOR(pg_catalog.<>),
+    restrict = eqsel, join = eqjoinsel, hashes, merges
+);
+COMMENT ON OPERATOR pg_catalog.= (cq.sketch, cq.sketch) IS 'equal';
+CREATE OPERATOR pg_catalog.<> (
+    leftarg = cq.sketch, rightarg = cq.sketch, function = _cq.sketch_ne,
+    commutator = OPERATOR(pg_catalog.<>), negator = OPERATOR(pg_catalog.=),
+    restrict = neqsel, join = neqjoinsel
+);
+COMMENT ON OPERATOR pg_catalog.<> (cq.sketch, cq.sketch) IS 'not equal';
+CREATE OPERATOR pg_catalog.>= (
+    leftarg = cq.sketch, rightarg = cq.sketch, function = _cq.sketch_ge,
+    commutator = OPERATOR(pg_catalog.<=), negator = OPERATOR(pg_catalog.<),
+    restrict = scalargesel, join = scalargejoinsel
+);
+COMMENT ON OPERATOR pg_catalog.>= (cq.sketch, cq.sketch) IS 'greater than or equal';
+CREATE OPERATOR pg_catalog.> (
+    leftarg = cq.sketch, rightarg = cq.sketch, function = _cq.sketch_gt,
+    commutator = OPERATOR(pg_catalog.<), negator = OPERATOR(pg_catalog.<=),
+    restrict = scalargtsel, join = scalargtjoinsel
+);
+COMMENT ON OPERATOR pg_catalog.> (cq.sketch, cq.sketch) IS 'greater than';
+
+CREATE OPERATOR CLASS cq.sketch_ops DEFAULT FOR TYPE cq.sketch USING btree AS
+    OPERATOR 1 pg_catalog.<, OPERATOR 2 pg_catalog.<=, OPERATOR 3 pg_catalog.=,
+    OPERATOR 4 pg_catalog.>=, OPERATOR 5 pg_catalog.>,
+    FUNCTION 1 _cq.sketch_cmp(cq.sketch, cq.sketch);
+COMMENT ON OPERATOR CLASS cq.sketch_ops USING btree IS 'sketches in an order without a meaning';
+CREATE OPERATOR CLASS cq.sketch_ops DEFAULT FOR TYPE cq.sketch USING hash AS
+    OPERATOR 1 pg_catalog.=,
+    FUNCTION 1 _cq.sketch_hash(cq.sketch), FUNCTION 2 _cq.sketch_hash(cq.sketch, bigint);
+COMMENT ON OPERATOR CLASS cq.sketch_ops USING hash IS 'sketches that are equal';
+COMMENT ON OPERATOR FAMILY cq.sketch_ops USING btree IS 'order of sketches';
+COMMENT ON OPERATOR FAMILY cq.sketch_ops USING hash IS 'equality of sketches';
+
 CREATE FUNCTION _cq.sketch_transition(internal, value double precision) RETURNS internal
 AS 'MODULE_PATHNAME', 'cq_sketch_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION _cq.sketch_transition(internal, double precision) IS
@@ -189,7 +268,7 @@ COMMENT ON FUNCTION cq.sketch_count(cq.sketch) IS 'how many values a sketch has'
 CREATE FUNCTION cq.quantile(sketch cq.sketch, part double precision) RETURNS double precision
 AS 'MODULE_PATHNAME', 'cq_sketch_quantile_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cq.quantile(cq.sketch, double precision) IS
-    'the value that a part of the values, from 0 to 1, does not exceed';
+    'the value that a part of the values, from 0 to 1, does not exceed, as percentile_cont';
 
 CREATE FUNCTION cq.median(sketch cq.sketch) RETURNS double precision
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN cq.quantile(sketch, 0.5);

@@ -187,7 +187,6 @@ SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1000000);
 SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, 'prophet');
 SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, 'ets(a,n,m)');
 SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, 'arima(9,0,0)');
-SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, NULL);
 SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, 'ets', 0);
 SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, 'ets', 1, 1);
 SELECT count(*) FROM cq.forecast('{1,2,3,4,5,6,7,8,9,10}', 1, 'ets', 1, 'NaN');
@@ -227,5 +226,178 @@ FROM (SELECT i, cq.forecast_model(v, to_timestamp(i), 'robust', max_training => 
 WHERE i = 30;
 SELECT _cq.ewma_mean('{1}');
 SELECT _cq.moments_final('{1,99}');
+
+-- ---- what is not known, one rule for each thing that is broken ----
+
+-- rows of one time, and of times at both ends of what can be told: the next time is not known
+SELECT name, (f[1]).value IS NOT NULL AS has_value, (f[1]).ts
+FROM (SELECT name, i, cq.forecast(i, start + i * apart::interval, 1, 'robust', min_training => 3,
+    step => step::interval) OVER (PARTITION BY name ORDER BY i) AS f
+  FROM (VALUES ('one time', timestamptz '2026-01-01 00:00Z', '0 s', NULL),
+    ('the last one', '294276-12-31 23:59:56Z', '1 s', NULL),
+    ('the last but one', '294276-12-31 23:59:55Z', '1 s', NULL),
+    ('beyond', '294245-01-01 00:00Z', '10 years', '10 years'),
+    ('early', '4713-01-01 00:00Z BC', '1 year', NULL),
+    ('far apart', '4713-01-01 00:00Z BC', '99000 years', '1 us')) c (name, start, apart, step),
+    generate_series(1, 3) i WHERE i < 3 OR name <> 'far apart') s
+WHERE i = 3 OR name = 'far apart' ORDER BY name COLLATE "C", i;
+-- months and days are those of UTC; those of a clock somewhere, by its time taken as that of UTC
+SET timezone = 'Asia/Tokyo';
+SELECT kind, array_agg(((f[n]).ts AT TIME ZONE 'UTC')::date) AS dates
+FROM (SELECT kind, month, cq.forecast(i, month::timestamp AT TIME ZONE 'UTC', 3, 'arima(0,1,0)',
+      step => step) OVER (PARTITION BY kind ORDER BY month) AS f
+  FROM (VALUES ('step', interval '1 month'), ('no step', NULL)) k (kind, step),
+    LATERAL (SELECT i, date '2025-01-01' + make_interval(months => i) AS month
+      FROM generate_series(1, 13) i) m) s, generate_series(1, 3) n
+WHERE month = '2026-02-01' GROUP BY kind ORDER BY kind;
+SET timezone = 'UTC';
+SELECT i, (f[1]).ts
+FROM (SELECT i, cq.forecast(i, ts AT TIME ZONE 'Europe/Berlin' AT TIME ZONE 'UTC', 1, 'robust',
+      step => '1 day', min_training => 3) OVER (ORDER BY i) AS f
+  FROM (VALUES (1, timestamptz '2026-03-27 00:00+01'), (2, '2026-03-28 00:00+01'),
+    (3, '2026-03-29 00:00+01'), (4, '2026-03-30 00:00+02')) x (i, ts)) s WHERE i > 2;
+-- nothing but missing values in the window of a median
+SELECT i, f
+FROM (SELECT i, cq.forecast(v, to_timestamp(i), 1, 'robust', min_training => 5, max_training => 10)
+    OVER (ORDER BY i) AS f
+  FROM generate_series(1, 40) i,
+    LATERAL (VALUES (CASE WHEN i <= 10 OR i > 30 THEN 7::float8 END)) l (v)) s
+WHERE i IN (5, 19, 20, 30, 31);
+-- null is the default of each option; blanks and long names
+SELECT a = b AS same, c = d AS closed_up
+FROM (VALUES ('{1,2,4,3,5,6,8,7,9,10}'::float8[])) x (s), cq.forecast(s, NULL, NULL, NULL, NULL) a,
+  cq.forecast(s) b, cq.forecast(s, 1, ' arima (0, 1, 0) ') c, cq.forecast(s, 1, 'ARIMA(0,1,0)') d;
+SELECT bool_and(a IS NOT DISTINCT FROM b) AS same
+FROM (SELECT cq.anomaly(v, ts, NULL, NULL, NULL) OVER w AS a, cq.anomaly(v, ts) OVER w AS b
+  FROM noise WHERE i < 60 WINDOW w AS (ORDER BY ts)) s;
+SELECT bool_and(a IS NOT DISTINCT FROM b) AS same
+FROM (SELECT cq.anomaly(ARRAY[v], ts, NULL, NULL, NULL) OVER w AS a,
+    cq.anomaly(ARRAY[v], ts) OVER w AS b
+  FROM noise WHERE i < 60 WINDOW w AS (ORDER BY ts)) s;
+SELECT cq.forecast('{1,2,3}', 1, repeat('ü', 1000));
+SELECT cq.forecast('{1,2,3}', 1, 'arima(' || repeat(' ', 1000) || '1,0,0)');
+SELECT cq.forecast('{1,2,3}', 1, 'arima(4294967297,0,0)');
+SELECT cq.anomaly('{1}'::float8[], now(), repeat('x', 1000)) OVER ();
+SELECT cq.anomaly(1, now(), min_training => 20, max_training => 19) OVER ();
+SELECT count(f)
+FROM (SELECT cq.forecast(v, ts, min_training => 600) OVER (ORDER BY ts) AS f FROM noise) s;
+-- far from all values there are no parts; near them there are
+SELECT season_window, trend, seasonal, min(i), max(i), count(remainder) AS remainders
+FROM (SELECT season_window, i, (d).trend IS NOT NULL AS trend, (d).seasonal IS NOT NULL AS seasonal,
+    (d).remainder, d
+  FROM (SELECT season_window, i, cq.decompose(CASE WHEN i NOT BETWEEN 100 AND 299 THEN
+        100 + i + 10 * sin(i * pi() / 6) END, ts, 12, season_window)
+      OVER (PARTITION BY season_window ORDER BY ts) AS d
+    FROM noise, unnest('{NULL,7}'::int[]) season_window) s) s
+GROUP BY 1, 2, 3 ORDER BY 1, min(i);
+SELECT DISTINCT i % 12 AS place, (d).seasonal IS NULL AS unknown, (d).trend IS NULL AS no_trend
+FROM (SELECT i, cq.decompose(CASE WHEN i % 12 <> 5 THEN v END, ts, 12) OVER (ORDER BY ts) AS d
+  FROM noise) s
+WHERE i % 12 IN (4, 5, 6) ORDER BY place;
+SELECT max(abs((d).trend - 100 - i)) < 2 AS near
+FROM (SELECT i, cq.decompose(CASE WHEN i % 12 <> 5 THEN 100 + i + 10 * sin(i * pi() / 6) END, ts,
+    12) OVER (ORDER BY ts) AS d FROM noise) s;
+SELECT count(d) FROM (SELECT cq.decompose(NULL, ts, 12) OVER (ORDER BY ts) AS d FROM noise) s;
+-- points with a number that is null, infinite or too great: missing as a whole, everywhere
+SELECT (m).count, (m).mean[2] AS mean, p, round(cq.mahalanobis(p, m)::numeric, 6) AS distance
+FROM (SELECT cq.moments(p) AS m FROM (VALUES ('{1,2}'::float8[]), ('{3,NULL}'), ('{1e150,1}'),
+    ('{3,5}'), ('{-infinity,1}'), ('{9,0}')) x (p)) s,
+  (VALUES ('{4,4}'::float8[]), ('{4,NULL}'), ('{1e200,4}'), (NULL)) y (p);
+SELECT i, (a).score IS NOT NULL AS scored
+FROM (SELECT i, cq.anomaly(CASE i WHEN 30 THEN '{1,NULL}' WHEN 31 THEN '{1e200,1}' WHEN 32 THEN NULL
+      ELSE ARRAY[v, i % 7] END, ts) OVER (ORDER BY ts) AS a FROM noise WHERE i < 40) s
+WHERE i IN (20, 21, 29, 30, 31, 32, 33);
+SELECT cq.moments(p) FROM (VALUES ('{1,2}'::float8[]), ('{3,NULL,4}')) x (p);
+SELECT cq.moments('{}'::float8[]);
+SELECT cq.mahalanobis('{1}', ROW(2, '{1,2}', '{{1,0},{0,1}}')::cq.moments);
+SELECT cq.mahalanobis('{1,2}', ROW(2, '{1,2}', '{{1,0,0},{0,1,0}}')::cq.moments);
+SELECT cq.mahalanobis('{1,2}', ROW(2, '{1,2}', NULL)::cq.moments),
+  cq.mahalanobis('{1,2}', ROW(2, '{0,0}', '{{NaN,0},{0,1}}')::cq.moments),
+  cq.mahalanobis('{1,2}', ROW(2, '{0,0}', '{{1,NULL},{0,1}}')::cq.moments);
+
+-- ---- sketches: equal, in order, exact for few values, within bounds for many ----
+
+SELECT k, count(*) FROM (SELECT cq.sketch(i % 3) AS k FROM generate_series(1, 12) i GROUP BY i % 4
+  UNION ALL SELECT cq.sketch(1)) s GROUP BY k ORDER BY k;
+SELECT count(DISTINCT k), count(*) FROM unnest('{0;1:1,0;1:1,"0;1:1,2:1",1;1:1}'::cq.sketch[]) k;
+SELECT a = b AS eq, a <> b AS ne, a < b AS lt, a <= b AS le, a > b AS gt, a >= b AS ge,
+  a IS DISTINCT FROM b AS apart, ROW(a) = ROW(b) AS rows, ARRAY[a] = ARRAY[b] AS arrays
+FROM (VALUES ('0;1:1'::cq.sketch, '0;1:1'::cq.sketch), ('0;1:1', '0;2:1'),
+  ('0;1:1', NULL)) x (a, b);
+CREATE TABLE stored (k cq.sketch PRIMARY KEY);
+INSERT INTO stored VALUES ('0;1:1'), ('0;2:1') ON CONFLICT DO NOTHING;
+INSERT INTO stored VALUES ('0;2:1'), ('0;3:1') ON CONFLICT DO NOTHING;
+SELECT count(*) FROM stored a JOIN stored b USING (k);
+SELECT p, cq.quantile(k, p) = percentile_cont(p) WITHIN GROUP (ORDER BY v) AS same
+FROM (SELECT cq.sketch(v) AS k FROM unnest('{1,2,3,10}'::float8[]) v) s,
+  unnest('{1,2,3,10}'::float8[]) v, unnest('{0,0.1,0.25,0.5,0.75,1}'::float8[]) p
+GROUP BY p, k ORDER BY p;
+SELECT cq.median(cq.sketch(v)) AS median, cq.mad(cq.sketch(v)) AS mad
+FROM unnest('{1,2,4,10}'::float8[]) v;
+SELECT cq.median('0;9218868437227405311:1') AS greatest,
+  cq.median('0;-9218868437227405311:1') AS least;
+-- how far from the value at its rank: by the range of the values
+SELECT exponents, max(greatest(x / exact, exact / x)) <= bound AS within
+FROM (SELECT exponents, bound, cq.sketch(v) AS k, array_agg(v ORDER BY v) AS vs
+  FROM (VALUES (1, 1 + 1 / 500.0), (40, 1.15), (200, 1.5), (1000, 2.1), (2000, 4.1))
+      r (exponents, bound),
+    LATERAL (SELECT 2.0::float8 ^ (((i * 7919) % 20011) / 20011.0 * exponents - exponents / 2) AS v
+      FROM generate_series(0, 20010) i) l
+  GROUP BY exponents, bound) s, generate_series(0, 20010, 500) rank,
+  LATERAL (SELECT vs[rank + 1], cq.quantile(k, rank / 20010.0)) q (exact, x)
+GROUP BY exponents, bound ORDER BY exponents;
+SELECT '0;9218868437227405312:1'::cq.sketch;
+SELECT '0;9221120237041090560:1'::cq.sketch;
+SELECT '0;-9218868437227405312:1'::cq.sketch;
+SELECT '55;255:1'::cq.sketch, cq.median('55;255:1') AS greatest;
+SELECT '55;256:1'::cq.sketch;
+SELECT repeat('ü', 1000)::cq.sketch;
+
+-- ---- states that no aggregate made, and aggregates that move ----
+
+SELECT _cq.moments_combine('{1,2,0,0,0,0,0}', '{1,1,0,0}');
+SELECT _cq.moments_combine('{1,1,0,0}', '{1,NULL,0,0}');
+SELECT _cq.moments_combine('{NaN,1,0,0}', '{1,1,0,0}');
+SELECT _cq.moments_final('{-1,1,0,0}');
+SELECT _cq.moments_final('{1,NaN,0,0}');
+SELECT _cq.moments_final('{1e300,1,0,0}');
+SELECT _cq.moments_final('{{1,1},{0,0}}');
+SELECT _cq.moments_transition('{}', '{1}');
+SELECT _cq.moments_transition('{1,1,0,0}', '{1,2}');
+SELECT _cq.ewma_combine('{1,2,3}', '{0,0,0,0,0}');
+SELECT _cq.ewma_combine('{0,0,0,0,0}', '{{0,0,0,0,0}}');
+SELECT _cq.ewma_combine('{60,1,1,1,0}', '{61,1,1,1,0}');
+SELECT _cq.ewma_mean('{60,1,NULL,1,0}');
+SELECT _cq.ewma_mean('{NaN,NaN,NaN,NaN,NaN}'), _cq.ewma_stddev('{1,infinity,2,1,-5}');
+SELECT i, round((cq.ewma(v, ts, '1 min') OVER w)::numeric, 6) AS ewma,
+  cq.sketch_count(cq.sketch(v) OVER w) AS n, cq.median(cq.sketch(v) OVER w) AS median,
+  (cq.moments(ARRAY[i, v]) OVER w).mean[1] AS mean
+FROM (SELECT i, ts, i % 5 AS v FROM noise WHERE i <= 8) s
+WINDOW w AS (ORDER BY i ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING);
+-- in parallel: as in one process
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CREATE TABLE many AS SELECT i, i % 3 AS k, (i * 7919) % 1009 AS v FROM generate_series(1, 20000) i;
+ANALYZE many;
+SELECT query AS parallel FROM (SELECT $$SELECT k, cq.sketch(v) AS sketch,
+  round(cq.ewma(v, to_timestamp(i), '1 h')::numeric, 6) AS ewma, (cq.moments(ARRAY[v, i])).count,
+  round((cq.moments(ARRAY[v, i])).mean[1]::numeric, 6) AS mean
+FROM many GROUP BY k$$) q (query) \gset
+CREATE FUNCTION is_parallel(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  line text;
+BEGIN
+  FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
+    IF line LIKE '%Partial%' THEN RETURN true; END IF;
+  END LOOP;
+  RETURN false;
+END $$;
+SELECT is_parallel(:'parallel');
+CREATE TEMP TABLE one AS :parallel;
+SET max_parallel_workers_per_gather = 0;
+SELECT is_parallel(:'parallel');
+TABLE one EXCEPT ALL :parallel;
+SELECT count(*) FROM one;
 
 DROP SCHEMA series CASCADE;

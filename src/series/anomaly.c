@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(cq_anomaly_window);
 
 #define LEAST_TRAINING 30		/* of fewer values nobody knows how far they may lie apart */
 #define COLUMNS 6				/* of cq.anomaly_score */
+#define DEFAULT_LEVEL 0.9999
 #define PATIENCE 5				/* values beyond the bounds in a row */
 #define SCALE_WEIGHT 0.03		/* of an error in the scale of errors */
 #define SCALE_BOUND 3			/* scales beyond which an error counts no more */
@@ -131,10 +132,12 @@ make_score(FunctionCallInfo fcinfo, double value, double bound, const Judgement 
 	values[1] = Float8GetDatum(judgement->expected);
 	values[2] = Float8GetDatum(judgement->expected - judgement->reach);
 	values[3] = Float8GetDatum(judgement->expected + judgement->reach);
-	nulls[1] = nulls[2] = nulls[3] = !judgement->is_known;
+	nulls[1] = !judgement->is_known;
+	for (int i = 2; i <= 3; i++)
+		nulls[i] = !judgement->is_known || isnan(DatumGetFloat8(values[i]));
 	values[4] = Float8GetDatum(judgement->score);
 	values[5] = BoolGetDatum(fabs(judgement->score) > bound);
-	nulls[4] = nulls[5] = !judgement->is_known || isnan(value);
+	nulls[4] = nulls[5] = !judgement->is_known || isnan(value) || isnan(judgement->score);
 	return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
 }
 
@@ -155,7 +158,7 @@ cq_anomaly_window(PG_FUNCTION_ARGS)
 		CqArguments arguments = {.fcinfo = fcinfo, .window = window};
 		CqTrackOptions options;
 
-		partition->bound = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4)) / 2);
+		partition->bound = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4, DEFAULT_LEVEL)) / 2);
 		cq_arguments_track(&arguments, 2, 5, &options);
 		if (options.least == 0)
 			options.least = Max(LEAST_TRAINING, cq_model_least(&options.form));

@@ -2,8 +2,8 @@
  * anomaly_points.c
  *		cq.anomaly over points of several numbers: how far one is from those of the rows before it.
  *
- * Rows must come in the order of their times. A point that is null, or has a number that is null
- * or not finite, has no score, and is not learnt from; nor is a row without a time.
+ * Rows must come in the order of their times. A point that is null, or has a number that is null,
+ * not finite or too great, has no score, and is not learnt from; nor is a row without a time.
  */
 #include "postgres.h"
 
@@ -23,6 +23,7 @@
 PG_FUNCTION_INFO_V1(cq_anomaly_points_window);
 
 #define COLUMNS 6				/* of cq.anomaly_score */
+#define DEFAULT_LEVEL 0.9999
 #define DEFAULT_WINDOW 250
 #define MAX_WINDOW 10000
 
@@ -42,20 +43,17 @@ static void
 begin(Partition *partition, const CqArguments *arguments)
 {
 	Datum		value;
-	char	   *model;
+	const char *model = "robust";
 
-	if (!cq_arguments_get(arguments, 2, &value))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("model must not be null")));
-	model = TextDatumGetCString(value);
+	if (cq_arguments_get(arguments, 2, &value))
+		model = TextDatumGetCString(value);
 	partition->is_half_space = pg_strcasecmp(model, "half_space_trees") == 0;
 	if (!partition->is_half_space && pg_strcasecmp(model, "robust") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown model \"%s\" of points", model),
+				 errmsg("unknown model \"%s\" of points", cq_arguments_shorten(model)),
 				 errhint("Models of points are robust and half_space_trees.")));
-	partition->level = cq_arguments_level(arguments, 3);
+	partition->level = cq_arguments_level(arguments, 3, DEFAULT_LEVEL);
 	partition->window = cq_arguments_integer(arguments, 4, "window", 10, MAX_WINDOW,
 											 DEFAULT_WINDOW);
 	partition->has_begun = true;
@@ -87,30 +85,17 @@ static double *
 take_point(Partition *partition, const CqArguments *arguments)
 {
 	Datum		value;
-	ArrayType  *array;
 	double	   *point;
 	int			size;
 
 	if (!cq_arguments_get(arguments, 0, &value))
 		return NULL;
-	array = DatumGetArrayTypeP(value);
-	size = ARR_NDIM(array) == 1 ? ARR_DIMS(array)[0] : 0;
-	if (size < 1 || size > CQ_DETECTOR_MAX_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("a point must be an array of one dimension with 1 to %d numbers",
-						CQ_DETECTOR_MAX_SIZE)));
+	point = cq_arguments_point(DatumGetArrayTypeP(value), &size);
 	if (partition->detector != NULL && size != partition->detector->size)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("all points of a partition must have as many numbers")));
-	if (ARR_HASNULL(array) && array_contains_nulls(array))
-		return NULL;
-	point = (double *) ARR_DATA_PTR(array);
-	for (int i = 0; i < size; i++)
-		if (!isfinite(point[i]))
-			return NULL;
-	if (partition->detector == NULL)
+	if (point != NULL && partition->detector == NULL)
 	{
 		MemoryContext before = MemoryContextSwitchTo(GetMemoryChunkContext(partition));
 

@@ -9,10 +9,23 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "series/arguments.h"
-#include "utils/array.h"
+#include "series/detector.h"
+#include "series/numbers.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+#define SHOWN 64				/* bytes of a text in a message */
+
+/* For messages: no more than the beginning of what is too long to be what it should. */
+const char *
+cq_arguments_shorten(const char *text)
+{
+	int			length = pg_mbcliplen(text, strlen(text), SHOWN);
+
+	return text[length] == '\0' ? text : psprintf("%.*s...", length, text);
+}
 
 /* False: it is null. */
 bool
@@ -29,16 +42,14 @@ cq_arguments_get(const CqArguments *arguments, int number, Datum *value)
 	return !is_null;
 }
 
-/* The part of what comes that is to lie within the bounds. */
+/* The part of what comes that is to lie within the bounds, or what holds where it is null. */
 double
-cq_arguments_level(const CqArguments *arguments, int number)
+cq_arguments_level(const CqArguments *arguments, int number, double otherwise)
 {
 	Datum		value;
 
 	if (!cq_arguments_get(arguments, number, &value))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("level must not be null")));
+		return otherwise;
 	/* NaN fails as well. */
 	if (!(DatumGetFloat8(value) > 0 && DatumGetFloat8(value) < 1))
 		ereport(ERROR,
@@ -75,11 +86,8 @@ cq_arguments_form(const CqArguments *arguments, int number, CqModelForm *form)
 	int			season = cq_arguments_integer(arguments, number + 1, "season", 1,
 											  CQ_MODEL_MAX_SEASON, 0);
 
-	if (!cq_arguments_get(arguments, number, &name))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("model must not be null")));
-	cq_model_parse(TextDatumGetCString(name), form);
+	cq_model_parse(cq_arguments_get(arguments, number, &name) ? TextDatumGetCString(name) : "auto",
+				   form);
 	form->period = cq_model_has_season(form) ? season : 1;
 }
 
@@ -115,9 +123,36 @@ cq_arguments_track(const CqArguments *arguments, int model, int step, CqTrackOpt
 										  CQ_TRACK_MAX_TRAINING, 0);
 	options->most = cq_arguments_integer(arguments, step + 2, "max_training", 10,
 										 CQ_TRACK_MAX_TRAINING, 0);
+	if (options->most != 0 && options->least > options->most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("min_training must not be greater than max_training")));
 	if (options->most == 0)
 		options->most = Max(500, 4 * options->form.period);
 	options->most = Max(options->most, options->least);
+}
+
+/*
+ * The numbers of a point. NULL: one of them is null, not finite, or too great to be squared, so
+ * that the point is missing as a whole.
+ */
+double *
+cq_arguments_point(ArrayType *array, int *size)
+{
+	double	   *point = (double *) ARR_DATA_PTR(array);
+
+	*size = ARR_NDIM(array) == 1 ? ARR_DIMS(array)[0] : 0;
+	if (*size < 1 || *size > CQ_DETECTOR_MAX_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("a point must be an array of one dimension with 1 to %d numbers",
+						CQ_DETECTOR_MAX_SIZE)));
+	if (array_contains_nulls(array))
+		return NULL;
+	for (int i = 0; i < *size; i++)
+		if (!(fabs(point[i]) < CQ_NUMBERS_GREATEST))
+			return NULL;
+	return point;
 }
 
 /* An array as a series, palloc'd; null and what is not finite become NaN, which is missing. */

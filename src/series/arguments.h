@@ -7,6 +7,7 @@
 
 #include "fmgr.h"
 #include "series/track.h"
+#include "utils/array.h"
 #include "windowapi.h"
 
 #define CQ_ARGUMENTS_MAX_HORIZON 10000
@@ -18,13 +19,15 @@ typedef struct CqArguments
 	WindowObject window;		/* NULL: an ordinary call */
 } CqArguments;
 
+extern const char *cq_arguments_shorten(const char *text);
 extern bool cq_arguments_get(const CqArguments *arguments, int number, Datum *value);
-extern double cq_arguments_level(const CqArguments *arguments, int number);
+extern double cq_arguments_level(const CqArguments *arguments, int number, double otherwise);
 extern int	cq_arguments_integer(const CqArguments *arguments, int number, const char *name,
 								 int lowest, int highest, int otherwise);
 extern void cq_arguments_form(const CqArguments *arguments, int number, CqModelForm *form);
 extern void cq_arguments_track(const CqArguments *arguments, int model, int step,
 							   CqTrackOptions *options);
+extern double *cq_arguments_point(ArrayType *array, int *size);
 extern double *cq_arguments_series(const CqArguments *arguments, int number, int *count);
 
 #endif

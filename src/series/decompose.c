@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "series/arguments.h"
 #include "series/season.h"
 #include "series/stl.h"
@@ -58,6 +59,7 @@ decompose(Partition *partition, const CqArguments *arguments)
 	int			period = cq_arguments_integer(arguments, 2, "season", 2, CQ_MODEL_MAX_SEASON, 0);
 	int			window = cq_arguments_integer(arguments, 3, "season_window", 7, MAX_ROWS, 0);
 	TimestampTz last = DT_NOBEGIN;
+	bool		has_value = false;
 	Datum		robust;
 	bool		is_robust = cq_arguments_get(arguments, 4, &robust) && DatumGetBool(robust);
 
@@ -69,10 +71,14 @@ decompose(Partition *partition, const CqArguments *arguments)
 				 errdetail("At most %d are.", MAX_ROWS)));
 	partition->values = palloc(count * sizeof(double));
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		partition->values[i] = take_row(arguments->window, i, &last);
+		has_value |= !isnan(partition->values[i]);
+	}
 	if (period == 0)
 		period = cq_season_find(partition->values, (int) count);
-	partition->is_known = period > 1 && count >= 2 * period;
+	partition->is_known = period > 1 && count >= 2 * period && has_value;
 	if (partition->is_known)
 	{
 		partition->trend = palloc(count * sizeof(double));
@@ -86,7 +92,8 @@ decompose(Partition *partition, const CqArguments *arguments)
 
 /*
  * decompose(value float8, ts timestamptz, season integer, season_window integer, robust boolean)
- * OVER (…) returns cq.decomposition; null where there are no seasons, or not two of them
+ * OVER (…) returns cq.decomposition; null where there are no seasons, or not two of them, and
+ * where no value is near
  */
 Datum
 cq_decompose_window(PG_FUNCTION_ARGS)
@@ -108,6 +115,9 @@ cq_decompose_window(PG_FUNCTION_ARGS)
 	values[0] = Float8GetDatum(partition->trend[i]);
 	values[1] = Float8GetDatum(partition->seasonal[i]);
 	values[2] = Float8GetDatum(partition->values[i] - partition->trend[i] - partition->seasonal[i]);
-	nulls[2] = isnan(partition->values[i]);
+	for (int part = 0; part < 3; part++)
+		nulls[part] = isnan(DatumGetFloat8(values[part]));
+	if (nulls[0] && nulls[1])
+		PG_RETURN_NULL();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(type), values, nulls)));
 }

@@ -14,6 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "series/numbers.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
 
@@ -21,9 +22,6 @@ PG_FUNCTION_INFO_V1(cq_ewma_transition);
 PG_FUNCTION_INFO_V1(cq_ewma_combine);
 PG_FUNCTION_INFO_V1(cq_ewma_mean);
 PG_FUNCTION_INFO_V1(cq_ewma_stddev);
-
-/* What is greater has no square; neither NaN nor infinity is less than it. */
-#define GREATEST_VALUE 1e150
 
 /* The elements of a state, which is an array of float8. */
 typedef struct State
@@ -124,7 +122,7 @@ cq_ewma_transition(PG_FUNCTION_ARGS)
 	TimestampTz time = PG_GETARG_TIMESTAMPTZ(2);
 
 	check_half_life(state, half_life_of(PG_GETARG_INTERVAL_P(3)));
-	if (fabs(value) < GREATEST_VALUE && !TIMESTAMP_NOT_FINITE(time))
+	if (fabs(value) < CQ_NUMBERS_GREATEST && !TIMESTAMP_NOT_FINITE(time))
 		unite(state, (double) time, 1, value, 0);
 	PG_RETURN_ARRAYTYPE_P(array);
 }

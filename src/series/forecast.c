@@ -6,7 +6,7 @@
  * not matter. Rows must come in the order of their times. A value that is null or not finite is
  * missing: it takes a step, and the row has an answer all the same. A row whose time is null or
  * infinite, or falls on the step of the row before, is left out, and has none. There is none
- * either until there are values enough for a model.
+ * either until there are values enough for a model. What is not a number, or not known, is null.
  */
 #include "postgres.h"
 
@@ -32,6 +32,8 @@ PG_FUNCTION_INFO_V1(cq_forecast_window);
 PG_FUNCTION_INFO_V1(cq_forecast_array);
 PG_FUNCTION_INFO_V1(cq_forecast_model_window);
 PG_FUNCTION_INFO_V1(cq_forecast_model_array);
+
+#define DEFAULT_LEVEL 0.95
 
 /* What a partition remembers. */
 typedef struct Partition
@@ -87,11 +89,19 @@ make_point(TupleDesc type, int step, const TimestampTz *time, double value, doub
 {
 	Datum		values[5] = {Int32GetDatum(step), 0, Float8GetDatum(value),
 	Float8GetDatum(value - reach), Float8GetDatum(value + reach)};
-	bool		nulls[5] = {false, time == NULL};
+	bool		nulls[5] = {false, time == NULL, isnan(value), isnan(value - reach),
+	isnan(value + reach)};
 
 	if (time != NULL)
 		values[1] = TimestampTzGetDatum(*time);
 	return heap_form_tuple(type, values, nulls);
+}
+
+/* A median does not of a window in which all is missing. */
+static bool
+expects_a_number(const CqModel *model)
+{
+	return !isnan(model->routine->expect(model));
 }
 
 static Datum
@@ -107,9 +117,10 @@ make_points(Oid element, const Partition *partition)
 	model->routine->predict(model, horizon, expected, deviations);
 	for (int i = 0; i < horizon; i++)
 	{
-		TimestampTz time = cq_track_time(&partition->track, i + 1);
+		TimestampTz time;
+		bool		is_known = cq_track_time(&partition->track, i + 1, &time);
 
-		points[i] = HeapTupleGetDatum(make_point(type, i + 1, &time, expected[i],
+		points[i] = HeapTupleGetDatum(make_point(type, i + 1, is_known ? &time : NULL, expected[i],
 												 partition->deviations * deviations[i]));
 	}
 	ReleaseTupleDesc(type);
@@ -135,14 +146,14 @@ cq_forecast_window(PG_FUNCTION_ARGS)
 		partition->horizon = cq_arguments_integer(&arguments, 2, "horizon", 1,
 												  CQ_ARGUMENTS_MAX_HORIZON, 1);
 		partition->deviations =
-			cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 5)) / 2);
+			cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 5, DEFAULT_LEVEL)) / 2);
 		cq_arguments_track(&arguments, 3, 6, &options);
 		cq_track_begin(&partition->track, &options, GetMemoryChunkContext(partition));
 		partition->has_begun = true;
 	}
 	WinSetMarkPosition(window, WinGetCurrentPosition(window));
 	if (!cq_forecast_take_row(&partition->track, window, "cq.forecast", &value, true) ||
-		partition->track.model == NULL)
+		partition->track.model == NULL || !expects_a_number(partition->track.model))
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(make_points(get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid)),
 								partition));
@@ -228,7 +239,7 @@ cq_forecast_array(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 	horizon = cq_arguments_integer(&arguments, 1, "horizon", 1, CQ_ARGUMENTS_MAX_HORIZON, 1);
-	deviations = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4)) / 2);
+	deviations = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4, DEFAULT_LEVEL)) / 2);
 	model = fit_array(fcinfo, 2);
 	if (model == NULL)
 		return (Datum) 0;

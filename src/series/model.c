@@ -2,25 +2,28 @@
  * model.c
  *		Models of series by name.
  *
- * Names are those of the literature, without regard to case: ETS(M,Ad,M), ARIMA(1,1,1)(0,1,1); ets
- * and arima alone leave the form open, auto is ets; robust is the median of the last values. Naive
- * forecasts are ARIMA(0,1,0), seasonal ones ARIMA(0,0,0)(0,1,0).
+ * Names are those of the literature, without regard to case and blanks: ETS(M,Ad,M),
+ * ARIMA(1,1,1)(0,1,1); ets and arima alone leave the form open, auto is ets; robust is the median
+ * of the last values. Naive forecasts are ARIMA(0,1,0), seasonal ones ARIMA(0,0,0)(0,1,0).
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "series/arguments.h"
 #include "series/arima.h"
 #include "series/ets.h"
 #include "series/median.h"
 #include "series/model.h"
+
+#define LONGEST_NAME 64			/* bytes; no model's is longer */
 
 static void
 unknown(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown model \"%s\"", name),
+			 errmsg("unknown model \"%s\"", cq_arguments_shorten(name)),
 			 errhint("Models are auto, ets, arima, one form of them as ETS(M,Ad,M) or "
 					 "ARIMA(1,1,1)(0,1,1), and robust.")));
 }
@@ -60,7 +63,7 @@ static bool
 parse_arima(const char *name, CqModelForm *form)
 {
 	int			end = 0;
-	int			found = sscanf(name, "%*5[aArRiImM](%d,%d,%d)%n(%d,%d,%d)%n", &form->p, &form->d,
+	int			found = sscanf(name, "%*5[aArRiImM](%4d,%4d,%4d)%n(%4d,%4d,%4d)%n", &form->p, &form->d,
 							   &form->q, &end, &form->P, &form->D, &form->Q, &end);
 
 	if ((found != 3 && found != 6) || end == 0 || name[end] != '\0')
@@ -71,17 +74,37 @@ parse_arima(const char *name, CqModelForm *form)
 		form->d > CQ_ARIMA_MAX_DIFFERENCES || form->D > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("orders of model \"%s\" are out of range", name),
+				 errmsg("orders of model \"%s\" are out of range", cq_arguments_shorten(name)),
 				 errdetail("p and q are at most %d, P and Q at most %d, d at most %d, D at most 1.",
 						   CQ_ARIMA_MAX_ORDER, CQ_ARIMA_MAX_SEASONAL, CQ_ARIMA_MAX_DIFFERENCES)));
 	form->has_constant = form->d + form->D <= 1;
 	return true;
 }
 
+/* Without blanks; what is too long to be one is left as it is. */
+static const char *
+close_up(const char *name, char *into)
+{
+	int			length = 0;
+
+	for (const char *c = name; *c != '\0'; c++)
+	{
+		if (length == LONGEST_NAME)
+			return name;
+		if (*c != ' ')
+			into[length++] = *c;
+	}
+	into[length] = '\0';
+	return into;
+}
+
 /* Fills the form but for its period. Raises where there is no such model. */
 void
-cq_model_parse(const char *name, CqModelForm *form)
+cq_model_parse(const char *given, CqModelForm *form)
 {
+	char		closed_up[LONGEST_NAME + 1];
+	const char *name = close_up(given, closed_up);
+
 	memset(form, 0, sizeof(CqModelForm));
 	form->period = 1;
 	if (pg_strcasecmp(name, "auto") == 0 || pg_strcasecmp(name, "ets") == 0 ||
@@ -97,7 +120,7 @@ cq_model_parse(const char *name, CqModelForm *form)
 	else if (pg_strncasecmp(name, "arima(", 6) == 0 && parse_arima(name, form))
 		form->family = CQ_MODEL_ARIMA;
 	else
-		unknown(name);
+		unknown(given);
 }
 
 static const char *

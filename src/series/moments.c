@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "series/arguments.h"
 #include "series/detector.h"
 #include "series/matrix.h"
 #include "utils/array.h"
@@ -23,6 +24,9 @@ PG_FUNCTION_INFO_V1(cq_moments_transition);
 PG_FUNCTION_INFO_V1(cq_moments_combine);
 PG_FUNCTION_INFO_V1(cq_moments_final);
 PG_FUNCTION_INFO_V1(cq_moments_distance);
+
+/* Of points: far more than there ever are, and whole as a double. */
+#define GREATEST_COUNT 9e15
 
 typedef struct Moments
 {
@@ -38,18 +42,6 @@ numbers_of(int size)
 	return 2 + size + size * (size + 1) / 2;
 }
 
-static double *
-vector_of(ArrayType *array, int *size, const char *what)
-{
-	*size = ARR_NDIM(array) == 1 ? ARR_DIMS(array)[0] : 0;
-	if (*size < 1 || *size > CQ_DETECTOR_MAX_SIZE || array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%s must be an array of one dimension with 1 to %d numbers, none null",
-						what, CQ_DETECTOR_MAX_SIZE)));
-	return (double *) ARR_DATA_PTR(array);
-}
-
 static Moments
 moments_of(ArrayType *array)
 {
@@ -58,6 +50,7 @@ moments_of(ArrayType *array)
 	double	   *numbers = (double *) ARR_DATA_PTR(array);
 
 	if (ARR_ELEMTYPE(array) != FLOAT8OID || array_contains_nulls(array) || count < 2 ||
+		!(numbers[0] >= 0 && numbers[0] <= GREATEST_COUNT) ||
 		!(numbers[1] >= 1 && numbers[1] <= CQ_DETECTOR_MAX_SIZE) ||
 		count != numbers_of((int) numbers[1]))
 		ereport(ERROR,
@@ -70,23 +63,18 @@ moments_of(ArrayType *array)
 	return moments;
 }
 
+/* In the current context: what calls the aggregate's functions copies it to where states are. */
 static ArrayType *
-begin(FunctionCallInfo fcinfo, int size)
+begin(int size)
 {
-	MemoryContext context;
-	MemoryContext before;
 	int			count = numbers_of(size);
 	Datum	   *zeros = palloc(count * sizeof(Datum));
 	ArrayType  *array;
 
 	for (int i = 0; i < count; i++)
 		zeros[i] = Float8GetDatum(i == 1 ? size : 0);
-	if (!AggCheckCallContext(fcinfo, &context))
-		context = CurrentMemoryContext;
-	before = MemoryContextSwitchTo(context);
 	array = construct_array(zeros, count, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
 							TYPALIGN_DOUBLE);
-	MemoryContextSwitchTo(before);
 	pfree(zeros);
 	return array;
 }
@@ -128,10 +116,7 @@ unite(Moments *moments, double count, const double *means, const double *product
 	*moments->count = sum;
 }
 
-/*
- * transition(state float8[], point float8[]): points with a number that is not finite are left
- * out.
- */
+/* transition(state float8[], point float8[]): points that are missing are left out. */
 Datum
 cq_moments_transition(PG_FUNCTION_ARGS)
 {
@@ -148,15 +133,13 @@ cq_moments_transition(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_ARRAYTYPE_P(state);
 	}
-	point = vector_of(PG_GETARG_ARRAYTYPE_P(1), &size, "a point");
+	point = cq_arguments_point(PG_GETARG_ARRAYTYPE_P(1), &size);
 	if (state == NULL)
-		state = begin(fcinfo, size);
+		state = begin(size);
 	moments = moments_of(state);
 	check_size(&moments, size);
-	for (int i = 0; i < size; i++)
-		if (!isfinite(point[i]))
-			PG_RETURN_ARRAYTYPE_P(state);
-	unite(&moments, 1, point, NULL);
+	if (point != NULL)
+		unite(&moments, 1, point, NULL);
 	PG_RETURN_ARRAYTYPE_P(state);
 }
 
@@ -174,7 +157,7 @@ cq_moments_combine(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
 	other = moments_of(PG_GETARG_ARRAYTYPE_P(1));
-	state = PG_ARGISNULL(0) ? begin(fcinfo, other.size) : own_array(fcinfo);
+	state = PG_ARGISNULL(0) ? begin(other.size) : own_array(fcinfo);
 	moments = moments_of(state);
 	check_size(&moments, other.size);
 	if (*other.count > 0)
@@ -226,34 +209,38 @@ cq_moments_final(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(type), values, nulls)));
 }
 
-/* distance(point float8[], mean float8[], covariance float8[]): Mahalanobis', strict. */
+/*
+ * distance(point float8[], mean float8[], covariance float8[]): Mahalanobis', strict; null where
+ * the point, the mean or the covariance is missing.
+ */
 Datum
 cq_moments_distance(PG_FUNCTION_ARGS)
 {
 	int			size;
 	int			other;
-	double	   *point = vector_of(PG_GETARG_ARRAYTYPE_P(0), &size, "a point");
-	double	   *mean = vector_of(PG_GETARG_ARRAYTYPE_P(1), &other, "a mean");
+	double	   *point = cq_arguments_point(PG_GETARG_ARRAYTYPE_P(0), &size);
+	double	   *mean = cq_arguments_point(PG_GETARG_ARRAYTYPE_P(1), &other);
 	ArrayType  *matrix = PG_GETARG_ARRAYTYPE_P(2);
 	double		apart[CQ_DETECTOR_MAX_SIZE];
 	double		scratch[CQ_DETECTOR_MAX_SIZE];
 	double	   *factor;
+	double		distance;
 
 	if (size != other ||
-		ArrayGetNItems(ARR_NDIM(matrix), ARR_DIMS(matrix)) != size * size ||
-		array_contains_nulls(matrix))
+		ArrayGetNItems(ARR_NDIM(matrix), ARR_DIMS(matrix)) != size * size)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("point, mean and covariance are not of one size")));
+	if (point == NULL || mean == NULL || array_contains_nulls(matrix))
+		PG_RETURN_NULL();
 	factor = palloc(size * size * sizeof(double));
 	memcpy(factor, ARR_DATA_PTR(matrix), size * size * sizeof(double));
 	for (int i = 0; i < size; i++)
-	{
-		if (!isfinite(point[i]))
-			PG_RETURN_NULL();
 		apart[i] = point[i] - mean[i];
-	}
 	if (!cq_matrix_factor(factor, size))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(cq_matrix_distance(factor, apart, size, scratch));
+	distance = cq_matrix_distance(factor, apart, size, scratch);
+	if (isnan(distance))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(distance);
 }

@@ -8,6 +8,9 @@
 /* Deviation of a normal distribution over its median absolute deviation. */
 #define CQ_NUMBERS_MAD_TO_SIGMA 1.4826022185056018
 
+/* What is greater has no square; neither NaN nor infinity is less than it. */
+#define CQ_NUMBERS_GREATEST 1e150
+
 static inline double
 cq_numbers_square(double x)
 {

@@ -14,7 +14,9 @@
  *
  * What a quantile may be wrong by is half of a bucket: as few values as there are buckets are
  * nearly exact; values within a factor of two of each other, within 1/500 of themselves; between a
- * millionth and a million, on both sides of zero, within 1/8.
+ * millionth and a million, on both sides of zero, within 1/8; all numbers that there are, within a
+ * factor of 16. Between two neighbours in the order of the values a quantile is on the line, as
+ * percentile_cont has it.
  */
 #include "postgres.h"
 
@@ -48,21 +50,26 @@ value_of(int64 key)
 	return value;
 }
 
-/* The value that stands for a bucket: between its lowest and its highest. */
-double
-cq_sketch_middle(const CqSketch *sketch, int bucket)
+/*
+ * The value that stands for a bucket: the one in the middle of its keys, which is the mean of its
+ * lowest and its highest where these are near each other, and their geometric mean where they are
+ * far apart.
+ */
+static double
+middle_of(const CqSketch *sketch, int bucket)
 {
 	int64		lowest = (int64) ((uint64) sketch->buckets[bucket].key << sketch->level);
-	int64		highest = lowest + (int64) ((UINT64CONST(1) << sketch->level) - 1);
-	double		low = value_of(lowest);
-	double		high = value_of(highest);
+	int64		middle = lowest + (int64) ((UINT64CONST(1) << sketch->level) / 2);
 
 	/* At high levels a bucket may reach beyond the greatest number. */
-	if (!isfinite(high))
-		high = copysign(DBL_MAX, high);
-	if (!isfinite(low))
-		low = copysign(DBL_MAX, low);
-	return low + (high - low) / 2;
+	return value_of(Max(key_of(-DBL_MAX), Min(key_of(DBL_MAX), middle)));
+}
+
+/* Whether there are numbers in a bucket of this key, at this level. */
+bool
+cq_sketch_holds(int level, int64 key)
+{
+	return key >= key_of(-DBL_MAX) >> level && key <= key_of(DBL_MAX) >> level;
 }
 
 /* ---- buckets ---- */
@@ -203,22 +210,48 @@ cq_sketch_merge(CqSketch *sketch, const CqSketch *other)
 
 /* ---- answers ---- */
 
+/* A place in the order of numbers of which some are the same: between two of them on the line. */
+typedef struct Rank
+{
+	double		rank;			/* from 0 */
+	double		before;			/* numbers that were looked at */
+	double		lower;			/* the number at the whole part of the rank, once it was there */
+	bool		has_lower;
+} Rank;
+
+/* So many times the number comes next. True: the place is reached; what is there. */
+static bool
+reach(Rank *rank, double number, int64 count, double *result)
+{
+	double		part = rank->rank - floor(rank->rank);
+
+	rank->before += count;
+	if (!rank->has_lower && rank->before > floor(rank->rank))
+	{
+		rank->has_lower = true;
+		rank->lower = number;
+	}
+	if (rank->before <= ceil(rank->rank))
+		return false;
+	/* In two parts: their difference may be too great for a number. */
+	*result = rank->lower == number ? number : (1 - part) * rank->lower + part * number;
+	return true;
+}
+
 /*
  * The value that part of all values are not greater than; of a sketch that is settled, not empty.
  */
 double
 cq_sketch_quantile(const CqSketch *sketch, double part)
 {
-	double		rank = part * (sketch->total - 1);
-	int64		before = 0;
+	Rank		rank = {.rank = part * (sketch->total - 1)};
+	double		result;
 
 	for (int i = 0; i < sketch->count; i++)
-	{
-		before += sketch->buckets[i].count;
-		if (before > rank)
-			return cq_sketch_middle(sketch, i);
-	}
-	return cq_sketch_middle(sketch, sketch->count - 1);
+		if (reach(&rank, middle_of(sketch, i), sketch->buckets[i].count, &result))
+			return result;
+	/* Of more values than a double counts. */
+	return middle_of(sketch, sketch->count - 1);
 }
 
 /*
@@ -228,28 +261,24 @@ cq_sketch_quantile(const CqSketch *sketch, double part)
 double
 cq_sketch_deviation(const CqSketch *sketch, double median)
 {
-	double		rank = 0.5 * (sketch->total - 1);
-	int64		before = 0;
+	Rank		rank = {.rank = 0.5 * (sketch->total - 1)};
 	int			right = 0;
 	int			left;
+	double		result = 0;
 
-	while (right < sketch->count && cq_sketch_middle(sketch, right) < median)
+	while (right < sketch->count && middle_of(sketch, right) < median)
 		right++;
 	left = right - 1;
-	for (;;)
+	while (left >= 0 || right < sketch->count)
 	{
-		double		above = right == sketch->count ? HUGE_VAL :
-			cq_sketch_middle(sketch, right) - median;
-		double		below = left < 0 ? HUGE_VAL : median - cq_sketch_middle(sketch, left);
+		double		above = right == sketch->count ? HUGE_VAL : middle_of(sketch, right) - median;
+		double		below = left < 0 ? HUGE_VAL : median - middle_of(sketch, left);
 		/* A distance may itself be infinite. */
 		bool		is_right = left < 0 || (right < sketch->count && above <= below);
+		int			bucket = is_right ? right++ : left--;
 
-		before += sketch->buckets[is_right ? right : left].count;
-		if (before > rank)
-			return is_right ? above : below;
-		if (is_right)
-			right++;
-		else
-			left--;
+		if (reach(&rank, is_right ? above : below, sketch->buckets[bucket].count, &result))
+			break;
 	}
+	return result;
 }

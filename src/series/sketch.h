@@ -28,7 +28,7 @@ extern CqSketch *cq_sketch_make(void);
 extern void cq_sketch_add(CqSketch *sketch, double value, int64 count);
 extern void cq_sketch_merge(CqSketch *sketch, const CqSketch *other);
 extern void cq_sketch_settle(CqSketch *sketch);
-extern double cq_sketch_middle(const CqSketch *sketch, int bucket);
+extern bool cq_sketch_holds(int level, int64 key);
 extern double cq_sketch_quantile(const CqSketch *sketch, double part);
 extern double cq_sketch_deviation(const CqSketch *sketch, double median);
 

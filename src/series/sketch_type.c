@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
+#include "series/arguments.h"
 #include "series/numbers.h"
 #include "series/sketch.h"
 #include "utils/builtins.h"
@@ -96,11 +97,10 @@ store(CqSketch *sketch)
 static bool
 append_bucket(CqSketch *sketch, int64 key, int64 count)
 {
-	int			level = sketch->level;
 	int64		total;
 
 	if (count <= 0 || sketch->count == CQ_SKETCH_MAX_BUCKETS ||
-		key != (int64) ((uint64) key << level) >> level ||
+		!cq_sketch_holds(sketch->level, key) ||
 		(sketch->count > 0 && key <= sketch->buckets[sketch->count - 1].key) ||
 		__builtin_add_overflow(sketch->total, count, &total))
 		return false;
@@ -199,7 +199,8 @@ cq_sketch_in(PG_FUNCTION_ARGS)
 	if (!read_text(text, sketch))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input syntax for type %s: \"%s\"", "cq.sketch", text)));
+				 errmsg("invalid input syntax for type %s: \"%s\"", "cq.sketch",
+						cq_arguments_shorten(text))));
 	PG_RETURN_BYTEA_P(store(sketch));
 }
 

@@ -40,6 +40,7 @@ loess_at(const Loess *loess, const double *y, const double *weights, int count, 
 	{
 		double		distance = fabs(j - x);
 
+		CHECK_FOR_INTERRUPTS();
 		scratch[j] = 0;
 		if (distance > 0.999 * reach)
 			continue;
@@ -79,6 +80,27 @@ find_window(const Loess *loess, int count, int i, int *left, int *right)
 	*right = Min(count - 1, *left + loess->window - 1);
 }
 
+/*
+ * NaN becomes what is on the line between what is known on both sides, or as the one side; it stays
+ * where nothing is known at all.
+ */
+static void
+fill(double *y, int count)
+{
+	int			known = -1;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (isnan(y[i]))
+			continue;
+		for (int j = known + 1; j < i; j++)
+			y[j] = known < 0 ? y[i] : y[known] + (y[i] - y[known]) * (j - known) / (i - known);
+		known = i;
+	}
+	for (int j = known + 1; j < count && known >= 0; j++)
+		y[j] = y[known];
+}
+
 static void
 smooth(const Loess *loess, const double *y, const double *weights, int count, double *smoothed,
 	   double *scratch)
@@ -95,7 +117,7 @@ smooth(const Loess *loess, const double *y, const double *weights, int count, do
 		find_window(loess, count, i, &left, &right);
 		smoothed[i] = loess_at(loess, y, weights, count, i, left, right, scratch);
 		if (isnan(smoothed[i]))
-			smoothed[i] = isnan(y[i]) ? 0 : y[i];
+			smoothed[i] = y[i];
 		for (int j = before + 1; j < i; j++)
 			smoothed[j] = smoothed[before] +
 				(smoothed[i] - smoothed[before]) * (j - before) / (i - before);
@@ -103,6 +125,7 @@ smooth(const Loess *loess, const double *y, const double *weights, int count, do
 		if (i == count - 1)
 			break;
 	}
+	fill(smoothed, count);
 }
 
 /* ---- the parts ---- */
@@ -142,6 +165,8 @@ smooth_seasons(const Loess *loess, const double *y, const double *weights, int c
 		end = loess_at(loess, values, own, n, n, left, right, scratch);
 		seasons[place + (n + 1) * period] = isnan(end) ? smoothed[n - 1] : end;
 	}
+	/* Places of which there is no value. */
+	fill(seasons, count + 2 * period);
 	pfree(values);
 	pfree(own);
 	pfree(smoothed);
@@ -205,6 +230,37 @@ make_periodic(double *seasonal, int count, int period)
 	}
 }
 
+/*
+ * Makes what is too far from all values NaN: the trend where none is in the window around it, a
+ * season where its place has none there, or in no period where seasons do not change.
+ */
+static void
+forget(const double *values, int count, const Loess *loess, int step, double *part)
+{
+	int			place;
+
+	for (place = 0; place < step && place < count; place++)
+	{
+		int			n = (count - 1 - place) / step + 1;
+		int			last = -1;	/* value before; -1: none */
+		int			next = 0;	/* value from here on; n: none */
+
+		for (int i = 0; i < n; i++)
+		{
+			int			left;
+			int			right;
+
+			while (next < n && (next < i || isnan(values[place + next * step])))
+				next++;
+			if (next == i)
+				last = i;
+			find_window(loess, n, i, &left, &right);
+			if ((last < 0 || last < left) && next > right)
+				part[place + i * step] = NAN;
+		}
+	}
+}
+
 static int
 next_odd(double x)
 {
@@ -223,8 +279,9 @@ make_loess(int window, int degree)
 
 /*
  * Writes count numbers into trend and seasonal each. A period has at least 2 steps, and there are
- * at least two of them. seasonal_window: seasons over which one changes, odd, at least 7; 0:
- * seasons do not change. is_robust: values far from their neighbours count less. NaN: missing.
+ * at least two of them, and one value. seasonal_window: seasons over which one changes, odd, at least 7; 0:
+ * seasons do not change. is_robust: values far from their neighbours count less. NaN: missing, and
+ * not known since no value is near.
  */
 void
 cq_stl_decompose(const double *values, int count, int period, int seasonal_window, bool is_robust,
@@ -271,6 +328,8 @@ cq_stl_decompose(const double *values, int count, int period, int seasonal_windo
 	}
 	if (seasonal_window == 0)
 		make_periodic(seasonal, count, period);
+	forget(values, count, &of_trend, 1, trend);
+	forget(values, count, &of_seasons, period, seasonal);
 	pfree(work);
 	pfree(seasons);
 	pfree(means);

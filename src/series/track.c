@@ -16,6 +16,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "series/season.h"
 #include "series/track.h"
 #include "utils/fmgrprotos.h"
@@ -64,6 +65,13 @@ length_of(const Interval *step)
 	return step->time + step->day * USECS_PER_DAY;
 }
 
+/* From one time to a later one: the whole range of times does not fit into an int64. */
+static uint64
+microseconds(TimestampTz from, TimestampTz to)
+{
+	return (uint64) to - (uint64) from;
+}
+
 /* The place of a time on the grid that begins with the first one. */
 static int64
 place_of(const CqTrack *track, TimestampTz time)
@@ -72,7 +80,7 @@ place_of(const CqTrack *track, TimestampTz time)
 
 	if (step->month != 0)
 		return (months_of(time) - months_of(track->first)) / step->month;
-	return (int64) rint((double) (time - track->first) / length_of(step));
+	return (int64) Min(rint(microseconds(track->first, time) / (double) length_of(step)), 9e18);
 }
 
 static void
@@ -110,7 +118,10 @@ cq_track_move(CqTrack *track, TimestampTz time)
 			missing = 0;
 		}
 		while (missing-- > 0)
+		{
+			CHECK_FOR_INTERRUPTS();
 			cq_track_add(track, NAN);
+		}
 	}
 	track->before_last = track->last;
 	track->last = time;
@@ -128,34 +139,38 @@ whole_months(TimestampTz from, TimestampTz to)
 
 /*
  * The time of the value so many steps ahead of the last one. Without a step, the time between the
- * last two values is taken for it, as so many months where it is. Infinite where it is out of
- * range.
+ * last two values is taken for it, as so many months where it is. False: it is not known, since
+ * the last two have the same time, or out of range.
  */
-TimestampTz
-cq_track_time(const CqTrack *track, int ahead)
+bool
+cq_track_time(const CqTrack *track, int ahead, TimestampTz *time)
 {
 	int			months = track->options.step.month;
-	int64		length = length_of(&track->options.step);
-	TimestampTz time;
+	uint64		length = length_of(&track->options.step);
 
 	if (months == 0 && length == 0)
 	{
 		months = whole_months(track->before_last, track->last);
-		length = track->last - track->before_last;
+		length = microseconds(track->before_last, track->last);
 	}
-	if (months != 0 && (int64) months * ahead < 12 * 250000)
+	if (months != 0)
 	{
 		struct pg_tm tm;
 		fsec_t		fraction;
 
-		if (timestamp2tm(track->last, NULL, &tm, &fraction, NULL, NULL) == 0 &&
+		if ((int64) months * ahead < 12 * 250000 &&
+			timestamp2tm(track->last, NULL, &tm, &fraction, NULL, NULL) == 0 &&
 			tm.tm_year + (int64) months * ahead / 12 < 290000)
-			return months_later(track->last, months * ahead);
+		{
+			*time = months_later(track->last, months * ahead);
+			return true;
+		}
+		return false;
 	}
-	if (length == 0 || (END_TIMESTAMP - track->last) / length < ahead)
-		return DT_NOEND;
-	time = track->last + length * ahead;
-	return IS_VALID_TIMESTAMP(time) ? time : DT_NOEND;
+	if (length == 0 || microseconds(track->last, END_TIMESTAMP - 1) / length < (uint64) ahead)
+		return false;
+	*time = track->last + (int64) (length * ahead);
+	return true;
 }
 
 /* ---- values ---- */

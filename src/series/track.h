@@ -15,7 +15,8 @@ typedef struct CqTrackOptions
 	CqModelForm form;			/* period: 0 is to be found */
 	int			least;			/* values before the first fit; 0: by the form */
 	int			most;			/* last values that are fitted to */
-	Interval	step;			/* time between two values; all zero: one comes after the other */
+	Interval	step;			/* time between two values, months and days in UTC; all zero: one
+								 * comes after the other */
 } CqTrackOptions;
 
 typedef struct CqTrack
@@ -46,6 +47,6 @@ typedef enum CqTrackMove
 extern void cq_track_begin(CqTrack *track, const CqTrackOptions *options, MemoryContext context);
 extern CqTrackMove cq_track_move(CqTrack *track, TimestampTz time);
 extern void cq_track_add(CqTrack *track, double value);
-extern TimestampTz cq_track_time(const CqTrack *track, int ahead);
+extern bool cq_track_time(const CqTrack *track, int ahead, TimestampTz *time);
 
 #endif
