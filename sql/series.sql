@@ -336,6 +336,8 @@ SELECT cq.median(cq.sketch(v)) AS median, cq.mad(cq.sketch(v)) AS mad
 FROM unnest('{1,2,4,10}'::float8[]) v;
 SELECT cq.median('0;9218868437227405311:1') AS greatest,
   cq.median('0;-9218868437227405311:1') AS least;
+SELECT cq.robust_z('infinity', '0;0:1') AS far,
+  cq.robust_z('infinity', '0;-9218868437227405311:2,9218868437227405311:2') IS NULL AS unknown;
 -- how far from the value at its rank: by the range of the values
 SELECT exponents, max(greatest(x / exact, exact / x)) <= bound AS within
 FROM (SELECT exponents, bound, cq.sketch(v) AS k, array_agg(v ORDER BY v) AS vs
@@ -399,5 +401,16 @@ SET max_parallel_workers_per_gather = 0;
 SELECT is_parallel(:'parallel');
 TABLE one EXCEPT ALL :parallel;
 SELECT count(*) FROM one;
+-- one state for each group: 8 kB of 563 numbers
+SET work_mem = '256MB';
+CREATE FUNCTION hash_memory(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  plan json;
+BEGIN
+  EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO plan;
+  RETURN plan #>> '{0,Plan,Peak Memory Usage}';
+END $$;
+SELECT hash_memory($$SELECT cq.moments(array_fill(i::float8, ARRAY[32]))
+  FROM generate_series(1, 4000) i GROUP BY i % 2000$$) < 24000 AS one_for_each;
 
 DROP SCHEMA series CASCADE;

@@ -1,10 +1,14 @@
-"""Forecasts and anomalies beside the implementations that people know, on public series."""
+"""Forecasts and anomalies beside the implementations that people know, on public series; and what hostile people give them."""
 import csv
+import random
 import subprocess
+import time
 from collections import defaultdict
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import pq
 
 from conftest import tool
 
@@ -93,3 +97,90 @@ def test_points(log_db):
                                "WHERE (a).is_anomaly", model, *map(list, zip(*points)))
         found = [i for (i,) in flags]
         assert label in found and len(found) <= most, model
+
+
+def test_cancel(log_db):
+    """What takes long answers a timeout, which is a cancel, in whatever loop it is."""
+    log_db.execute("CREATE TABLE event AS SELECT i, to_timestamp(i) AS at, (10 + sin(i / 1600.0) + i * 7 % 101 / 101.0)::float8 AS v "
+                   "FROM generate_series(1, 100000) i")
+    array = "SELECT count(*) FROM cq.forecast(ARRAY(SELECT v FROM event ORDER BY i), 1, '{}', 10000)"
+    over = "SELECT count(x) FROM (SELECT {} OVER (ORDER BY at) AS x FROM event) s"
+    point = "ARRAY(SELECT (i * k % 10007)::float8 FROM generate_series(1, 32) k)"
+    log_db.execute("SET statement_timeout = 300")
+    for query in (array.format("ets"), array.format("arima"),
+                  over.format("cq.forecast(v, at, 1, 'ets', 10000, min_training => 100000, max_training => 100000)"),
+                  over.format(f"cq.anomaly({point}, at, \"window\" => 10000)"),
+                  over.format("cq.decompose(v, at, 2, 7, true)")):
+        began = time.monotonic()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            log_db.execute(query)
+        assert time.monotonic() - began < 10, query
+
+
+def break_bytes(rng, whole):
+    """A copy with some bytes changed, taken out or put in, or nothing but chance."""
+    if rng.random() < 0.2:
+        return rng.randbytes(rng.randrange(40))
+    copy = bytearray(whole)
+    for _ in range(rng.randrange(1, 4)):
+        at = rng.randrange(len(copy) + 1)
+        copy[at:at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+    return bytes(copy)
+
+
+def test_hostile_sketches(log_db):
+    """Whatever comes as a sketch, as text or in binary, is refused, or is one: it can be asked, stored, compared and put together."""
+    rng = random.Random(20)
+    log_db.execute("CREATE TABLE taken (s cq.sketch)")
+    (oid,), = log_db.execute("SELECT 'cq.sketch'::regtype::oid")
+    sketches = log_db.execute("SELECT s::text, _cq.sketch_send(s) FROM (SELECT cq.sketch(exp(i * scale) * (1 - 2 * (i % 2))) AS s "
+                              "FROM generate_series(1, 900) i, unnest('{0.001,0.7}'::float8[]) scale, unnest('{3,60,900}'::int[]) n "
+                              "WHERE i <= n GROUP BY scale, n) s")
+    taken = [0, 0]
+    for text, whole in sketches * 150:
+        for is_binary in (0, 1):
+            value = break_bytes(rng, whole) if is_binary else break_bytes(rng, text.encode()).replace(b"\0", b"")
+            result = log_db.connection.pgconn.exec_params(b"INSERT INTO taken VALUES ($1)", [value], [oid], [is_binary])
+            assert result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.FATAL_ERROR)
+            assert log_db.connection.pgconn.status == pq.ConnStatus.OK, value
+            taken[is_binary] += result.status == pq.ExecStatus.COMMAND_OK
+    assert min(taken) > 10
+    assert log_db.execute("SELECT s FROM taken WHERE s::text::cq.sketch IS DISTINCT FROM s OR cq.sketch_count(s) < 0 OR (cq.sketch_count(s) > 0 "
+                          "AND NOT coalesce(cq.median(s) BETWEEN cq.quantile(s, 0) AND cq.quantile(s, 1) AND cq.mad(s) >= 0 "
+                          "AND cq.quantile(s, 0) > '-infinity' AND cq.quantile(s, 1) < 'infinity', false))") == []
+    assert log_db.execute("SELECT count(*) FROM taken a JOIN taken b USING (s) WHERE cq.robust_z(1, a.s) IS DISTINCT FROM cq.robust_z(1, b.s)") == [(0,)]
+    for (text,) in log_db.execute("SELECT s::text FROM taken"):
+        try:
+            log_db.execute("SELECT cq.sketch(s) FROM (SELECT %s::cq.sketch UNION ALL SELECT s FROM taken LIMIT 50) t (s)", text)
+        except psycopg.errors.NumericValueOutOfRange:
+            pass                # more than can be counted
+    assert log_db.connection.pgconn.status == pq.ConnStatus.OK
+
+
+def test_hostile_states(log_db):
+    """Arrays of any form as states, points and moments: an answer or an error, and the same server process at the end."""
+    rng = random.Random(20)
+    numbers = ["0", "1", "2", "3", "-1", "1e308", "-1e308", "1e-320", "NaN", "Infinity", "-Infinity", "NULL", "32", "33", "0.5", "1e150"]
+
+    def array():
+        size = rng.choice([0, 1, 2, 3, 4, 5, 5, 7, 7, 11, 562])
+        text = "{" + ",".join(rng.choices(numbers, [9, 9, 9] + [1] * (len(numbers) - 3), k=size)) + "}"
+        return f"{{{text},{text}}}" if size and rng.random() < 0.1 else f"[0:{size - 1}]={text}" if size and rng.random() < 0.1 else text
+
+    pid = log_db.value("SELECT pg_backend_pid()")
+    answers = 0
+    for _ in range(200):
+        for call in ("_cq.moments_combine(%s::float8[], %s::float8[])::text", "_cq.moments_transition(%s::float8[], %s::float8[])::text",
+                     "_cq.ewma_combine(%s::float8[], %s::float8[])::text", "concat(_cq.ewma_mean(%s), _cq.ewma_stddev(%s))",
+                     "concat(_cq.moments_final(%s), cq.moments(p)) FROM (VALUES (%s::float8[])) x (p)",
+                     "cq.mahalanobis('{1,2}', ROW(2, %s::float8[], %s::float8[])::cq.moments)::text",
+                     "cq.mahalanobis(%s::float8[], cq.moments(p))::text FROM unnest(ARRAY[1,2,3]) i, LATERAL (VALUES (%s::float8[])) x (p)",
+                     "concat(cq.anomaly(%s::float8[], now(), \"window\" => 10) OVER (), cq.anomaly(%s::float8[], now(), 'half_space_trees') OVER ()) "
+                     "FROM generate_series(1, 2)",
+                     "(SELECT count(f)::text FROM cq.forecast(%s::float8[] || %s::float8[], 3) f)"):
+            try:
+                log_db.execute(f"SELECT {call}", array(), array())
+                answers += 1
+            except (psycopg.DataError, psycopg.errors.DataCorrupted):
+                pass
+    assert answers > 100 and log_db.value("SELECT pg_backend_pid()") == pid

@@ -333,12 +333,16 @@ cq_sketch_z(PG_FUNCTION_ARGS)
 	double		value = PG_GETARG_FLOAT8(0);
 	CqSketch   *sketch = load_datum(PG_GETARG_DATUM(1));
 	double		median;
+	double		z;
 
 	if (sketch->total == 0 || isnan(value))
 		PG_RETURN_NULL();
 	median = cq_sketch_quantile(sketch, 0.5);
 	if (value == median)
 		PG_RETURN_FLOAT8(0);
-	PG_RETURN_FLOAT8((value - median) /
-					 (CQ_NUMBERS_MAD_TO_SIGMA * cq_sketch_deviation(sketch, median)));
+	z = (value - median) / (CQ_NUMBERS_MAD_TO_SIGMA * cq_sketch_deviation(sketch, median));
+	/* Infinitely far, in deviations that are infinite. */
+	if (isnan(z))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(z);
 }
