@@ -75,9 +75,15 @@ class Broker:
         tool("kafka", "kill", self.directory)
 
     def create_topic(self, name, partitions=1, **config):
-        topic = NewTopic(name, partitions, 1, config={key.replace("_", "."): str(value) for key, value in config.items()})
-        self.admin.create_topics([topic])[name].result(30)
+        self.create_topics([name], partitions, **config)
         self.await_partitions(name, partitions)
+
+    def create_topics(self, names, partitions=1, **config):
+        """All at once. They may take a moment until they answer."""
+        config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        topics = [NewTopic(name, partitions, 1, config=config) for name in names]
+        for done in self.admin.create_topics(topics).values():
+            done.result(30)
 
     def add_partitions(self, name, total):
         self.admin.create_partitions([NewPartitions(name, total)])[name].result(30)

@@ -1,5 +1,6 @@
 """Kafka as a source: what is read of a topic, and what is sent when a transaction commits."""
 import os
+import random
 import signal
 import threading
 import time
@@ -8,6 +9,8 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from conftest import wait_until
+
+VIEWS = 60
 
 
 def create_stream(db, topic, columns="a text", **options):
@@ -188,3 +191,24 @@ def test_a_broker_that_hangs_does_not_keep_a_statement(server, db, broker, topic
     finally:
         os.kill(pid, signal.SIGCONT)
     assert wait_until(lambda: db.value("SELECT count(*) FROM stream") >= 0, "the broker does not answer again")
+
+
+def test_nothing_is_left_out_behind_a_time(db, broker, topic):
+    """What comes while brokers are asked where a time begins, is read."""
+    name = topic(message_timestamp_type="LogAppendTime")
+    db.execute("CREATE FOREIGN TABLE s (id int, at timestamptz OPTIONS (metadata 'timestamp')) "
+               f"SERVER kafka OPTIONS (topic '{name}')")
+    producer = broker.producer(linger_ms=0)
+    delays = random.Random(1)
+    for number in range(VIEWS):
+        db.execute(f"CREATE VIEW v{number} WITH (continuous, start = latest) AS "
+                   "SELECT count(*) AS n FROM s")
+        time.sleep(delays.uniform(0, 0.02))     # not for anything: this is what is varied
+        producer.produce(name, '{"id": 1}')
+        producer.flush()
+        db.wait(f"v{number}")
+    for number in range(VIEWS):
+        db.wait(f"v{number}")
+    db.assert_equal(" UNION ALL ".join(f"SELECT {number}, n FROM v{number}" for number in range(VIEWS)),
+                    "SELECT substr(view::text, 2)::int, "
+                    "(SELECT count(*) FROM s WHERE at >= created_at) FROM _cq.view")

@@ -320,40 +320,32 @@ cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms)
 	return topics;
 }
 
+/* Where no message is that late, the answer is not an offset, and the position stays. */
+static void
+take_offsets(Inquiry *inquiry, int64 what, CqPosition *positions)
+{
+	ask_offsets(inquiry, all_the_same(inquiry, what));
+	for (int i = 0; i < inquiry->list->cnt; i++)
+		if (inquiry->list->elems[i].offset >= 0)
+			positions[i].offset = inquiry->list->elems[i].offset;
+}
+
 /* See CqSourceRoutine.seek_time. */
 void
 cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
 						  int timeout_ms)
 {
 	Inquiry    *inquiry = open_inquiry(config, timeout_ms);
-	int64		what;
-	bool		some_end = false;
-
-	if (TIMESTAMP_IS_NOBEGIN(time))
-		what = RD_KAFKA_OFFSET_BEGINNING;
-	else if (TIMESTAMP_IS_NOEND(time))
-		what = RD_KAFKA_OFFSET_END;
-	else
-		what = cq_kafka_time_to_ms(time);
 
 	inquiry->list = rd_kafka_topic_partition_list_new(npositions);
 	for (int i = 0; i < npositions; i++)
 		rd_kafka_topic_partition_list_add(inquiry->list, positions[i].topic, positions[i].partition);
-	ask_offsets(inquiry, all_the_same(inquiry, what));
-	for (int i = 0; i < npositions; i++)
-	{
-		positions[i].offset = inquiry->list->elems[i].offset;
-		some_end |= positions[i].offset < 0;
-	}
-
-	/* Where no message is that late, the answer is not an offset. */
-	if (some_end)
-	{
-		ask_offsets(inquiry, all_the_same(inquiry, RD_KAFKA_OFFSET_END));
-		for (int i = 0; i < npositions; i++)
-			if (positions[i].offset < 0)
-				positions[i].offset = inquiry->list->elems[i].offset;
-	}
+	/* The ends first: what comes while we ask for the time is behind them. */
+	if (!TIMESTAMP_IS_NOBEGIN(time))
+		take_offsets(inquiry, RD_KAFKA_OFFSET_END, positions);
+	if (!TIMESTAMP_IS_NOEND(time))
+		take_offsets(inquiry, TIMESTAMP_IS_NOBEGIN(time) ? RD_KAFKA_OFFSET_BEGINNING :
+					 cq_kafka_time_to_ms(time), positions);
 	close_inquiry(inquiry);
 }
 
