@@ -6,14 +6,16 @@ import time
 
 import pytest
 
-from history import repeat, run_history, shrink
+from history import run_history
+from history_shrink import Shrink
 
 SEED = int(os.environ.get("FUZZ_SEED") or 1)
 SECONDS = float(os.environ.get("FUZZ_SECONDS") or 0)
 COMPARISONS = int(os.environ.get("FUZZ_COMPARISONS") or 0)
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS") or 10)
-VIEWS = int(os.environ.get("FUZZ_VIEWS") or 60)
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS") or 15)
+VIEWS = int(os.environ.get("FUZZ_VIEWS") or 100)
 HISTORY = os.environ.get("FUZZ_HISTORY")
+TRIES = int(os.environ.get("FUZZ_TRIES") or 3)
 
 
 @pytest.mark.skipif(bool(HISTORY), reason="one is to be repeated")
@@ -36,7 +38,15 @@ def test_repeat(server, broker, name):
     """A history that failed, with as few steps as it still fails with."""
     with open(HISTORY, encoding="utf-8") as file:
         history = json.load(file)
-    history["kind"] = repeat(server, broker, name, history)
-    if history["kind"] is not None:
-        steps = shrink(server, broker, name, history)
-        pytest.fail("\n".join(json.dumps(step) for step in steps))
+    shortest = os.path.join(
+        os.environ.get("PG_CQ_REPORT", "/tmp"), f"history-{history['seed']}-short.json"
+    )
+
+    def save(kind, steps):
+        with open(shortest, "w", encoding="utf-8") as file:
+            json.dump({"seed": history["seed"], "kind": kind, "steps": steps}, file)
+
+    failure = Shrink(server, broker, name, history, TRIES, SECONDS or 1800, save).run()
+    if failure is not None:
+        kind, steps = failure
+        pytest.fail("\n".join([f"{kind}, {len(steps)} steps:", *map(json.dumps, steps)]))

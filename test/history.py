@@ -13,7 +13,8 @@ import random
 import time
 
 from history_model import SHAPES, Failed
-from history_world import OWNERS, SCHEMAS, SLOW, World
+from history_quiet import SLOW
+from history_world import OWNERS, SCHEMAS, World
 
 DISTURBANCES = {
     "cancel": 6,
@@ -25,6 +26,22 @@ DISTURBANCES = {
     "stop_server": 0.7,
     "kill_broker": 0.3,
 }
+
+
+# Statements that change no answer. What they add and drop is in messages of topics, or null.
+ALTERATIONS = [
+    "ALTER TYPE pair DROP ATTRIBUTE IF EXISTS x, ADD ATTRIBUTE x int",
+    "ALTER TYPE pair DROP ATTRIBUTE IF EXISTS x, ADD ATTRIBUTE x text",
+    "ALTER TYPE pair DROP ATTRIBUTE IF EXISTS x",
+    "ALTER TYPE pair DROP ATTRIBUTE IF EXISTS y, ADD ATTRIBUTE y text",
+    "ALTER TYPE pair DROP ATTRIBUTE IF EXISTS y",
+    "ALTER DOMAIN small DROP CONSTRAINT IF EXISTS most; "
+    "ALTER DOMAIN small ADD CONSTRAINT most CHECK (VALUE < 1000) NOT VALID",
+    "ALTER DOMAIN small DROP CONSTRAINT IF EXISTS most",
+    "ALTER DOMAIN small SET DEFAULT 1",
+    "ALTER FOREIGN TABLE {stream} ADD COLUMN IF NOT EXISTS extra int",
+    "ALTER FOREIGN TABLE {stream} DROP COLUMN IF EXISTS extra",
+]
 
 
 class Draw:
@@ -96,6 +113,8 @@ class Draw:
             "on_error": self.random.choice(["skip", "skip", "pause"]),
             "closes": about.end is not None and not stream.overlaps and self.chance(0.6),
         }
+        if not begin and self.chance(0.2):
+            what["start"] = "latest"
         if about.tells and self.chance(0.6):
             adds = about.key is None or what["closes"]
             output = self.random.choice(
@@ -104,7 +123,25 @@ class Draw:
             what.update(output=output, target=f"{what['name']}_out", schema="public")
         elif what["closes"] and shape in ("tumble", "cumulate"):
             what["amends"] = self.chance(0.4)
+        self.retain(what, about, stream)
         return ["create", what]
+
+    def retain(self, what, about, stream):
+        """Some forget what is too old, as long as what was told of them is known."""
+        outputs = [None, "changes", "table"] if shape_tells_all(about) else [None]
+        if what.get("output") not in outputs or not self.chance(0.5):
+            return
+        if what["closes"] or about.keeps == "windows":
+            by = None if stream.overlaps else "event_time"
+        elif about.keeps:
+            by = "change" if stream.overlaps else self.random.choice(["event_time", "change"])
+        else:
+            by = None
+        if by:
+            what["retention"] = {"by": by, "seconds": self.seconds()}
+
+    def seconds(self):
+        return self.random.choice([1, 3, 5, 20])
 
     def create_follower(self, feeder):
         shape = "changes" if feeder.output == "changes" else "rows"
@@ -126,12 +163,20 @@ class Draw:
         kinds = ["pause", "resume", "resume"]
         if not view.follows:
             kinds += ["reset", "rename", "set_on_error", "drop"]
+        if not view.follows and (
+            view.retention or view.shape == "kept" and view.output is None
+        ):
+            kinds += ["set_retention"] * 2
         if not view.follows and view.output is None:
             kinds += ["set_schema", "set_owner", "replace"]
         kind = self.random.choice(kinds)
         return [kind, {"name": view.name, **self.arguments(kind, view)}]
 
     def arguments(self, kind, view):
+        if kind == "set_retention":
+            return {"seconds": None if self.chance(0.2) else self.seconds()}
+        if kind == "reset" and self.chance(0.2):
+            return {"begin": "latest"}
         if kind == "reset":
             return {"begin": self.begin(self.world.streams[view.source])}
         if kind == "replace":
@@ -197,6 +242,18 @@ class Draw:
         how = self.random.choice(["VACUUM FULL", "VACUUM FREEZE", "REINDEX TABLE", "ANALYZE"])
         return ["maintain", {"name": view.name, "how": how}] if view else self.wait(0.05)
 
+    def alter(self):
+        stream = self.random.choice(list(self.world.streams.values()))
+        if self.chance(0.3):
+            option, values = self.random.choice(
+                [("max_event_lead", [None, "2 days"]), ("on_gap", [None, "skip", "pause"])]
+                + ([('"fetch.wait.max.ms"', [None, "20", "50"])] if stream.topic else [])
+            )
+            value = self.random.choice(values)
+            return ["set_option", {"stream": stream.name, "option": option, "value": value}]
+        statement = self.random.choice(ALTERATIONS).format(stream=stream.name)
+        return ["alter", {"statement": statement}]
+
     def wait(self, most):
         return ["wait", {"seconds": round(self.random.uniform(0, most), 3)}]
 
@@ -216,6 +273,8 @@ class Draw:
         yield ["open", {}]
         for _ in range(self.random.randint(1, 4)):
             yield self.within()
+        if self.chance(0.4):
+            yield ["prepare", {}]
         yield self.wait(0.1)
         yield self.command()
         yield ["close", {"commits": self.chance(0.6)}]
@@ -243,9 +302,16 @@ class Draw:
                 yield self.disturbance()
             if self.chance(0.1):
                 yield self.maintain()
+            if self.chance(0.1):
+                yield self.alter()
         if self.chance(0.3):
             yield from self.open_transaction()
         yield ["compare", {}]
+
+
+def shape_tells_all(about):
+    """Groups that do not come again once they are forgotten."""
+    return about.keeps == "groups"
 
 
 def carry_out(world, step):
@@ -273,6 +339,11 @@ def carry_out_all(server, broker, name, seed, steps, done=None):
             if done is not None:
                 done.append(step)
             carry_out(world, step)
+        print(
+            f"{name}: {world.comparisons} comparisons, {world.forgetful} of views that had "
+            f"forgotten something, {world.tolerated} commands gave way",
+            flush=True,
+        )
         return world.comparisons
     finally:
         world.end()
@@ -309,36 +380,13 @@ def kind_of(error):
     return error.kind if isinstance(error, Failed) else type(error).__name__
 
 
-# ---- the same again ----
-
-
-def repeat(server, broker, name, history, steps=None):
-    """Carries out a history that was written down, or some steps. How it failed, or None."""
-    steps = history["steps"] if steps is None else steps
+def repeat(server, broker, name, history, steps):
+    """Carries out some steps of a history. How it failed, and the steps that led there, or None."""
+    done = []
     try:
-        carry_out_all(server, broker, name, history["seed"], lambda world, rng: iter(steps))
+        carry_out_all(server, broker, name, history["seed"], lambda world, rng: iter(steps), done)
+        print(f"{len(steps)} steps pass", flush=True)
         return None
     except Exception as error:  # pylint: disable=broad-except
-        print(f"{len(steps)} steps: {kind_of(error)}: {str(error)[:2000]}", flush=True)
-        return kind_of(error)
-
-
-def shrink(server, broker, name, history, tries=2):
-    """Leaves out steps as long as it still fails in the same way, in one of so many tries."""
-    steps = history["steps"]
-    size = len(steps) // 2
-    number = 0
-    while size > 0:
-        first = 0
-        while first < len(steps):
-            fewer = steps[:first] + steps[first + size :]
-            number += 1
-            if any(
-                repeat(server, broker, f"{name}_{number}_{n}", history, fewer) == history["kind"]
-                for n in range(tries)
-            ):
-                steps = fewer
-            else:
-                first += size
-        size //= 2
-    return steps
+        print(f"{len(steps)} steps: {kind_of(error)}: {str(error)[:500]}", flush=True)
+        return kind_of(error), done

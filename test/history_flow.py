@@ -1,4 +1,7 @@
-"""Threads that send numbered messages, to topics and to streams kept in the database."""
+"""Threads that send numbered messages, to topics and to streams kept in the database.
+
+And what reads the topics that views write to.
+"""
 
 import contextlib
 import random
@@ -6,12 +9,14 @@ import threading
 import time
 
 import psycopg
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from conftest import DEADLINE
-from history_model import ROW, Failed, message
+from history_model import INSERTED, ROW, Failed, message
 
-TICK = 0.01
+TICK = 0.02
+# Of transactions that insert.
+KINDS = ["plain", "plain", "block", "savepoint", "rollback", "many", "prepare"]
 
 
 class Flow(threading.Thread):
@@ -35,15 +40,22 @@ class Flow(threading.Thread):
                 else:
                     self.settle()
                     self.is_idle.set()
-                    self.is_running.wait(0.05)
+                    if self.is_running.wait(0.05):
+                        time.sleep(TICK)
         except Exception as error:  # pylint: disable=broad-except
             self.error = error
             self.is_idle.set()
         self.close()
 
-    def pause(self):
+    def begin_pause(self):
         self.is_running.clear()
         self.is_idle.clear()
+
+    def pause(self):
+        self.begin_pause()
+        self.await_pause()
+
+    def await_pause(self):
         if not self.is_idle.wait(DEADLINE * 2):
             raise Failed("standstill", "a sender does not come to rest")
         if self.error:
@@ -64,7 +76,7 @@ class Flow(threading.Thread):
 class KafkaFlow(Flow):
     def __init__(self, broker, stream, seed):
         super().__init__()
-        self.producer = broker.producer()
+        self.producer = broker.producer(linger_ms=10)
         self.stream = stream
         self.random = random.Random(seed)
 
@@ -105,7 +117,9 @@ class KafkaFlow(Flow):
             if error:
                 self.error = Failed("message", f"message {number}: {error}")
             else:
-                self.stream.arrived.append((number, sent.partition(), sent.offset()))
+                self.stream.arrived.append(
+                    (number, sent.partition(), sent.offset(), sent.timestamp()[1])
+                )
 
         return note
 
@@ -121,12 +135,15 @@ class LogFlow(Flow):
 
     lock = threading.Lock()
 
-    def __init__(self, connect, stream, seed):
+    def __init__(self, connect, stream, name, seed):
         super().__init__()
         self.connect = connect
         self.stream = stream
+        self.name = name
         self.random = random.Random(seed)
         self.connection = None
+        self.made = 0
+        self.prepared = None  # a transaction: its name, its numbers, whether it is to be committed
 
     def ids(self, count):
         with self.lock:
@@ -137,25 +154,65 @@ class LogFlow(Flow):
     def insert(self, first, last):
         columns = ROW.format(id="i")
         self.connection.execute(
-            f"INSERT INTO {self.stream.name} (id, k, v, at) "
+            f"INSERT INTO {self.stream.name} ({INSERTED}) "
             f"SELECT {columns} FROM generate_series({first}, {last}) AS i"
         )
 
-    def send(self, count):
+    def is_connected(self):
         if self.connection is None or self.connection.closed:
             with contextlib.suppress(psycopg.OperationalError):
                 self.connection = self.connect()
+        return self.connection is not None and not self.connection.closed
+
+    def send(self, count):
+        if not self.is_connected():
             return
         sent = []
         try:
-            self.transact(
-                self.random.choice(["plain", "plain", "block", "savepoint", "rollback", "many"]),
-                count,
-                sent,
-            )
+            self.finish_prepared()
+            kind = self.random.choice(KINDS)
+            if kind == "prepare":
+                self.prepare(count)
+            else:
+                self.transact(kind, count, sent)
         except psycopg.OperationalError:
             self.stream.unknown.update(sent)
             self.connection.close()
+
+    def prepare(self, count):
+        first, last = self.ids(count)
+        self.made += 1
+        name = f"{self.name} {self.made}"
+        self.prepared = (name, range(first, last + 1), self.random.random() < 0.8)
+        self.connection.execute("BEGIN")
+        self.insert(first, last)
+        self.connection.execute(f"PREPARE TRANSACTION '{name}'")
+        if self.stream.overlaps:
+            time.sleep(self.random.uniform(0, 0.03))
+        self.finish_prepared()
+
+    def finish_prepared(self):
+        """Where the server went away meanwhile it is there still, or has ended, or never was."""
+        if self.prepared is None:
+            return
+        name, numbers, commits = self.prepared
+        if commits:
+            self.stream.unknown.update(numbers)
+        if self.connection.execute(
+            "SELECT 1 FROM pg_prepared_xacts WHERE gid = %s", [name]
+        ).fetchall():
+            self.connection.execute(f"{'COMMIT' if commits else 'ROLLBACK'} PREPARED '{name}'")
+            if commits:
+                self.stream.committed.update(numbers)
+        self.prepared = None
+
+    def settle(self):
+        end = time.monotonic() + DEADLINE
+        while self.prepared and time.monotonic() < end:
+            if self.is_connected():
+                with contextlib.suppress(psycopg.OperationalError):
+                    self.finish_prepared()
+            time.sleep(TICK)
 
     def transact(self, kind, count, sent):
         """sent: the numbers that are there if the transaction is committed."""
@@ -189,3 +246,45 @@ class LogFlow(Flow):
     def close(self):
         if self.connection is not None:
             self.connection.close()
+
+
+class Told:
+    """Reads topics as a consumer sees them that reads what is committed. One for all is cheap."""
+
+    def __init__(self, broker):
+        self.counts = {}  # messages by topic
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": broker.address,
+                "group.id": "told",
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "log_level": 0,
+                "reconnect.backoff.max.ms": 200,
+                "fetch.wait.max.ms": 200,
+            }
+        )
+
+    def add(self, topics, partitions):
+        self.counts.update(dict.fromkeys(topics, 0))
+        self.consumer.incremental_assign(
+            [TopicPartition(topic, n, 0) for topic in topics for n in range(partitions)]
+        )
+
+    def poll(self, timeout):
+        """What is new: topic, number, key, value."""
+        rows = []
+        for message in self.consumer.consume(10000, timeout):
+            if message.error() is None:
+                topic = message.topic()
+                rows.append((topic, self.counts[topic], text(message.key()), text(message.value())))
+                self.counts[topic] += 1
+        return rows
+
+    def close(self):
+        self.consumer.close()
+
+
+def text(value):
+    return None if value is None else value.decode()

@@ -8,14 +8,24 @@ no row is late, whatever the batches were.
 
 from dataclasses import dataclass, field
 
-COLUMNS = "id bigint, k int, v int, at timestamptz"
+# Types that are altered meanwhile: the attributes x and y of pair come and go.
+TYPES = (
+    "CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small AS int CHECK (VALUE > -1000); "
+    "GRANT ALL ON TYPE pair, small TO PUBLIC"
+)
+COLUMNS = "id bigint, k int, v int, at timestamptz, c pair, d small"
+INSERTED = "id, k, v, at, c.a, c.b, d"
 BASE = "timestamptz '2025-01-01 00:00Z'"
 STEP_MS = 10
-# The columns of message number {id}, in SQL; message() says the same in Python.
+# What is inserted for message number {id}, in SQL; message() says the same in Python.
 ROW = (
     "{id}::bigint AS id, ({id} % 7)::int AS k, ({id} * 7919 % 101 - 50)::int AS v, "
-    f"{BASE} + {{id}} * interval '{STEP_MS} ms' AS at"
+    f"{BASE} + {{id}} * interval '{STEP_MS} ms' AS at, "
+    "({id} % 5)::int AS a, 'b' || {id} % 3 AS b, ({id} % 11)::int AS d"
 )
+# Times of the clock, for cq.sliding: they begin a while before the history does.
+SLIDING_MS = 5
+SLIDING_BEFORE = "30 s"
 
 
 def message(number):
@@ -25,7 +35,9 @@ def message(number):
     return (
         f'{{"id": {number}, "k": {number % 7}, "v": {number * 7919 % 101 - 50}, '
         f'"at": "2025-01-{1 + hours // 24:02}T{hours % 24:02}:{minutes:02}:'
-        f'{seconds:02}.{milliseconds:03}Z"}}'
+        f'{seconds:02}.{milliseconds:03}Z", '
+        f'"c": {{"a": {number % 5}, "b": "b{number % 3}", "x": {number}, "y": "y"}}, '
+        f'"d": {number % 11}}}'
     )
 
 
@@ -47,10 +59,14 @@ class Shape:
     end: str = None  # the column of a window's end: may be emitted when closed
     fails: str = None  # rows of which this is true are dead letters
     tells: bool = False  # may have a sink, or tell its changes
+    keeps: str = None  # what retention is about: rows, groups or windows
+    shown: str = "*"  # what is compared of it
 
 
 SHAPES = {
-    "kept": Shape("SELECT id, k, v FROM {s} WHERE {w}", "id bigint, k int, v int", tells=True),
+    "kept": Shape(
+        "SELECT id, k, v FROM {s} WHERE {w}", "id bigint, k int, v int", tells=True, keeps="rows"
+    ),
     "flat": Shape("SELECT id, x FROM {s}, unnest(ARRAY[k, v]) AS x WHERE {w}", "id bigint, x int"),
     "total": Shape(
         "SELECT count(*) AS n, sum(id) AS ids, min(v) AS low FROM {s} WHERE {w}",
@@ -68,6 +84,31 @@ SHAPES = {
         key="g",
         tells=True,
     ),
+    # Groups that are over at some time, and do not come again.
+    "era": Shape(
+        "SELECT id / 100 AS era, count(*) AS n, sum(v) AS total FROM {s} WHERE {w} "
+        "GROUP BY id / 100",
+        "era bigint, n bigint, total bigint",
+        key="era",
+        tells=True,
+        keeps="groups",
+    ),
+    "composite": Shape(
+        "SELECT (c).a, d, count(*) AS n, max((c).b) AS top FROM {s} WHERE {w} GROUP BY (c).a, d",
+        "a int, d small, n bigint, top text",
+        key="a, d",
+        tells=True,
+    ),
+    "composite_rows": Shape(
+        "SELECT id, c, d FROM {s} WHERE {w}", "", shown="id, (c).a, (c).b, d"
+    ),
+    "sliding": Shape(
+        "SELECT k, count(*) AS n, sum(id) AS ids FROM {s} WHERE {w} AND {sliding} GROUP BY k", ""
+    ),
+    "sliding_total": Shape(
+        "SELECT count(*) AS n, max(id) AS last FROM {s} WHERE {w} AND {sliding}", ""
+    ),
+    "sliding_rows": Shape("SELECT id, v FROM {s} WHERE {w} AND {sliding}", ""),
     "having": Shape(
         "SELECT k, count(*) AS n, sum(id) AS ids FROM {s} WHERE {w} "
         "GROUP BY k HAVING sum(id) % 2 = 0",
@@ -99,18 +140,21 @@ SHAPES = {
         key="window_end, k3",
         end="window_end",
         tells=True,
+        keeps="windows",
     ),
     "hop": Shape(
         "SELECT window_start, window_end, count(*) AS n, max(id) AS last "
         "FROM {s}, cq.hop(at, '500 ms', '2 s') WHERE {w} GROUP BY 1, 2",
         "window_start timestamptz, window_end timestamptz, n bigint, last bigint",
         end="window_end",
+        keeps="windows",
     ),
     "cumulate": Shape(
         "SELECT window_end, count(*) AS n, avg(v) AS mean "
         "FROM {s}, cq.cumulate(at, '1 s', '5 s') WHERE {w} GROUP BY window_end",
         "window_end timestamptz, n bigint, mean numeric",
         end="window_end",
+        keeps="windows",
     ),
     "session": Shape(
         "SELECT k, upper(session) AS window_end, count(*) AS n, sum(id) AS ids "
@@ -143,10 +187,12 @@ class Stream:
     name: str
     topic: str = None  # None: kept in the database
     partitions: int = 1
+    stamped: bool = False  # the broker says when a message came, not who sent it
     overlaps: bool = False  # its writers' transactions do: event times do not grow
     has_grown: bool = False  # partitions were added
     next_id: int = 0
-    arrived: list = field(default_factory=list)  # (id, partition, offset)
+    noted_at: object = None  # until when it is known what arrived
+    arrived: list = field(default_factory=list)  # (id, partition, offset, timestamp in ms)
     committed: set = field(default_factory=set)  # of a log: numbers
     unknown: set = field(default_factory=set)  # the server went away at COMMIT
 
@@ -156,7 +202,10 @@ class Stream:
     def create(self):
         event_time = "" if self.overlaps else "event_time 'at'"
         if self.topic is None:
-            columns = f"{COLUMNS}, off bigint OPTIONS (metadata 'offset')"
+            columns = (
+                f"{COLUMNS}, off bigint OPTIONS (metadata 'offset'), "
+                "ts timestamptz OPTIONS (metadata 'timestamp')"
+            )
             options = f" OPTIONS ({event_time})" if event_time else ""
             table = f"CREATE FOREIGN TABLE {self.name} ({columns}) SERVER cq_log{options}"
         else:
@@ -165,9 +214,44 @@ class Stream:
                 f"OPTIONS (topic '{self.topic}', {event_time})"
             )
         return (
-            f"{table}; CREATE TABLE {self.truth()} ({COLUMNS}, part int, off bigint); "
+            f"{table}; CREATE TABLE {self.truth()} "
+            f"({COLUMNS}, part int, off bigint, ts timestamptz, since timestamptz, "
+            "noted timestamptz); "
             f"GRANT ALL ON {self.name} TO PUBLIC"
         )
+
+
+@dataclass
+class Retention:
+    """What may have gone of a view, and what has to be there still."""
+
+    by: str  # event_time, change
+    seconds: int = None  # None: nothing goes any more
+    least: int = None  # as short as it has been since the view began: that has gone for good
+
+    def change(self, seconds):
+        self.seconds = seconds
+        if seconds is not None:
+            self.least = seconds if self.least is None else min(self.least, seconds)
+
+    def begin_again(self):
+        self.least = self.seconds
+
+    def options(self):
+        return [f"retention_by = '{self.by}'"] + (
+            [] if self.seconds is None else [f"retention = '{self.seconds} s'"]
+        )
+
+
+def before(time, seconds):
+    """In SQL: so long before; null where nothing is too old."""
+    return "NULL::timestamptz" if seconds is None else f"{time} - interval '{seconds} s'"
+
+
+# The least of the highest event times of the partitions, of the rows that were seen.
+WATERMARK = (
+    "(SELECT min(highest) FROM (SELECT max(at) AS highest FROM seen GROUP BY part) AS partition)"
+)
 
 
 def by_partition(offsets, default):
@@ -191,6 +275,10 @@ class View:
         default_factory=dict
     )  # offsets by partition; of those that are not in it: 0
     start: str = "earliest"
+    after: str = None  # with start = 'latest': what is as new as that
+    zero: str = None  # the time of message 0, for cq.sliding
+    retention: Retention = None
+    topic: str = None  # that output goes to
     closes: bool = False
     amends: bool = False  # with closes: nothing is late, so that it shows the same
     on_error: str = "skip"
@@ -216,12 +304,25 @@ class View:
         )
 
     def query(self, source):
-        return self.about().query.format(s=source, w=self.where)
+        """As it is written."""
+        sliding = f"cq.sliding({self.sliding_time()}, '10 s', '1 s')"
+        return self.about().query.format(s=source, w=self.where, sliding=sliding)
+
+    def plain_query(self, source):
+        """The same in plain SQL."""
+        step = f"date_bin('1 s', {self.sliding_time()}, '2001-01-01 00:00Z')"
+        sliding = f"({step} + interval '1 s' > now() - interval '10 s' AND {step} <= now())"
+        return self.about().query.format(s=source, w=self.where, sliding=sliding)
+
+    def sliding_time(self):
+        return f"timestamptz '{self.zero}' + id * interval '{SLIDING_MS} ms'"
 
     def options(self):
         options = ["continuous"]
         if self.start != "earliest":
             options.append(f"start = '{self.start}'")
+        if self.retention:
+            options += self.retention.options()
         if self.closes:
             options.append("emit = 'close'" + (", late = 'amend'" if self.amends else ""))
         if self.on_error != "skip":
@@ -250,7 +351,7 @@ class View:
         if self.output in ("append", "upsert"):
             return (
                 f"CREATE FOREIGN TABLE {self.target} ({about.columns}) SERVER kafka "
-                f"OPTIONS (topic '{{topic}}_{self.target}', mode '{self.output}')"
+                f"OPTIONS (topic '{self.topic}', mode '{self.output}')"
             )
         return None
 
@@ -267,33 +368,92 @@ class View:
         return (
             f"SELECT * FROM {stream.truth()} WHERE off >= {by_partition(self.begin, 0)} "
             f"AND off < {by_partition(positions, 0)}"
+            + (f" AND ts >= '{self.after}'" if self.after else "")
         )
 
-    def batch(self, stream, positions):
-        """What it has to show, as a query."""
+    def over(self, rows):
+        """The query over some of the rows that were seen, which are named by a condition."""
         about = self.about()
-        condition = f"WHERE NOT ({about.fails})" if about.fails else ""
-        batch = f"SELECT * FROM ({self.query(f'(SELECT * FROM seen {condition}) AS s')}) AS batch"
-        if self.closes:
-            batch += (
-                f" WHERE {about.end} <= (SELECT min(highest) FROM "
-                "(SELECT max(at) AS highest FROM seen GROUP BY part) AS partition)"
+        conditions = [f"NOT ({about.fails})"] if about.fails else []
+        conditions += [rows] if rows else []
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        return self.plain_query(f"(SELECT * FROM seen {where}) AS s")
+
+    def batch(self):
+        """Its query over all rows that were seen."""
+        return self.rows_of(self.over(None))
+
+    def rows_of(self, query):
+        """Of windows that close, those that are closed."""
+        about = self.about()
+        closed = f" WHERE {about.end} <= {WATERMARK}" if self.closes else ""
+        return f"SELECT {about.shown} FROM ({query}) AS batch{closed}"
+
+    def shows(self):
+        """What it shows, what it has to show at least, and at most, as queries over seen.
+
+        That is the same, but where it forgets what is too old: then rows may have gone already.
+        """
+        shown = f"SELECT {self.about().shown} FROM {self.path} AS shown"
+        batch = self.batch()
+        if self.retention is None or self.retention.least is None:
+            return shown, batch, batch
+        keeps = "windows" if self.closes else self.about().keeps
+        return getattr(self, f"shows_{keeps}")(shown, batch)
+
+    def shows_windows(self, shown, batch):
+        """Windows go from sight at once, and those that were emitted by and by."""
+        queries = []
+        for seconds in (self.retention.least, None if self.closes else self.retention.seconds):
+            horizon = before(WATERMARK, seconds)
+            queries.append(
+                f"SELECT * FROM ({batch}) AS batch "
+                f"WHERE ({self.about().end} <= {horizon}) IS NOT TRUE"
             )
-        return f"WITH seen AS MATERIALIZED ({self.seen(stream, positions)}) {batch}"
+        return shown, *queries
+
+    def shows_rows(self, shown, batch):
+        time, horizon = self.horizon()
+        return shown, self.rows_of(self.over(f"({time} < {horizon}) IS NOT TRUE")), batch
+
+    def shows_groups(self, shown, batch):
+        """A group that was silent for longer may have begun anew: nothing is known of it."""
+        time, horizon = self.horizon()
+        groups = f"SELECT id / 100 FROM seen WHERE {self.where} GROUP BY id / 100 HAVING"
+        fresh = f"id / 100 IN ({groups} (max({time}) < {horizon}) IS NOT TRUE)"
+        queries = [shown, self.rows_of(self.over(fresh)), batch]
+        if self.retention.by == "change":
+            silent = f"max(noted) - min(since) > interval '{self.retention.least} s'"
+            queries = [
+                f"SELECT * FROM ({query}) AS rows WHERE era NOT IN ({groups} {silent})"
+                for query in queries
+            ]
+        return tuple(queries)
+
+    def horizon(self):
+        """When a row was there, and what is too old.
+
+        Rows came after since: when they did is not known.
+        """
+        by_time = self.retention.by == "event_time"
+        return (
+            "at" if by_time else "since",
+            before(WATERMARK if by_time else "now()", self.retention.least),
+        )
 
     def told(self):
         """Two queries that give the same, where what it told since it was made is what it shows.
 
-        None where that is in topics.
+        None where that is in topics. What it forgets it does not tell.
         """
+        shown = self.batch() if self.retention else f"TABLE {self.path}"
         if self.output == "changes" and self.closes:
-            return f"SELECT (new).* FROM {self.target}", f"TABLE {self.path}"
+            return f"SELECT (new).* FROM {self.target}", shown
         if self.output == "changes":
             return (
                 f"SELECT (new).* FROM {self.target} WHERE NOT (new IS NULL)",
-                f"SELECT (old).* FROM {self.target} WHERE NOT (old IS NULL) "
-                f"UNION ALL TABLE {self.path}",
+                f"SELECT (old).* FROM {self.target} WHERE NOT (old IS NULL) UNION ALL ({shown})",
             )
         if self.output in ("table", "log"):
-            return f"TABLE {self.target}", f"TABLE {self.path}"
+            return f"TABLE {self.target}", shown
         return None

@@ -15,19 +15,19 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from conftest import DEADLINE, kill
-from history_flow import TICK, KafkaFlow, LogFlow
-from history_model import ROW, Failed, Stream, View
-from sinks import Reader
+from history_flow import TICK, KafkaFlow, LogFlow, Told
+from history_model import SLIDING_BEFORE, TYPES, Failed, Retention, Stream, View
+from history_quiet import Quiet, now
 
 OWNERS = ["postgres", "history_one", "history_two"]
 SCHEMAS = ["public", "other"]
 # What a command may fail with where something else is going on: then it did nothing.
 TOLERATED = {"40P01", "55P03", "57014", "40001"}
-SLOW = 10  # seconds: what takes longer is told of
+SINKS = 12  # topics for sinks that are made at once
 LOCK_TIMEOUT = 30  # seconds; where no transaction of ours is open, nobody holds a lock so long
 
 
-class World:
+class World(Quiet):
     """A database with streams and views, and what is known of them."""
 
     def __init__(self, server, broker, name, seed, partitions=(3, 1)):
@@ -35,9 +35,13 @@ class World:
         self.broker = broker
         self.name = name
         self.views = {}
-        self.readers = {}
         self.topics = []
+        self.reader = None  # of all topics that sinks write to
+        self.sink_topics = []  # that are there, and no sink's yet
         self.comparisons = 0
+        self.forgetful = 0  # comparisons of views that had forgotten something
+        self.zero = None
+        self.log_read = (server.directory / "log").stat().st_size
         self.tolerated = 0
         self.marks = 0
         self.made = 0
@@ -49,7 +53,7 @@ class World:
         self.streams = {}
         self.flows = []
         for number, count in enumerate(partitions):
-            self.add_stream(Stream(f"kafka{number}", f"{name}_{number}", count))
+            self.add_stream(Stream(f"kafka{number}", f"{name}_{number}", count, number == 0))
         self.add_stream(Stream("log"))
         self.add_stream(Stream("overlapping", overlaps=True))
 
@@ -65,9 +69,11 @@ class World:
                 with contextlib.suppress(psycopg.errors.DuplicateObject):
                     connection.execute(f"CREATE ROLE {owner}")
         self.execute(
-            "CREATE EXTENSION pg_cq; CREATE SCHEMA truth; CREATE SCHEMA other; "
+            f"CREATE EXTENSION pg_cq; CREATE SCHEMA truth; CREATE SCHEMA other; {TYPES}; "
             "GRANT ALL ON SCHEMA public, other TO PUBLIC; "
             "CREATE TABLE truth.mark (number int PRIMARY KEY); "
+            "CREATE TABLE truth.told "
+            "(topic text, n bigint, key text, value jsonb, PRIMARY KEY (topic, n)); "
             "CREATE SERVER kafka FOREIGN DATA WRAPPER cq_kafka "
             f"OPTIONS (bootstrap_servers '{self.broker.address}', "
             "\"reconnect.backoff.max.ms\" '200', \"topic.metadata.refresh.interval.ms\" '1000'); "
@@ -75,16 +81,29 @@ class World:
             "CREATE TABLE dim AS SELECT k, 'n' || k % 4 AS name FROM generate_series(0, 5) AS k; "
             "GRANT ALL ON dim TO PUBLIC"
         )
+        ((self.zero,),) = self.execute(f"SELECT (now() - interval '{SLIDING_BEFORE}')::text")
+        self.reader = Told(self.broker)
+        self.add_sink_topics([f"{self.name}_sink{number}" for number in range(SINKS)])
         for stream in self.streams.values():
             if stream.topic is not None:
-                self.create_topic(stream.topic, stream.partitions)
+                time_type = "LogAppendTime" if stream.stamped else "CreateTime"
+                self.create_topics(
+                    [stream.topic], stream.partitions, message_timestamp_type=time_type
+                )
+                self.broker.await_partitions(stream.topic, stream.partitions)
             self.execute(stream.create())
+            stream.noted_at = now()
             if stream.topic is not None:
                 self.flows.append(KafkaFlow(self.broker, stream, f"{self.seed} {stream.name}"))
             else:
                 for number in range(2 if stream.overlaps else 1):
                     self.flows.append(
-                        LogFlow(self.connect, stream, f"{self.seed} {stream.name} {number}")
+                        LogFlow(
+                            self.connect,
+                            stream,
+                            f"{self.name} {stream.name} {number}",
+                            f"{self.seed} {stream.name} {number}",
+                        )
                     )
         for flow in self.flows:
             flow.is_running.set()
@@ -97,27 +116,41 @@ class World:
             flow.end()
         if self.open:
             self.open.connection.close()
-        for reader in self.readers.values():
-            reader.close()
+        if self.reader is not None:
+            self.reader.close()
         if self.connection is not None:
             self.connection.close()
+        self.end_prepared()
         with self.server.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
-        for topic in self.topics:
-            self.broker.admin.delete_topics([topic])[topic].exception(30)
+        for deleted in self.broker.admin.delete_topics(self.topics).values():
+            deleted.exception(30)
 
-    def create_topic(self, name, partitions):
+    def add_sink_topics(self, names):
+        self.create_topics(names, 2)
+        self.reader.add(names, 2)
+        self.sink_topics += names
+
+    def end_prepared(self):
+        with contextlib.suppress(psycopg.OperationalError):
+            with self.server.connect(self.name) as connection:
+                for (name,) in connection.execute(
+                    "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+                ).fetchall():
+                    connection.execute(f"ROLLBACK PREPARED '{name}'")
+
+    def create_topics(self, names, partitions, **config):
         """A broker that has just started, or is slow, cannot at once."""
         end = time.monotonic() + DEADLINE
         while True:
             try:
-                self.broker.create_topic(name, partitions)
+                self.broker.create_topics(names, partitions, **config)
                 break
             except KafkaException as error:
                 if time.monotonic() > end or "fenced" not in str(error):
                     raise
                 time.sleep(10 * TICK)
-        self.topics.append(name)
+        self.topics += names
 
     # ---- statements ----
 
@@ -152,7 +185,7 @@ class World:
     def has_mark(self, number):
         return bool(self.execute("SELECT 1 FROM truth.mark WHERE number = %s", number))
 
-    def command(self, statement, effect, role="postgres"):
+    def command(self, statement, effect, role="postgres", tolerated=frozenset()):
         """One transaction. Its effect on the model where it was committed."""
         self.marks += 1
         mark = self.marks
@@ -171,7 +204,8 @@ class World:
                     return False
             else:
                 connection.execute("ROLLBACK")
-                if error.sqlstate not in TOLERATED or (error.sqlstate == "55P03" and not self.open):
+                passes = error.sqlstate in TOLERATED | tolerated
+                if not passes or (error.sqlstate == "55P03" and not self.open):
                     raise Failed("command", f"{statement}: {error}") from error
                 self.tolerated += 1
                 return False
@@ -187,23 +221,59 @@ class World:
         what["begin"] = {
             int(partition): offset for partition, offset in what.get("begin", {}).items()
         }
-        view = View(**what)
+        retention = what.pop("retention", None)
+        view = View(**what, zero=self.zero)
+        if retention is not None:
+            view.retention = Retention(retention["by"])
+            view.retention.change(retention["seconds"])
         targets = {other.target for other in self.views.values()}
         if view.follows and view.follows not in targets or view.name in self.views:
             return
-        statement, effect = self.create_view(view)
-        self.command(statement, effect, view.owner)
+        if view.begin:
+            self.clamp(view.source, view.begin)
+            view.start = json.dumps(view.begin) if view.begin else "earliest"
+        with self.still(view):
+            statement, effect = self.create_view(view)
+            self.command(statement, effect, view.owner)
+
+    def clamp(self, source, begin):
+        """Where steps were left out there may be less than there was."""
+        ends = self.ends(self.streams[source])
+        for partition in list(begin):
+            if partition in ends:
+                begin[partition] = min(begin[partition], ends[partition])
+            else:
+                del begin[partition]
+
+    @contextlib.contextmanager
+    def still(self, view, starts_latest=None):
+        """Nobody sends while a view is to begin at the end of the stream: what is its end then?
+
+        That is known of messages alone that have the broker's time.
+        """
+        if starts_latest is None:
+            starts_latest = view.start == "latest"
+        flows = [
+            flow
+            for flow in self.flows
+            if flow.stream.name == view.source and not flow.stream.stamped and starts_latest
+        ]
+        for flow in flows:
+            flow.pause()
+        yield
+        for flow in flows:
+            flow.is_running.set()
 
     def create_view(self, view):
-        target = view.create_target()
         if view.output in ("append", "upsert"):
-            self.create_topic(f"{self.name}_{view.target}", 2)
-            target = target.format(topic=self.name)
+            if not self.sink_topics:
+                self.add_sink_topics([f"{self.name}_{view.target}"])
+            view.topic = self.sink_topics.pop()
+        target = view.create_target()
 
         def effect():
             self.views[view.name] = view
-            if view.output in ("append", "upsert"):
-                self.readers[view.target] = Reader(self.broker, f"{self.name}_{view.target}", 2)
+            self.note_start(view, "created_at")
 
         grant = (
             f"; GRANT ALL ON {view.target} TO PUBLIC"
@@ -221,18 +291,27 @@ class World:
             effect,
         )
 
+    def note_start(self, view, column):
+        """With start = 'latest': since when."""
+        view.after = None
+        if view.start == "latest":
+            ((view.after,),) = self.execute(
+                f"SELECT {column}::text FROM _cq.view WHERE view = %s::regclass", view.path
+            )
+
     def on_view(self, name):
         """None where it has gone, or another session is about to change it."""
         if self.open and name in self.open.names:
             return None
         return self.views.get(name)
 
-    def change(self, name, make):
+    def change(self, name, make, starts_latest=False):
         """make(view) gives the statement and what it does to the view."""
         view = self.on_view(name)
         if view is not None:
-            statement, effect = make(view)
-            self.command(statement, effect, view.owner)
+            with self.still(view, starts_latest):
+                statement, effect = make(view)
+                self.command(statement, effect, view.owner)
 
     def do_pause(self, name):
         self.change(name, self.pause)
@@ -247,20 +326,33 @@ class World:
         return f"SELECT cq.resume('{view.path}')", lambda: setattr(view, "is_paused", False)
 
     def do_reset(self, name, begin):
-        self.change(name, lambda view: self.reset(view, begin))
+        self.change(name, lambda view: self.reset(view, begin), begin == "latest")
 
     def reset(self, view, begin):
-        start = json.dumps(begin) if begin else "earliest"
+        """begin: offsets by partition, or latest."""
+        if begin == "latest":
+            start, begin = begin, {}
+        else:
+            begin = {int(partition): offset for partition, offset in begin.items()}
+            self.clamp(view.source, begin)
+            start = json.dumps(begin) if begin else "earliest"
 
         def effect():
-            view.begin = {int(partition): offset for partition, offset in begin.items()}
+            view.begin = begin
             view.start = start
             view.was_reset = True
+            if view.retention:
+                view.retention.begin_again()
+            self.note_start(view, "start")
 
         return f"SELECT cq.reset('{view.path}', '{start}')", effect
 
     def do_replace(self, name, where):
-        self.change(name, lambda view: self.replace(view, where))
+        self.change(
+            name,
+            lambda view: self.replace(view, where),
+            name in self.views and self.views[name].start == "latest",
+        )
 
     def replace(self, view, where):
         """The same columns. It begins again, with what the options say now."""
@@ -270,6 +362,9 @@ class World:
             view.where = where
             view.was_reset = True
             view.is_paused = False
+            if view.retention:
+                view.retention.begin_again()
+            self.note_start(view, "created_at")
 
         return new.create(or_replace=True), effect
 
@@ -309,6 +404,17 @@ class World:
             ),
         )
 
+    def do_set_retention(self, name, seconds):
+        """None: without one from now on."""
+
+        def make(view):
+            if view.retention is None:
+                view.retention = Retention("change")
+            how = "RESET (retention)" if seconds is None else f"SET (retention = '{seconds} s')"
+            return f"ALTER VIEW {view.path} {how}", lambda: view.retention.change(seconds)
+
+        self.change(name, make)
+
     def do_drop(self, name):
         self.change(name, self.drop)
 
@@ -325,6 +431,31 @@ class World:
 
         return f"DROP VIEW {view.path} CASCADE" + (f"; {target}" if target else ""), effect
 
+    # ---- steps: streams and types ----
+
+    def do_alter(self, statement):
+        """Something that changes no answer. It may find that a view needs what is to go."""
+        self.command(statement, lambda: None, tolerated={"2BP01"})
+
+    def do_set_option(self, stream, option, value):
+        """Of a stream; None: it goes."""
+
+        def has_option():
+            return self.execute(
+                "SELECT 1 FROM pg_foreign_table, pg_options_to_table(ftoptions) "
+                "WHERE ftrelid = %s::regclass AND option_name = %s",
+                stream,
+                option.strip('"'),
+            )
+
+        if has_option():
+            how = f"DROP {option}" if value is None else f"SET {option} '{value}'"
+        elif value is None:
+            return
+        else:
+            how = f"ADD {option} '{value}'"
+        self.command(f"ALTER FOREIGN TABLE {stream} OPTIONS ({how})", lambda: None)
+
     # ---- steps: another session's transaction ----
 
     def do_open(self):
@@ -337,6 +468,10 @@ class World:
         """A command in the open transaction, on a view that nobody else is about to change."""
         if self.open:
             self.open.do(kind, name, **arguments)
+
+    def do_prepare(self):
+        if self.open:
+            self.open.prepare()
 
     def do_close(self, commits):
         if self.open:
@@ -440,254 +575,12 @@ class World:
         stream.partitions += 1
         stream.has_grown = True
 
-    # ---- the quiet point ----
-
-    def do_compare(self):
-        self.do_close(True)
-        for flow in self.flows:
-            flow.pause()
-        for flow in self.flows:
-            self.pulse(flow)
-        ends = {stream.name: self.note_sent(stream) for stream in self.streams.values()}
-        positions = self.await_ends(ends)
-        # What follows others has seen all only once these have.
-        for view in sorted(self.views.values(), key=lambda view: view.follows is not None):
-            self.compare(view, positions[view.path])
-        for flow in self.flows:
-            flow.is_running.set()
-
-    def pulse(self, flow):
-        """A message to each partition: each has an event time, and each view a batch."""
-        if flow.stream.topic is None:
-            first, last = flow.ids(1)
-            self.execute(
-                f"INSERT INTO {flow.stream.name} (id, k, v, at) SELECT {ROW.format(id=first)}"
-            )
-            flow.stream.committed.add(last)
-        else:
-            for partition in range(flow.stream.partitions):
-                flow.put(flow.stream.next_id, partition)
-                flow.stream.next_id += 1
-            flow.settle()
-            if flow.error:
-                raise flow.error
-
-    def note_sent(self, stream):
-        """Rows that have arrived since the last time. Where each partition ends."""
-        if stream.topic is None:
-            self.execute(
-                f"INSERT INTO {stream.truth()} SELECT id, k, v, at, 0, off FROM {stream.name} "
-                f"WHERE off > (SELECT coalesce(max(off), -1) FROM {stream.truth()})"
-            )
-            there = [number for (number,) in self.execute(f"SELECT id FROM {stream.truth()}")]
-            found = set(there)
-            if (
-                len(found) < len(there)
-                or not stream.committed <= found <= stream.committed | stream.unknown
-            ):
-                raise Failed(
-                    "stream",
-                    f"stream {stream.name} has not what was inserted: missing "
-                    f"{sorted(stream.committed - found)[:10]}, too many "
-                    f"{sorted(found - stream.committed - stream.unknown)[:10]}, "
-                    f"{len(there) - len(found)} twice",
-                )
-            self.comparisons += 1
-        elif stream.arrived:
-            arrived, stream.arrived = stream.arrived, []
-            ids, partitions, offsets = (list(column) for column in zip(*arrived))
-            self.execute(
-                f"INSERT INTO {stream.truth()} "
-                f"SELECT {ROW.format(id='i').replace('%', '%%')}, part, off "
-                "FROM unnest(%s::bigint[], %s::int[], %s::bigint[]) AS sent (i, part, off)",
-                ids,
-                partitions,
-                offsets,
-            )
-        return self.ends(stream)
-
-    def ends(self, stream):
-        """Of its partitions, as far as is known."""
-        return dict(self.execute(f"SELECT part, max(off) + 1 FROM {stream.truth()} GROUP BY part"))
-
-    def places(self):
-        """Of all views by their paths: status, its detail, and offsets by partition."""
-        places = {}
-        for path, status, detail, partition, offset in self.execute("""
-                SELECT n.nspname || '.' || r.relname, v.status, v.status_detail,
-                       f.partition, c.next_offset
-                FROM _cq.view v JOIN pg_class r ON r.oid = v.view
-                JOIN pg_namespace n ON n.oid = r.relnamespace
-                LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id)) ON f.view = v.view"""):
-            offsets = places.setdefault(path, (status, detail, {}))[2]
-            if partition is not None:
-                offsets[partition] = offset
-        return places
-
-    def await_ends(self, ends):
-        """Until all views that run have seen all. Where they are then.
-
-        The deadline is for something to move: how fast that goes is the machine's.
-        """
-        began = moved = time.monotonic()
-        before = None
-        is_told = False
-        asked = self.settle_random.choice(
-            [view for view in self.views.values() if not view.follows] or [None]
-        )
-        while True:
-            places = self.places()
-            if set(places) != {view.path for view in self.views.values()}:
-                raise Failed(
-                    "views",
-                    f"there are views {sorted(places)}, and not "
-                    f"{sorted(view.path for view in self.views.values())}",
-                )
-            behind = [
-                view
-                for view in self.views.values()
-                if not view.is_paused and not self.is_at_end(view, places, ends)
-            ]
-            if not behind:
-                break
-            if places != before:
-                before, moved = places, time.monotonic()
-            if time.monotonic() - moved > DEADLINE or time.monotonic() - began > 5 * DEADLINE:
-                raise Failed(
-                    "standstill",
-                    f"{len(behind)} views do not get there: "
-                    f"{', '.join(view.name for view in behind)}\n{self.describe(behind[0])}",
-                )
-            if time.monotonic() - began > SLOW and not is_told:
-                is_told = True
-                print(f"{self.name}: {len(behind)} views are slow: {self.describe(behind[0])}")
-            time.sleep(2 * TICK)
-        self.slowest = round(time.monotonic() - began, 1)
-        if (
-            asked
-            and not asked.is_paused
-            and self.execute("SELECT cq.wait(%s::regclass, '60 s')", asked.path) != [(True,)]
-        ):
-            raise Failed(
-                "wait",
-                f"{asked.name} is there, and cq.wait says that it is not: {self.describe(asked)}",
-            )
-        return {path: offsets for path, (_, _, offsets) in places.items()}
-
-    def is_at_end(self, view, places, ends):
-        status, detail, offsets = places[view.path]
-        if status != "running":
-            self.mend(view, status, detail)
-            return False
-        if view.follows:
-            return True
-        return all(
-            offsets.get(partition, -1) >= end for partition, end in ends[view.source].items()
-        )
-
-    def mend(self, view, status, detail):
-        """One that stopped at a row goes on past it; anything else is a failure."""
-        if status == "failed" and view.on_error == "pause" and "offset" in detail:
-            self.command(
-                f"ALTER VIEW {view.path} SET (on_error = 'skip'); SELECT cq.resume('{view.path}')",
-                lambda: setattr(view, "on_error", "skip"),
-            )
-        else:
-            raise Failed("status", f"{view.name} is {status}, {detail}: {self.describe(view)}")
-
-    def describe(self, view):
-        return (
-            f"{view}\n"
-            f"{self.execute('SELECT * FROM cq.views WHERE view = %s::regclass', view.path)}\n"
-            f"{self.execute('SELECT * FROM cq.positions WHERE view = %s::regclass', view.path)}\n"
-            f"{self.execute('SELECT * FROM cq.workers')}\n"
-            f"{self.execute('SELECT * FROM cq.streams')}"
-        )
-
-    def differences(self, one, other):
-        """Counted with their multiplicity, both ways: what the second has more, and the first."""
-        return self.execute(f"""
-            WITH one AS MATERIALIZED ({one}), other AS MATERIALIZED ({other})
-            SELECT (SELECT json_agg(x) FROM (TABLE other EXCEPT ALL TABLE one LIMIT 5) x),
-                   (SELECT json_agg(x) FROM (TABLE one EXCEPT ALL TABLE other LIMIT 5) x)""")[0]
-
-    def require_equal(self, view, one, other, what, deadline=0):
-        self.comparisons += 1
-        end = time.monotonic() + deadline
-        while True:
-            missing, extra = self.differences(one, other)
-            if not missing and not extra:
-                return
-            if time.monotonic() > end:
-                raise Failed(
-                    what,
-                    f"{what} of {view.name}: missing {missing}, too many {extra}\n"
-                    f"{self.describe(view)}\n{one}\n{other}",
-                )
-            time.sleep(2 * TICK)
-
-    def compare(self, view, positions):
-        # What comes from a new partition before its views know of it may be late.
-        if view.closes and self.streams[view.source].has_grown:
-            return
-        # Windows are closed by and by; the row of the empty set comes with the first batch.
-        if view.is_paused and (view.closes or view.follows or view.shape == "rollup"):
-            return
-        # What is made of windows that the supervisor closes comes after the batch.
-        deadline = DEADLINE if view.closes or view.follows else 0
-        self.require_equal(
-            view,
-            f"TABLE {view.path}",
-            view.batch(self.streams.get(view.source), positions),
-            "rows",
-            deadline,
-        )
-        if view.was_reset or view.is_paused:
-            return
-        told = view.told()
-        if told is not None:
-            self.require_equal(view, *told, "what was told", deadline)
-        elif view.output is not None:
-            self.compare_topic(view)
-
-    def compare_topic(self, view):
-        """As a consumer sees it that reads what is committed."""
-        self.comparisons += 1
-        if self.execute(
-            "SELECT cq.flush(%s::regclass, make_interval(secs => %s))", view.path, DEADLINE
-        ) != [(True,)]:
-            raise Failed(
-                "standstill",
-                f"the sink of {view.name} does not get there: {self.execute('TABLE cq.sinks')}",
-            )
-        rows = self.execute(f"SELECT to_jsonb(shown) FROM {view.path} AS shown")
-        expected = sorted(json.dumps(row, sort_keys=True) for (row,) in rows)
-        reader = self.readers[view.target]
-        end = time.monotonic() + DEADLINE
-        while True:
-            messages = reader.poll()
-            if view.output == "append":
-                values = [message.value() for message in messages]
-            else:
-                values = [
-                    value
-                    for value in {message.key(): message.value() for message in messages}.values()
-                    if value is not None
-                ]
-            found = sorted(json.dumps(json.loads(value), sort_keys=True) for value in values)
-            if found == expected:
-                return
-            if time.monotonic() > end:
-                raise Failed(
-                    "topic",
-                    f"the topic of {view.name} has {len(found)} rows, the view {len(expected)}: "
-                    f"{sorted(set(found) - set(expected))[:5]} "
-                    f"{sorted(set(expected) - set(found))[:5]}\n{self.describe(view)}",
-                )
-
 
 class Open:
-    """A transaction of another session that stays open for some steps; it counts once committed."""
+    """A transaction of another session that stays open for some steps; it counts once committed.
+
+    When it is prepared it outlives its session, and the server.
+    """
 
     def __init__(self, world):
         self.world = world
@@ -695,9 +588,14 @@ class Open:
         self.names = set()
         self.effects = []
         self.savepoint = None
+        self.is_prepared = False
+        world.marks += 1
+        self.mark = world.marks
         self.connection.execute("SET lock_timeout = '2s'; BEGIN")
 
     def do(self, kind, name, **arguments):
+        if self.is_prepared:
+            return
         try:
             if kind == "savepoint":
                 self.connection.execute("SAVEPOINT here")
@@ -718,20 +616,42 @@ class Open:
         # One command on each: what the next one is about depends on whether this one is committed.
         if view is None or name in self.names:
             return
+        if "latest" in (view.start, arguments.get("begin")) and kind in ("reset", "replace"):
+            return
         self.names.add(name)
         statement, effect = getattr(world, kind)(view, **arguments)
         self.connection.execute(f"SET LOCAL ROLE {view.owner}; {statement}; RESET ROLE")
         self.effects.append(effect)
 
-    def close(self, commits):
-        self.world.marks += 1
-        mark = self.world.marks
+    def prepare(self):
+        self.is_prepared = True
         try:
-            if commits:
-                self.connection.execute(f"INSERT INTO truth.mark VALUES ({mark}); COMMIT")
+            self.connection.execute(
+                f"INSERT INTO truth.mark VALUES ({self.mark}); PREPARE TRANSACTION '{self.gid()}'"
+            )
         except psycopg.OperationalError:
             pass
         self.connection.close()
-        if commits and self.world.has_mark(mark):
+
+    def gid(self):
+        return f"{self.world.name} {self.mark}"
+
+    def close(self, commits):
+        if self.is_prepared:
+            while self.world.execute("SELECT 1 FROM pg_prepared_xacts WHERE gid = %s", self.gid()):
+                with contextlib.suppress(psycopg.errors.UndefinedObject):
+                    self.world.execute(
+                        f"{'COMMIT' if commits else 'ROLLBACK'} PREPARED '{self.gid()}'"
+                    )
+        else:
+            try:
+                if commits:
+                    self.connection.execute(
+                        f"INSERT INTO truth.mark VALUES ({self.mark}); COMMIT"
+                    )
+            except psycopg.OperationalError:
+                pass
+            self.connection.close()
+        if commits and self.world.has_mark(self.mark):
             for effect in self.effects:
                 effect()

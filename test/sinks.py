@@ -73,8 +73,8 @@ class Reader:
         self.consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
         self.messages = []
 
-    def poll(self, timeout=0.05):
-        for message in self.consumer.consume(10000, timeout):
+    def poll(self):
+        for message in self.consumer.consume(10000, 0.05):
             if message.error() is None:
                 self.messages.append(message)
         return self.messages
