@@ -3,11 +3,13 @@
 import json
 import os
 import time
+from collections import Counter
 
 import pytest
 
 from history import run_history
 from history_shrink import Shrink
+from query_history import QueryHistory
 
 SEED = int(os.environ.get("FUZZ_SEED") or 1)
 SECONDS = float(os.environ.get("FUZZ_SECONDS") or 0)
@@ -16,9 +18,10 @@ ROUNDS = int(os.environ.get("FUZZ_ROUNDS") or 15)
 VIEWS = int(os.environ.get("FUZZ_VIEWS") or 100)
 HISTORY = os.environ.get("FUZZ_HISTORY")
 TRIES = int(os.environ.get("FUZZ_TRIES") or 3)
+QUERIES = int(os.environ.get("FUZZ_QUERIES") or 0)
 
 
-@pytest.mark.skipif(bool(HISTORY), reason="one is to be repeated")
+@pytest.mark.skipif(bool(HISTORY or QUERIES), reason="something else was asked for")
 def test_fuzz(server, broker, name):
     """As many histories as it takes for so many comparisons, or as fit into the time."""
     began = time.monotonic()
@@ -50,3 +53,22 @@ def test_repeat(server, broker, name):
     if failure is not None:
         kind, steps = failure
         pytest.fail("\n".join([f"{kind}, {len(steps)} steps:", *map(json.dumps, steps)]))
+
+
+@pytest.mark.skipif(not QUERIES, reason="FUZZ_QUERIES says how many")
+def test_queries(server, broker, name):
+    """Until so many comparisons of random queries have been made."""
+    made = views = 0
+    refusals, accepted = Counter(), Counter()
+    seed = SEED
+    while made < QUERIES:
+        history = QueryHistory(server, broker, f"{name}_{seed}", seed).run()
+        made += history.comparisons
+        views += len(history.views)
+        refusals.update(history.refusals)
+        accepted.update(history.tags)
+        print(f"seeds {SEED} to {seed}: {made} comparisons of {views} views", flush=True)
+        seed += 1
+    for title, counts in (("refused", refusals), ("accepted", accepted)):
+        for what, count in counts.most_common():
+            print(f"{title} {count:6} {what}")
