@@ -43,5 +43,9 @@ class MockCluster:
     def set_up(self, broker):
         assert self.library.rd_kafka_mock_broker_set_up(self.cluster, broker) == 0
 
+    def set_delay(self, broker, milliseconds):
+        """How long its answers take from now on."""
+        assert self.library.rd_kafka_mock_broker_set_rtt(self.cluster, broker, milliseconds) == 0
+
     def close(self):
         self.library.rd_kafka_destroy(self.client)

@@ -103,13 +103,21 @@ extern List *cq_lane_of_stream(Oid stream);
  */
 extern List *cq_lane_unsettled(int worker, int nworkers, bool all);	/* of Oid */
 
+typedef enum CqSettling
+{
+	CQ_SETTLING_DONE,
+	CQ_SETTLING_ASKS,			/* the inquiry has no answer yet: with the same one, later */
+	CQ_SETTLING_LOCKED,			/* but for views that somebody has locked: again in a while */
+	CQ_SETTLING_AGAIN			/* but for what is new: again, with another inquiry */
+} CqSettling;
+
 /*
  * Settles where the stream's views begin that have not started, and where the others begin in partitions that they do not follow yet.
  * Asks the broker, in a transaction of its own, then writes, in another. No transaction is open before or after. Two workers at once do no
- * harm. True where anything was added. *is_complete is false where somebody has locked some of the
- * views: it is to be done again for them. Raises ERROR.
+ * harm. *added: was anything? A start that cannot be is reported only if that is accepted; else it
+ * is to be done again. Raises ERROR.
  */
-extern bool cq_lane_settle(Oid stream, bool *is_complete);
+extern CqSettling cq_lane_settle(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added);
 
 /* ---- meet.c ---- */
 

@@ -5,6 +5,10 @@
  * The broker is asked first, with nothing locked; then the rows of the stream's views are locked
  * and cursors are written for those partitions that they do not follow yet. So two workers may do
  * it at once, and it may be done again. A view with several streams begins in each by itself.
+ *
+ * Nobody waits for the broker: cq_lane_settle is called with the same inquiry until that has all
+ * the answers. A view may have been made after they were given, so what speaks against its start
+ * counts only where they were asked for once more.
  */
 #include "postgres.h"
 
@@ -93,9 +97,13 @@ other_topics(Oid relid, Oid stream)
 	return topics;
 }
 
-/* Asks the broker for the partitions, and where each view that has not started begins. */
-static List *
-find_beginnings(Oid stream, List **extents)
+/*
+ * Asks the broker for the partitions, and where each view that has not started begins. False where
+ * the inquiry does not know it all yet.
+ */
+static bool
+find_beginnings(Oid stream, CqInquiry *inquiry, bool accepts_faults, List **extents,
+				List **beginnings)
 {
 	static const char read[] =
 		"SELECT v.view::oid, v.start, v.created_at FROM _cq.input i JOIN _cq.view v USING (view) "
@@ -103,9 +111,11 @@ find_beginnings(Oid stream, List **extents)
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *beginnings = NIL;
+	bool		is_known = true;
 
-	*extents = cq_stream_extents(stream, cq_owner_of_relation(stream), EXTENTS_TIMEOUT_MS);
+	if (!cq_stream_extents(stream, cq_owner_of_relation(stream), inquiry, EXTENTS_TIMEOUT_MS,
+						   extents))
+		return false;
 	SPI_connect();
 	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -120,12 +130,14 @@ find_beginnings(Oid stream, List **extents)
 		beginning->fault = cq_start_fault(beginning->start, *extents,
 										  other_topics(beginning->view, stream));
 		beginning->positions = cq_start_positions(beginning->start, beginning->created_at, stream,
-												  *extents);
-		beginnings = lappend(beginnings, beginning);
+												  *extents, inquiry);
+		is_known &= beginning->positions != NULL;
+		if (beginning->fault == NULL || accepts_faults)
+			*beginnings = lappend(*beginnings, beginning);
 		MemoryContextSwitchTo(spi);
 	}
 	SPI_finish();
-	return beginnings;
+	return is_known;
 }
 
 /* NULL as well where it is to begin elsewhere by now: the next time finds out where. */
@@ -237,10 +249,10 @@ refuse_to_begin(Oid view, const char *fault)
 
 /*
  * Writes what was found, with the rows of the stream's views locked. Not of those that somebody
- * else has locked: it is then to be done again.
+ * else has locked, or of which nothing is known: it is then to be done again.
  */
-static bool
-write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *is_complete)
+static CqSettling
+write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *added)
 {
 	static const char lock[] =
 		"SELECT v.view::oid, i.is_started, v.start, v.created_at "
@@ -253,7 +265,7 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	SPITupleTable *views;
 	uint64		nviews;
-	bool		added = false;
+	CqSettling	result = CQ_SETTLING_DONE;
 	bool		is_null;
 
 	SPI_connect();
@@ -272,7 +284,10 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 						 beginnings);
 
 		if (!is_started && beginning == NULL)
-			continue;			/* made, or reset, since */
+		{
+			result = CQ_SETTLING_AGAIN; /* made, or reset, since */
+			continue;
+		}
 		if (beginning != NULL && beginning->fault != NULL)
 		{
 			refuse_to_begin(view, beginning->fault);
@@ -283,19 +298,20 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 		if (!is_started)
 			forget_places(stream, view);
 		if (follow(stream, view, extents, beginning ? beginning->positions : NULL))
-			added = true;
+			*added = true;
 		if (!is_started)
 		{
 			mark_started(stream, view);
-			added = true;
+			*added = true;
 		}
 	}
 	cq_query_execute(count, SPI_OK_SELECT, lengthof(types), types, args, NULL);
-	*is_complete = nviews >= (uint64) DatumGetInt64(cq_query_column(0, 1, &is_null));
+	if (nviews < (uint64) DatumGetInt64(cq_query_column(0, 1, &is_null)))
+		result = CQ_SETTLING_LOCKED;
 	SPI_finish();
-	if (added)
+	if (*added)
 		cq_catalog_changed();
-	return added;
+	return result;
 }
 
 static void
@@ -313,30 +329,29 @@ commit(void)
 	CommitTransactionCommand();
 }
 
-bool
-cq_lane_settle(Oid stream, bool *is_complete)
+CqSettling
+cq_lane_settle(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "pg_cq settling", ALLOCSET_DEFAULT_SIZES);
 	List	   *extents = NIL;
 	List	   *beginnings = NIL;
-	bool		added = false;
-	bool		is_there;
+	CqSettling	result = CQ_SETTLING_DONE;
 
+	*added = false;
 	begin();
 	MemoryContextSwitchTo(context);
-	*is_complete = true;
-	is_there = get_rel_name(stream) != NULL;
-	if (is_there)
-		beginnings = find_beginnings(stream, &extents);
+	if (get_rel_name(stream) != NULL &&
+		!find_beginnings(stream, inquiry, accepts_faults, &extents, &beginnings))
+		result = CQ_SETTLING_ASKS;
 	commit();
-	if (is_there && extents != NIL)
+	if (result == CQ_SETTLING_DONE && extents != NIL)
 	{
 		begin();
-		added = write_beginnings(stream, extents, beginnings, is_complete);
+		result = write_beginnings(stream, extents, beginnings, added);
 		commit();
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	return added;
+	return result;
 }

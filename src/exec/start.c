@@ -14,10 +14,11 @@
 
 #define SEEK_TIMEOUT_MS	5000
 
-static void
-seek(TimestampTz time, Oid stream, CqPosition *positions, int npositions)
+static bool
+seek(TimestampTz time, Oid stream, CqInquiry *inquiry, CqPosition *positions, int npositions)
 {
-	cq_stream_seek_time(stream, cq_owner_of_relation(stream), time, positions, npositions, SEEK_TIMEOUT_MS);
+	return cq_stream_seek_time(stream, cq_owner_of_relation(stream), inquiry, time, positions,
+							   npositions, SEEK_TIMEOUT_MS);
 }
 
 /* The member of an object, or NULL; palloc'd. */
@@ -145,8 +146,10 @@ cq_start_fault(const char *start, const List *extents, const List *other_topics)
 }
 
 CqPosition *
-cq_start_positions(const char *start, TimestampTz created_at, Oid stream, const List *extents)
+cq_start_positions(const char *start, TimestampTz created_at, Oid stream, const List *extents,
+				   CqInquiry *inquiry)
 {
+	bool		is_known = true;
 	int			npositions = list_length(extents);
 	CqPosition *positions = palloc(sizeof(CqPosition) * Max(npositions, 1));
 	ListCell   *cell;
@@ -161,12 +164,12 @@ cq_start_positions(const char *start, TimestampTz created_at, Oid stream, const 
 	if (npositions == 0 || strcmp(start, "earliest") == 0)
 		return positions;
 	if (strcmp(start, "latest") == 0)
-		seek(created_at, stream, positions, npositions);
+		is_known = seek(created_at, stream, inquiry, positions, npositions);
 	else if (start[0] == '{')
 		apply_offsets(start, positions, npositions);
 	else
-		seek(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(start),
-													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))),
-			 stream, positions, npositions);
-	return positions;
+		is_known = seek(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(start),
+																ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))),
+						stream, inquiry, positions, npositions);
+	return is_known ? positions : NULL;
 }

@@ -80,6 +80,7 @@ typedef struct CqKafkaClient
 	List	   *places;			/* of CqKafkaPlace *: what is being read, or was */
 	List	   *leftovers;		/* of rd_kafka_topic_t *: they go when it does */
 	bool		is_spoiled;		/* nobody joins it any more */
+	TimestampTz asked_at;		/* of one that asks: when it was last borrowed */
 
 	double		log_budget;		/* lines that may be written to the server's log now */
 	TimestampTz log_time;		/* when log_budget was last looked at */
@@ -124,11 +125,9 @@ extern void cq_kafka_consumer_close(CqSource *source);
 extern bool cq_kafka_event_poll(CqSource *source, CqSourceEvent *event);
 
 /* kafka_extent.c */
-extern bool cq_kafka_extent_ask(rd_kafka_t *rk, const char *topic, int32 partition, int64 what,
-								int timeout_ms, int64_t *answer);
 extern List *cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms);
-extern List *cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms);
-extern void cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+extern bool cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extents);
+extern bool cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
 									  int timeout_ms);
 
 /* kafka_headers.c */
@@ -149,7 +148,12 @@ extern void cq_kafka_producer_close(CqSink *sink);
 extern void cq_kafka_producer_init(void);
 
 /* kafka_leader.c */
-extern void cq_kafka_leader_note(CqKafkaClient *client, const char *json);
+extern void cq_kafka_leader_forget_away(CqKafkaClient *client);
+extern void cq_kafka_leader_note_away(CqKafkaClient *client, const char *name, size_t length,
+									  int32 partition, int32 leader);
+
+/* kafka_statistics.c */
+extern int	cq_kafka_statistics_note(rd_kafka_t *rk, char *json, size_t length, void *opaque);
 
 /* kafka_time.c: milliseconds since 1970, as Kafka has them */
 extern TimestampTz cq_kafka_time_from_ms(int64 ms);

@@ -112,49 +112,6 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 	}
 }
 
-/*
- * Reads two things from the statistics, which librdkafka documents as JSON: whether some broker is
- * connected, and how many partitions its cached metadata has of each topic. They are what it knows
- * already, so nothing waits for a broker.
- */
-static int
-note_statistics(rd_kafka_t *rk, char *json, size_t length, void *opaque)
-{
-	static const char connected[] = "\"state\":\"UP\"";
-	static const char topic[] = "\"topic\":\"";
-	static const char partition[] = "\"partition\":";
-	CqKafkaClient *client = opaque;
-	const char *next = strstr(json, "\"topics\":");
-
-	client->heard_at = GetCurrentTimestamp();
-	cq_kafka_leader_note(client, json);
-	/* Without a broker the cache holds no more than what is being read. */
-	if (strstr(json, connected) == NULL)
-		return 0;
-	client->notes.is_down = false;
-	client->notes.has_failed = false;
-	if (next == NULL || client->note_topic == NULL)
-		return 0;
-	next = strstr(next, topic);
-	while (next != NULL)
-	{
-		const char *name = next + strlen(topic);
-		int			npartitions = 0;
-
-		next = strstr(name, topic);
-		for (const char *at = name;
-			 (at = strstr(at, partition)) != NULL && (next == NULL || at < next);)
-		{
-			at += strlen(partition);
-			/* -1 stands for messages without a partition. */
-			if (*at != '-')
-				npartitions++;
-		}
-		client->note_topic(client, name, strcspn(name, "\""), npartitions);
-	}
-	return 0;
-}
-
 static void
 close_from_context(void *client)
 {
@@ -166,7 +123,7 @@ close_at_exit(int code, Datum arg)
 {
 	while (!dlist_is_empty(&clients))
 		cq_kafka_client_close(dlist_head_element(CqKafkaClient, node, &clients));
-	if (has_lost || !cq_kafka_closer_await_all(EXIT_PATIENCE_MS))
+	if (has_lost || !cq_kafka_thread_end_all(EXIT_PATIENCE_MS))
 		_exit(code);
 }
 
@@ -191,7 +148,7 @@ cq_kafka_client_set_callbacks(CqKafkaClient *client, rd_kafka_conf_t *conf)
 	rd_kafka_conf_set_opaque(conf, client);
 	rd_kafka_conf_set_log_cb(conf, note_log);
 	rd_kafka_conf_set_error_cb(conf, note_error);
-	rd_kafka_conf_set_stats_cb(conf, note_statistics);
+	rd_kafka_conf_set_stats_cb(conf, cq_kafka_statistics_note);
 }
 
 /* Has the process too few descriptors for another handle? Then reason says so. */
@@ -320,7 +277,7 @@ hand_over(CqKafkaClient *client, CqKafkaRemains *remains)
 	{
 		remains->is_end = true;
 		remains->queues[1] = client->queue;
-		(void) cq_kafka_closer_await(cq_kafka_closer_take(remains), CLOSE_PATIENCE_MS);
+		(void) cq_kafka_thread_await(cq_kafka_closer_take(remains), CLOSE_PATIENCE_MS);
 	}
 	client->queue = NULL;
 	client->rk = NULL;

@@ -11,7 +11,7 @@
 #ifndef CQ_KAFKA_CLOSER_H
 #define CQ_KAFKA_CLOSER_H
 
-#include "source/kafka.h"
+#include "source/kafka_thread.h"
 
 typedef struct CqKafkaStop
 {
@@ -25,9 +25,7 @@ typedef struct CqKafkaStop
  */
 struct CqKafkaRemains
 {
-	CqKafkaRemains *next;
-	uint64		id;
-	rd_kafka_t *rk;				/* what the rest belongs to */
+	CqKafkaJob	job;			/* its handle is what the rest belongs to */
 	bool		is_end;			/* it goes as well, when nothing else of it is left */
 	int			nstops;			/* partitions that are being read */
 	int			nmessages;
@@ -42,13 +40,7 @@ struct CqKafkaRemains
 extern CqKafkaRemains *cq_kafka_closer_prepare(rd_kafka_t *rk, int nstops, int nmessages,
 											   int ntopics);
 
-/* Hands it over; returns its id. */
+/* Hands it over; returns the job's id. */
 extern uint64 cq_kafka_closer_take(CqKafkaRemains *remains);
-
-/* Is it gone? Waits at most timeout_ms for that. */
-extern bool cq_kafka_closer_await(uint64 id, int timeout_ms);
-
-/* Are all gone? Waits at most timeout_ms for that. */
-extern bool cq_kafka_closer_await_all(int timeout_ms);
 
 #endif							/* CQ_KAFKA_CLOSER_H */

@@ -39,6 +39,7 @@ leave(void *arg)
 	CqKafkaConsumer *consumer = arg;
 	CqKafkaClient *client = consumer->client;
 
+	cq_kafka_gap_forget(consumer);
 	consumer->client = NULL;
 	if (client != NULL)
 		cq_kafka_pool_leave(client, consumer);

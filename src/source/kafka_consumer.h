@@ -76,17 +76,32 @@ typedef struct CqKafkaConsumer
 	int			npartitions_seen;	/* of all topics, as last looked at */
 	TimestampTz nudged;			/* see nudge() */
 	int64		nudge_interval; /* microseconds */
+
+	/* kafka_gap.c's */
+	CqKafkaPartition *asked_about;	/* at the moment, or NULL */
+	struct CqKafkaQuestion *question;	/* then; NULL: its probe looks */
+	int			next_look;		/* at which partition */
 } CqKafkaConsumer;
 
 /* kafka_probe.c */
-extern int64 cq_kafka_probe_step(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
-								 int64 first, int64 end);
+typedef enum CqKafkaProbeAnswer
+{
+	CQ_KAFKA_PROBE_LOOKS,		/* it still does */
+	CQ_KAFKA_PROBE_LEARNT,		/* something, but has to look again */
+	CQ_KAFKA_PROBE_KNOWS,
+	CQ_KAFKA_PROBE_FAILED		/* to get an answer */
+} CqKafkaProbeAnswer;
+
+extern bool cq_kafka_probe_start(CqKafkaConsumer *consumer, CqKafkaPartition *partition);
+extern CqKafkaProbeAnswer cq_kafka_probe_hear(CqKafkaPartition *partition, int64 *next, int64 *end);
+extern void cq_kafka_probe_forget(CqKafkaPartition *partition);
 
 /* kafka_leader.c */
 extern void cq_kafka_leader_name(const CqKafkaPartition *partition, char *text, Size size);
 
 /* kafka_gap.c */
 extern void cq_kafka_gap_settle(CqKafkaConsumer *consumer);
+extern void cq_kafka_gap_forget(CqKafkaConsumer *consumer);
 
 /* kafka_event.c */
 extern CqSourceEvent *cq_kafka_event_add(CqKafkaConsumer *consumer, CqSourceEventKind kind,

@@ -329,7 +329,7 @@ gather_events(CqKafkaConsumer *consumer)
 	cq_kafka_gap_settle(consumer);
 }
 
-/* See CqSourceRoutine.poll_event. Waits for a broker only to learn the extent of a gap: a second or two at most. */
+/* See CqSourceRoutine.poll_event. Waits for nobody. */
 bool
 cq_kafka_event_poll(CqSource *source, CqSourceEvent *event)
 {

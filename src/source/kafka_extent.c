@@ -1,305 +1,376 @@
 /*
  * kafka_extent.c
- *		Asks the brokers which partitions there are, how far they reach, and which offset a time begins at.
+ *		Asks the brokers which partitions there are, how far they reach, and which offset a time
+ *		begins at.
  *
- * All of it waits for the network, in steps short enough for a statement to be cancelled. A request covers all
- * partitions of a topic or of a broker, so that the time taken does not grow with their number. Ends are those that a
- * reader with the stream's isolation.level gets to: with read_committed the last stable offset.
+ * Threads ask (kafka_question.h). A statement waits for the answer, and can be cancelled meanwhile.
+ * A worker waits for none: it has an inquiry, which keeps what was asked and what was answered
+ * until whoever began it has all that he needs, and comes back to it with the same questions.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "source/kafka_closer.h"
 #include "source/kafka_pool.h"
+#include "source/kafka_question.h"
+#include "source/kafka_wakeup.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* How long librdkafka waits before we look whether the statement was cancelled; doubled each time. */
-#define FIRST_STEP_MS 250
+/* How long to wait before looking whether no broker can be reached. */
+#define LOOK_MS 50
 
-/* What is asked of the brokers, with all that must be freed. */
-typedef struct Inquiry
+/* Of one process, at a time, by inquiries: each has a thread. */
+#define QUESTIONS_AT_A_TIME 16
+
+/* A question, with all that must be given back. */
+typedef struct Inquiring
 {
-	CqKafkaClient *client;
 	MemoryContext context;
-	TimestampTz deadline;
-	rd_kafka_topic_t *topic;
-	const struct rd_kafka_metadata *metadata;
-	rd_kafka_topic_partition_list_t *list;
-} Inquiry;
+	CqKafkaClient *client;
+	bool		is_borrowed;
+	CqKafkaQuestion *question;
+	char	   *key;			/* what is asked, of whom */
+	bool		is_counted;		/* among those at a time */
+} Inquiring;
+
+struct CqInquiry
+{
+	MemoryContext context;
+	List	   *questions;		/* of Inquiring * */
+	bool		was_refused;	/* too many are being asked */
+};
+
+static int	nasking = 0;
+
+/* ---- a question ---- */
 
 static void
-drop_answers(Inquiry *inquiry)
+stop_counting(Inquiring *inquiring)
 {
-	if (inquiry->list != NULL)
-		rd_kafka_topic_partition_list_destroy(inquiry->list);
-	if (inquiry->metadata != NULL)
-		rd_kafka_metadata_destroy(inquiry->metadata);
-	if (inquiry->topic != NULL)
-		rd_kafka_topic_destroy(inquiry->topic);
-	inquiry->list = NULL;
-	inquiry->metadata = NULL;
-	inquiry->topic = NULL;
-}
-
-static CqKafkaRemains *
-let_go(void *owner)
-{
-	Inquiry    *inquiry = owner;
-	CqKafkaRemains *remains = cq_kafka_closer_prepare(inquiry->client->rk, 0, 0, 1);
-
-	if (remains != NULL && inquiry->topic != NULL)
-	{
-		remains->topics[remains->ntopics++] = inquiry->topic;
-		inquiry->topic = NULL;
-	}
-	drop_answers(inquiry);
-	return remains;
-}
-
-/* Gives back a client that others use. */
-static void
-leave(void *owner)
-{
-	Inquiry    *inquiry = owner;
-
-	if (inquiry->client->rk != NULL)
-		drop_answers(inquiry);
-	cq_kafka_pool_leave(inquiry->client, NULL);
-}
-
-/* True where this process keeps a client that can ask. */
-static bool
-borrow_client(Inquiry *inquiry, const CqSourceConfig *config)
-{
-	MemoryContextCallback *callback = MemoryContextAlloc(inquiry->context,
-														 sizeof(MemoryContextCallback));
-
-	inquiry->client = cq_kafka_pool_borrow(config);
-	if (inquiry->client == NULL)
-		return false;
-	callback->func = leave;
-	callback->arg = inquiry;
-	MemoryContextRegisterResetCallback(inquiry->context, callback);
-	return true;
-}
-
-static Inquiry *
-open_inquiry(const CqSourceConfig *config, int timeout_ms)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cq kafka inquiry", ALLOCSET_SMALL_SIZES);
-	Inquiry    *inquiry = MemoryContextAllocZero(context, sizeof(Inquiry));
-
-	inquiry->context = context;
-	inquiry->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-	if (borrow_client(inquiry, config))
-		return inquiry;
-	inquiry->client = cq_kafka_client_open(config, CQ_KAFKA_INQUIRER, context,
-										   cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER, 0));
-	inquiry->client->owner = inquiry;
-	inquiry->client->let_go = let_go;
-	return inquiry;
+	if (inquiring->is_counted)
+		nasking--;
+	inquiring->is_counted = false;
 }
 
 static void
-close_inquiry(Inquiry *inquiry)
+give_back(void *arg)
 {
-	MemoryContextDelete(inquiry->context);
+	Inquiring  *inquiring = arg;
+
+	stop_counting(inquiring);
+	if (inquiring->question != NULL)
+		cq_kafka_thread_forget(&inquiring->question->job);
+	if (inquiring->is_borrowed)
+		cq_kafka_pool_leave(inquiring->client, NULL);
 }
 
-/*
- * Called after each attempt: true where to try again, with the next step's length. Serves interrupts; raises ERROR where no
- * broker can be reached.
- */
-static bool
-try_again(Inquiry *inquiry, rd_kafka_resp_err_t error, int *step_ms)
+/* Of a worker's the client is one that is kept for others. */
+static Inquiring *
+open_question(MemoryContext parent, const CqSourceConfig *config, int ntopics, int timeout_ms)
 {
-	cq_kafka_client_poll(inquiry->client);
-	CHECK_FOR_INTERRUPTS();
-	switch (error)
-	{
-		case RD_KAFKA_RESP_ERR__TIMED_OUT:
-		case RD_KAFKA_RESP_ERR__TRANSPORT:
-		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-			break;
-		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-			pg_usleep(10000L);	/* an election takes a moment */
-			break;
-		default:
-			return false;
-	}
-	if (inquiry->client->notes.is_down || inquiry->client->notes.has_failed)
-	{
-		inquiry->client->is_spoiled = true;
-		cq_kafka_client_raise_down(inquiry->client);
-	}
-	*step_ms *= 2;
-	/* Whoever asks next had better do it with another one. */
-	inquiry->client->is_spoiled = GetCurrentTimestamp() >= inquiry->deadline;
-	return !inquiry->client->is_spoiled;
+	MemoryContext context = AllocSetContextCreate(parent, "cq kafka question",
+												  ALLOCSET_SMALL_SIZES);
+	Inquiring  *inquiring = MemoryContextAllocZero(context, sizeof(Inquiring));
+	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+
+	inquiring->context = context;
+	(void) cq_kafka_wakeup_fd();
+	inquiring->client = cq_kafka_pool_borrow(config);
+	inquiring->is_borrowed = inquiring->client != NULL;
+	if (!inquiring->is_borrowed)
+		inquiring->client = cq_kafka_client_open(config, CQ_KAFKA_INQUIRER, context,
+												 cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER, 0));
+	/* Called before the client's own, which is of the same context. */
+	callback->func = give_back;
+	callback->arg = inquiring;
+	MemoryContextRegisterResetCallback(context, callback);
+	inquiring->question = cq_kafka_question_make(inquiring->client->rk, ntopics, timeout_ms);
+	if (inquiring->question == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	return inquiring;
 }
-
-static int
-step_within_deadline(Inquiry *inquiry, int step_ms)
-{
-	long		remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), inquiry->deadline);
-
-	return (int) Max(Min(remaining, step_ms), 1);
-}
-
-pg_noreturn static void raise_error(rd_kafka_resp_err_t error, const char *topic);
 
 static void
-raise_error(rd_kafka_resp_err_t error, const char *topic)
+start_question(Inquiring *inquiring)
 {
-	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+	CqKafkaQuestion *question = inquiring->question;
+
+	if (cq_kafka_thread_start(&question->job))
+		return;
+	inquiring->question = NULL;
+	question->job.discard(&question->job);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("could not start a thread: %m")));
+}
+
+pg_noreturn static void raise_error(const CqKafkaQuestion *question);
+
+static void
+raise_error(const CqKafkaQuestion *question)
+{
+	rd_kafka_resp_err_t error = question->error;
+
+	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+		error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-				 errmsg("Kafka topic \"%s\" does not exist", topic),
+				 errmsg("Kafka topic \"%s\" does not exist", question->topic),
 				 errhint("Create it with Kafka's tools, or correct the option topic of the foreign table.")));
-	if (topic == NULL)
+	if (question->topic == NULL)
 		ereport(ERROR,
 				(errcode(cq_kafka_client_sqlstate(error)),
 				 errmsg("could not list the Kafka topics: %s", rd_kafka_err2str(error))));
 	ereport(ERROR,
 			(errcode(cq_kafka_client_sqlstate(error)),
-			 errmsg("could not get the offsets of Kafka topic \"%s\": %s", topic, rd_kafka_err2str(error))));
+			 errmsg("could not get the offsets of Kafka topic \"%s\": %s", question->topic,
+					rd_kafka_err2str(error))));
 }
 
-/* Gets the metadata of one topic, or where it is NULL of all. */
-static void
-ask_metadata(Inquiry *inquiry, const char *topic)
+/* No broker can be reached. */
+static bool
+is_in_vain(const Inquiring *inquiring)
 {
-	rd_kafka_resp_err_t error;
-	int			step_ms = FIRST_STEP_MS;
+	const CqKafkaNotes *notes = &inquiring->client->notes;
 
-	do
+	return cq_kafka_question_has_failed(inquiring->question) &&
+		(notes->is_down || notes->has_failed);
+}
+
+/* Is the answer there? Raises ERROR where there will be none. */
+static bool
+is_answered(Inquiring *inquiring, const char *stream_name)
+{
+	CqKafkaClient *client = inquiring->client;
+	CqKafkaQuestion *question = inquiring->question;
+
+	cq_kafka_client_poll(client);
+	if (!cq_kafka_thread_is_done(&question->job))
 	{
-		error = rd_kafka_metadata(inquiry->client->rk, inquiry->topic == NULL, inquiry->topic, &inquiry->metadata,
-								  step_within_deadline(inquiry, step_ms));
-		if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-			continue;
-		if (inquiry->topic != NULL)
-			error = inquiry->metadata->topics[0].err;
-		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-			return;
-		rd_kafka_metadata_destroy(inquiry->metadata);
-		inquiry->metadata = NULL;
-	} while (try_again(inquiry, error, &step_ms));
-	raise_error(error, topic);
-}
-
-/* Puts all partitions of topic into inquiry->list. */
-static void
-list_partitions(Inquiry *inquiry, const char *topic)
-{
-	const struct rd_kafka_metadata_topic *metadata;
-
-	inquiry->topic = rd_kafka_topic_new(inquiry->client->rk, topic, NULL);
-	if (inquiry->topic == NULL)
-		raise_error(rd_kafka_last_error(), topic);
-	ask_metadata(inquiry, topic);
-	metadata = &inquiry->metadata->topics[0];
-	inquiry->list = rd_kafka_topic_partition_list_new(metadata->partition_cnt);
-	for (int i = 0; i < metadata->partition_cnt; i++)
-		rd_kafka_topic_partition_list_add(inquiry->list, topic, metadata->partitions[i].id);
-	rd_kafka_topic_partition_list_sort(inquiry->list, NULL, NULL);
-}
-
-/* The first error of the list's own. */
-static rd_kafka_resp_err_t
-error_of_list(const rd_kafka_topic_partition_list_t *list, const char **topic)
-{
-	for (int i = 0; i < list->cnt; i++)
-	{
-		*topic = list->elems[i].topic;
-		if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return list->elems[i].err;
+		if (!is_in_vain(inquiring))
+			return false;
+		client->is_spoiled = true;
+		cq_kafka_client_rename(client, stream_name);
+		cq_kafka_client_raise_down(client);
 	}
-	return RD_KAFKA_RESP_ERR_NO_ERROR;
+	stop_counting(inquiring);
+	if (question->error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	/* Whoever asks next had better do it with another one. */
+	client->is_spoiled |=
+		cq_kafka_client_sqlstate(question->error) == ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION;
+	raise_error(question);
+}
+
+static void
+close_question(Inquiring *inquiring)
+{
+	MemoryContextDelete(inquiring->context);
+}
+
+/* For statements. */
+static void
+await_answer(Inquiring *inquiring, const char *stream_name)
+{
+	start_question(inquiring);
+	while (!is_answered(inquiring, stream_name))
+	{
+		(void) cq_kafka_wakeup_wait(LOOK_MS);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* ---- inquiries ---- */
+
+CqInquiry *
+cq_inquiry_begin(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "cq inquiry", ALLOCSET_SMALL_SIZES);
+	CqInquiry  *inquiry = MemoryContextAllocZero(context, sizeof(CqInquiry));
+
+	inquiry->context = context;
+	return inquiry;
+}
+
+void
+cq_inquiry_end(CqInquiry *inquiry)
+{
+	MemoryContextDelete(inquiry->context);
+}
+
+bool
+cq_inquiry_is_open(CqInquiry *inquiry)
+{
+	ListCell   *cell;
+
+	foreach(cell, inquiry->questions)
+	{
+		Inquiring  *inquiring = lfirst(cell);
+
+		cq_kafka_client_poll(inquiring->client);
+		if (!cq_kafka_thread_is_done(&inquiring->question->job) && !is_in_vain(inquiring))
+			return true;
+	}
+	return inquiry->was_refused && nasking >= QUESTIONS_AT_A_TIME;
+}
+
+int
+cq_inquiry_wakeup_fd(void)
+{
+	return cq_kafka_wakeup_fd();
+}
+
+void
+cq_inquiry_wakeup_clear(void)
+{
+	cq_kafka_wakeup_clear();
+}
+
+static Inquiring *
+find_question(const CqInquiry *inquiry, const char *key)
+{
+	ListCell   *cell;
+
+	foreach(cell, inquiry->questions)
+	{
+		Inquiring  *inquiring = lfirst(cell);
+
+		if (strcmp(inquiring->key, key) == 0)
+			return inquiring;
+	}
+	return NULL;
+}
+
+static void
+keep_question(CqInquiry *inquiry, Inquiring *inquiring, const char *key)
+{
+	MemoryContext caller = MemoryContextSwitchTo(inquiry->context);
+
+	inquiring->key = MemoryContextStrdup(inquiring->context, key);
+	inquiring->is_counted = true;
+	nasking++;
+	inquiry->questions = lappend(inquiry->questions, inquiring);
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---- what is asked ---- */
+
+static void
+add_topic(CqKafkaQuestion *question, const char *topic)
+{
+	if (!cq_kafka_question_add_topic(question, topic))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+}
+
+static void
+fill_question(CqKafkaQuestion *question, const List *topics, const CqPosition *positions,
+			  int npositions, const int64 *whats, int nwhats)
+{
+	ListCell   *cell;
+
+	foreach(cell, topics)
+		add_topic(question, lfirst(cell));
+	for (int i = 0; i < npositions; i++)
+		rd_kafka_topic_partition_list_add(question->list, positions[i].topic,
+										  positions[i].partition);
+	for (int i = 0; i < nwhats; i++)
+		question->whats[question->nwhats++] = whats[i];
+	question->all_topics = topics == NIL && npositions == 0;
+}
+
+static char *
+describe_question(const CqSourceConfig *config, const List *topics, const CqPosition *positions,
+				  int npositions, const int64 *whats, int nwhats)
+{
+	StringInfoData key;
+	ListCell   *cell;
+
+	initStringInfo(&key);
+	foreach(cell, topics)
+		appendStringInfo(&key, "%s\n", (const char *) lfirst(cell));
+	for (int i = 0; i < npositions; i++)
+		appendStringInfo(&key, "%s %d\n", positions[i].topic, positions[i].partition);
+	for (int i = 0; i < nwhats; i++)
+		appendStringInfo(&key, INT64_FORMAT "\n", whats[i]);
+	appendStringInfoString(&key, cq_kafka_pool_key(config));
+	return key.data;
 }
 
 /*
- * Sets the list's offsets to the first message at or after what[i] for each of them: milliseconds, or RD_KAFKA_OFFSET_BEGINNING or
- * _END (which the protocol gives the same meaning here).
+ * The answered question: of topics the partitions, or the positions, and of each of these what is
+ * asked of it. NULL: config has an inquiry, and has to come back. Raises ERROR.
  */
-static void
-ask_offsets(Inquiry *inquiry, const int64 *what)
+static Inquiring *
+ask(const CqSourceConfig *config, const List *topics, const CqPosition *positions, int npositions,
+	const int64 *whats, int nwhats, int timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *list = inquiry->list;
-	const char *topic;
-	rd_kafka_resp_err_t error;
-	int			step_ms = FIRST_STEP_MS;
+	CqInquiry  *inquiry = config->inquiry;
+	Inquiring  *inquiring = NULL;
+	char	   *key = NULL;
 
-	if (list->cnt == 0)
-		return;
-	topic = list->elems[0].topic;
-	do
+	if (inquiry != NULL)
 	{
-		for (int i = 0; i < list->cnt; i++)
+		key = describe_question(config, topics, positions, npositions, whats, nwhats);
+		inquiring = find_question(inquiry, key);
+		inquiry->was_refused = inquiring == NULL && nasking >= QUESTIONS_AT_A_TIME;
+		if (inquiry->was_refused)
+			return NULL;
+	}
+	if (inquiring == NULL)
+	{
+		inquiring = open_question(inquiry != NULL ? inquiry->context : CurrentMemoryContext,
+								  config, list_length(topics), timeout_ms);
+		fill_question(inquiring->question, topics, positions, npositions, whats, nwhats);
+		if (inquiry == NULL)
 		{
-			list->elems[i].offset = what[i];
-			list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+			await_answer(inquiring, config->stream_name);
+			return inquiring;
 		}
-		error = rd_kafka_offsets_for_times(inquiry->client->rk, list, step_within_deadline(inquiry, step_ms));
-		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-			error = error_of_list(list, &topic);
-	} while (error != RD_KAFKA_RESP_ERR_NO_ERROR && try_again(inquiry, error, &step_ms));
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		raise_error(error, topic);
+		start_question(inquiring);
+		keep_question(inquiry, inquiring, key);
+	}
+	return is_answered(inquiring, config->stream_name) ? inquiring : NULL;
 }
 
-static int64 *
-all_the_same(Inquiry *inquiry, int64 value)
+/* An inquiry may be asked again. */
+static void
+end_answer(const CqSourceConfig *config, Inquiring *inquiring)
 {
-	int64	   *result = MemoryContextAlloc(inquiry->context, sizeof(int64) * Max(inquiry->list->cnt, 1));
-
-	for (int i = 0; i < inquiry->list->cnt; i++)
-		result[i] = value;
-	return result;
-}
-
-static List *
-extents_of_topic(Inquiry *inquiry, const char *topic, List *extents)
-{
-	char	   *name = pstrdup(topic);
-	int			first = list_length(extents);
-
-	list_partitions(inquiry, topic);
-	ask_offsets(inquiry, all_the_same(inquiry, RD_KAFKA_OFFSET_BEGINNING));
-	for (int i = 0; i < inquiry->list->cnt; i++)
-	{
-		CqExtent   *extent = palloc(sizeof(CqExtent));
-
-		extent->topic = name;
-		extent->partition = inquiry->list->elems[i].partition;
-		extent->begin = inquiry->list->elems[i].offset;
-		extents = lappend(extents, extent);
-	}
-	ask_offsets(inquiry, all_the_same(inquiry, RD_KAFKA_OFFSET_END));
-	for (int i = 0; i < inquiry->list->cnt; i++)
-	{
-		CqExtent   *extent = list_nth(extents, first + i);
-
-		extent->end = Max(inquiry->list->elems[i].offset, extent->begin);
-	}
-	drop_answers(inquiry);
-	return extents;
+	if (config->inquiry == NULL)
+		close_question(inquiring);
 }
 
 /* See CqSourceRoutine.extents. */
-List *
-cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms)
+bool
+cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extents)
 {
-	Inquiry    *inquiry = open_inquiry(config, timeout_ms);
-	List	   *extents = NIL;
-	ListCell   *cell;
+	static const int64 whats[] = {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END};
+	Inquiring  *inquiring;
+	CqKafkaQuestion *question;
 
-	foreach(cell, config->topics)
-		extents = extents_of_topic(inquiry, lfirst(cell), extents);
-	close_inquiry(inquiry);
-	return extents;
+	*extents = NIL;
+	if (config->topics == NIL)
+		return true;
+	inquiring = ask(config, config->topics, NULL, 0, whats, lengthof(whats), timeout_ms);
+	if (inquiring == NULL)
+		return false;
+	question = inquiring->question;
+	for (int i = 0; i < question->list->cnt; i++)
+	{
+		CqExtent   *extent = palloc(sizeof(CqExtent));
+
+		extent->topic = pstrdup(question->list->elems[i].topic);
+		extent->partition = question->list->elems[i].partition;
+		extent->begin = question->offsets[0][i];
+		extent->end = Max(question->offsets[1][i], extent->begin);
+		*extents = lappend(*extents, extent);
+	}
+	end_answer(config, inquiring);
+	return true;
 }
 
 /*
@@ -309,62 +380,44 @@ cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms)
 List *
 cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms)
 {
-	Inquiry    *inquiry = open_inquiry(config, timeout_ms);
+	Inquiring  *inquiring = ask(config, NIL, NULL, 0, NULL, 0, timeout_ms);
+	const rd_kafka_topic_partition_list_t *list = inquiring->question->list;
 	List	   *topics = NIL;
 
-	ask_metadata(inquiry, NULL);
-	for (int i = 0; i < inquiry->metadata->topic_cnt; i++)
-		if (strncmp(inquiry->metadata->topics[i].topic, "__", 2) != 0)
-			topics = lappend(topics, pstrdup(inquiry->metadata->topics[i].topic));
-	close_inquiry(inquiry);
+	for (int i = 0; i < list->cnt; i++)
+		if (strncmp(list->elems[i].topic, "__", 2) != 0)
+			topics = lappend(topics, pstrdup(list->elems[i].topic));
+	end_answer(config, inquiring);
 	return topics;
 }
 
-/* Where no message is that late, the answer is not an offset, and the position stays. */
-static void
-take_offsets(Inquiry *inquiry, int64 what, CqPosition *positions)
-{
-	ask_offsets(inquiry, all_the_same(inquiry, what));
-	for (int i = 0; i < inquiry->list->cnt; i++)
-		if (inquiry->list->elems[i].offset >= 0)
-			positions[i].offset = inquiry->list->elems[i].offset;
-}
-
-/* See CqSourceRoutine.seek_time. */
-void
+/*
+ * See CqSourceRoutine.seek_time. Where no message is that late, the answer is no offset but the
+ * end; that is asked first, for what comes in between may be that late.
+ */
+bool
 cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
 						  int timeout_ms)
 {
-	Inquiry    *inquiry = open_inquiry(config, timeout_ms);
+	int64		whats[] = {RD_KAFKA_OFFSET_END, 0};
+	Inquiring  *inquiring;
+	CqKafkaQuestion *question;
 
-	inquiry->list = rd_kafka_topic_partition_list_new(npositions);
+	if (npositions == 0)
+		return true;
+	if (TIMESTAMP_IS_NOBEGIN(time))
+		whats[1] = RD_KAFKA_OFFSET_BEGINNING;
+	else if (TIMESTAMP_IS_NOEND(time))
+		whats[1] = RD_KAFKA_OFFSET_END;
+	else
+		whats[1] = cq_kafka_time_to_ms(time);
+	inquiring = ask(config, NIL, positions, npositions, whats, lengthof(whats), timeout_ms);
+	if (inquiring == NULL)
+		return false;
+	question = inquiring->question;
 	for (int i = 0; i < npositions; i++)
-		rd_kafka_topic_partition_list_add(inquiry->list, positions[i].topic, positions[i].partition);
-	/* The ends first: what comes while we ask for the time is behind them. */
-	if (!TIMESTAMP_IS_NOBEGIN(time))
-		take_offsets(inquiry, RD_KAFKA_OFFSET_END, positions);
-	if (!TIMESTAMP_IS_NOEND(time))
-		take_offsets(inquiry, TIMESTAMP_IS_NOBEGIN(time) ? RD_KAFKA_OFFSET_BEGINNING :
-					 cq_kafka_time_to_ms(time), positions);
-	close_inquiry(inquiry);
-}
-
-/*
- * The first offset of a partition at or after what (milliseconds, or RD_KAFKA_OFFSET_BEGINNING or
- * _END; negative where no message is that late), with a handle that is there. False where no broker
- * answers in time; raises nothing.
- */
-bool
-cq_kafka_extent_ask(rd_kafka_t *rk, const char *topic, int32 partition, int64 what, int timeout_ms,
-					int64_t *answer)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	bool		is_known;
-
-	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = what;
-	is_known = rd_kafka_offsets_for_times(rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-		list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-	*answer = list->elems[0].offset;
-	rd_kafka_topic_partition_list_destroy(list);
-	return is_known;
+		positions[i].offset = question->offsets[1][i] >= 0 ? question->offsets[1][i] :
+			question->offsets[0][i];
+	end_answer(config, inquiring);
+	return true;
 }

@@ -16,14 +16,18 @@
  * Nothing is ever read a second time without a word. librdkafka tells neither topics' ids nor
  * leaders' epochs (in 2.0), so a topic is known by the times of its messages. A topic that has
  * grown beyond the position before anybody looked is not noticed at all.
+ *
+ * Brokers are asked by threads, about one partition of a reader at a time, so that one that does
+ * not answer holds up nobody else.
  */
 #include "postgres.h"
 
 #include "source/kafka_consumer.h"
+#include "source/kafka_question.h"
 #include "utils/timestamp.h"
 
 /* How long to ask about a partition, and when to ask again where no answer came. */
-#define ASK_MS 1000
+#define ASK_MS 5000
 #define RETRY_US (5 * USECS_PER_SEC)
 
 /*
@@ -35,21 +39,32 @@
 
 /* ---- positions that are not there ---- */
 
-/*
- * Is all that the partition holds younger than what was read last? False where nobody knows.
- */
-static bool
-find_age(CqKafkaConsumer *consumer, const CqKafkaPartition *partition, int64 begin,
-		 bool *is_younger)
+/* The answer to ask_position. */
+enum
 {
-	int64_t		first;
+	BEGINNING, END, YOUNGER		/* the first that is younger than what was read last */
+};
 
-	if (partition->last_timestamp == 0 || TIMESTAMP_NOT_FINITE(partition->last_timestamp))
+static bool
+knows_age(const CqKafkaPartition *partition)
+{
+	return partition->last_timestamp != 0 && !TIMESTAMP_NOT_FINITE(partition->last_timestamp);
+}
+
+static bool
+ask_position(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
+{
+	CqKafkaQuestion *question = cq_kafka_question_make(consumer->client->rk, 0, ASK_MS);
+
+	if (question == NULL)
 		return false;
-	if (!cq_kafka_extent_ask(consumer->client->rk, partition->topic, partition->partition,
-							 cq_kafka_time_to_ms(partition->last_timestamp) + 1, ASK_MS, &first))
-		return false;
-	*is_younger = first == begin;
+	rd_kafka_topic_partition_list_add(question->list, partition->topic, partition->partition);
+	question->whats[BEGINNING] = RD_KAFKA_OFFSET_BEGINNING;
+	question->whats[END] = RD_KAFKA_OFFSET_END;
+	if (knows_age(partition))
+		question->whats[YOUNGER] = cq_kafka_time_to_ms(partition->last_timestamp) + 1;
+	question->nwhats = knows_age(partition) ? YOUNGER + 1 : YOUNGER;
+	consumer->question = question;
 	return true;
 }
 
@@ -68,11 +83,13 @@ describe(const CqKafkaPartition *partition, int64 begin, int64 end, const char *
 
 /* What becomes of a partition that ends, or ended a moment ago, before its position. */
 static void
-judge_backward(CqKafkaConsumer *consumer, const CqKafkaPartition *partition, int64 begin, int64 end,
+judge_backward(const CqKafkaPartition *partition, const CqKafkaQuestion *answer,
 			   CqSourceEvent *event)
 {
-	bool		is_younger;
-	bool		is_known = find_age(consumer, partition, begin, &is_younger);
+	int64		begin = answer->offsets[BEGINNING][0];
+	int64		end = answer->offsets[END][0];
+	bool		is_known = answer->nwhats > YOUNGER;
+	bool		is_younger = is_known && answer->offsets[YOUNGER][0] == begin;
 
 	event->to = Min(end, partition->next);
 	if (begin == 0 && (end == 0 || (is_known && is_younger)))
@@ -91,55 +108,51 @@ judge_backward(CqKafkaConsumer *consumer, const CqKafkaPartition *partition, int
 	}
 }
 
-/*
- * Asks what there is of a partition whose position is not. Where no answer comes it is asked again
- * later. Waits for a few seconds at most.
- */
 static void
-settle_position(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
+settle_position(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
+				const CqKafkaQuestion *answer)
 {
-	rd_kafka_t *rk = consumer->client->rk;
 	CqSourceEvent found = {.kind = CQ_SOURCE_GAP, .from = partition->next};
-	int64_t		begin;
-	int64_t		end;
+	int64		begin;
 	CqSourceEvent *event;
 
-	if (!cq_kafka_extent_ask(rk, partition->topic, partition->partition, RD_KAFKA_OFFSET_BEGINNING,
-							 ASK_MS, &begin) ||
-		!cq_kafka_extent_ask(rk, partition->topic, partition->partition, RD_KAFKA_OFFSET_END,
-							 ASK_MS, &end))
+	if (answer->error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return;
 	partition->has_gap = false;
-	found.to = begin;
+	begin = found.to = answer->offsets[BEGINNING][0];
 	if (partition->next < begin)
-		found.text = describe(partition, begin, end, "");
+		found.text = describe(partition, begin, answer->offsets[END][0], "");
 	else
-		judge_backward(consumer, partition, begin, end, &found);
+		judge_backward(partition, answer, &found);
 	event = cq_kafka_event_add(consumer, found.kind, partition, found.text);
 	event->from = found.from;
 	event->to = found.to;
-	event->end = end;
+	event->end = answer->offsets[END][0];
 	event->is_doubtful = found.is_doubtful;
 }
 
 /* ---- batches that cannot be read ---- */
 
-static void
+/* False where the probe is still looking. */
+static bool
 settle_unreadable(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 {
-	int64_t		end;
 	int64		next;
+	int64		end;
 	CqSourceEvent *event;
 
-	if (!cq_kafka_extent_ask(consumer->client->rk, partition->topic, partition->partition,
-							 RD_KAFKA_OFFSET_END, ASK_MS, &end))
+	switch (cq_kafka_probe_hear(partition, &next, &end))
 	{
-		partition->asked = GetCurrentTimestamp();
-		return;
+		case CQ_KAFKA_PROBE_LOOKS:
+			return false;
+		case CQ_KAFKA_PROBE_KNOWS:
+			break;
+		case CQ_KAFKA_PROBE_LEARNT:
+			partition->asked = 0;	/* at once */
+			return true;
+		case CQ_KAFKA_PROBE_FAILED:
+			return true;
 	}
-	next = cq_kafka_probe_step(consumer, partition, partition->bad, end);
-	if (next < 0)
-		return;
 	event = cq_kafka_event_add(consumer, CQ_SOURCE_GAP, partition,
 							   psprintf("offset %lld cannot be read, the next that can is %lld: %s",
 										(long long) partition->bad, (long long) next,
@@ -148,38 +161,37 @@ settle_unreadable(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 	event->to = next;
 	event->end = end;
 	partition->unreadable = NULL;
+	return true;
 }
 
 /* ---- partitions that are not there ---- */
 
-/* -1 where no answer comes, 0 where there is no such topic. */
-static int
-count_partitions(CqKafkaConsumer *consumer, const char *name)
+static bool
+ask_partitions(CqKafkaConsumer *consumer, const CqKafkaPartition *partition)
 {
-	const struct rd_kafka_metadata *metadata;
-	int			n = -1;
+	CqKafkaQuestion *question = cq_kafka_question_make(consumer->client->rk, 1, ASK_MS);
 
-	for (int i = 0; i < consumer->ntopics; i++)
-	{
-		if (strcmp(consumer->topics[i].name, name) != 0 ||
-			rd_kafka_metadata(consumer->client->rk, 0, consumer->topics[i].handle, &metadata,
-							  ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
-			continue;
-		if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			n = metadata->topics[0].partition_cnt;
-		else if (metadata->topic_cnt == 1 &&
-				 metadata->topics[0].err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-			n = 0;
-		rd_kafka_metadata_destroy(metadata);
-	}
-	return n;
+	if (question == NULL)
+		return false;
+	consumer->question = question;
+	return cq_kafka_question_add_topic(question, partition->topic);
+}
+
+/* -1 where no answer came, 0 where there is no such topic. */
+static int
+count_partitions(const CqKafkaQuestion *answer)
+{
+	if (answer->error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return 0;
+	return answer->error == RD_KAFKA_RESP_ERR_NO_ERROR ? answer->list->cnt : -1;
 }
 
 /* Has it gone, or has only a broker not heard of it? */
 static void
-settle_missing(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
+settle_missing(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
+			   const CqKafkaQuestion *answer)
 {
-	int			n = count_partitions(consumer, partition->topic);
+	int			n = count_partitions(answer);
 	CqSourceEvent *event;
 
 	if (n < 0)
@@ -207,29 +219,97 @@ settle_missing(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 	event->from = partition->next;
 }
 
-/*
- * Looks into what is known to be wrong with partitions: one at a time, since each may have to wait.
- */
+/* ---- one after another ---- */
+
+static bool
+is_due(const CqKafkaPartition *partition, TimestampTz now)
+{
+	if (partition->has_gap || partition->unreadable != NULL)
+		return now - partition->asked >= RETRY_US;
+	return partition->is_missing && now - partition->asked >= LOOK_US;
+}
+
+/* A thread begins to ask about the partition. */
+static void
+ask(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
+{
+	bool		is_asked;
+
+	if (partition->unreadable != NULL)
+	{
+		if (cq_kafka_probe_start(consumer, partition))
+			consumer->asked_about = partition;
+		return;
+	}
+	is_asked = partition->has_gap ? ask_position(consumer, partition) :
+		ask_partitions(consumer, partition);
+	if (is_asked && cq_kafka_thread_start(&consumer->question->job))
+		consumer->asked_about = partition;
+	else if (consumer->question != NULL)
+	{
+		consumer->question->job.discard(&consumer->question->job);
+		consumer->question = NULL;
+	}
+}
+
+/* False where there is no answer yet. */
+static bool
+hear(CqKafkaConsumer *consumer)
+{
+	CqKafkaPartition *partition = consumer->asked_about;
+	CqKafkaQuestion *question = consumer->question;
+
+	if (question == NULL)
+	{
+		if (!settle_unreadable(consumer, partition))
+			return false;
+	}
+	else if (!cq_kafka_thread_is_done(&question->job))
+		return false;
+	else
+	{
+		if (partition->has_gap)
+			settle_position(consumer, partition, question);
+		else if (partition->is_missing)
+			settle_missing(consumer, partition, question);
+		cq_kafka_thread_forget(&question->job);
+		consumer->question = NULL;
+	}
+	consumer->asked_about = NULL;
+	return true;
+}
+
+/* Looks into what is known to be wrong with partitions, in turn. */
 void
 cq_kafka_gap_settle(CqKafkaConsumer *consumer)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now;
 
+	if (consumer->asked_about != NULL && !hear(consumer))
+		return;
+	now = GetCurrentTimestamp();
 	for (int i = 0; i < consumer->npartitions; i++)
 	{
-		CqKafkaPartition *partition = &consumer->partitions[i];
+		CqKafkaPartition *partition;
 
-		if (partition->unreadable != NULL && now - partition->asked >= RETRY_US)
-			settle_unreadable(consumer, partition);
-		if ((!partition->has_gap && !partition->is_missing) ||
-			now - partition->asked < (partition->is_missing ? LOOK_US : RETRY_US))
+		consumer->next_look = (consumer->next_look + 1) % consumer->npartitions;
+		partition = &consumer->partitions[consumer->next_look];
+		if (!is_due(partition, now))
 			continue;
 		partition->asked = now;
-		if (partition->has_gap)
-			settle_position(consumer, partition);
-		else
-			settle_missing(consumer, partition);
-		if (consumer->events != NIL)
-			break;
+		ask(consumer, partition);
+		return;
 	}
+}
+
+/* The consumer is being closed: nobody waits for answers. */
+void
+cq_kafka_gap_forget(CqKafkaConsumer *consumer)
+{
+	if (consumer->question != NULL)
+		cq_kafka_thread_forget(&consumer->question->job);
+	else if (consumer->asked_about != NULL)
+		cq_kafka_probe_forget(consumer->asked_about);
+	consumer->question = NULL;
+	consumer->asked_about = NULL;
 }

@@ -2,46 +2,15 @@
  * kafka_leader.c
  *		Which partitions cannot be read since their leader is away, though other brokers are there.
  *
- * librdkafka's statistics name the leader of each partition and the state of each broker, as far as
- * it knows without asking. They are of all that a client reads: what they say of a partition is
- * noted where it is read, anew with each of them. Callbacks run within librdkafka, so nothing here
- * allocates from the server or raises an error.
+ * librdkafka's statistics say so (kafka_statistics.c), of all that a client reads. It is noted where
+ * a partition is read, anew with each of them, within librdkafka's callback.
  */
 #include "postgres.h"
 
 #include "source/kafka_consumer.h"
 
-/* The number behind a name, from there on; -1 where there is none. */
-static int32
-number_after(const char *text, const char *name)
-{
-	const char *at = strstr(text, name);
-
-	return at != NULL ? atoi(at + strlen(name)) : -1;
-}
-
-/* Is the broker with that number connected? topics: where the brokers end. */
-static bool
-is_up(const char *brokers, const char *topics, int32 number)
-{
-	static const char node[] = "\"nodeid\":";
-	static const char state[] = "\"state\":";
-
-	for (const char *at = brokers; (at = strstr(at, node)) != NULL && at < topics;)
-	{
-		const char *found;
-
-		at += strlen(node);
-		if (atoi(at) != number)
-			continue;
-		found = strstr(at, state);
-		return found != NULL && strncmp(found + strlen(state), "\"UP\"", 4) == 0;
-	}
-	return false;
-}
-
-static void
-forget_away(CqKafkaClient *client)
+void
+cq_kafka_leader_forget_away(CqKafkaClient *client)
 {
 	dlist_iter	iter;
 
@@ -55,8 +24,9 @@ forget_away(CqKafkaClient *client)
 }
 
 /* The name is not terminated. */
-static void
-note_away(CqKafkaClient *client, const char *name, size_t length, int32 partition, int32 leader)
+void
+cq_kafka_leader_note_away(CqKafkaClient *client, const char *name, size_t length, int32 partition,
+						  int32 leader)
 {
 	dlist_iter	iter;
 
@@ -73,40 +43,6 @@ note_away(CqKafkaClient *client, const char *name, size_t length, int32 partitio
 				continue;
 			topic->partitions[partition]->is_away = true;
 			topic->partitions[partition]->leader = leader;
-		}
-	}
-}
-
-/* Takes note of what the statistics say, which librdkafka documents as JSON. */
-void
-cq_kafka_leader_note(CqKafkaClient *client, const char *json)
-{
-	static const char topic[] = "\"topic\":\"";
-	static const char partition[] = "\"partition\":";
-	static const char read[] = "\"desired\":true";
-	const char *brokers = strstr(json, "\"brokers\":");
-	const char *topics = strstr(json, "\"topics\":");
-	const char *name = topics;
-
-	forget_away(client);
-	if (brokers == NULL || topics == NULL)
-		return;
-	while ((name = strstr(name, topic)) != NULL)
-	{
-		const char *next;
-
-		name += strlen(topic);
-		next = strstr(name, topic);
-		for (const char *at = name; (at = strstr(at, partition)) != NULL && (next == NULL || at < next);)
-		{
-			int32		number = atoi(at += strlen(partition));
-			int32		leader = number_after(at, "\"leader\":");
-			const char *end = strstr(at, partition);
-			const char *is_read = strstr(at, read);
-
-			if (number >= 0 && is_read != NULL && (end == NULL || is_read < end) &&
-				(leader < 0 || !is_up(brokers, topics, leader)))
-				note_away(client, name, strcspn(name, "\""), number, leader);
 		}
 	}
 }

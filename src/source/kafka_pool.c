@@ -40,18 +40,17 @@ typedef struct CqKafkaPlace
 	int32		partition;
 } CqKafkaPlace;
 
-#define ASKER_IDLE_MS 5000		/* after which it is closed */
+#define ASKER_IDLE_MS 5000		/* after which one is closed */
 
 static List *pool = NIL;		/* of CqKafkaClient * that read, in TopMemoryContext */
-static CqKafkaClient *asker = NULL; /* of a worker, that asks */
-static TimestampTz asked_at;
+static List *askers = NIL;		/* of CqKafkaClient * of a worker, that ask; there too */
 
 static CqKafkaRemains *let_go(void *owner);
 
 /* ---- what can be shared ---- */
 
-static char *
-make_key(const CqSourceConfig *config)
+char *
+cq_kafka_pool_key(const CqSourceConfig *config)
 {
 	StringInfoData key;
 	ListCell   *cell;
@@ -151,7 +150,7 @@ CqKafkaClient *
 cq_kafka_pool_join(const CqSourceConfig *config, CqKafkaConsumer *reader,
 				   const CqPosition *positions, int npositions)
 {
-	char	   *key = make_key(config);
+	char	   *key = cq_kafka_pool_key(config);
 	CqKafkaClient *client = config->bounded ? NULL : find_client(key, positions, npositions);
 	MemoryContext caller;
 
@@ -183,45 +182,75 @@ cq_kafka_pool_join(const CqSourceConfig *config, CqKafkaConsumer *reader,
 
 /* ---- asking ---- */
 
-static void
-drop_asker(void)
+static bool
+is_idle(const CqKafkaClient *asker, TimestampTz now)
 {
-	CqKafkaClient *client = asker;
-
-	asker = NULL;
-	cq_kafka_pool_leave(client, NULL);
-}
-
-CqKafkaClient *
-cq_kafka_pool_borrow(const CqSourceConfig *config)
-{
-	char	   *key;
-
-	if (MyBgworkerEntry == NULL)
-		return NULL;
-	cq_kafka_pool_tend();
-	key = make_key(config);
-	if (asker != NULL && (asker->is_spoiled || strcmp(asker->key, key) != 0))
-		drop_asker();
-	if (asker == NULL)
-	{
-		asker = open_client(config, key, CQ_KAFKA_INQUIRER, 0);
-		asker->nusers = 1;		/* who keeps it */
-	}
-	pfree(key);
-	cq_kafka_client_rename(asker, config->stream_name);
-	asker->notes.is_down = false;
-	asker->nusers++;
-	asked_at = GetCurrentTimestamp();
-	return asker;
+	return asker->nusers == 1 &&
+		(asker->is_spoiled || TimestampDifferenceExceeds(asker->asked_at, now, ASKER_IDLE_MS));
 }
 
 void
 cq_kafka_pool_tend(void)
 {
-	if (asker != NULL && asker->nusers == 1 &&
-		TimestampDifferenceExceeds(asked_at, GetCurrentTimestamp(), ASKER_IDLE_MS))
-		drop_asker();
+	TimestampTz now;
+	ListCell   *cell;
+
+	if (askers == NIL)
+		return;
+	now = GetCurrentTimestamp();
+	foreach(cell, askers)
+	{
+		CqKafkaClient *asker = lfirst(cell);
+
+		if (!is_idle(asker, now))
+			continue;
+		askers = foreach_delete_current(askers, cell);
+		cq_kafka_pool_leave(asker, NULL);
+	}
+}
+
+static CqKafkaClient *
+find_asker(const char *key)
+{
+	ListCell   *cell;
+
+	foreach(cell, askers)
+	{
+		CqKafkaClient *asker = lfirst(cell);
+
+		if (!asker->is_spoiled && strcmp(asker->key, key) == 0)
+			return asker;
+	}
+	return NULL;
+}
+
+CqKafkaClient *
+cq_kafka_pool_borrow(const CqSourceConfig *config)
+{
+	CqKafkaClient *asker;
+	char	   *key;
+
+	if (MyBgworkerEntry == NULL)
+		return NULL;
+	cq_kafka_pool_tend();
+	key = cq_kafka_pool_key(config);
+	asker = find_asker(key);
+	if (asker == NULL)
+	{
+		MemoryContext caller;
+
+		asker = open_client(config, key, CQ_KAFKA_INQUIRER, 0);
+		asker->nusers = 1;		/* who keeps it */
+		caller = MemoryContextSwitchTo(TopMemoryContext);
+		askers = lappend(askers, asker);
+		MemoryContextSwitchTo(caller);
+	}
+	pfree(key);
+	cq_kafka_client_rename(asker, config->stream_name);
+	asker->notes.is_down = false;
+	asker->nusers++;
+	asker->asked_at = GetCurrentTimestamp();
+	return asker;
 }
 
 /* ---- leaving ---- */

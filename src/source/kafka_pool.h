@@ -16,6 +16,9 @@
 extern CqKafkaClient *cq_kafka_pool_join(const CqSourceConfig *config, CqKafkaConsumer *reader,
 										 const CqPosition *positions, int npositions);
 
+/* All that a client is made of; palloc'd. */
+extern char *cq_kafka_pool_key(const CqSourceConfig *config);
+
 /* For somebody who only asks; NULL where this process keeps none. Raises ERROR. */
 extern CqKafkaClient *cq_kafka_pool_borrow(const CqSourceConfig *config);
 

@@ -71,6 +71,17 @@ cq_kafka_wakeup_enable(rd_kafka_queue_t *queue)
 	rd_kafka_queue_io_event_enable(queue, ends[1], "", 1);
 }
 
+void
+cq_kafka_wakeup_signal(void)
+{
+	ssize_t		written;
+
+	/* Where it is full the process is awake. */
+	do
+		written = write(ends[1], "", 1);
+	while (written < 0 && errno == EINTR);
+}
+
 static void
 make_wait_set(void)
 {

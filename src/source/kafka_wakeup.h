@@ -24,6 +24,9 @@ extern void cq_kafka_wakeup_clear(void);
 
 extern void cq_kafka_wakeup_enable(rd_kafka_queue_t *queue);
 
+/* From any thread, once it is open. */
+extern void cq_kafka_wakeup_signal(void);
+
 extern CqKafkaWakeup cq_kafka_wakeup_wait(long timeout_ms);
 
 #endif							/* CQ_KAFKA_WAKEUP_H */

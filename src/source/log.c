@@ -37,8 +37,8 @@ typedef struct LogSource
 	CqSlice		slice;
 } LogSource;
 
-static List *
-log_extents(const CqSourceConfig *config, int timeout_ms)
+static bool
+log_extents(const CqSourceConfig *config, int timeout_ms, List **extents)
 {
 	CqExtent   *extent = palloc0(sizeof(CqExtent));
 	CqLogTable	table;
@@ -49,10 +49,11 @@ log_extents(const CqSourceConfig *config, int timeout_ms)
 		extent->begin = table.begin;
 		extent->end = config->bounded ? cq_log_table_end(table.relid) : cq_log_stable_end(&table);
 	}
-	return list_make1(extent);
+	*extents = list_make1(extent);
+	return true;
 }
 
-static void
+static bool
 log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions, int timeout_ms)
 {
 	CqLogTable	table;
@@ -60,10 +61,10 @@ log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positi
 	bool		is_null;
 
 	if (npositions == 0)
-		return;
+		return true;
 	positions[0].offset = 0;
 	if (!cq_log_table_find(config->stream, &table))
-		return;
+		return true;
 	cq_log_scan_begin(&scan, &table, table.begin, config->bounded);
 	for (;;)
 	{
@@ -72,6 +73,7 @@ log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positi
 			break;
 	}
 	cq_log_scan_end(&scan);
+	return true;
 }
 
 static CqSource *

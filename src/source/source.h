@@ -95,6 +95,23 @@ typedef struct CqSourceEvent
 	char	   *text;			/* for people; never holds a secret */
 } CqSourceEvent;
 
+/*
+ * Questions that nobody waits for. Who has put one into the config comes back with the same
+ * questions, until none is open any more; the process is woken when something has been answered.
+ * What was answered stays as it was until the end.
+ */
+typedef struct CqInquiry CqInquiry;
+
+extern CqInquiry *cq_inquiry_begin(MemoryContext parent);
+extern void cq_inquiry_end(CqInquiry *inquiry);	/* or with the memory context */
+
+/* Is there, as far as is known, no use in coming back yet? */
+extern bool cq_inquiry_is_open(CqInquiry *inquiry);
+
+/* A file descriptor that becomes readable then; the same as that of Kafka's readers. */
+extern int	cq_inquiry_wakeup_fd(void);
+extern void cq_inquiry_wakeup_clear(void);
+
 /* What a source is opened with. Strings live as long as the caller keeps them; the source copies what it needs. */
 typedef struct CqSourceConfig
 {
@@ -104,6 +121,7 @@ typedef struct CqSourceConfig
 	List	   *properties;		/* of DefElem: librdkafka properties by their own names, user mapping included */
 	bool		bounded;		/* for one statement, in a backend: small buffers, errors are raised */
 	bool		sees_own;		/* of the log, not bounded: also what this transaction has written */
+	CqInquiry  *inquiry;		/* to ask with; NULL: the answer is waited for */
 } CqSourceConfig;
 
 /* A row on its way out. */
@@ -129,11 +147,17 @@ typedef struct CqSourceRoutine
 	 */
 	bool		fetch_in_transaction;
 
-	/* Which partitions there are, and how far they reach. Waits at most timeout_ms; raises ERROR. */
-	List	   *(*extents) (const CqSourceConfig *config, int timeout_ms);	/* of CqExtent * */
+	/*
+	 * Which partitions there are, and how far they reach: of CqExtent *. Waits at most timeout_ms;
+	 * raises ERROR. False: the inquiry has no answer yet.
+	 */
+	bool		(*extents) (const CqSourceConfig *config, int timeout_ms, List **extents);
 
-	/* For each position: the first offset whose timestamp is >= time, or the end. Sets ->offset. Raises ERROR. */
-	void		(*seek_time) (const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+	/*
+	 * For each position: the first offset whose timestamp is >= time, or the end. Sets ->offset.
+	 * The same otherwise.
+	 */
+	bool		(*seek_time) (const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
 							  int timeout_ms);
 
 	/* Opens for reading from these positions. Does not wait for the network. */

@@ -29,8 +29,10 @@ List *
 cq_bounded_extents(const CqStream *stream)
 {
 	CqSourceConfig config = cq_reader_config(stream, true);
+	List	   *extents;
 
-	return cq_reader_routine(stream)->extents(&config, EXTENTS_TIMEOUT_MS);
+	(void) cq_reader_routine(stream)->extents(&config, EXTENTS_TIMEOUT_MS, &extents);
+	return extents;
 }
 
 /* Where the range begins in each partition: by offset, and by time. */
@@ -50,7 +52,8 @@ find_beginnings(const CqStream *stream, const CqRange *range, List *extents, int
 			positions[n++] = (CqPosition) {extent->topic, extent->partition, extent->begin, 0};
 	}
 	if (n > 0 && !TIMESTAMP_IS_NOBEGIN(range->first_time))
-		cq_reader_routine(stream)->seek_time(&config, range->first_time, positions, n, EXTENTS_TIMEOUT_MS);
+		(void) cq_reader_routine(stream)->seek_time(&config, range->first_time, positions, n,
+													EXTENTS_TIMEOUT_MS);
 	*npositions = n;
 	return positions;
 }

@@ -31,11 +31,13 @@ Datum
 cq_stream_extents_sql(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *extents;
 	ListCell   *cell;
 
 	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(cell, cq_stream_extents(PG_GETARG_OID(0), GetUserId(), EXTENTS_TIMEOUT_MS))
+	(void) cq_stream_extents(PG_GETARG_OID(0), GetUserId(), NULL, EXTENTS_TIMEOUT_MS, &extents);
+	foreach(cell, extents)
 	{
 		CqExtent   *extent = lfirst(cell);
 		Datum		values[] = {

@@ -102,12 +102,15 @@ copy_messages(Sample *sample, const CqFetch *fetch)
 static void
 read_sample(Sample *sample, const CqSourceConfig *config)
 {
-	List	   *extents = cq_kafka_source.extents(config, TIMEOUT_MS);
+	List	   *extents;
 	int64		remaining;
-	CqPosition *positions = find_positions(extents, sample->wanted, &remaining);
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TIMEOUT_MS);
+	CqPosition *positions;
+	TimestampTz deadline;
 	CqSource   *source;
 
+	(void) cq_kafka_source.extents(config, TIMEOUT_MS, &extents);
+	positions = find_positions(extents, sample->wanted, &remaining);
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TIMEOUT_MS);
 	if (remaining == 0)
 		return;
 	source = cq_kafka_source.open(config, positions, list_length(extents));

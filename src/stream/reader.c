@@ -261,20 +261,23 @@ cq_reader_stream(const CqReader *reader)
 	return reader->stream;
 }
 
-List *
-cq_stream_extents(Oid stream, Oid userid, int timeout_ms)
+bool
+cq_stream_extents(Oid stream, Oid userid, CqInquiry *inquiry, int timeout_ms, List **extents)
 {
 	CqStream   *description = cq_stream_get(stream, userid);
 	CqSourceConfig config = cq_reader_config(description, false);
 
-	return cq_reader_routine(description)->extents(&config, timeout_ms);
+	config.inquiry = inquiry;
+	return cq_reader_routine(description)->extents(&config, timeout_ms, extents);
 }
 
-void
-cq_stream_seek_time(Oid stream, Oid userid, TimestampTz time, CqPosition *positions, int npositions, int timeout_ms)
+bool
+cq_stream_seek_time(Oid stream, Oid userid, CqInquiry *inquiry, TimestampTz time,
+					CqPosition *positions, int npositions, int timeout_ms)
 {
 	CqStream   *description = cq_stream_get(stream, userid);
 	CqSourceConfig config = cq_reader_config(description, false);
 
-	cq_reader_routine(description)->seek_time(&config, time, positions, npositions, timeout_ms);
+	config.inquiry = inquiry;
+	return cq_reader_routine(description)->seek_time(&config, time, positions, npositions, timeout_ms);
 }

@@ -46,9 +46,15 @@ extern int	cq_reader_wakeup_fd(CqReader *reader);
 extern void cq_reader_wakeup_clear(CqReader *reader);
 extern const CqStream *cq_reader_stream(const CqReader *reader);
 
-/* Partitions and extents of a stream now (of CqExtent *). Waits for the broker; raises ERROR. Within a transaction. */
-extern List *cq_stream_extents(Oid stream, Oid userid, int timeout_ms);
-/* Sets each position's offset to the first message at or after time. */
-extern void cq_stream_seek_time(Oid stream, Oid userid, TimestampTz time, CqPosition *positions, int npositions, int timeout_ms);
+/*
+ * Partitions and extents of a stream now (of CqExtent *). Waits for the broker, unless there is an
+ * inquiry: false where that has no answer yet. Raises ERROR. Within a transaction.
+ */
+extern bool cq_stream_extents(Oid stream, Oid userid, CqInquiry *inquiry, int timeout_ms,
+							  List **extents);
+
+/* Sets each position's offset to the first message at or after time. The same otherwise. */
+extern bool cq_stream_seek_time(Oid stream, Oid userid, CqInquiry *inquiry, TimestampTz time,
+								CqPosition *positions, int npositions, int timeout_ms);
 
 #endif							/* CQ_READER_H */

@@ -252,7 +252,7 @@ take_return(CqIngest *ingest, CqIngestLane *lane)
 				(errmsg("stream %s is read again", cq_reader_stream(lane->lane->reader)->name)));
 	lane->is_down = false;
 	cq_load_end_trouble(ingest, lane);
-	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_READING, NULL);
+	cq_load_show_reading(ingest, lane->lane->stream);
 }
 
 static void

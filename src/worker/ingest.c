@@ -39,7 +39,7 @@ make_wait_set(CqIngest *ingest)
 	List	   *added = NIL;
 	ListCell   *cell;
 
-	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 2 + list_length(ingest->lanes));
+	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 3 + list_length(ingest->lanes));
 	AddWaitEventToSet(ingest->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(ingest->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	foreach(cell, ingest->lanes)
@@ -53,6 +53,8 @@ make_wait_set(CqIngest *ingest)
 		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, fd, NULL, reader);
 		added = lappend_int(added, fd);
 	}
+	if (cq_load_asks(ingest) && !list_member_int(added, cq_inquiry_wakeup_fd()))
+		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, cq_inquiry_wakeup_fd(), NULL, NULL);
 	list_free(added);
 }
 
@@ -73,8 +75,10 @@ wait_for_work(CqIngest *ingest)
 	{
 		if (events[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
-		else if (events[i].events & WL_SOCKET_READABLE)
+		else if ((events[i].events & WL_SOCKET_READABLE) && events[i].user_data != NULL)
 			cq_reader_wakeup_clear(events[i].user_data);
+		else if (events[i].events & WL_SOCKET_READABLE)
+			cq_inquiry_wakeup_clear();
 	}
 }
 

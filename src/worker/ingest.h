@@ -18,6 +18,11 @@ typedef struct CqTask
 	TimestampTz due;
 	int			failures;		/* in a row */
 	char	   *message;		/* of the last failure, so that it is logged but once */
+
+	/* Of settling. */
+	CqInquiry  *inquiry;		/* that it waits for, or NULL */
+	bool		is_wanted_again;	/* has to be done once more, since somebody wants it as of now */
+	bool		accepts_faults; /* see cq_lane_settle */
 } CqTask;
 
 /* A lane, and how it fares. */
@@ -67,6 +72,9 @@ extern void cq_load_put_off(CqIngest *ingest, CqIngestLane *lane, const char *me
 /* All of its views are locked by others: it is left alone for 0.1 … 1 s. */
 extern void cq_load_wait_for_lock(CqIngestLane *lane);
 
+/* The stream is read, if all of its lanes are, and nothing of it cannot be looked up. */
+extern void cq_load_show_reading(const CqIngest *ingest, Oid stream);
+
 /* It can be read. */
 extern void cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane);
 
@@ -76,6 +84,9 @@ extern bool cq_load_is_due(const CqIngest *ingest);
 /* Looks up the partitions of streams, of those whose time has come. */
 extern void cq_load_settle(CqIngest *ingest);
 extern void cq_load_want_settled(CqIngest *ingest, Oid stream);
+
+/* Is somebody asked about partitions? */
+extern bool cq_load_asks(const CqIngest *ingest);
 
 /* When cq_load_lanes or cq_load_settle have something to do, in ms from now, at most most. */
 extern long cq_load_delay(const CqIngest *ingest, long most);

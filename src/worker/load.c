@@ -25,6 +25,7 @@
 #define LONGEST_BACKOFF_MS	30000
 #define RELOAD_MS			1000	/* after lanes could not be loaded */
 #define LOCK_MS				100		/* after all views of a lane were locked, at first */
+#define ANSWER_MS			50		/* to look at brokers that are asked; answers wake the process */
 
 /* ---- noticing changes ---- */
 
@@ -177,8 +178,17 @@ note_failure(CqIngest *ingest, CqTask *task, const char *message)
 }
 
 static void
+end_inquiry(CqTask *task)
+{
+	if (task->inquiry != NULL)
+		cq_inquiry_end(task->inquiry);
+	task->inquiry = NULL;
+}
+
+static void
 free_task(CqTask *task)
 {
+	end_inquiry(task);
 	if (task->message != NULL)
 		pfree(task->message);
 	pfree(task);
@@ -219,22 +229,24 @@ cq_load_wait_for_lock(CqIngestLane *lane)
 	trouble->failures++;
 }
 
-static bool
-has_trouble(const List *lanes, Oid stream)
+void
+cq_load_show_reading(const CqIngest *ingest, Oid stream)
 {
+	const CqTask *settling = find_task(ingest->settlings, stream);
 	ListCell   *cell;
 
-	foreach(cell, lanes)
+	if (settling != NULL && settling->failures > 0)
+		return;
+	foreach(cell, ingest->lanes)
 	{
 		const CqIngestLane *lane = lfirst(cell);
 
-		if (lane->lane->stream == stream && lane->trouble != NULL)
-			return true;
+		if (lane->lane->stream == stream && (lane->trouble != NULL || lane->is_down))
+			return;
 	}
-	return false;
+	cq_stats_stream_state(stream, CQ_STREAM_READING, NULL);
 }
 
-/* The stream is read, once all of its lanes are. */
 void
 cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane)
 {
@@ -242,8 +254,7 @@ cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane)
 		return;
 	free_task(lane->trouble);
 	lane->trouble = NULL;
-	if (!has_trouble(ingest->lanes, lane->lane->stream))
-		cq_stats_stream_state(lane->lane->stream, CQ_STREAM_READING, NULL);
+	cq_load_show_reading(ingest, lane->lane->stream);
 }
 
 bool
@@ -403,8 +414,7 @@ open_readers(CqIngest *ingest)
 		else
 		{
 			lane->reader_number = ++nopened;
-			if (!has_trouble(ingest->lanes, stream))
-				cq_stats_stream_state(stream, CQ_STREAM_READING, NULL);
+			cq_load_show_reading(ingest, stream);
 		}
 	}
 }
@@ -421,9 +431,12 @@ want_unsettled(CqIngest *ingest)
 	{
 		CqTask	   *task = want_task(&ingest->settlings, lfirst_oid(cell));
 
-		/* Somebody waits for it. */
+		/* Somebody waits for it, as of now. */
 		if (ingest->settles_all)
+		{
 			task->due = GetCurrentTimestamp();
+			task->is_wanted_again = task->inquiry != NULL;
+		}
 	}
 	ingest->settles_all = false;
 }
@@ -542,18 +555,26 @@ cq_load_want_settled(CqIngest *ingest, Oid stream)
 	want_task(&ingest->settlings, stream);
 }
 
-typedef struct Settling
+typedef struct Attempt
 {
-	Oid			stream;
-	bool		is_complete;	/* but for views that somebody has locked */
-} Settling;
+	CqTask	   *task;
+	CqSettling	result;
+} Attempt;
 
 static void
 settle(CqIngest *ingest, void *arg)
 {
-	Settling   *settling = arg;
+	Attempt    *settling = arg;
+	CqTask	   *task = settling->task;
+	bool		added;
 
-	if (cq_lane_settle(settling->stream, &settling->is_complete))
+	if (task->inquiry == NULL)
+	{
+		task->inquiry = cq_inquiry_begin(TopMemoryContext);
+		forget_wait_set(ingest);
+	}
+	settling->result = cq_lane_settle(task->stream, task->inquiry, task->accepts_faults, &added);
+	if (added)
 		ingest->lanes_are_stale = true;
 }
 
@@ -574,6 +595,27 @@ put_off_settling(CqIngest *ingest, CqTask *task, const ErrorData *error)
 	return true;
 }
 
+/* What is to become of it. True where it is done with. */
+static bool
+end_settling(CqIngest *ingest, CqTask *task, CqSettling result)
+{
+	if (result == CQ_SETTLING_ASKS)
+		return false;
+	end_inquiry(task);
+	if (task->failures > 0)
+	{
+		task->failures = 0;
+		cq_load_show_reading(ingest, task->stream);
+	}
+	task->accepts_faults = result == CQ_SETTLING_AGAIN;
+	if (result == CQ_SETTLING_LOCKED)
+		task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RELOAD_MS);
+	else if (result == CQ_SETTLING_DONE && !task->is_wanted_again)
+		return true;
+	task->is_wanted_again = false;
+	return false;
+}
+
 void
 cq_load_settle(CqIngest *ingest)
 {
@@ -582,40 +624,54 @@ cq_load_settle(CqIngest *ingest)
 	foreach(cell, ingest->settlings)
 	{
 		CqTask	   *task = lfirst(cell);
-		Settling	settling = {task->stream, true};
+		Attempt		settling = {task, CQ_SETTLING_DONE};
 		ErrorData  *error;
 
-		if (task->due > GetCurrentTimestamp())
+		if (task->due > GetCurrentTimestamp() ||
+			(task->inquiry != NULL && cq_inquiry_is_open(task->inquiry)))
 			continue;
 		error = attempt(settle, ingest, &settling);
 		if (error != NULL)
 		{
 			bool		is_there = put_off_settling(ingest, task, error);
 
+			end_inquiry(task);
 			FreeErrorData(error);
 			if (is_there)
 				continue;
 		}
-		else if (task->failures > 0)
-			cq_stats_stream_state(task->stream, CQ_STREAM_READING, NULL);
-		if (!settling.is_complete)
-		{
-			task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RELOAD_MS);
+		if (!end_settling(ingest, task, settling.result))
 			continue;
-		}
 		ingest->settlings = foreach_delete_current(ingest->settlings, cell);
 		free_task(task);
 	}
 }
 
-/* The time until the first of the tasks is due, in ms, at most most. */
-static long
-delay_of(const List *tasks, long most)
+bool
+cq_load_asks(const CqIngest *ingest)
 {
 	ListCell   *cell;
 
+	foreach(cell, ingest->settlings)
+		if (((const CqTask *) lfirst(cell))->inquiry != NULL)
+			return true;
+	return false;
+}
+
+/* The time until the first of the tasks is to be looked at, in ms, at most most. */
+static long
+delay_of(const List *tasks, long most)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *cell;
+
 	foreach(cell, tasks)
-		most = Min(most, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ((const CqTask *) lfirst(cell))->due));
+	{
+		const CqTask *task = lfirst(cell);
+
+		most = Min(most, task->inquiry != NULL ? ANSWER_MS :
+				   TimestampDifferenceMilliseconds(now, task->due));
+	}
 	return most;
 }
 

@@ -91,7 +91,7 @@ find_goal(Oid view, Oid stream, int timeout_ms)
 	goal->args[0] = ObjectIdGetDatum(view);
 	goal->args[8] = ObjectIdGetDatum(stream);
 	find_places(view, stream, &goal->args[5]);
-	extents = cq_stream_extents(stream, cq_owner_of_relation(stream), timeout_ms);
+	(void) cq_stream_extents(stream, cq_owner_of_relation(stream), NULL, timeout_ms, &extents);
 	n = list_length(extents);
 	topics = palloc(sizeof(Datum) * Max(n, 1));
 	partitions = palloc(sizeof(Datum) * Max(n, 1));
