@@ -1,5 +1,6 @@
 """Kafka clients: they come and go without holding anybody up, and many streams share one."""
 import os
+import resource
 import subprocess
 import time
 from pathlib import Path
@@ -101,6 +102,57 @@ def test_a_client_that_does_not_end(hanging_db, hang, broker, topic):
     assert time.monotonic() - began < 20
     assert "server process" not in db.server.log()      # … was terminated, exited with
     db.server.start()
+
+
+def limit_descriptors(pid, limit):
+    """The soft limit: the one before."""
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
+    return soft
+
+
+def troubles(db):
+    return dict(db.execute("SELECT stream::text, last_error FROM cq.streams WHERE last_error IS NOT NULL"))
+
+
+def test_descriptors_that_run_out(broker, db, topic):
+    """Streams that need some say so; others are read on, and all once there are some again."""
+    one, other = topic("_one"), topic("_other")
+    create(db, "one", one)
+    broker.produce(one, [{"id": 1}])
+    db.wait("one_seen")
+    (worker,) = db.worker_pids()
+    limit = len(os.listdir(f"/proc/{worker}/fd")) + 20
+    before = limit_descriptors(worker, limit)
+    create(db, "other", other, **{"client.id": "another client"})
+    broker.produce(other, [{"id": 2}])
+    broker.produce(one, [{"id": 3}])
+    db.wait("one_seen")
+    wait_until(lambda: f"the process has no file descriptors left of its {limit}" in troubles(db).get("other", ""),
+               lambda: troubles(db))
+    assert "one" not in troubles(db)
+    limit_descriptors(worker, before)
+    db.wait("other_seen")
+    assert db.execute("SELECT * FROM one_seen, other_seen") == [(2, 4, 1, 2)]
+    wait_until(lambda: db.execute("SELECT DISTINCT state FROM cq.streams") == [("reading",)], lambda: troubles(db))
+    assert db.worker_pids() == [worker]
+
+
+def test_a_connection_that_finds_no_descriptor(broker, db, topic):
+    """As when the broker comes back."""
+    one = topic()
+    create(db, "one", one)
+    broker.produce(one, [{"id": 1}])
+    db.wait("one_seen")
+    (worker,) = db.worker_pids()
+    before = limit_descriptors(worker, 3)
+    broker.kill()
+    wait_until(lambda: "no file descriptors left of its 3" in troubles(db).get("one", ""), lambda: troubles(db))
+    broker.start()
+    broker.produce(one, [{"id": 2}])
+    limit_descriptors(worker, before)
+    wait_until(lambda: db.execute("SELECT * FROM one_seen") == [(2, 3)], lambda: db.state("one_seen"))
+    wait_until(lambda: db.value("SELECT state FROM cq.streams") == "reading", lambda: troubles(db))
 
 
 def test_500_streams(broker, db, name):
