@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/view.h"
 #include "common/compat.h"
@@ -53,6 +54,8 @@ typedef struct Check
 		or have been without finding anything */
 	Node	   *call;			/* the node whose functions are being looked at */
 	List	   *types;			/* of OIDs: those whose constraints have been looked at */
+	bool		is_condition;	/* of a domain, which the server takes for immutable: so are
+		functions that users made for it, however they are declared */
 	CqReject   *reject;
 } Check;
 
@@ -447,7 +450,7 @@ walk_function(Oid function, void *context)
 	CqReject   *reject = cq_check_function(function, call);
 	ListCell   *cell;
 
-	if (reject != NULL)
+	if (reject != NULL && !(check->is_condition && function >= FirstNormalObjectId))
 		return refuse(check, cq_reject_at(reject, exprLocation(call)));
 	foreach(cell, cq_check_function_parts(function))
 	{
@@ -509,12 +512,15 @@ walk_condition(Node *condition, Oid domain, void *context)
 	TypeWalk   *walk = context;
 	Check	   *check = walk->check;
 	Place		before = check->place;
+	bool		is_within = check->is_condition;
 	bool		stop;
 
 	if (before.text == NULL && walk->location >= 0)
 		check->place.location = walk->location;
 	check->place.text = psprintf("domain %s", format_type_be(domain));
+	check->is_condition = true;
 	stop = walk_node(condition, check);
+	check->is_condition = is_within;
 	check->place = before;
 	return stop;
 }
