@@ -120,16 +120,11 @@ CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT hel
     AS 'MODULE_PATHNAME', 'cq_reading_list';
 COMMENT ON FUNCTION _cq.readings() IS
     'cursors that are read now: for how long nothing has come, and what holds them up';
+REVOKE ALL ON FUNCTION _cq.readings() FROM PUBLIC;
 
 CREATE FUNCTION _cq.held_up(relation regclass) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$
-        SELECT format('topic "%s" partition %s: %s', c.topic, c.partition, h.held_up)
-        FROM _cq.readings() h JOIN _cq.cursor c USING (cursor_id)
-        WHERE h.held_up IS NOT NULL
-          AND (c.stream = $1 OR cursor_id IN (SELECT f.cursor_id FROM _cq.follow f WHERE f.view = $1))
-        ORDER BY c.topic, c.partition LIMIT 1
-    $$;
+    LANGUAGE C STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_stream_status_held_up';
 COMMENT ON FUNCTION _cq.held_up(regclass) IS
     'what keeps a stream, or that of a continuous view, from being read to its end for the moment';
 
@@ -206,11 +201,10 @@ COMMENT ON FUNCTION _cq.without_moments(jsonb, text[], oid[]) IS
 
 ALTER TABLE _cq.view ADD COLUMN query text;
 
--- Of any stream, since who may read a view may know whether its stream is read.
 CREATE FUNCTION _cq.stream_states(OUT stream oid, OUT state text) RETURNS SETOF record
-    LANGUAGE sql VOLATILE STRICT PARALLEL SAFE ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT n.relation, n.state FROM _cq.stat_relations() n JOIN pg_foreign_table t ON t.ftrelid = n.relation $$;
-COMMENT ON FUNCTION _cq.stream_states() IS 'streams of this database and whether they are read';
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10
+    AS 'MODULE_PATHNAME', 'cq_stream_status_list';
+COMMENT ON FUNCTION _cq.stream_states() IS 'streams whose readers, or the readers of whose continuous views, ask, and whether they are read';
 
 CREATE FUNCTION _cq.failing_views() RETURNS SETOF oid
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10

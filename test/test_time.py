@@ -255,6 +255,12 @@ def test_an_open_transaction_in_a_log_is_no_silence(server, log_db, clock):
         other.execute("INSERT INTO s VALUES (0, %s)", (at(6),))
         reason = 'topic "log" partition 0: an open transaction that has written to it holds it up at offset 1'
         wait_until(lambda: held_up(db) == (reason, reason), lambda: held_up(db))
+        # Strangers are told nothing, whichever way they ask.
+        asked = "SELECT _cq.held_up('s'), _cq.held_up('v'), array(SELECT state FROM _cq.stream_states())"
+        for role, told in ("pg_signal_backend", (None, None, [])), ("pg_monitor", (reason, reason, ["reading"])):
+            db.execute(f"SET ROLE {role}")
+            assert db.execute(asked) == [told]
+            db.execute("RESET ROLE")
         clock(1100)
         wait_until(lambda: db.execute("SELECT 1 FROM _cq.readings() WHERE silence IS NULL"), "nobody looks")
         db.execute("SELECT _cq.advance_watermarks()")

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "stats/shared_table.h"
 #include "stats/sink_stats.h"
+#include "stats/stats.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
@@ -204,7 +205,7 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* _cq.stat_sinks(): of this database. Anybody may call it. */
+/* _cq.stat_sinks(): of this database, of views that the current user may know of. Anybody may call it. */
 Datum
 cq_sink_stats(PG_FUNCTION_ARGS)
 {
@@ -227,6 +228,9 @@ cq_sink_stats(PG_FUNCTION_ARGS)
 	}
 	LWLockRelease(table.lock);
 	for (int i = 0; i < ncopies; i++)
-		put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
+	{
+		if (cq_stats_may_see(copies[i].key.relation))
+			put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
+	}
 	return (Datum) 0;
 }

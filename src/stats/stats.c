@@ -281,6 +281,12 @@ visibility_of(Oid relation)
 	return visibility;
 }
 
+bool
+cq_stats_may_see(Oid relation)
+{
+	return visibility_of(relation) != SEES_NOTHING;
+}
+
 /* The views whose errors may quote what the current user may not read of their stream. */
 static List *
 views_to_hide(void)
@@ -420,7 +426,7 @@ cq_stats_failing(PG_FUNCTION_ARGS)
 		Datum		value = ObjectIdGetDatum(copies[i].key.relation);
 		bool		isnull = false;
 
-		if (fails(&copies[i]) && visibility_of(copies[i].key.relation) != SEES_NOTHING)
+		if (fails(&copies[i]) && cq_stats_may_see(copies[i].key.relation))
 			tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
 	}
 	return (Datum) 0;

@@ -41,6 +41,9 @@ extern void cq_stats_view_error(Oid view, const char *message);
 /* message may be NULL. */
 extern void cq_stats_stream_state(Oid stream, CqStreamState state, const char *message);
 
+/* May the current user know the numbers of a view or stream? */
+extern bool cq_stats_may_see(Oid relation);
+
 /* Gives back the room of what was dropped. Within a transaction. */
 extern void cq_stats_sweep(void);
 
