@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "common/settings.h"
@@ -23,12 +24,14 @@
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_coerce.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #define MAX_NUMBER_LENGTH	20	/* of an int8, with its sign */
 
@@ -40,6 +43,7 @@ typedef struct Member
 	const CqColumn *column;		/* NULL: an object, with members */
 	Oid			type;			/* of a domain: the type it is over */
 	List	   *members;		/* of Member * */
+	bool		is_whole;		/* an array or a row with money in it, written part by part */
 	bool		is_text;		/* written as a string of its text: */
 	FmgrInfo	function;		/* the output function; else to_json */
 } Member;
@@ -50,6 +54,9 @@ typedef struct JsonEncoder
 	bool		is_utf8;		/* the server's encoding */
 	bool		asks_server;	/* what functions of the server write may depend on settings */
 } JsonEncoder;
+
+static bool has_money(Oid type);
+static void write_whole(Oid type, Datum value, StringInfo out);
 
 static Member *
 add_member(Member *parent, const char *name)
@@ -79,10 +86,9 @@ find_member(const Member *parent, const char *name)
 
 /* to_json wants to know, from its call's expression, what type its argument has. */
 static void
-set_up_to_json(Member *member)
+set_up_to_json(Member *member, Oid type)
 {
-	const CqColumn *column = member->column;
-	Expr	   *argument = (Expr *) makeNullConst(column->type, column->typmod, column->collation);
+	Expr	   *argument = (Expr *) makeNullConst(type, -1, get_typcollation(type));
 
 	fmgr_info(F_TO_JSON, &member->function);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID, list_make1(argument), InvalidOid, InvalidOid,
@@ -133,21 +139,44 @@ is_settled(Oid type)
 	}
 }
 
+static bool
+row_has_money(Oid type)
+{
+	TupleDesc	row = lookup_rowtype_tupdesc(type, -1);
+	bool		found = false;
+
+	for (int i = 0; i < row->natts && !found; i++)
+		found = !TupleDescAttr(row, i)->attisdropped && has_money(TupleDescAttr(row, i)->atttypid);
+	ReleaseTupleDesc(row);
+	return found;
+}
+
+static bool
+has_money(Oid type)
+{
+	Oid			base = getBaseType(type);
+	Oid			element = get_element_type(base);
+
+	if (OidIsValid(element))
+		return has_money(element);
+	return base == CASHOID || (get_typtype(base) == TYPTYPE_COMPOSITE && row_has_money(base));
+}
+
 static void
-set_up_value(JsonEncoder *encoder, Member *member)
+set_up_value(Member *member, Oid type)
 {
 	Oid			input;
 	Oid			output;
 	Oid			typioparam;
 	bool		is_varlena;
 
-	member->type = getBaseType(member->column->type);
-	encoder->asks_server |= !is_settled(member->type);
+	member->type = getBaseType(type);
 	getTypeInputInfo(member->type, &input, &typioparam);
 	member->is_text = is_cast_to_json(member->type) && !cq_json_hstore_is(input);
+	member->is_whole = !member->is_text && member->type != CASHOID && has_money(member->type);
 	if (!member->is_text)
 	{
-		set_up_to_json(member);
+		set_up_to_json(member, type);
 		return;
 	}
 	getTypeOutputInfo(member->type, &output, &is_varlena);
@@ -175,7 +204,8 @@ place_column(JsonEncoder *encoder, const CqColumn *column)
 	}
 	*copy = *column;
 	member->column = copy;
-	set_up_value(encoder, member);
+	set_up_value(member, column->type);
+	encoder->asks_server |= !is_settled(member->type);
 }
 
 CqEncoder *
@@ -278,6 +308,11 @@ write_value(Member *member, Datum value, StringInfo out)
 
 	if (write_simple(member->type, value, out))
 		return;
+	if (member->is_whole)
+	{
+		write_whole(member->type, value, out);
+		return;
+	}
 	if (member->is_text)
 	{
 		escape_json(out, OutputFunctionCall(&member->function, value));
@@ -286,6 +321,109 @@ write_value(Member *member, Datum value, StringInfo out)
 	json = DatumGetTextPP(FunctionCall1(&member->function, value));
 	appendBinaryStringInfo(out, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));
 	pfree(json);
+}
+
+/* Such values are rare: nothing is kept ready for their parts. */
+static void
+write_part(Oid type, Datum value, bool is_null, StringInfo out)
+{
+	Member		part = {0};
+
+	if (is_null)
+	{
+		appendStringInfoString(out, "null");
+		return;
+	}
+	set_up_value(&part, type);
+	write_value(&part, value, out);
+}
+
+/* An array while it is written. */
+typedef struct Elements
+{
+	Oid			type;
+	int			ndims;
+	int		   *dims;
+	Datum	   *values;
+	bool	   *nulls;
+	int			next;
+} Elements;
+
+static void
+write_dimension(Elements *elements, int dimension, StringInfo out)
+{
+	for (int i = 0; i < elements->dims[dimension]; i++)
+	{
+		appendStringInfoChar(out, i == 0 ? '[' : ',');
+		if (dimension + 1 < elements->ndims)
+			write_dimension(elements, dimension + 1, out);
+		else
+		{
+			write_part(elements->type, elements->values[elements->next],
+					   elements->nulls[elements->next], out);
+			elements->next++;
+		}
+	}
+	appendStringInfoChar(out, ']');
+}
+
+static void
+write_array(Oid type, ArrayType *array, StringInfo out)
+{
+	Elements	elements = {.type = type, .ndims = ARR_NDIM(array), .dims = ARR_DIMS(array)};
+	int16		length;
+	bool		is_by_value;
+	char		alignment;
+	int			nelements;
+
+	if (elements.ndims == 0)
+	{
+		appendStringInfoString(out, "[]");
+		return;
+	}
+	get_typlenbyvalalign(type, &length, &is_by_value, &alignment);
+	deconstruct_array(array, type, length, is_by_value, alignment, &elements.values,
+					  &elements.nulls, &nelements);
+	write_dimension(&elements, 0, out);
+}
+
+static void
+write_row(HeapTupleHeader header, StringInfo out)
+{
+	TupleDesc	row = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+											 HeapTupleHeaderGetTypMod(header));
+	Datum	   *values = palloc(sizeof(Datum) * row->natts);
+	bool	   *nulls = palloc(sizeof(bool) * row->natts);
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
+	char		separator = '{';
+
+	heap_deform_tuple(&tuple, row, values, nulls);
+	for (int i = 0; i < row->natts; i++)
+	{
+		Form_pg_attribute field = TupleDescAttr(row, i);
+
+		if (field->attisdropped)
+			continue;
+		appendStringInfoChar(out, separator);
+		separator = ',';
+		escape_json(out, NameStr(field->attname));
+		appendStringInfoChar(out, ':');
+		write_part(field->atttypid, values[i], nulls[i], out);
+	}
+	appendStringInfoChar(out, '}');
+	ReleaseTupleDesc(row);
+}
+
+/* As to_json writes it, but for the money in it. */
+static void
+write_whole(Oid type, Datum value, StringInfo out)
+{
+	Oid			element = get_element_type(type);
+
+	if (OidIsValid(element))
+		write_array(element, DatumGetArrayTypeP(value), out);
+	else
+		write_row(DatumGetHeapTupleHeader(value), out);
 }
 
 static void

@@ -45,6 +45,16 @@ CREATE CAST (own_json AS json) WITH FUNCTION as_json(own_json);
 CREATE TABLE casts (o own_json);
 SELECT json_encode('casts', ROW(ROW(7)::own_json));
 SELECT fields, bad FROM json_decode('casts', ARRAY['{"o":"(7)"}']::bytea[]);
+-- Money is a number wherever it is.
+CREATE DOMAIN fee AS money;
+CREATE TYPE priced AS (name text, price fee, at timestamptz, more money[]);
+CREATE TABLE prices (m money, ms money[], p priced, ps priced[], n int);
+SELECT json_encode('prices', ROW(1234.5, ARRAY[[1.5, NULL], [1000, -0.01]]::money[], ROW('a"b', 2.5, '2025-01-01 00:00Z', ARRAY[3, 1000000]::money[])::priced,
+  ARRAY[ROW(NULL, NULL, NULL, '{}')::priced, NULL], 7)::prices) AS json INTO priced_json;
+SELECT json FROM priced_json;
+SELECT p->'m', p->'ms', p->'p'->'more' FROM (SELECT json::jsonb AS p FROM priced_json) x;
+SELECT json_encode('prices', ROW(d.fields[1], d.fields[2], d.fields[3], d.fields[4], d.fields[5])::prices) = json AS same, d.bad
+FROM priced_json, json_decode('prices', ARRAY[convert_to(json, 'UTF8')]) AS d;
 CREATE TABLE none ();
 SELECT json_encode('none', ROW());
 CREATE TABLE clash (a jsonb, "a.b" int);
