@@ -39,6 +39,22 @@ SELECT cq.wait('columns_sum'), cq.wait('columns_count');
 SELECT * FROM columns_sum, columns_count;
 SELECT view, "offset", message FROM cq.errors WHERE view = 'columns_sum'::regclass;
 
+-- An event time that is too far ahead is bad, and so is what is computed of it.
+CREATE FOREIGN TABLE columns_ahead (
+    n int,
+    at timestamptz,
+    day date GENERATED ALWAYS AS (columns_day(at)) STORED,
+    double int GENERATED ALWAYS AS (n * 2) STORED
+) SERVER cq_log OPTIONS (event_time 'at');
+CREATE CONTINUOUS VIEW columns_of_time AS SELECT day, double FROM columns_ahead;
+CREATE CONTINUOUS VIEW columns_of_none AS SELECT n, double FROM columns_ahead;
+INSERT INTO columns_ahead (n, at) VALUES (1, '2025-01-01 00:00Z'), (2, '2222-01-02 00:00Z'), (3, NULL);
+SELECT cq.wait('columns_of_time'), cq.wait('columns_of_none');
+SELECT * FROM columns_of_time ORDER BY double;
+SELECT * FROM columns_of_none ORDER BY double;
+SELECT view, "offset", message FROM cq.errors WHERE stream = 'columns_ahead'::regclass;
+DROP FOREIGN TABLE columns_ahead CASCADE;
+
 -- Such a column is no part of a message.
 CREATE FOREIGN TABLE columns_bad (
     n int,

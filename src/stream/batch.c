@@ -29,6 +29,12 @@ cq_batch_reject(CqBatch *batch, int row, AttrNumber attno, CqReject *reject)
 	MemoryContext caller = MemoryContextSwitchTo(batch->context);
 
 	cq_bad_cells_add(&batch->bad, row, attno, reject);
+	for (int i = 0; i < batch->natts; i++)
+	{
+		if (bms_is_member(i + 1, batch->decoded) &&
+			bms_is_member(attno, batch->reader->generated[i].inputs))
+			cq_bad_cells_add(&batch->bad, row, i + 1, reject);
+	}
 	MemoryContextSwitchTo(caller);
 }
 

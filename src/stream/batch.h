@@ -58,7 +58,10 @@ extern CqBatch *cq_batch_under(CqBatch *batch, const Bitmapset *needed, const Li
 
 /* ---- batch.c ---- */
 
-/* Makes a decoded value of a row a bad one. Before the batch is used, cq_batch_sort_rejects puts them in order. */
+/*
+ * Makes a decoded value of a row a bad one, and what is computed of it. Before the batch is used,
+ * cq_batch_sort_rejects puts them in order.
+ */
 extern void cq_batch_reject(CqBatch *batch, int row, AttrNumber attno, CqReject *reject);
 extern void cq_batch_sort_rejects(CqBatch *batch);
 
