@@ -26,7 +26,9 @@ is_never_null(const CqPartial *partial)
 	if (partial->transtype == INTERNALOID)
 		return true;
 	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(partial->aggref->aggfnoid));
-	result = HeapTupleIsValid(tuple) && !heap_attisnull(tuple, Anum_pg_aggregate_agginitval, NULL);
+	if (!HeapTupleIsValid(tuple))
+		return false;			/* whoever runs the aggregate will say so */
+	result = !heap_attisnull(tuple, Anum_pg_aggregate_agginitval, NULL);
 	ReleaseSysCache(tuple);
 	return result;
 }
