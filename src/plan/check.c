@@ -55,7 +55,7 @@ typedef struct Check
 	Node	   *call;			/* the node whose functions are being looked at */
 	List	   *types;			/* of OIDs: those whose constraints have been looked at */
 	bool		is_condition;	/* of a domain, which the server takes for immutable: so are
-		functions that users made for it, however they are declared */
+		functions that users made for it, however they are declared; none is called */
 	CqReject   *reject;
 } Check;
 
@@ -489,7 +489,8 @@ walk_cast(Check *check, const CoerceViaIO *cast)
 
 	if (!cq_check_type_is_time(cast->resulttype))
 		return false;
-	text = (Const *) eval_const_expressions(NULL, copyObject((Node *) cast->arg));
+	text = check->is_condition ? (Const *) cast->arg :
+		(Const *) eval_const_expressions(NULL, copyObject((Node *) cast->arg));
 	if (!IsA(text, Const) || text->constisnull)
 		return false;
 	getTypeOutputInfo(text->consttype, &output, &is_varlena);
@@ -613,7 +614,7 @@ walk_node(Node *node, Check *check)
 		case T_SubLink:
 			return walk_sublink(check, (SubLink *) node);
 		case T_FuncExpr:
-			reject = cq_window_call_check((FuncExpr *) node);
+			reject = check->is_condition ? NULL : cq_window_call_check((FuncExpr *) node);
 			if (reject != NULL)
 				return refuse(check, cq_reject_at(reject, exprLocation(node)));
 			if (walk_type(check, exprType(node), exprLocation(node)))
