@@ -74,7 +74,6 @@ SELECT left(k, 5) AS k, length(k), sum FROM told ORDER BY k;
 SELECT left(k, 5) AS k, length(k), sum FROM counted ORDER BY k;
 SELECT view, "offset", sqlstate, message FROM cq.errors;
 SELECT view, status FROM cq.views WHERE stream = 'keys'::regclass ORDER BY view::text;
-CREATE INDEX ON counted (k);
 DROP FOREIGN TABLE keys, told_changes CASCADE;
 DROP SCHEMA rejects CASCADE;
 SELECT count(*) FROM _cq.view;

@@ -261,6 +261,10 @@ def test_an_open_transaction_in_a_log_is_no_silence(server, log_db, clock):
             db.execute(f"SET ROLE {role}")
             assert db.execute(asked) == [told]
             db.execute("RESET ROLE")
+        db.execute("GRANT SELECT ON v TO pg_signal_backend")
+        db.execute("SET ROLE pg_signal_backend")
+        assert db.execute(asked) == [(None, reason, ["reading"])]
+        db.execute("RESET ROLE")
         clock(1100)
         wait_until(lambda: db.execute("SELECT 1 FROM _cq.readings() WHERE silence IS NULL"), "nobody looks")
         db.execute("SELECT _cq.advance_watermarks()")

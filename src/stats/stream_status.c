@@ -78,7 +78,7 @@ cq_stream_status_list(PG_FUNCTION_ARGS)
 		" JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = n.relation"
 		" WHERE EXISTS (SELECT FROM pg_catalog.pg_class r"
 		" WHERE (r.oid = n.relation"
-		" OR r.oid IN (SELECT v.view FROM _cq.view v WHERE v.stream = n.relation)) AND " MAY_SEE ")";
+		" OR r.oid IN (SELECT i.view FROM _cq.input i WHERE i.stream = n.relation)) AND " MAY_SEE ")";
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(GetUserId())};
