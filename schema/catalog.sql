@@ -27,7 +27,8 @@ CREATE TABLE _cq.view (
     steps_kept      interval,                       -- with cq.sliding: a step that began longer ago is of no use to anybody
     expires         text CHECK (expires IN ('rows', 'groups', 'windows', 'results')), -- what retention makes go; null: it cannot be set
     retention_by    text CHECK (retention_by IN ('event_time', 'change')),
-    query           text                            -- as it was written
+    query           text,                           -- as it was written
+    created_start   text                            -- start as CREATE has it, where cq.reset has set another
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 

@@ -200,6 +200,7 @@ COMMENT ON FUNCTION _cq.without_moments(jsonb, text[], oid[]) IS
     'the document, before rows are made of it; an error where columns of these names and types would be made of now, today or the like';
 
 ALTER TABLE _cq.view ADD COLUMN query text;
+ALTER TABLE _cq.view ADD COLUMN created_start text;
 
 CREATE FUNCTION _cq.stream_states(OUT stream oid, OUT state text) RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10

@@ -22,6 +22,14 @@ SET timezone = 'Asia/Tokyo';
 CREATE OR REPLACE CONTINUOUS VIEW v WITH (retention = '2 days', start = 'latest') AS SELECT k AS a, max(t), count(*) FROM s WHERE k > 1 GROUP BY k;
 CREATE OR REPLACE CONTINUOUS VIEW v WITH (retention = '2 days', start = 'latest') AS SELECT k AS a, max(t), count(*) FROM s WHERE k > 1 GROUP BY k;
 SELECT count(*) FROM before JOIN states USING (view, state);
+-- Where cq.reset has gone is another matter.
+SELECT cq.reset('v', 'earliest');
+CREATE OR REPLACE CONTINUOUS VIEW v WITH (retention = '2 days', start = 'latest') AS SELECT k AS a, max(t), count(*) FROM s WHERE k > 1 GROUP BY k;
+SELECT cq.reset('v', '{"0": 0}');
+CREATE OR REPLACE CONTINUOUS VIEW v WITH (retention = '2 days', start = 'latest') AS SELECT k AS a, max(t), count(*) FROM s WHERE k > 1 GROUP BY k;
+SELECT start FROM cq.views WHERE view = 'v'::regclass;
+CREATE OR REPLACE CONTINUOUS VIEW v WITH (retention = '2 days', start = 'earliest') AS SELECT k AS a, max(t), count(*) FROM s WHERE k > 1 GROUP BY k;
+CREATE OR REPLACE CONTINUOUS VIEW v WITH (retention = '2 days') AS SELECT k AS a, max(t), count(*) FROM s WHERE k > 1 GROUP BY k;
 -- Where its rows go.
 CREATE CONTINUOUS VIEW w WITH (sink = 'sink') AS SELECT k, count(*) AS n FROM s GROUP BY k;
 CREATE OR REPLACE CONTINUOUS VIEW w WITH (sink = 'replace.sink') AS SELECT k, count(*) AS n FROM s GROUP BY k;

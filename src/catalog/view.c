@@ -57,7 +57,8 @@ enum
 	VIEW_EXPIRES,
 	VIEW_RETENTION_BY,
 	VIEW_QUERY,
-	VIEW_NATTS = VIEW_QUERY
+	VIEW_CREATED_START,
+	VIEW_NATTS = VIEW_CREATED_START
 };
 
 static Oid
@@ -259,6 +260,8 @@ cq_view_get(Oid relid)
 		view->settings = strings_of_array(values[VIEW_SETTINGS - 1]);
 		if (!nulls[VIEW_QUERY - 1])
 			view->query = TextDatumGetCString(values[VIEW_QUERY - 1]);
+		if (!nulls[VIEW_CREATED_START - 1])
+			view->created_start = TextDatumGetCString(values[VIEW_CREATED_START - 1]);
 		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
 	end_row(&row);
@@ -337,6 +340,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_RETENTION_BY - 1] = CStringGetTextDatum(view->expires_by_event_time ? "event_time" : "change");
 	nulls[VIEW_QUERY - 1] = view->query == NULL;
 	values[VIEW_QUERY - 1] = view->query ? CStringGetTextDatum(view->query) : (Datum) 0;
+	nulls[VIEW_CREATED_START - 1] = view->created_start == NULL;
+	values[VIEW_CREATED_START - 1] = view->created_start ? CStringGetTextDatum(view->created_start) : (Datum) 0;
 }
 
 void
@@ -374,7 +379,8 @@ cq_view_replace(const CqView *view)
 {
 	Oid			types[VIEW_NATTS] = {
 		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
-		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID
+		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID,
+		TEXTOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -388,7 +394,8 @@ cq_view_replace(const CqView *view)
 			   "start = $8, "
 			   "retention = $9, settings = $10, created_at = $11, "
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17, "
-			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22, steps_kept = $23, expires = $24, retention_by = $25, query = $26",
+			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22, steps_kept = $23, expires = $24, retention_by = $25, query = $26, "
+			   "created_start = $27",
 			   VIEW_NATTS, types, values, nulls);
 	CommandCounterIncrement();
 	cq_input_forget(view->view);

@@ -31,6 +31,7 @@ typedef struct CqView
 	char	   *query;			/* as it was written; NULL: of a dump of 0.1.0 */
 	bool		pause_on_error; /* else skip */
 	char	   *start;
+	char	   *created_start;	/* as CREATE has it, where cq.reset has set another, or NULL */
 	Interval   *retention;		/* or NULL */
 	CqExpiry	expiry;
 	bool		expires_by_event_time;	/* else by the time of the last change */

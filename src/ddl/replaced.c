@@ -48,11 +48,19 @@ is_same_output(const CqView *before, const CqViewOptions *options)
 					 options->changes);
 }
 
+/* Where cq.reset has gone since is no option: the statement that made the view is the same. */
+static bool
+is_same_start(const CqView *before, const CqView *row)
+{
+	return strcmp(before->created_start != NULL ? before->created_start : before->start,
+				  row->start) == 0;
+}
+
 static bool
 has_same_options(const CqView *before, const CqView *row)
 {
 	return equal(before->streams, row->streams) && before->pause_on_error == row->pause_on_error &&
-		strcmp(before->start, row->start) == 0 &&
+		is_same_start(before, row) &&
 			is_same_interval(before->retention, row->retention) &&
 		before->expiry == row->expiry &&
 			before->expires_by_event_time == row->expires_by_event_time &&

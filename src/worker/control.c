@@ -131,7 +131,8 @@ start_again(Oid view, const char *start)
 	Oid			types[] = {OIDOID, TEXTOID};
 	Datum		args[] = {ObjectIdGetDatum(view), CStringGetTextDatum(start)};
 
-	execute("UPDATE _cq.view SET start = $2, status_detail = NULL, "
+	execute("UPDATE _cq.view SET created_start = coalesce(created_start, start), start = $2, "
+			"status_detail = NULL, "
 			"status = CASE status WHEN 'failed' THEN 'running' ELSE status END WHERE view = $1",
 			SPI_OK_UPDATE, lengthof(types), types, args);
 	execute("UPDATE _cq.input SET is_started = false WHERE view = $1", SPI_OK_UPDATE, 1, types,
