@@ -74,6 +74,27 @@ CALL wait_until_failed('hides');
 SELECT status_detail FROM cq.views WHERE view = 'hides'::regclass;
 SELECT count(*) FROM cq.errors;
 
+-- What owners of tables add to a query: a policy that reads one.
+CREATE TABLE guarded (k int);
+INSERT INTO guarded VALUES (0), (1);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY enough ON guarded USING (k >= 0);
+CREATE ROLE checked_owner;
+GRANT ALL ON SCHEMA checked TO checked_owner;
+GRANT ALL ON ALL TABLES IN SCHEMA checked TO checked_owner;
+SET ROLE checked_owner;
+CREATE CONTINUOUS VIEW joined AS SELECT id, k FROM s JOIN guarded USING (k);
+RESET ROLE;
+ALTER POLICY enough ON guarded USING ((SELECT count(*) FROM checked.s) > 3);
+SET ROLE checked_owner;
+CREATE CONTINUOUS VIEW v AS SELECT id, k FROM s JOIN guarded USING (k);
+RESET ROLE;
+CALL wait_until_failed('joined');
+SELECT status_detail FROM cq.views WHERE view = 'joined'::regclass;
+DROP VIEW joined;
+DROP OWNED BY checked_owner;
+DROP ROLE checked_owner;
+
 -- Moments and sessions.
 CREATE CONTINUOUS VIEW v AS SELECT id, current_setting('cq.workers') FROM s;
 CREATE CONTINUOUS VIEW v AS SELECT id, pg_postmaster_start_time() FROM s;

@@ -14,6 +14,7 @@
 #include "optimizer/planner.h"
 #include "plan/moment.h"
 #include "plan/plan.h"
+#include "plan/scope.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -60,6 +61,49 @@ depend_on_functions(PlannedStmt *planned, const List *functions)
 	}
 }
 
+/* Streams that a rewritten query reads, but for the view's own, once. */
+typedef struct OtherScans
+{
+	Oid			stream;
+	int			nscans;
+	bool		found;
+} OtherScans;
+
+static bool
+find_other_scan(Node *node, OtherScans *scans)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, find_other_scan, scans,
+								 QTW_EXAMINE_RTES_BEFORE);
+	if (!IsA(node, RangeTblEntry))
+		return expression_tree_walker(node, find_other_scan, scans);
+	if (((RangeTblEntry *) node)->rtekind == RTE_RELATION &&
+		cq_scope_is_stream((RangeTblEntry *) node))
+		scans->found |= ((RangeTblEntry *) node)->relid != scans->stream || ++scans->nscans > 1;
+	return false;
+}
+
+/*
+ * The query itself has been looked at (check.c); what is added to it are the policies of tables
+ * that it reads, by their owners. A stream there would be given the batch.
+ */
+static CqReject *
+check_policies(const CqViewPlan *plan, Query *query)
+{
+	OtherScans	scans = {.stream = plan->stream};
+
+	(void) find_other_scan((Node *) query, &scans);
+	if (!scans.found)
+		return NULL;
+	return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+									"row security of a table that reads a stream is not supported "
+									"in a continuous view"),
+						  "It would see a part of the stream alone. Join the table in the query "
+						  "that reads the view.");
+}
+
 PlannedStmt *
 cq_partial_plan(const CqViewPlan *plan, const char *query_text)
 {
@@ -73,6 +117,7 @@ cq_partial_plan(const CqViewPlan *plan, const char *query_text)
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	AcquireRewriteLocks(query, true, false);
 	query = linitial_node(Query, QueryRewrite(query));
+	cq_reject_raise(check_policies(plan, query), query_text);
 	cq_reject_raise(cq_moment_guard(&query, &functions), query_text);
 	planned = pg_plan_query(query, "", 0, NULL);
 	depend_on_functions(planned, functions);
