@@ -42,6 +42,10 @@ SELECT count(*) FROM names;
 TABLE names EXCEPT ALL SELECT id, r.* FROM s, jsonb_to_record(j) AS r (name text, "inner" jsonb);
 CREATE CONTINUOUS VIEW v AS SELECT id, r.f1 FROM s, jsonb_populate_record(ROW(now()), j) AS r (f1 timestamptz);
 
+SELECT _cq.without_moments('{"a": "now"}'::jsonb, '{a}', '{1184,1184}');
+SELECT _cq.without_moments('{"a": "now"}'::json, '{a,NULL}', '{1184,1184}');
+SELECT _cq.without_moments('["now", {"a": 1}]'::json, '{a}', '{25}');
+
 -- Functions of language SQL: made part of the query, or refused.
 CREATE FUNCTION at(jsonb) RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT ($1 ->> 'at')::timestamptz $$;
 CREATE FUNCTION day_of(jsonb) RETURNS date LANGUAGE sql STABLE AS $$ SELECT moments.at($1)::date $$;

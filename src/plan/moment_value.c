@@ -141,11 +141,16 @@ static Fields
 fields_given(FunctionCallInfo fcinfo)
 {
 	Fields		fields;
+	int			nnames;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &fields.names,
-					  NULL, &fields.count);
+					  NULL, &nnames);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
 					  &fields.types, NULL, &fields.count);
+	if (nnames != fields.count)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("as many names as types are needed")));
 	return fields;
 }
 
