@@ -138,8 +138,9 @@ startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 		Form_pg_attribute expected = TupleDescAttr(delta->columns, i);
 
 		if (is->atttypid != expected->atttypid)
-			elog(ERROR, "a plan yields %s as column \"%s\", where %s is expected", format_type_be(is->atttypid),
-				 NameStr(expected->attname), format_type_be(expected->atttypid));
+			elog(ERROR, "a plan yields %s as column \"%s\", where %s is expected",
+				 format_type_be(is->atttypid), NameStr(expected->attname),
+				 format_type_be(expected->atttypid));
 	}
 }
 

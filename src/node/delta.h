@@ -1,6 +1,6 @@
 /*
  * delta.h
- *		A delta: rows with weights, of which there are so many more or, where it is negative, less.
+ *		A delta: rows with weights: there are so many more of them or, where negative, less.
  *
  * It keeps its rows in a tuplestore: more than work_mem go to disk. It belongs to whoever made it,
  * and to the memory context and (sub)transaction in which it was made.
@@ -32,7 +32,7 @@ typedef struct CqDelta
 /* A list of ColumnDef * as a row type; with the weight as one more column, unless it only grows. */
 extern TupleDesc cq_delta_columns(List *columns, bool only_grows);
 
-/* An empty one. columns are as cq_delta_columns gives them and have to last. In CurrentMemoryContext. */
+/* An empty one. columns are as cq_delta_columns gives them, and last. In CurrentMemoryContext. */
 extern CqDelta *cq_delta_make(TupleDesc columns, bool only_grows);
 extern void cq_delta_free(CqDelta *delta);
 

@@ -119,7 +119,8 @@ cq_flow_plan(const CqFlow *flow, int64 nrows)
 void
 cq_flow_run(PlannedStmt *plan, QueryEnvironment *environment, DestReceiver *receiver)
 {
-	QueryDesc  *query = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, environment, 0);
+	QueryDesc  *query = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, receiver,
+										NULL, environment, 0);
 
 	ExecutorStart(query, 0);
 	cq_compat_executor_run(query);

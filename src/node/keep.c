@@ -3,9 +3,10 @@
  *		Keep nodes at work: see keep.h.
  *
  * The rules are those of tree.h. All of them run the node's step over deltas that stand for the
- * tables: of CQ_RULE_DIFFERENCE with the rows of all touched keys; of the others with the changes of one
- * input, once for what is more and once for what is less, and of the rest what has the same keys. What
- * input 1 … i − 1 have after, and i + 1 … n before, comes of writing the changes of each input after its turn.
+ * tables: of CQ_RULE_DIFFERENCE with the rows of all touched keys; of the others with the changes
+ * of one input, once for what is more and once for what is less, and of the rest what has the same
+ * keys. Since the changes of each input are written after its turn, inputs 1 … i − 1 are read as
+ * they are after, and i + 1 … n as they were before.
  */
 #include "postgres.h"
 
@@ -52,6 +53,7 @@ CqKeep *
 cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output)
 {
 	CqKeep	   *keep = palloc0(sizeof(CqKeep));
+	List	   *told;
 
 	keep->node = node;
 	keep->ninputs = list_length(node->inputs);
@@ -66,12 +68,15 @@ cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output)
 		const CqNodeInput *input = input_of(keep, i);
 
 		keep->kept[i] = cq_delta_columns(input->columns, true);
-		keep->changes[i] = input->only_grows ? keep->kept[i] : cq_delta_columns(input->columns, false);
+		keep->changes[i] = keep->kept[i];
+		if (!input->only_grows)
+			keep->changes[i] = cq_delta_columns(input->columns, false);
 	}
 	keep->columns = cq_delta_columns(node->columns, true);
-	keep->told = cq_delta_columns(node->rule == CQ_RULE_DIFFERENCE ?
-								  list_truncate(list_copy(node->columns), list_length(node->columns) - 1) : node->columns,
-								  node->only_grows);
+	told = list_copy(node->columns);
+	if (node->rule == CQ_RULE_DIFFERENCE)
+		told = list_delete_last(told);
+	keep->told = cq_delta_columns(told, node->only_grows);
 	return keep;
 }
 
@@ -339,7 +344,11 @@ static void
 store_difference(Application *application, CqNet *net, CqTouched *touched)
 {
 	const CqKeep *keep = application->keep;
-	Difference	difference = {.told = application->told, .hash = keep->columns->natts, .touched = touched};
+	Difference	difference = {
+		.told = application->told,
+		.hash = keep->columns->natts,
+		.touched = touched
+	};
 	CqNetWalk	walk = {.stored = keep_or_delete, .end = append_new, .context = &difference};
 
 	difference.output = cq_kept_open(keep->output, keep->columns);
@@ -567,10 +576,12 @@ net_told(const CqKeep *keep, CqDelta *told)
 CqDelta *
 cq_keep_apply(CqKeep *keep, CqDelta *const *changes, bool touches_rest)
 {
-	Application application = {.keep = keep, .told = cq_delta_make(keep->told, keep->node->only_grows)};
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "pg_cq node", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(work);
+	Application application = {.keep = keep};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext work = AllocSetContextCreate(caller, "pg_cq node", ALLOCSET_DEFAULT_SIZES);
 
+	application.told = cq_delta_make(keep->told, keep->node->only_grows);
+	MemoryContextSwitchTo(work);
 	application.changes = palloc(sizeof(CqDelta *) * keep->ninputs);
 	for (int i = 0; i < keep->ninputs; i++)
 		application.changes[i] = net_changes(keep, i, changes[i]);

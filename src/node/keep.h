@@ -16,24 +16,28 @@
 typedef struct CqKeep CqKeep;
 
 /*
- * inputs are the tables of the inputs, by input; InvalidOid for a rule that keeps none. output is the
- * table of what is stored, or InvalidOid. Plans the step, as who acts for the view, with all that it
- * reads locked. In CurrentMemoryContext; node has to last as long.
+ * inputs are the tables of the inputs, by input; InvalidOid for a rule that keeps none. output is
+ * the table of what is stored, or InvalidOid. Plans the step, as who acts for the view, with all
+ * that it reads locked. In CurrentMemoryContext; node has to last as long.
  */
 extern CqKeep *cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output);
 
-/* Of PlannedStmt *: what is to be locked before, and watched: when a plan is not valid any more, neither is the node. */
+/*
+ * Of PlannedStmt *: what is to be locked before, and watched: when a plan is not valid any more,
+ * neither is what was prepared.
+ */
 extern List *cq_keep_plans(const CqKeep *keep);
 
 /* An empty delta for the changes of an input, from 0. In CurrentMemoryContext. */
 extern CqDelta *cq_keep_make_changes(const CqKeep *keep, int input);
 
 /*
- * Passes changes (by input; NULL: none) through the node: writes its tables, and gives the changes that it
- * passes on, in CurrentMemoryContext. As who acts for the view, who has it for himself, with an
- * active snapshot that may be older than the current command. touches_rest: the node begins; what
- * its step yields over nothing becomes stored, such as a count(*) of 0. What is written is seen after
- * a CommandCounterIncrement. Raises ERROR where the step does, or where the tables are not as they should be.
+ * Passes changes (by input; NULL: none) through the node: writes its tables, and gives the changes
+ * that it passes on, in CurrentMemoryContext. As who acts for the view, who has it for himself,
+ * with an active snapshot that may be older than the current command. touches_rest: the node
+ * begins; what its step yields over nothing becomes stored, such as a count(*) of 0. What is
+ * written is seen after a CommandCounterIncrement. Raises ERROR where the step does, or where the
+ * tables are not as they should be.
  */
 extern CqDelta *cq_keep_apply(CqKeep *keep, CqDelta *const *changes, bool touches_rest);
 

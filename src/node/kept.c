@@ -68,8 +68,8 @@ open_index(Relation table)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table \"%s\" does not have the index over its keys that the continuous view needs",
-					RelationGetRelationName(table)),
+			 errmsg("table \"%s\" does not have the index over its keys that the continuous view "
+					"needs", RelationGetRelationName(table)),
 			 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 }
 
@@ -149,7 +149,8 @@ cq_kept_flush(CqKept *kept)
 void
 cq_kept_fetch_all(CqKept *kept, CqKeptTake take, void *context)
 {
-	TableScanDesc scan = table_beginscan_strat(kept->table, GetActiveSnapshot(), 0, NULL, true, false);
+	TableScanDesc scan = table_beginscan_strat(kept->table, GetActiveSnapshot(), 0, NULL, true,
+											   false);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, kept->row))
 	{

@@ -1,6 +1,6 @@
 /*
  * kept.h
- *		A table that a node keeps: rows as often as they are there, found by the hash of their key.
+ *		A table that a node keeps: rows, as often as they are there, found by the hash of their key.
  *
  * Within one (sub)transaction, by one process at a time. What is written is seen once
  * cq_kept_flush was called and another command has begun, with a snapshot that sees that.
@@ -18,8 +18,9 @@
 typedef struct CqKept CqKept;
 
 /*
- * columns are what the table has to have, the last one being the hash. RowExclusiveLock to the end of the
- * transaction. Raises ERROR where the table is gone, or not as it should be. In CurrentMemoryContext.
+ * columns are what the table has to have, the last one being the hash. RowExclusiveLock to the end
+ * of the transaction. Raises ERROR where the table is gone, or not as it should be. In
+ * CurrentMemoryContext.
  */
 extern CqKept *cq_kept_open(Oid table, TupleDesc columns);
 extern void cq_kept_close(CqKept *kept);
@@ -33,7 +34,10 @@ extern void cq_kept_delete(CqKept *kept, ItemPointer tid);
 
 extern void cq_kept_flush(CqKept *kept);
 
-/* Gets each row that the active snapshot sees, of the touched keys in the order of their hashes, in a slot of the table. */
+/*
+ * Gets each row that the active snapshot sees, in a slot of the table; those of touched keys in the
+ * order of their hashes.
+ */
 typedef void (*CqKeptTake) (void *context, TupleTableSlot *row);
 extern void cq_kept_fetch(CqKept *kept, CqTouched *touched, CqKeptTake take, void *context);
 extern void cq_kept_fetch_all(CqKept *kept, CqKeptTake take, void *context);

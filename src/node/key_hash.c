@@ -2,10 +2,10 @@
  * key_hash.c
  *		_cq.key_hash: a number for a key, by which the rows of a node are found.
  *
- * Equal values have to have equal hashes, whatever their bytes and in whichever column they stand: int4 5
- * and int8 5, 1.0 and 1.00, texts that a nondeterministic collation takes for equal. So it is the
- * default hash operator class of the type that says. Values that are not equal may have the same
- * hash: then more is looked at than had to be.
+ * Equal values have to have equal hashes, whatever their bytes and in whichever column they stand:
+ * int4 5 and int8 5, 1.0 and 1.00, texts that a nondeterministic collation takes for equal. So it
+ * is the default hash operator class of the type that says. Values that are not equal may have the
+ * same hash: then more is looked at than had to be.
  */
 #include "postgres.h"
 
@@ -20,23 +20,20 @@ PG_FUNCTION_INFO_V1(cq_key_hash);
 static TypeCacheEntry *
 find_type(FunctionCallInfo fcinfo)
 {
-	TypeCacheEntry *type = fcinfo->flinfo->fn_extra;
-
-	if (type == NULL)
-	{
-		type = lookup_type_cache(get_fn_expr_argtype(fcinfo->flinfo, 0), TYPECACHE_HASH_EXTENDED_PROC_FINFO);
-		fcinfo->flinfo->fn_extra = type;
-	}
-	return type;
+	if (fcinfo->flinfo->fn_extra == NULL)
+		fcinfo->flinfo->fn_extra = lookup_type_cache(get_fn_expr_argtype(fcinfo->flinfo, 0),
+													 TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+	return fcinfo->flinfo->fn_extra;
 }
 
-/* _cq.key_hash(value "any", seed bigint): of values that cannot be hashed, and of a null seed, the seed. */
+/* _cq.key_hash(value "any", seed bigint): of values that cannot be hashed, the seed. */
 Datum
 cq_key_hash(PG_FUNCTION_ARGS)
 {
 	uint64		seed = PG_ARGISNULL(1) ? 0 : (uint64) PG_GETARG_INT64(1);
 	TypeCacheEntry *type;
 	Oid			collation = PG_GET_COLLATION();
+	Datum		hash;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_INT64((int64) hash_combine64(seed, NULL_HASH));
@@ -45,6 +42,7 @@ cq_key_hash(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64((int64) seed);
 	if (!OidIsValid(collation))
 		collation = type->typcollation;
-	PG_RETURN_INT64((int64) hash_combine64(seed, DatumGetUInt64(
-		FunctionCall2Coll(&type->hash_extended_proc_finfo, collation, PG_GETARG_DATUM(0), UInt64GetDatum(0)))));
+	hash = FunctionCall2Coll(&type->hash_extended_proc_finfo, collation, PG_GETARG_DATUM(0),
+							 UInt64GetDatum(0));
+	PG_RETURN_INT64((int64) hash_combine64(seed, DatumGetUInt64(hash)));
 }

@@ -2,9 +2,10 @@
  * net.c
  *		Brings equal rows together: see net.h.
  *
- * Rows are sorted by the hash of their key, a hash of their bytes, and the place where they are stored; new
- * ones, which have none, come first, so that their weight is known when the stored ones come. Rows with equal
- * hashes that are not the same after all are kept apart, in a list that is never long.
+ * Rows are sorted by the hash of their key, a hash of their bytes, and the place where they are
+ * stored; new ones, which have none, come first, so that their weight is known when the stored ones
+ * come. Rows with equal hashes that are not the same after all are kept apart, in a list that is
+ * never long.
  */
 #include "postgres.h"
 
@@ -78,12 +79,12 @@ cq_net_make(TupleDesc columns, AttrNumber hash)
 	net->columns = columns;
 	net->hash = hash;
 	net->sorted = sorted_columns(columns);
-	net->sort = tuplesort_begin_heap(net->sorted, lengthof(by), by, operators, collations, nulls_first, work_mem,
-									 NULL, TUPLESORT_NONE);
+	net->sort = tuplesort_begin_heap(net->sorted, lengthof(by), by, operators, collations,
+									 nulls_first, work_mem, NULL, TUPLESORT_NONE);
 	net->entering = MakeSingleTupleTableSlot(net->sorted, &TTSOpsVirtual);
 	net->shown = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	net->context = CurrentMemoryContext;
-	net->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_cq equal rows", ALLOCSET_SMALL_SIZES);
+	net->scratch = AllocSetContextCreate(net->context, "pg_cq equal rows", ALLOCSET_SMALL_SIZES);
 	return net;
 }
 
@@ -102,7 +103,7 @@ cq_net_free(CqNet *net)
 	pfree(net);
 }
 
-/* As it is read back: functions may leave what they like in the bytes that a short type does not use. */
+/* As it is read back: functions may leave anything in the bytes that a short type does not use. */
 static Datum
 canonical(Datum value, int16 length)
 {
@@ -158,7 +159,8 @@ add_row(CqNet *net, TupleTableSlot *row, int64 place, int32 weight)
 	}
 	ExecClearTuple(entering);
 	entering->tts_values[KEY_HASH] = key;
-	entering->tts_values[IMAGE_HASH] = Int64GetDatum((int64) hash_image(net, row->tts_values, row->tts_isnull));
+	entering->tts_values[IMAGE_HASH] = UInt64GetDatum(hash_image(net, row->tts_values,
+																 row->tts_isnull));
 	entering->tts_values[PLACE] = Int64GetDatum(place);
 	entering->tts_values[WEIGHT] = Int32GetDatum(weight);
 	memset(entering->tts_isnull, false, sizeof(bool) * NLEADING);
@@ -245,7 +247,8 @@ is_same_row(CqNet *net, TupleTableSlot *one, TupleTableSlot *other)
 		if (one->tts_isnull[i] || other->tts_isnull[i])
 			is_same = one->tts_isnull[i] == other->tts_isnull[i];
 		else
-			is_same = datum_image_eq(one->tts_values[i], other->tts_values[i], column->attbyval, column->attlen);
+			is_same = datum_image_eq(one->tts_values[i], other->tts_values[i], column->attbyval,
+									 column->attlen);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(net->scratch);
@@ -290,9 +293,11 @@ find_same_row(CqNet *net, TupleTableSlot *sorted)
 static TupleTableSlot *
 show_row(CqNet *net, TupleTableSlot *sorted)
 {
+	int			natts = net->columns->natts;
+
 	ExecClearTuple(net->shown);
-	memcpy(net->shown->tts_values, sorted->tts_values + NLEADING, sizeof(Datum) * net->columns->natts);
-	memcpy(net->shown->tts_isnull, sorted->tts_isnull + NLEADING, sizeof(bool) * net->columns->natts);
+	memcpy(net->shown->tts_values, sorted->tts_values + NLEADING, sizeof(Datum) * natts);
+	memcpy(net->shown->tts_isnull, sorted->tts_isnull + NLEADING, sizeof(bool) * natts);
 	return ExecStoreVirtualTuple(net->shown);
 }
 

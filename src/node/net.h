@@ -1,6 +1,6 @@
 /*
  * net.h
- *		Brings equal rows together: new ones, of which there are so many more or less, and stored ones.
+ *		Brings equal rows together: new ones, so many more or less, and stored ones.
  *
  * Rows are the same where they have the same bytes, apart from how these are compressed or stored:
  * json has no equality, and 1.0 is not 1.00. All is sorted by hashes, more than work_mem on disk.
@@ -34,8 +34,9 @@ typedef struct CqNetWalk
 } CqNetWalk;
 
 /*
- * columns are those of the rows; hash is the column with the hash of the row's key, by which they come, or
- * InvalidAttrNumber. In CurrentMemoryContext, until the end of the (sub)transaction at most.
+ * columns are those of the rows; hash is the column with the hash of the row's key, by which they
+ * come, or InvalidAttrNumber. In CurrentMemoryContext, until the end of the (sub)transaction at
+ * most.
  */
 extern CqNet *cq_net_make(TupleDesc columns, AttrNumber hash);
 extern void cq_net_free(CqNet *net);

@@ -41,8 +41,8 @@ cq_touched_add(CqTouched *touched, int64 hash)
 	if (touched->is_all || (touched->has_last && touched->last == hash))
 		return;
 	if (touched->hashes == NULL)
-		touched->hashes = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL,
-												TUPLESORT_RANDOMACCESS);
+		touched->hashes = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
+												work_mem, NULL, TUPLESORT_RANDOMACCESS);
 	tuplesort_putdatum(touched->hashes, Int64GetDatum(hash), false);
 	touched->has_last = true;
 	touched->last = hash;

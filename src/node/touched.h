@@ -2,7 +2,7 @@
  * touched.h
  *		The keys that a batch has touched: a set of their hashes, or all there are.
  *
- * Sorted, in bounded memory. Belongs to the memory context and (sub)transaction in which it is made.
+ * Sorted, in bounded memory. Belongs to the memory context and (sub)transaction that made it.
  */
 #ifndef CQ_TOUCHED_H
 #define CQ_TOUCHED_H
@@ -21,7 +21,7 @@ extern void cq_touched_add_all(CqTouched *touched);
 extern bool cq_touched_is_empty(const CqTouched *touched);
 extern bool cq_touched_is_all(const CqTouched *touched);
 
-/* Each hash once, in ascending order, from the beginning on after a rewind. Not where all are touched. */
+/* Each hash once, ascending, from the beginning on after a rewind. Not where all are touched. */
 extern void cq_touched_rewind(CqTouched *touched);
 extern bool cq_touched_next(CqTouched *touched, int64 *hash);
 

@@ -12,7 +12,7 @@ CREATE FUNCTION node_apply(rule text, step text, inputs regclass[], output regcl
                            OUT told text, OUT weight int) RETURNS SETOF record
     LANGUAGE C VOLATILE AS 'MODULE_PATHNAME';
 
--- The same over and over, for milliseconds: microseconds a call, each undone.
+-- The same over and over, each undone: CPU microseconds a round.
 CREATE FUNCTION node_bench(rule text, step text, inputs regclass[], output regclass, changes text[], rounds int)
     RETURNS float8 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME';
 
