@@ -177,30 +177,43 @@ take_stored(void *net, TupleTableSlot *row)
 }
 
 static void
+add_rows(CqKept *kept, TupleTableSlot *row, AttrNumber hash, int64 weight)
+{
+	int64		key = hash_of(row, hash);
+
+	for (int64 i = 0; i < weight; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		cq_kept_add(kept, key, row);
+	}
+}
+
+static void
 delete_stored(void *kept, TupleTableSlot *row, ItemPointer tid, int64 *weight)
 {
 	if (*weight >= 0)
 		return;
-	cq_kept_delete(kept, tid);
+	cq_kept_delete(kept, hash_of(row, row->tts_tupleDescriptor->natts), tid);
 	(*weight)++;
 }
 
 static void
-miss_stored(void *kept, TupleTableSlot *row, int64 weight)
+add_rest(void *kept, TupleTableSlot *row, int64 weight)
 {
 	if (weight < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a row that is gone is not in table \"%s\"", cq_kept_name(kept)),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
+	add_rows(kept, row, row->tts_tupleDescriptor->natts, weight);
 }
 
-/* Rows of negative weight: each takes a stored one like it with it. */
+/* Rows of negative weight each take a stored one like it with them. */
 static void
-delete_rows(CqKept *kept, TupleDesc columns, CqDelta *changes)
+change_rows(CqKept *kept, TupleDesc columns, CqDelta *changes)
 {
 	CqNet	   *net = cq_net_make(columns, columns->natts);
-	CqNetWalk	walk = {.stored = delete_stored, .end = miss_stored, .context = kept};
+	CqNetWalk	walk = {.stored = delete_stored, .end = add_rest, .context = kept};
 	CqTouched  *touched = cq_touched_make();
 	TupleTableSlot *slot = cq_delta_slot(changes);
 	int32		weight;
@@ -208,10 +221,9 @@ delete_rows(CqKept *kept, TupleDesc columns, CqDelta *changes)
 	cq_delta_rewind(changes);
 	while (cq_delta_next(changes, slot, &weight))
 	{
-		if (weight > 0)
-			continue;
 		cq_net_add(net, slot, weight);
-		cq_touched_add(touched, hash_of(slot, columns->natts));
+		if (weight < 0)
+			cq_touched_add(touched, hash_of(slot, columns->natts));
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	cq_kept_fetch(kept, touched, take_stored, net);
@@ -220,6 +232,7 @@ delete_rows(CqKept *kept, TupleDesc columns, CqDelta *changes)
 	cq_touched_free(touched);
 }
 
+/* In the order in which they have come. */
 static void
 append_rows(CqKept *kept, CqDelta *changes)
 {
@@ -244,8 +257,8 @@ write_changes(Application *application, int input)
 	if (changes == NULL)
 		return;
 	if (changes->has_less)
-		delete_rows(kept, application->keep->kept[input], changes);
-	if (changes->has_more)
+		change_rows(kept, application->keep->kept[input], changes);
+	else
 		append_rows(kept, changes);
 	cq_kept_flush(kept);
 }
@@ -319,7 +332,7 @@ keep_or_delete(void *context, TupleTableSlot *row, ItemPointer tid, int64 *weigh
 		(*weight)--;
 		return;
 	}
-	cq_kept_delete(difference->output, tid);
+	cq_kept_delete(difference->output, hash_of(row, difference->hash), tid);
 	cq_delta_add(difference->told, row, -1);
 }
 
@@ -331,11 +344,7 @@ append_new(void *context, TupleTableSlot *row, int64 weight)
 	if (weight <= 0)
 		return;
 	check_touched(difference, hash_of(row, difference->hash));
-	for (int64 i = 0; i < weight; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		cq_kept_append(difference->output, row);
-	}
+	add_rows(difference->output, row, difference->hash, weight);
 	cq_delta_add(difference->told, row, weight);
 }
 

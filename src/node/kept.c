@@ -17,8 +17,12 @@
 #include "node/kept.h"
 #include "state/writer.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+/* So many rows of a key wait for one whose place they take, or that takes theirs. */
+#define MAX_WAITING 32
 
 struct CqKept
 {
@@ -28,6 +32,12 @@ struct CqKept
 	TupleTableSlot *row;		/* to fetch into */
 	CqWriter   *writer;			/* NULL: nothing has been written since the last flush */
 	MemoryContext context;		/* of all this */
+	MemoryContext scratch;		/* reset for each row: replacing one leaks where it is toasted */
+	int64		hash;			/* of the key whose rows are changed: */
+	int			ngone;			/* deleted, but there still */
+	ItemPointerData gone[MAX_WAITING];
+	int			nadded;			/* added, but not there yet; there are never both */
+	TupleTableSlot *added[MAX_WAITING];
 };
 
 static void
@@ -88,6 +98,7 @@ cq_kept_open(Oid table, TupleDesc columns)
 	kept->index = open_index(kept->table);
 	kept->row = table_slot_create(kept->table, NULL);
 	kept->context = CurrentMemoryContext;
+	kept->scratch = AllocSetContextCreate(kept->context, "pg_cq kept row", ALLOCSET_SMALL_SIZES);
 	return kept;
 }
 
@@ -95,9 +106,12 @@ void
 cq_kept_close(CqKept *kept)
 {
 	cq_kept_flush(kept);
+	for (int i = 0; i < MAX_WAITING && kept->added[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(kept->added[i]);
 	ExecDropSingleTupleTableSlot(kept->row);
 	index_close(kept->index, NoLock);
 	table_close(kept->table, NoLock);
+	MemoryContextDelete(kept->scratch);
 	pfree(kept);
 }
 
@@ -129,18 +143,93 @@ cq_kept_append(CqKept *kept, TupleTableSlot *row)
 	cq_writer_append(kept->writer, copy, 0);
 }
 
-void
-cq_kept_delete(CqKept *kept, ItemPointer tid)
+static void
+require_unchanged(bool is_unchanged)
 {
-	if (!cq_writer_delete_at(writer(kept), tid))
+	if (!is_unchanged)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("the state of a continuous view was changed meanwhile")));
 }
 
+static void
+replace_row(CqKept *kept, TupleTableSlot *row, ItemPointer tid)
+{
+	CqWriter   *to = writer(kept);
+	MemoryContext caller = MemoryContextSwitchTo(kept->scratch);
+
+	require_unchanged(cq_writer_replace_at(to, row, tid));
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(kept->scratch);
+}
+
+/* Whatever waits has found nothing. */
+static void
+end_key(CqKept *kept)
+{
+	while (kept->ngone > 0)
+		require_unchanged(cq_writer_delete_at(writer(kept), &kept->gone[--kept->ngone]));
+	while (kept->nadded > 0)
+	{
+		cq_kept_append(kept, kept->added[--kept->nadded]);
+		ExecClearTuple(kept->added[kept->nadded]);
+	}
+}
+
+static void
+begin_key(CqKept *kept, int64 hash)
+{
+	if (kept->hash != hash)
+		end_key(kept);
+	kept->hash = hash;
+}
+
+void
+cq_kept_delete(CqKept *kept, int64 hash, ItemPointer tid)
+{
+	begin_key(kept, hash);
+	if (kept->nadded > 0)
+	{
+		TupleTableSlot *row = kept->added[--kept->nadded];
+
+		replace_row(kept, row, tid);
+		ExecClearTuple(row);
+	}
+	else if (kept->ngone < MAX_WAITING)
+		kept->gone[kept->ngone++] = *tid;
+	else
+		require_unchanged(cq_writer_delete_at(writer(kept), tid));
+}
+
+/* Of those that wait, a slot that stays for others. */
+static TupleTableSlot *
+waiting_slot(CqKept *kept, TupleDesc columns)
+{
+	TupleTableSlot **slot = &kept->added[kept->nadded++];
+	MemoryContext caller = MemoryContextSwitchTo(kept->context);
+
+	if (*slot == NULL)
+		*slot = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
+	MemoryContextSwitchTo(caller);
+	return *slot;
+}
+
+void
+cq_kept_add(CqKept *kept, int64 hash, TupleTableSlot *row)
+{
+	begin_key(kept, hash);
+	if (kept->ngone > 0)
+		replace_row(kept, row, &kept->gone[--kept->ngone]);
+	else if (kept->nadded < MAX_WAITING)
+		ExecCopySlot(waiting_slot(kept, row->tts_tupleDescriptor), row);
+	else
+		cq_kept_append(kept, row);
+}
+
 void
 cq_kept_flush(CqKept *kept)
 {
+	end_key(kept);
 	if (kept->writer != NULL)
 		cq_writer_close(kept->writer);
 	kept->writer = NULL;

@@ -29,8 +29,12 @@ extern const char *cq_kept_name(const CqKept *kept);
 /* Appends the first columns of row, copied. */
 extern void cq_kept_append(CqKept *kept, TupleTableSlot *row);
 
-/* A row that an earlier command has written. */
-extern void cq_kept_delete(CqKept *kept, ItemPointer tid);
+/*
+ * Deletes a row, which an earlier command has written; adds one, copied. Called key by key: what is
+ * added takes the place of what is deleted of the same key, which needs no new index entry.
+ */
+extern void cq_kept_delete(CqKept *kept, int64 hash, ItemPointer tid);
+extern void cq_kept_add(CqKept *kept, int64 hash, TupleTableSlot *row);
 
 extern void cq_kept_flush(CqKept *kept);
 

@@ -14,7 +14,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* So many are written together, or as many as have so many bytes. */
 #define BUFFERED_ROWS 500
+#define BUFFERED_BYTES (1024 * 1024)
 
 struct CqWriter
 {
@@ -29,6 +31,7 @@ struct CqWriter
 	TupleTableSlot *buffer[BUFFERED_ROWS];
 	uint32		tags[BUFFERED_ROWS];
 	int			nbuffered;
+	Size		buffered_bytes;
 	BlockNumber nblocks;		/* at the beginning */
 	IndexFetchTableData *fetch;
 	TupleTableSlot *fetched;	/* the row fetched last */
@@ -110,6 +113,7 @@ flush(CqWriter *writer)
 		ExecClearTuple(slot);
 	}
 	writer->nbuffered = 0;
+	writer->buffered_bytes = 0;
 	ResetPerTupleExprContext(writer->estate);
 }
 
@@ -135,7 +139,8 @@ cq_writer_append(CqWriter *writer, TupleTableSlot *slot, uint32 tag)
 	ExecMaterializeSlot(slot);
 	slot->tts_tableOid = RelationGetRelid(writer->relation);
 	writer->tags[writer->nbuffered++] = tag;
-	if (writer->nbuffered == BUFFERED_ROWS)
+	writer->buffered_bytes += ExecFetchSlotHeapTuple(slot, false, NULL)->t_len;
+	if (writer->nbuffered == BUFFERED_ROWS || writer->buffered_bytes >= BUFFERED_BYTES)
 		flush(writer);
 }
 

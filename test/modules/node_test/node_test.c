@@ -22,6 +22,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -158,6 +159,16 @@ prepare_test(FunctionCallInfo fcinfo, TestNode *test, bool has_broadcast)
 	}
 }
 
+static void
+free_changes(TestNode *test)
+{
+	for (int i = 0; i < test->ninputs; i++)
+	{
+		if (test->changes[i] != NULL)
+			cq_delta_free(test->changes[i]);
+	}
+}
+
 static Datum
 row_text(TupleTableSlot *row, TupleDesc type)
 {
@@ -174,12 +185,14 @@ Datum
 node_apply(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext row_context;
 	TestNode	test;
 	CqDelta    *told;
 	TupleTableSlot *slot;
 	TupleDesc	type;
 	int32		weight;
 
+	row_context = AllocSetContextCreate(CurrentMemoryContext, "row", ALLOCSET_DEFAULT_SIZES);
 	InitMaterializedSRF(fcinfo, 0);
 	prepare_test(fcinfo, &test, !PG_ARGISNULL(5));
 	told = cq_keep_apply(test.keep, test.changes, PG_GETARG_BOOL(6));
@@ -191,19 +204,18 @@ node_apply(PG_FUNCTION_ARGS)
 	{
 		Datum		values[2];
 		bool		nulls[2] = {false, false};
+		MemoryContext caller = MemoryContextSwitchTo(row_context);
 
 		slot_getallattrs(slot);
 		values[0] = row_text(slot, type);
 		values[1] = Int32GetDatum(weight);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row_context);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	cq_delta_free(told);
-	for (int i = 0; i < test.ninputs; i++)
-	{
-		if (test.changes[i] != NULL)
-			cq_delta_free(test.changes[i]);
-	}
+	free_changes(&test);
 	return (Datum) 0;
 }
 
@@ -241,5 +253,6 @@ node_bench(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
 	}
+	free_changes(&test);
 	PG_RETURN_FLOAT8(spent / rounds);
 }

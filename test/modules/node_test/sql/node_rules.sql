@@ -86,3 +86,14 @@ SELECT node_begin('difference', '{"k int, v int", "k int"}',
                   'SELECT x.k, max(v) AS m, key_hash(x.k, 0) AS _cq_hash FROM _cq_input_1 x JOIN _cq_input_2 y USING (k) GROUP BY x.k', NULL, '{t, t}');
 SELECT * FROM node_change('SELECT k, v, key_hash(k, 0), 1 FROM generate_series(1, 2) k, generate_series(1, 3) v', 'SELECT 1, key_hash(1, 0), 1');
 SELECT * FROM node_change('SELECT 1, 9, key_hash(1, 0), 1', 'SELECT 2, key_hash(2, 0), 1');
+
+-- What is stored of a key stays in its place where it changes: no index grows.
+SELECT node_begin('difference', '{"k int, v int"}',
+                  'SELECT k, count(*) AS n, sum(v) AS s, key_hash(k, 0) AS _cq_hash FROM _cq_input_1 GROUP BY k');
+SELECT * FROM node_change('SELECT k, 1, key_hash(k, 0), 1 FROM generate_series(1, 3) k');
+SELECT pg_stat_force_next_flush();
+BEGIN;
+SELECT * FROM node_change('SELECT k, w, key_hash(k, 0), 1 FROM (VALUES (1, 5), (2, 6), (3, 7)) v (k, w) UNION ALL SELECT 1, 1, key_hash(1, 0), -1');
+SELECT pg_stat_get_xact_tuples_hot_updated('output'::regclass) AS output_in_place, pg_stat_get_xact_tuples_inserted('output'::regclass) AS output_added,
+       pg_stat_get_xact_tuples_hot_updated('kept_1'::regclass) AS kept_in_place, pg_stat_get_xact_tuples_inserted('kept_1'::regclass) AS kept_added;
+COMMIT;
