@@ -6,4 +6,4 @@ from history import run_history
 
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_history(server, broker, name, seed):
-    assert run_history(server, broker, name, seed, rounds=6, most_views=25) > 0
+    assert run_history(server, broker, name, seed, rounds=8, most_views=40) > 0
