@@ -24,8 +24,8 @@ ROW = (
     "({id} % 5)::int AS a, 'b' || {id} % 3 AS b, ({id} % 11)::int AS d"
 )
 # Times of the clock, for cq.sliding: they begin a while before the history does.
-SLIDING_MS = 5
-SLIDING_BEFORE = "30 s"
+SLIDING_MS = 10
+SLIDING_BEFORE = "5 s"
 
 
 def message(number):

@@ -67,6 +67,7 @@ KINDS = {
     "nested": 1.5,
     "limit": 0.5,
 }
+RELATIONS = {"stream": 5, "view": 2, "table": 2}
 # An aggregate that takes the values it has, in an order, tells these apart where = does not.
 TIES = {"numeric", "text[]", "jsonb"}
 
@@ -246,8 +247,13 @@ class Queries:
         """A relation or, while depth allows, a sub-select."""
         if depth > 0 and kinds is None and self.chance(0.2):
             return self.sub_select(self.query(depth - 1))
-        choices = [r for r in self.schema.relations if kinds is None or r.kind in kinds]
-        return self.take(self.random.choice(choices))
+        there = {
+            kind: weight
+            for kind, weight in RELATIONS.items()
+            if (kinds is None or kind in kinds) and self.schema.of(kind)
+        }
+        (kind,) = self.random.choices(list(there), list(there.values()))
+        return self.take(self.random.choice(self.schema.of(kind)))
 
     def take(self, relation):
         alias = self.alias()
