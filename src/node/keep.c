@@ -13,11 +13,9 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "node/changes.h"
 #include "node/flow.h"
 #include "node/keep.h"
-#include "node/kept.h"
-#include "node/net.h"
-#include "node/touched.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -99,30 +97,7 @@ next_command(void)
 	UpdateActiveSnapshotCommandId();
 }
 
-/* ---- netting ---- */
-
-static void
-add_net_row(void *delta, TupleTableSlot *row, int64 weight)
-{
-	cq_delta_add(delta, row, weight);
-}
-
-/* Adds what is left of changes once more and less are added up. */
-static void
-add_net(CqDelta *changes, TupleDesc columns, AttrNumber hash, CqDelta *to)
-{
-	CqNet	   *net = cq_net_make(columns, hash);
-	CqNetWalk	walk = {.end = add_net_row, .context = to};
-	TupleTableSlot *slot = cq_delta_slot(changes);
-	int32		weight;
-
-	cq_delta_rewind(changes);
-	while (cq_delta_next(changes, slot, &weight))
-		cq_net_add(net, slot, weight);
-	ExecDropSingleTupleTableSlot(slot);
-	cq_net_walk(net, &walk);
-	cq_net_free(net);
-}
+/* ---- inputs ---- */
 
 /* The changes of an input, net, or NULL. */
 static CqDelta *
@@ -135,132 +110,25 @@ net_changes(const CqKeep *keep, int input, CqDelta *changes)
 	if (!changes->has_more || !changes->has_less)
 		return changes;
 	net = cq_keep_make_changes(keep, input);
-	add_net(changes, keep->kept[input], keep->kept[input]->natts, net);
+	cq_changes_net(changes, keep->kept[input], keep->kept[input]->natts, net);
 	return net->nrows > 0 ? net : NULL;
-}
-
-/* ---- inputs ---- */
-
-static int64
-hash_of(TupleTableSlot *row, int natts)
-{
-	bool		is_null;
-	int64		hash = DatumGetInt64(slot_getattr(row, natts, &is_null));
-
-	if (is_null)
-		elog(ERROR, "a row of a node has no hash of its key");
-	return hash;
 }
 
 static void
 touch_keys(const CqKeep *keep, int input, CqDelta *changes, CqTouched *touched)
 {
-	TupleTableSlot *slot;
-	int32		weight;
-
 	if (input_of(keep, input)->is_broadcast)
-	{
 		cq_touched_add_all(touched);
-		return;
-	}
-	slot = cq_delta_slot(changes);
-	cq_delta_rewind(changes);
-	while (cq_delta_next(changes, slot, &weight))
-		cq_touched_add(touched, hash_of(slot, changes->natts));
-	ExecDropSingleTupleTableSlot(slot);
-}
-
-static void
-take_stored(void *net, TupleTableSlot *row)
-{
-	cq_net_add_stored(net, row);
-}
-
-static void
-add_rows(CqKept *kept, TupleTableSlot *row, AttrNumber hash, int64 weight)
-{
-	int64		key = hash_of(row, hash);
-
-	for (int64 i = 0; i < weight; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		cq_kept_add(kept, key, row);
-	}
-}
-
-static void
-delete_stored(void *kept, TupleTableSlot *row, ItemPointer tid, int64 *weight)
-{
-	if (*weight >= 0)
-		return;
-	cq_kept_delete(kept, hash_of(row, row->tts_tupleDescriptor->natts), tid);
-	(*weight)++;
-}
-
-static void
-add_rest(void *kept, TupleTableSlot *row, int64 weight)
-{
-	if (weight < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a row that is gone is not in table \"%s\"", cq_kept_name(kept)),
-				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
-	add_rows(kept, row, row->tts_tupleDescriptor->natts, weight);
-}
-
-/* Rows of negative weight each take a stored one like it with them. */
-static void
-change_rows(CqKept *kept, TupleDesc columns, CqDelta *changes)
-{
-	CqNet	   *net = cq_net_make(columns, columns->natts);
-	CqNetWalk	walk = {.stored = delete_stored, .end = add_rest, .context = kept};
-	CqTouched  *touched = cq_touched_make();
-	TupleTableSlot *slot = cq_delta_slot(changes);
-	int32		weight;
-
-	cq_delta_rewind(changes);
-	while (cq_delta_next(changes, slot, &weight))
-	{
-		cq_net_add(net, slot, weight);
-		if (weight < 0)
-			cq_touched_add(touched, hash_of(slot, columns->natts));
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	cq_kept_fetch(kept, touched, take_stored, net);
-	cq_net_walk(net, &walk);
-	cq_net_free(net);
-	cq_touched_free(touched);
-}
-
-/* In the order in which they have come. */
-static void
-append_rows(CqKept *kept, CqDelta *changes)
-{
-	TupleTableSlot *slot = cq_delta_slot(changes);
-	int32		weight;
-
-	cq_delta_rewind(changes);
-	while (cq_delta_next(changes, slot, &weight))
-	{
-		for (int32 i = 0; i < weight; i++)
-			cq_kept_append(kept, slot);
-	}
-	ExecDropSingleTupleTableSlot(slot);
+	else
+		cq_changes_touch(changes, touched);
 }
 
 static void
 write_changes(Application *application, int input)
 {
-	CqDelta    *changes = application->changes[input];
-	CqKept	   *kept = application->inputs[input];
-
-	if (changes == NULL)
-		return;
-	if (changes->has_less)
-		change_rows(kept, application->keep->kept[input], changes);
-	else
-		append_rows(kept, changes);
-	cq_kept_flush(kept);
+	if (application->changes[input] != NULL)
+		cq_changes_write(application->changes[input], application->keep->kept[input],
+						 application->inputs[input]);
 }
 
 static void
@@ -332,7 +200,7 @@ keep_or_delete(void *context, TupleTableSlot *row, ItemPointer tid, int64 *weigh
 		(*weight)--;
 		return;
 	}
-	cq_kept_delete(difference->output, hash_of(row, difference->hash), tid);
+	cq_kept_delete(difference->output, cq_changes_hash(row, difference->hash), tid);
 	cq_delta_add(difference->told, row, -1);
 }
 
@@ -343,8 +211,8 @@ append_new(void *context, TupleTableSlot *row, int64 weight)
 
 	if (weight <= 0)
 		return;
-	check_touched(difference, hash_of(row, difference->hash));
-	add_rows(difference->output, row, difference->hash, weight);
+	check_touched(difference, cq_changes_hash(row, difference->hash));
+	cq_changes_add_rows(difference->output, row, weight);
 	cq_delta_add(difference->told, row, weight);
 }
 
@@ -361,7 +229,7 @@ store_difference(Application *application, CqNet *net, CqTouched *touched)
 	CqNetWalk	walk = {.stored = keep_or_delete, .end = append_new, .context = &difference};
 
 	difference.output = cq_kept_open(keep->output, keep->columns);
-	cq_kept_fetch(difference.output, touched, take_stored, net);
+	cq_kept_fetch(difference.output, touched, cq_changes_take_stored, net);
 	difference.last_touched = PG_INT64_MIN;
 	if (!cq_touched_is_all(touched))
 	{
@@ -405,25 +273,6 @@ apply_difference(Application *application, bool touches_rest)
 
 /* ---- CQ_RULE_LINEAR, CQ_RULE_ADDITIVE ---- */
 
-/* The rows of an input's changes with weights of this sign, without the weight. */
-static CqDelta *
-part_of_changes(const CqKeep *keep, int input, CqDelta *changes, int32 sign)
-{
-	CqDelta    *part;
-	TupleTableSlot *slot;
-	int32		weight;
-
-	if (changes->only_grows)
-		return changes;
-	part = cq_delta_make(keep->kept[input], true);
-	slot = cq_delta_slot(changes);
-	cq_delta_rewind(changes);
-	while (cq_delta_next(changes, slot, &weight))
-		cq_delta_add(part, slot, Max((int64) weight * sign, 0));
-	ExecDropSingleTupleTableSlot(slot);
-	return part;
-}
-
 /* Runs the step over the changes of one input, and rows of the others. */
 static void
 tell_product(Application *application, int input, CqDelta **rows)
@@ -435,7 +284,8 @@ tell_product(Application *application, int input, CqDelta **rows)
 	{
 		if (!(sign > 0 ? changes->has_more : changes->has_less))
 			continue;
-		rows[input] = part_of_changes(keep, input, changes, sign);
+		rows[input] = changes->only_grows ? changes :
+			cq_changes_part(changes, keep->kept[input], sign);
 		run_step(keep, rows, cq_delta_receiver(application->told, sign));
 		if (rows[input] != changes)
 			cq_delta_free(rows[input]);
@@ -577,7 +427,7 @@ net_told(const CqKeep *keep, CqDelta *told)
 	if (keep->node->rule == CQ_RULE_DIFFERENCE || !told->has_more || !told->has_less)
 		return told;
 	net = cq_delta_make(keep->told, keep->node->only_grows);
-	add_net(told, keep->columns, InvalidAttrNumber, net);
+	cq_changes_net(told, keep->columns, InvalidAttrNumber, net);
 	cq_delta_free(told);
 	return net;
 }

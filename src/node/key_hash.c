@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/typcache.h"
@@ -20,9 +21,16 @@ PG_FUNCTION_INFO_V1(cq_key_hash);
 static TypeCacheEntry *
 find_type(FunctionCallInfo fcinfo)
 {
-	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = lookup_type_cache(get_fn_expr_argtype(fcinfo->flinfo, 0),
-													 TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+	Oid			type;
+
+	if (fcinfo->flinfo->fn_extra != NULL)
+		return fcinfo->flinfo->fn_extra;
+	type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	if (!OidIsValid(type) || type == UNKNOWNOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
+				 errmsg("could not determine the data type of a key")));
+	fcinfo->flinfo->fn_extra = lookup_type_cache(type, TYPECACHE_HASH_EXTENDED_PROC_FINFO);
 	return fcinfo->flinfo->fn_extra;
 }
 

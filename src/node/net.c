@@ -9,16 +9,14 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/tupmacs.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "node/image.h"
 #include "node/net.h"
 #include "nodes/pg_list.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 
@@ -42,6 +40,7 @@ typedef struct NetRow
 struct CqNet
 {
 	TupleDesc	columns;
+	CqImages   *images;
 	AttrNumber	hash;
 	Tuplesortstate *sort;
 	TupleDesc	sorted;			/* leading columns, and those of the row */
@@ -77,6 +76,7 @@ cq_net_make(TupleDesc columns, AttrNumber hash)
 	CqNet	   *net = palloc0(sizeof(CqNet));
 
 	net->columns = columns;
+	net->images = cq_image_open(columns);
 	net->hash = hash;
 	net->sorted = sorted_columns(columns);
 	net->sort = tuplesort_begin_heap(net->sorted, lengthof(by), by, operators, collations,
@@ -103,16 +103,6 @@ cq_net_free(CqNet *net)
 	pfree(net);
 }
 
-/* As it is read back: functions may leave anything in the bytes that a short type does not use. */
-static Datum
-canonical(Datum value, int16 length)
-{
-	Datum		stored = 0;
-
-	store_att_byval(&stored, value, length);
-	return fetch_att(&stored, true, length);
-}
-
 static uint64
 hash_image(CqNet *net, const Datum *values, const bool *nulls)
 {
@@ -121,16 +111,9 @@ hash_image(CqNet *net, const Datum *values, const bool *nulls)
 
 	for (int i = 0; i < net->columns->natts; i++)
 	{
-		Form_pg_attribute column = TupleDescAttr(net->columns, i);
-		uint32		of_value = 0;
-
 		if (i + 1 == net->hash)
 			continue;
-		if (!nulls[i] && column->attbyval)
-			of_value = datum_image_hash(canonical(values[i], column->attlen), true, column->attlen);
-		else if (!nulls[i])
-			of_value = datum_image_hash(values[i], false, column->attlen);
-		hash = hash_combine64(hash, of_value);
+		hash = hash_combine64(hash, nulls[i] ? 0 : cq_image_hash(net->images, i, values[i]));
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(net->scratch);
@@ -240,15 +223,14 @@ is_same_row(CqNet *net, TupleTableSlot *one, TupleTableSlot *other)
 	MemoryContext caller = MemoryContextSwitchTo(net->scratch);
 	bool		is_same = true;
 
-	for (int i = NLEADING; is_same && i < net->sorted->natts; i++)
+	for (int i = 0; is_same && i < net->columns->natts; i++)
 	{
-		Form_pg_attribute column = TupleDescAttr(net->sorted, i);
+		int			at = NLEADING + i;
 
-		if (one->tts_isnull[i] || other->tts_isnull[i])
-			is_same = one->tts_isnull[i] == other->tts_isnull[i];
+		if (one->tts_isnull[at] || other->tts_isnull[at])
+			is_same = one->tts_isnull[at] == other->tts_isnull[at];
 		else
-			is_same = datum_image_eq(one->tts_values[i], other->tts_values[i], column->attbyval,
-									 column->attlen);
+			is_same = cq_image_same(net->images, i, one->tts_values[at], other->tts_values[at]);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(net->scratch);

@@ -72,8 +72,8 @@ columns_of_row(TupleDesc row)
 
 		if (column->attisdropped)
 			continue;
-		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid, column->atttypmod,
-												 column->attcollation));
+		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid,
+												 column->atttypmod, column->attcollation));
 	}
 	return columns;
 }
@@ -134,9 +134,10 @@ prepare_test(FunctionCallInfo fcinfo, TestNode *test, bool has_broadcast)
 		if (test->node.rule != CQ_RULE_ADDITIVE)
 			test->tables[i] = DatumGetObjectId(value);
 		if (element(changes, i, TEXTOID, &value))
-			flows[i] = flow_of(TextDatumGetCString(value), list_length(input->columns), &input->only_grows);
-		input->is_broadcast = has_broadcast && element(PG_GETARG_ARRAYTYPE_P(5), i, BOOLOID, &value) &&
-			DatumGetBool(value);
+			flows[i] = flow_of(TextDatumGetCString(value), list_length(input->columns),
+							   &input->only_grows);
+		input->is_broadcast = has_broadcast &&
+			element(PG_GETARG_ARRAYTYPE_P(5), i, BOOLOID, &value) && DatumGetBool(value);
 		test->node.inputs = lappend(test->node.inputs, input);
 		shape = cq_delta_make(cq_delta_columns(input->columns, true), true);
 		cq_delta_register(shape, cq_tree_input_name(i + 1), environment);
@@ -197,8 +198,8 @@ node_apply(PG_FUNCTION_ARGS)
 	prepare_test(fcinfo, &test, !PG_ARGISNULL(5));
 	told = cq_keep_apply(test.keep, test.changes, PG_GETARG_BOOL(6));
 	slot = cq_delta_slot(told);
-	type = BlessTupleDesc(cq_delta_columns(test.node.rule == CQ_RULE_DIFFERENCE ?
-										   list_truncate(list_copy(test.node.columns), told->natts) : test.node.columns, true));
+	type = BlessTupleDesc(cq_delta_columns(list_truncate(list_copy(test.node.columns), told->natts),
+										   true));
 	cq_delta_rewind(told);
 	while (cq_delta_next(told, slot, &weight))
 	{

@@ -97,3 +97,14 @@ SELECT * FROM node_change('SELECT k, w, key_hash(k, 0), 1 FROM (VALUES (1, 5), (
 SELECT pg_stat_get_xact_tuples_hot_updated('output'::regclass) AS output_in_place, pg_stat_get_xact_tuples_inserted('output'::regclass) AS output_added,
        pg_stat_get_xact_tuples_hot_updated('kept_1'::regclass) AS kept_in_place, pg_stat_get_xact_tuples_inserted('kept_1'::regclass) AS kept_added;
 COMMIT;
+
+-- A row without a column; a step that reads one input twice, in a sub-query and in a CTE.
+SELECT node_begin('linear', '{"k int", "k int"}', 'SELECT FROM _cq_input_1 x JOIN _cq_input_2 y USING (k)');
+SELECT * FROM node_change('SELECT 1, key_hash(1, 0), 2', 'SELECT 1, key_hash(1, 0), 1');
+SELECT * FROM node_change('SELECT 1, key_hash(1, 0), -1', NULL);
+SELECT node_begin('difference', '{"k int, v int"}',
+                  'WITH big AS MATERIALIZED (SELECT k, v, _cq_hash FROM _cq_input_1 WHERE v >= (SELECT avg(i.v) FROM _cq_input_1 i WHERE i.k = _cq_input_1.k))
+                   SELECT k, (SELECT count(*) FROM big b WHERE b.k = x.k) AS n, key_hash(k, 0) AS _cq_hash
+                   FROM (SELECT DISTINCT k FROM _cq_input_1) x');
+SELECT * FROM node_change('SELECT k, v, key_hash(k, 0), 1 FROM generate_series(1, 2) k, generate_series(1, 4) v');
+SELECT * FROM node_change('SELECT 1, 9, key_hash(1, 0), 1 UNION ALL SELECT 2, 1, key_hash(2, 0), -1');
