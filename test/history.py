@@ -124,7 +124,22 @@ class Draw:
         elif what["closes"] and shape in ("tumble", "cumulate"):
             what["amends"] = self.chance(0.4)
         self.retain(what, about, stream)
+        self.delay(what, shape, stream)
         return ["create", what]
+
+    def delay(self, what, shape, stream):
+        """Which rows of which windows are late has to be known, whatever the batches were."""
+        is_timed = what["closes"] or what.get("retention", {}).get("by") == "event_time"
+        if stream.disordered and is_timed and shape not in ("tumble", "session", "kept"):
+            what.pop("retention", None)
+            what.update(closes=False, amends=False)
+            if what.get("output") in ("log", "append"):
+                what.update(output=None, target=None)
+            return
+        if is_timed and self.chance(0.4):
+            what["delay"] = self.random.choice([0, 50, 1000])
+        if what["closes"] and self.chance(0.3):
+            what["lateness"] = self.random.choice([50, 700])
 
     def retain(self, what, about, stream):
         """Some forget what is too old, as long as what was told of them is known."""
@@ -163,14 +178,18 @@ class Draw:
         kinds = ["pause", "resume", "resume"]
         if not view.follows:
             kinds += ["reset", "rename", "set_on_error", "drop"]
-        if not view.follows and (
-            view.retention or view.shape == "kept" and view.output is None
-        ):
+        if not view.follows and self.may_retain(view):
             kinds += ["set_retention"] * 2
         if not view.follows and view.output is None:
             kinds += ["set_schema", "set_owner", "replace"]
         kind = self.random.choice(kinds)
         return [kind, {"name": view.name, **self.arguments(kind, view)}]
+
+    def may_retain(self, view):
+        """What is late of windows is known where that was not changed."""
+        if view.retention and self.world.streams[view.source].disordered:
+            return view.about().keeps != "windows" and not view.closes
+        return view.retention or view.shape == "kept" and view.output is None
 
     def arguments(self, kind, view):
         if kind == "set_retention":
@@ -332,7 +351,9 @@ def carry_out_all(server, broker, name, seed, steps, done=None):
     steps(world, rng) gives them one by one; done is a list that gets those that were begun.
     """
     rng = random.Random(seed)
-    world = World(server, broker, name, seed, partitions=(rng.randint(2, 4), rng.randint(1, 4)))
+    partitions = (rng.randint(2, 4), rng.randint(1, 4))
+    disordered = [random.Random(f"{seed} {stream}").random() < 0.5 for stream in range(2)]
+    world = World(server, broker, name, seed, partitions, disordered)
     try:
         world.begin()
         for step in steps(world, rng):

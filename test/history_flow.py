@@ -12,7 +12,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from conftest import DEADLINE
-from history_model import INSERTED, ROW, Failed, message
+from history_model import INSERTED, Failed, message, row
 
 TICK = 0.02
 # Of transactions that insert.
@@ -97,7 +97,7 @@ class KafkaFlow(Flow):
             try:
                 self.producer.produce(
                     self.stream.topic,
-                    message(number),
+                    message(number, self.stream.disordered),
                     partition=partition,
                     on_delivery=self.delivered(number),
                 )
@@ -152,7 +152,7 @@ class LogFlow(Flow):
         return first, first + count - 1
 
     def insert(self, first, last):
-        columns = ROW.format(id="i")
+        columns = row("i", self.stream.disordered)
         self.connection.execute(
             f"INSERT INTO {self.stream.name} ({INSERTED}) "
             f"SELECT {columns} FROM generate_series({first}, {last}) AS i"

@@ -2,8 +2,8 @@
 
 Message number id says all of its row: k, v and its event time follow from it. So what was sent is
 known by the numbers that arrived, with their partition and offset, and a view's batch is its query
-over those between where it began and where it stands. Event times grow in each partition, so that
-no row is late, whatever the batches were.
+over those between where it began and where it stands, but those that are late: which these are
+follows from the event times before them in their partition, whatever the batches were.
 """
 
 from dataclasses import dataclass, field
@@ -17,25 +17,36 @@ COLUMNS = "id bigint, k int, v int, at timestamptz, c pair, d small"
 INSERTED = "id, k, v, at, c.a, c.b, d"
 BASE = "timestamptz '2025-01-01 00:00Z'"
 STEP_MS = 10
-# What is inserted for message number {id}, in SQL; message() says the same in Python.
-ROW = (
-    "{id}::bigint AS id, ({id} % 7)::int AS k, ({id} * 7919 % 101 - 50)::int AS v, "
-    f"{BASE} + {{id}} * interval '{STEP_MS} ms' AS at, "
-    "({id} % 5)::int AS a, 'b' || {id} % 3 AS b, ({id} % 11)::int AS d"
-)
+# Of streams whose event times do not grow: how many milliseconds some are back, and what their
+# option watermark allows. The remainder by the first number says which.
+BACK_MS = {13: 3000, 3: 170}
+DELAY_MS = 100
 # Times of the clock, for cq.sliding: they begin a while before the history does.
 SLIDING_MS = 10
 SLIDING_BEFORE = "5 s"
 
 
-def message(number):
-    seconds, milliseconds = divmod(number * STEP_MS, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
+def row(number, disordered):
+    """What is inserted for message number, in SQL; message() says the same in Python."""
+    back = "0"
+    for divisor, milliseconds in reversed(BACK_MS.items()):
+        back = f"CASE WHEN {number} % {divisor} = 0 THEN {milliseconds} ELSE {back} END"
+    at = f"{BASE} + {number} * interval '{STEP_MS} ms'"
+    if disordered:
+        at += f" - {back} * interval '1 ms'"
     return (
-        f'{{"id": {number}, "k": {number % 7}, "v": {number * 7919 % 101 - 50}, '
-        f'"at": "2025-01-{1 + hours // 24:02}T{hours % 24:02}:{minutes:02}:'
-        f'{seconds:02}.{milliseconds:03}Z", '
+        f"{number}::bigint AS id, ({number} % 7)::int AS k, "
+        f"({number} * 7919 % 101 - 50)::int AS v, {at} AS at, "
+        f"({number} % 5)::int AS a, 'b' || {number} % 3 AS b, ({number} % 11)::int AS d"
+    )
+
+
+def message(number, disordered):
+    at = 1735689600000 + number * STEP_MS  # BASE, since 1970
+    if disordered:
+        at -= next((back for divisor, back in BACK_MS.items() if number % divisor == 0), 0)
+    return (
+        f'{{"id": {number}, "k": {number % 7}, "v": {number * 7919 % 101 - 50}, "at": {at}, '
         f'"c": {{"a": {number % 5}, "b": "b{number % 3}", "x": {number}, "y": "y"}}, '
         f'"d": {number % 11}}}'
     )
@@ -188,6 +199,7 @@ class Stream:
     topic: str = None  # None: kept in the database
     partitions: int = 1
     stamped: bool = False  # the broker says when a message came, not who sent it
+    disordered: bool = False  # its event times do not grow
     overlaps: bool = False  # its writers' transactions do: event times do not grow
     has_grown: bool = False  # partitions were added
     next_id: int = 0
@@ -199,8 +211,11 @@ class Stream:
     def truth(self):
         return f"truth.{self.name}"
 
+    def delay_ms(self):
+        return DELAY_MS if self.disordered else 0
+
     def create(self):
-        event_time = "" if self.overlaps else "event_time 'at'"
+        event_time = "" if self.overlaps else f"event_time 'at', watermark '{self.delay_ms()} ms'"
         if self.topic is None:
             columns = (
                 f"{COLUMNS}, off bigint OPTIONS (metadata 'offset'), "
@@ -248,12 +263,6 @@ def before(time, seconds):
     return "NULL::timestamptz" if seconds is None else f"{time} - interval '{seconds} s'"
 
 
-# The least of the highest event times of the partitions, of the rows that were seen.
-WATERMARK = (
-    "(SELECT min(highest) FROM (SELECT max(at) AS highest FROM seen GROUP BY part) AS partition)"
-)
-
-
 def by_partition(offsets, default):
     """In SQL: the offset of the row's partition."""
     cases = "".join(
@@ -276,6 +285,9 @@ class View:
     )  # offsets by partition; of those that are not in it: 0
     start: str = "earliest"
     after: str = None  # with start = 'latest': what is as new as that
+    stream_delay: int = 0  # milliseconds: what the stream's option watermark says
+    delay: int = None  # what the view's does, in its place
+    lateness: int = 0  # its allowed_lateness
     zero: str = None  # the time of message 0, for cq.sliding
     retention: Retention = None
     topic: str = None  # that output goes to
@@ -324,7 +336,11 @@ class View:
         if self.retention:
             options += self.retention.options()
         if self.closes:
-            options.append("emit = 'close'" + (", late = 'amend'" if self.amends else ""))
+            options.append(f"emit = 'close', allowed_lateness = '{self.lateness} ms'")
+        if self.amends:
+            options.append("late = 'amend'")
+        if self.delay is not None:
+            options.append(f"watermark = '{self.delay} ms'")
         if self.on_error != "skip":
             options.append(f"on_error = '{self.on_error}'")
         if self.output is not None:
@@ -365,11 +381,40 @@ class View:
         """The rows that it has seen, as a query, by its positions."""
         if self.follows:
             return f"SELECT * FROM {self.source}"
-        return (
+        read = (
             f"SELECT * FROM {stream.truth()} WHERE off >= {by_partition(self.begin, 0)} "
             f"AND off < {by_partition(positions, 0)}"
             + (f" AND ts >= '{self.after}'" if self.after else "")
         )
+        late = self.late() if stream.disordered else None
+        if late is None:
+            return read
+        return (
+            "SELECT * FROM (SELECT *, max(at) OVER (PARTITION BY part ORDER BY off "
+            "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before "
+            f"FROM ({read}) AS read) AS judged WHERE ({late}) IS NOT TRUE"
+        )
+
+    def watermark(self):
+        """The least of the highest event times of the partitions, of the rows that were seen."""
+        delay = self.stream_delay if self.delay is None else self.delay
+        return (
+            "(SELECT min(highest) FROM "
+            "(SELECT max(at) AS highest FROM seen GROUP BY part) AS partition) "
+            f"- interval '{delay} ms'"
+        )
+
+    def late(self):
+        """Whether a row is, by the highest event time before it; None where none is."""
+        delay = self.stream_delay if self.delay is None else self.delay
+        limit = f"before - interval '{delay + self.lateness} ms'"
+        if self.retention and (self.amends or self.about().keeps == "windows" and not self.closes):
+            limit += f" - interval '{self.retention.seconds} s'"
+        elif not self.closes or self.amends:
+            return None
+        if self.shape == "session":
+            return f"at < {limit}"
+        return f"date_bin('1 s', at, '2001-01-01 00:00Z') + interval '1 s' <= {limit}"
 
     def over(self, rows):
         """The query over some of the rows that were seen, which are named by a condition."""
@@ -386,7 +431,11 @@ class View:
     def rows_of(self, query):
         """Of windows that close, those that are closed."""
         about = self.about()
-        closed = f" WHERE {about.end} <= {WATERMARK}" if self.closes else ""
+        closed = (
+            f" WHERE {about.end} <= {self.watermark()} - interval '{self.lateness} ms'"
+            if self.closes
+            else ""
+        )
         return f"SELECT {about.shown} FROM ({query}) AS batch{closed}"
 
     def shows(self):
@@ -405,7 +454,7 @@ class View:
         """Windows go from sight at once, and those that were emitted by and by."""
         queries = []
         for seconds in (self.retention.least, None if self.closes else self.retention.seconds):
-            horizon = before(WATERMARK, seconds)
+            horizon = before(self.watermark(), seconds)
             queries.append(
                 f"SELECT * FROM ({batch}) AS batch "
                 f"WHERE ({self.about().end} <= {horizon}) IS NOT TRUE"
@@ -438,7 +487,7 @@ class View:
         by_time = self.retention.by == "event_time"
         return (
             "at" if by_time else "since",
-            before(WATERMARK if by_time else "now()", self.retention.least),
+            before(self.watermark() if by_time else "now()", self.retention.least),
         )
 
     def told(self):

@@ -9,7 +9,7 @@ import psycopg
 
 from conftest import DEADLINE
 from history_flow import TICK
-from history_model import INSERTED, ROW, Failed
+from history_model import INSERTED, Failed, row
 
 # What no step does, though all come back.
 CRASH = re.compile(rb"[^\n]*(PANIC|TRAP:|terminated by signal (?!(2|9|15)\b))[^\n]*")
@@ -60,7 +60,8 @@ class Quiet:
         if flow.stream.topic is None:
             first, last = flow.ids(1)
             self.execute(
-                f"INSERT INTO {flow.stream.name} ({INSERTED}) SELECT {ROW.format(id=first)}"
+                f"INSERT INTO {flow.stream.name} ({INSERTED}) "
+                f"SELECT {row(first, flow.stream.disordered)}"
             )
             flow.stream.committed.add(last)
         else:
@@ -81,7 +82,7 @@ class Quiet:
             columns = [list(column) for column in zip(*arrived)]
             self.execute(
                 f"INSERT INTO {stream.truth()} ({INSERTED}, part, off, ts, since, noted) "
-                f"SELECT {ROW.format(id='i').replace('%', '%%')}, part, off, "
+                f"SELECT {row('i', stream.disordered).replace('%', '%%')}, part, off, "
                 "to_timestamp(ms / 1000) + ms %% 1000 * interval '1 ms', %s, %s "
                 "FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::bigint[]) "
                 "AS sent (i, part, off, ms)",

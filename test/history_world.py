@@ -30,7 +30,7 @@ LOCK_TIMEOUT = 30  # seconds; where no transaction of ours is open, nobody holds
 class World(Quiet):
     """A database with streams and views, and what is known of them."""
 
-    def __init__(self, server, broker, name, seed, partitions=(3, 1)):
+    def __init__(self, server, broker, name, seed, partitions=(3, 1), disordered=(False, False)):
         self.server = server
         self.broker = broker
         self.name = name
@@ -54,7 +54,8 @@ class World(Quiet):
         self.flows = []
         for number, count in enumerate(partitions):
             self.add_stream(Stream(f"kafka{number}", f"{name}_{number}", count, number == 0))
-        self.add_stream(Stream("log"))
+        self.streams["kafka1"].disordered = disordered[0]
+        self.add_stream(Stream("log", disordered=disordered[1]))
         self.add_stream(Stream("overlapping", overlaps=True))
 
     def add_stream(self, stream):
@@ -223,6 +224,8 @@ class World(Quiet):
         }
         retention = what.pop("retention", None)
         view = View(**what, zero=self.zero)
+        if not view.follows:
+            view.stream_delay = self.streams[view.source].delay_ms()
         if retention is not None:
             view.retention = Retention(retention["by"])
             view.retention.change(retention["seconds"])
