@@ -36,7 +36,7 @@ ISOLATION_OPTS = --load-extension=pg_cq
 PG_CPPFLAGS  = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DCQ_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter
 PG_CXXFLAGS  = -std=c++17 -Wall -Wextra -fno-rtti -fvisibility=hidden
-SHLIB_LINK   = -lrdkafka -lsimdjson -lnlopt -lstdc++
+SHLIB_LINK   = -lrdkafka -lcurl -lsimdjson -lnlopt -lstdc++
 EXTRA_CLEAN  = $(DATA_built) results output_iso tmp_check regression.diffs regression.out
 
 PG_CONFIG   ?= pg_config

@@ -321,7 +321,7 @@ LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.stream, m.state, s.last_error
            FROM _cq.input o
            JOIN _cq.stream_states() m ON m.stream = o.stream
            LEFT JOIN _cq.stat_relations() s ON s.relation = o.stream
-           WHERE m.state IN ('waiting for broker', 'failed')
+           WHERE m.state IN ('waiting for broker', 'waiting for schema', 'failed')
            ORDER BY o.view, o.number) t ON t.view = v.view
 LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x

@@ -57,3 +57,26 @@ ALTER FOREIGN TABLE t ALTER COLUMN o OPTIONS (SET metadata 'key');
 SELECT _cq.stream_extents('pg_class');
 DROP FOREIGN TABLE t;
 DROP SERVER options_kafka;
+
+-- The schema registry: where it is at the server, who asks in user mappings, and nothing secret in what is said.
+CREATE SERVER options_registry FOREIGN DATA WRAPPER cq_kafka OPTIONS (schema_registry 'http://one:8081, https://two/path');
+ALTER SERVER options_registry OPTIONS (SET schema_registry 'ftp://one');
+ALTER SERVER options_registry OPTIONS (SET schema_registry 'file:///etc/passwd');
+ALTER SERVER options_registry OPTIONS (SET schema_registry 'http://');
+ALTER SERVER options_registry OPTIONS (SET schema_registry '');
+ALTER SERVER options_registry OPTIONS (SET schema_registry 'http://user:secret@one');
+ALTER SERVER options_registry OPTIONS (SET schema_registry 'http://one?a=b');
+ALTER SERVER options_registry OPTIONS (SET schema_registry 'http://one, gopher://two');
+ALTER SERVER options_registry OPTIONS (ADD schema_registry_password 'secret');
+ALTER SERVER options_registry OPTIONS (ADD schema_registry_ca 'not PEM');
+CREATE FOREIGN TABLE t (a int) SERVER options_registry OPTIONS (topic 'x', schema_registry 'http://one');
+CREATE USER MAPPING FOR CURRENT_USER SERVER options_registry OPTIONS (schema_registry 'http://one');
+CREATE USER MAPPING FOR CURRENT_USER SERVER options_registry OPTIONS (schema_registry_token E'a\r\nX-Header: b');
+CREATE USER MAPPING FOR CURRENT_USER SERVER options_registry OPTIONS (schema_registry_key 'secret');
+CREATE USER MAPPING FOR CURRENT_USER SERVER options_registry
+    OPTIONS (schema_registry_user 'me', schema_registry_password 'secret', schema_registry_token 'secret');
+CREATE FOREIGN TABLE t (a int) SERVER options_registry OPTIONS (topic 'x', format 'avro', schema '{"type":"record"}');
+CREATE FOREIGN TABLE t (a int) SERVER options_registry OPTIONS (topic 'x', format 'avro', framing 'some');
+CREATE FOREIGN TABLE t (a int) SERVER options_registry OPTIONS (topic 'x', format 'avro', subject 'y');
+DROP FOREIGN TABLE t;
+DROP SERVER options_registry CASCADE;

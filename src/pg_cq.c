@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/guc.h"
 #include "ddl/ddl.h"
+#include "http/http.h"
 #include "source/source.h"
 #include "stats/reading.h"
 #include "stats/sink_stats.h"
@@ -22,6 +23,7 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	cq_http_guard_init();		/* before the prefix of all settings is reserved */
 	cq_guc_init();
 	cq_clock_init();
 	cq_grammar_init();

@@ -320,6 +320,19 @@ def broker(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def registry(request, tmp_path_factory):
+    """A schema registry, which takes a while to start: for those who need a real one."""
+    from registry import Registry   # which has this module's tool
+    registry = Registry(tmp_path_factory.mktemp("registry"))
+    try:
+        registry.start()
+        yield registry
+    finally:
+        registry.stop()
+        keep_log(request, "registry", registry.directory / "log")
+
+
+@pytest.fixture(scope="session")
 def server(request, tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("postgres"))
     try:

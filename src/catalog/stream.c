@@ -15,6 +15,7 @@
 #include "commands/defrem.h"
 #include "common/options.h"
 #include "foreign/foreign.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -75,10 +76,36 @@ user_mapping_options(Oid userid, Oid server)
 	return options;
 }
 
+/* Those options that are of the schema registry, or the others, which are librdkafka's properties. */
+static List *
+select_options(List *options, bool of_registry)
+{
+	List	   *selected = NIL;
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		if (cq_stream_is_of_registry(lfirst_node(DefElem, cell)->defname) == of_registry)
+			selected = lappend(selected, lfirst(cell));
+	}
+	return selected;
+}
+
 List *
 cq_stream_server_properties(Oid server, Oid userid)
 {
-	return list_concat(list_copy(GetForeignServer(server)->options), user_mapping_options(userid, server));
+	return list_concat(select_options(GetForeignServer(server)->options, false),
+					   select_options(user_mapping_options(userid, server), false));
+}
+
+List *
+cq_stream_server_registry(Oid server, Oid userid, bool *is_trusted)
+{
+	ForeignServer *found = GetForeignServer(server);
+
+	*is_trusted = superuser_arg(found->owner);
+	return list_concat(select_options(found->options, true),
+					   select_options(user_mapping_options(userid, server), true));
 }
 
 /* How far ahead of the clock event times may be: whatever a time zone may do to them, and not a wrong year. */
@@ -144,6 +171,15 @@ apply_option(CqStream *stream, DefElem *option)
 	{
 		reject = cq_option_choice(name, value, cq_stream_error_choices, &choice);
 		stream->skip_bad_rows = choice == 1;
+	}
+	else if (strcmp(name, "schema") == 0)
+		stream->schema = value;
+	else if (strcmp(name, "subject") == 0)
+		stream->subject = value;
+	else if (strcmp(name, "framing") == 0)
+	{
+		reject = cq_option_choice(name, value, cq_stream_framings, &choice);
+		stream->is_framed = choice == 0;
 	}
 	else if (strcmp(name, "mode") == 0)
 	{
@@ -254,14 +290,17 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 	stream->format = stream->kind == CQ_STREAM_LOG ? "row" : "json";
 	stream->max_event_lead = DEFAULT_MAX_EVENT_LEAD;
-	stream->properties = list_copy(server->options);
+	stream->is_framed = true;
+	stream->properties = select_options(server->options, false);
 	foreach(cell, GetForeignTable(relid)->options)
 		apply_option(stream, lfirst_node(DefElem, cell));
 	/* What the options say stands before these, and counts. */
 	stream->event_settings = lappend(stream->event_settings, "TimeZone=UTC");
 	stream->event_settings = lappend(stream->event_settings, "DateStyle=ISO, MDY");
 	stream->event_settings = lappend(stream->event_settings, "timezone_abbreviations=Default");
-	stream->properties = list_concat(stream->properties, user_mapping_options(userid, server_id));
+	stream->properties = list_concat(stream->properties,
+									 select_options(user_mapping_options(userid, server_id), false));
+	stream->registry = cq_stream_server_registry(server_id, userid, &stream->registry_is_trusted);
 	describe_columns(stream);
 	return stream;
 }

@@ -79,6 +79,11 @@ typedef struct CqStream
 	bool		skip_bad_rows;	/* a bounded SELECT leaves bad rows out instead of failing */
 	CqStreamColumn *columns;	/* one for each live attribute */
 	int			ncolumns;
+	char	   *schema;			/* the option of that name, or NULL */
+	bool		is_framed;		/* messages begin with the number of their schema */
+	char	   *subject;		/* of the schema that is written by; NULL: as the topic says */
+	List	   *registry;		/* of DefElem: what server and user mapping say of the schema registry */
+	bool		registry_is_trusted;	/* a superuser's server says where it is */
 	List	   *properties;		/* of DefElem: server's, then table's, then user mapping's librdkafka properties */
 } CqStream;
 
@@ -95,6 +100,9 @@ extern CqReject *cq_stream_parse_path(const char *value, List **path);
 
 /* A server's properties, then those of userid's mapping (of DefElem). */
 extern List *cq_stream_server_properties(Oid server, Oid userid);
+
+/* What both say of the schema registry (of DefElem), and whether a superuser says where it is. */
+extern List *cq_stream_server_registry(Oid server, Oid userid, bool *is_trusted);
 
 /* True for a foreign table of one of the two wrappers. */
 extern bool cq_stream_is(Oid relid);

@@ -8,7 +8,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
 #include "catalog/stream.h"
 #include "catalog/stream_options.h"
 #include "common/options.h"
@@ -17,6 +19,7 @@
 
 const char *const cq_stream_tombstones[] = {"error", "row", "skip", NULL};
 const char *const cq_stream_gap_choices[] = {"pause", "skip", NULL};
+const char *const cq_stream_framings[] = {"registry", "none", NULL};
 const char *const cq_stream_modes[] = {"append", "upsert", "debezium", NULL};
 const char *const cq_stream_error_choices[] = {"fail", "skip", NULL};
 
@@ -25,7 +28,9 @@ enum
 	KAFKA_TABLE = 1,
 	KAFKA_COLUMN = 2,
 	LOG_TABLE = 4,
-	LOG_COLUMN = 8
+	LOG_COLUMN = 8,
+	KAFKA_SERVER = 16,
+	KAFKA_MAPPING = 32
 };
 
 static CqReject *
@@ -55,7 +60,7 @@ check_interval(const char *name, const char *value)
 static CqReject *
 check_format(const char *name, const char *value)
 {
-	static const char *const formats[] = {"json", NULL};
+	static const char *const formats[] = {"json", "avro", NULL};
 	int			choice;
 
 	return cq_option_choice(name, value, formats, &choice);
@@ -124,9 +129,77 @@ check_setting(const char *name, const char *value)
 						  "It is a value of the setting of that name.");
 }
 
+static CqReject *
+check_framing(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_framings, &choice);
+}
+
+List *
+cq_stream_parse_urls(const char *value)
+{
+	List	   *urls = NIL;
+
+	while (*value != '\0')
+	{
+		size_t		length = strcspn(value, ", ");
+
+		if (length > 0)
+			urls = lappend(urls, pnstrdup(value, length));
+		value += length;
+		value += strspn(value, ", ");
+	}
+	return urls;
+}
+
+/* What is in a URL is seen by everybody: no passwords. */
+static CqReject *
+check_urls(const char *name, const char *value)
+{
+	List	   *urls = cq_stream_parse_urls(value);
+	ListCell   *cell;
+
+	foreach(cell, urls)
+	{
+		const char *url = lfirst(cell);
+		const char *host = strstr(url, "://");
+
+		if ((pg_strncasecmp(url, "http://", 7) != 0 && pg_strncasecmp(url, "https://", 8) != 0) ||
+			host[3] == '\0' || strpbrk(url, "@?#\\\"<> \t\r\n") != NULL)
+			return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+											"invalid value for option \"%s\"", name),
+								  "It is an address such as http://registry:8081, or several with commas between. "
+								  "User and password belong into a user mapping.");
+	}
+	return urls != NIL ? NULL : cq_option_bad_value(name, value);
+}
+
+static CqReject *
+check_pem(const char *name, const char *value)
+{
+	if (strstr(value, "-----BEGIN ") != NULL)
+		return NULL;
+	return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"%s\"", name),
+						  "It is the text of a file in the format PEM, which has a line that begins with -----BEGIN.");
+}
+
+/* Goes into a header. */
+static CqReject *
+check_secret(const char *name, const char *value)
+{
+	if (*value != '\0' && strpbrk(value, "\r\n") == NULL)
+		return NULL;
+	return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"%s\"", name);
+}
+
 static const CqOptionRule rules[] = {
 	{"topic", KAFKA_TABLE, check_topics},
 	{"format", KAFKA_TABLE, check_format},
+	{"schema", KAFKA_TABLE, NULL},
+	{"framing", KAFKA_TABLE, check_framing},
+	{"subject", KAFKA_TABLE, NULL},
 	{"mode", KAFKA_TABLE, check_mode},
 	{"mode", LOG_TABLE, check_log_mode},
 	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
@@ -141,7 +214,21 @@ static const CqOptionRule rules[] = {
 	{"retention", LOG_TABLE, check_interval},
 	{"path", KAFKA_COLUMN, check_path},
 	{"metadata", KAFKA_COLUMN | LOG_COLUMN, check_metadata},
+	{"schema_registry", KAFKA_SERVER, check_urls},
+	{"schema_registry_ca", KAFKA_SERVER, check_pem},
+	{"schema_registry_user", KAFKA_MAPPING, check_secret},
+	{"schema_registry_password", KAFKA_MAPPING, check_secret},
+	{"schema_registry_token", KAFKA_MAPPING, check_secret},
+	{"schema_registry_certificate", KAFKA_MAPPING, check_pem},
+	{"schema_registry_key", KAFKA_MAPPING, check_pem},
+	{"schema_registry_key_password", KAFKA_MAPPING, check_secret},
 };
+
+bool
+cq_stream_is_of_registry(const char *name)
+{
+	return cq_option_find(rules, lengthof(rules), KAFKA_SERVER | KAFKA_MAPPING, name) != NULL;
+}
 
 static int
 place_bit(CqStreamKind kind, Oid place)
@@ -150,6 +237,10 @@ place_bit(CqStreamKind kind, Oid place)
 		return kind == CQ_STREAM_KAFKA ? KAFKA_TABLE : LOG_TABLE;
 	if (place == AttributeRelationId)
 		return kind == CQ_STREAM_KAFKA ? KAFKA_COLUMN : LOG_COLUMN;
+	if (kind == CQ_STREAM_KAFKA && place == ForeignServerRelationId)
+		return KAFKA_SERVER;
+	if (kind == CQ_STREAM_KAFKA && place == UserMappingRelationId)
+		return KAFKA_MAPPING;
 	return 0;
 }
 

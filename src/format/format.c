@@ -9,7 +9,7 @@
 const CqFormat *
 cq_format_find(const char *name)
 {
-	static const CqFormat *const formats[] = {&cq_json_format, &cq_row_format};
+	static const CqFormat *const formats[] = {&cq_json_format, &cq_avro_format, &cq_row_format};
 
 	for (int i = 0; i < (int) lengthof(formats); i++)
 	{

@@ -56,6 +56,15 @@ extern void cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqRej
 typedef struct CqDecoder CqDecoder;
 typedef struct CqEncoder CqEncoder;
 
+/* What a stream says of its messages besides their format. Lives as long as what was opened with it. */
+typedef struct CqFormatOptions
+{
+	const char *schema;			/* the option of that name, or NULL */
+	bool		is_framed;		/* each message begins with the number of its schema */
+	struct CqRegistry *registry;	/* where schemas are, or NULL */
+	const char *subject;		/* under which name there, for what is written; or NULL */
+} CqFormatOptions;
+
 typedef struct CqFormat
 {
 	const char *name;			/* as in the table option format */
@@ -64,7 +73,15 @@ typedef struct CqFormat
 	 * Prepares to decode just these columns (there may be none). Lives in CurrentMemoryContext; what is not palloc'd is
 	 * freed by its reset callback.
 	 */
-	CqDecoder  *(*decoder_open) (const CqColumn *columns, int ncolumns);
+	CqDecoder  *(*decoder_open) (const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
+
+	/*
+	 * Asks for what messages cannot be decoded without, and is not here. True: all is there. False: *awaits says what is not, and
+	 * *trouble whether, and why, it could not be had so far; palloc'd. Waits for nothing, and is for outside a transaction. NULL: nothing
+	 * is ever needed.
+	 */
+	bool		(*prepare) (const CqFormatOptions *options, const CqMessage *messages, int nmessages, char **awaits,
+							char **trouble);
 
 	/*
 	 * Decodes nmessages into rows first_row…: values[attno - 1][row], nulls[attno - 1][row] for each of the decoder's
@@ -85,7 +102,7 @@ typedef struct CqFormat
 	CqSettingSet (*settings) (const CqColumn *column);
 
 	/* NULL where the format cannot write. encode appends one row's value to out. */
-	CqEncoder  *(*encoder_open) (const CqColumn *columns, int ncolumns);
+	CqEncoder  *(*encoder_open) (const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
 	void		(*encode) (CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out);	/* indexed by attno - 1 */
 
 	/*
@@ -97,6 +114,7 @@ typedef struct CqFormat
 } CqFormat;
 
 extern const CqFormat cq_json_format;
+extern const CqFormat cq_avro_format;
 extern const CqFormat cq_row_format;	/* the log's own: composite Datums */
 
 /* By name, or NULL. */

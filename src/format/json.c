@@ -75,7 +75,7 @@ utf8_path(const List *path)
 }
 
 static CqDecoder *
-decoder_open(const CqColumn *columns, int ncolumns)
+decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	JsonDecoder *decoder = palloc0(sizeof(JsonDecoder));
 

@@ -209,7 +209,7 @@ place_column(JsonEncoder *encoder, const CqColumn *column)
 }
 
 CqEncoder *
-cq_json_encoder_open(const CqColumn *columns, int ncolumns)
+cq_json_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	JsonEncoder *encoder = palloc0(sizeof(JsonEncoder));
 

@@ -9,7 +9,7 @@
 
 #include "format/format.h"
 
-extern CqEncoder *cq_json_encoder_open(const CqColumn *columns, int ncolumns);
+extern CqEncoder *cq_json_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
 extern void cq_json_encode(CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out);
 
 #endif							/* CQ_JSON_ENCODE_H */

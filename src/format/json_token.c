@@ -188,9 +188,8 @@ skip_nested(const char *text)
 	}
 }
 
-/* The value at text, as a token; returns where it ends. */
-static const char *
-read_value(const char *text, CqJsonToken *token)
+const char *
+cq_json_token_read(const char *text, CqJsonToken *token)
 {
 	const char *end;
 
@@ -236,7 +235,7 @@ cq_json_token_next_element(const CqJsonToken *array, uint32 *place, CqJsonToken 
 		text++;
 	if (*text == ']')
 		return false;
-	*place = read_value(text, element) - array->text;
+	*place = cq_json_token_read(text, element) - array->text;
 	return true;
 }
 
@@ -250,9 +249,9 @@ cq_json_token_next_member(const CqJsonToken *object, uint32 *place, CqJsonToken 
 		text++;
 	if (*text == '}')
 		return false;
-	text = read_value(text, name);
+	text = cq_json_token_read(text, name);
 	while (cq_json_is_space(*text) || *text == ':')
 		text++;
-	*place = read_value(text, value) - object->text;
+	*place = cq_json_token_read(text, value) - object->text;
 	return true;
 }

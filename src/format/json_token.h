@@ -53,6 +53,9 @@ extern int64 cq_json_token_bad_escape(const char *text, uint32 length);
  */
 extern int64 cq_json_token_unescape(const char *text, uint32 length, char *target, const char **reason);
 
+/* The value at text, which is valid JSON and goes on behind it, as a token; returns where it ends. */
+extern const char *cq_json_token_read(const char *text, CqJsonToken *token);
+
 /*
  * Takes the next element of an array's text, from *place on, as a token; false at its end. The text must have been
  * walked before: it is taken to be valid. *place starts as 1.

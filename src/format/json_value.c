@@ -26,9 +26,8 @@
 
 /* ---- Memory ---- */
 
-/* Room for size bytes, aligned for a varlena. */
-static char *
-take(CqJsonArena *arena, Size size)
+char *
+cq_json_arena_take(CqJsonArena *arena, Size size)
 {
 	char	   *room;
 
@@ -275,7 +274,7 @@ is_ascii(const char *text, uint32 length)
 static char *
 copy_text(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, int32 padding, int64 *length)
 {
-	char	   *result = take(arena, VARHDRSZ + token->length + padding);
+	char	   *result = cq_json_arena_take(arena, VARHDRSZ + token->length + padding);
 	const char *reason;
 
 	*length = token->length;
@@ -362,7 +361,7 @@ quick_bytea(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *a
 	if (token->kind != CQ_JSON_STRING || token->is_escaped)
 		return false;
 	room = pg_b64_dec_len(token->length);
-	result = take(arena, VARHDRSZ + room);
+	result = cq_json_arena_take(arena, VARHDRSZ + room);
 	length = pg_b64_decode(token->text, token->length, (void *) VARDATA(result), room);
 	if (length < 0)
 	{
@@ -392,7 +391,7 @@ quick_uuid(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *ar
 	if (token->kind != CQ_JSON_STRING || token->length != 36 ||
 		text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
 		return false;
-	result = (unsigned char *) take(arena, UUID_LEN);
+	result = (unsigned char *) cq_json_arena_take(arena, UUID_LEN);
 	for (int i = 0; i < UUID_LEN; i++, text += 2)
 	{
 		int			high,

@@ -34,6 +34,9 @@ typedef struct CqJsonArena
 	Size		chunk;			/* its size */
 } CqJsonArena;
 
+/* Room for size bytes, aligned for a varlena; in CurrentMemoryContext. */
+extern char *cq_json_arena_take(CqJsonArena *arena, Size size);
+
 typedef struct CqJsonConverter CqJsonConverter;
 
 /* In CurrentMemoryContext. Raises ERROR for a type that has no input function. */

@@ -50,7 +50,7 @@ last_attribute(const CqColumn *columns, int ncolumns)
 }
 
 static CqDecoder *
-row_decoder_open(const CqColumn *columns, int ncolumns)
+row_decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	CqDecoder  *decoder = palloc0(sizeof(CqDecoder));
 
@@ -109,7 +109,7 @@ row_decode(CqDecoder *decoder, const CqMessage *messages, int nmessages, int fir
 }
 
 static CqEncoder *
-row_encoder_open(const CqColumn *columns, int ncolumns)
+row_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	CqEncoder  *encoder = palloc0(sizeof(CqEncoder));
 	int			natts = last_attribute(columns, ncolumns);

@@ -92,7 +92,7 @@ open_encoder(TupleDesc row)
 		columns[i].typmod = attribute->atttypmod;
 		columns[i].collation = attribute->attcollation;
 	}
-	return cq_json_format.encoder_open(columns, row->natts);
+	return cq_json_format.encoder_open(NULL, columns, row->natts);
 }
 
 static char *

@@ -75,7 +75,8 @@ typedef struct CqExtent
 typedef enum CqSourceEventKind
 {
 	CQ_SOURCE_DOWN,				/* no broker can be reached; text says why */
-	CQ_SOURCE_UP,				/* it is back */
+	CQ_SOURCE_HELD,				/* what is here cannot be decoded before something else has come; text says what */
+	CQ_SOURCE_UP,				/* it is back, or has come */
 	CQ_SOURCE_GAP,				/* a partition has no offset from; there is something at to */
 	CQ_SOURCE_MISSING,			/* a partition is not there any more; others of its topic are */
 	CQ_SOURCE_PARTITIONS,		/* the topics' partitions may have changed */

@@ -236,6 +236,8 @@ state_name(CqStreamState state)
 			return "reading";
 		case CQ_STREAM_DOWN:
 			return "waiting for broker";
+		case CQ_STREAM_HELD:
+			return "waiting for schema";
 		case CQ_STREAM_FAILED:
 			return "failed";
 	}

@@ -30,6 +30,7 @@ typedef enum CqStreamState
 	CQ_STREAM_UNREAD,			/* nobody reads it */
 	CQ_STREAM_READING,
 	CQ_STREAM_DOWN,				/* no broker can be reached */
+	CQ_STREAM_HELD,				/* its messages' schema is not there */
 	CQ_STREAM_FAILED			/* cannot be read as it is set up */
 } CqStreamState;
 

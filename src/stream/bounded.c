@@ -182,7 +182,7 @@ take_events(CqBounded *bounded)
 
 	while (cq_reader_poll_event(bounded->reader, &event))
 	{
-		if (event.kind == CQ_SOURCE_UP || event.kind == CQ_SOURCE_PARTITIONS)
+		if (event.kind == CQ_SOURCE_UP || event.kind == CQ_SOURCE_PARTITIONS || event.kind == CQ_SOURCE_HELD)
 			continue;
 		ereport(ERROR,
 				(errcode(event.kind == CQ_SOURCE_DOWN ? ERRCODE_CONNECTION_FAILURE : ERRCODE_FDW_ERROR),

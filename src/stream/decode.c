@@ -44,7 +44,7 @@ open_decoder(CqReader *reader, const Bitmapset *columns)
 	}
 	kept->context = context;
 	kept->columns = bms_copy(columns);
-	kept->decoder = reader->format->decoder_open(described, ncolumns);
+	kept->decoder = reader->format->decoder_open(reader->format_options, described, ncolumns);
 	MemoryContextSwitchTo(caller);
 	return kept;
 }

@@ -10,9 +10,11 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "catalog/stream.h"
+#include "catalog/stream_options.h"
 #include "commands/defrem.h"
 #include "common/closest.h"
 #include "fmgr.h"
+#include "format/avro_schema.h"
 #include "source/property.h"
 #include "stream/modify.h"
 #include "stream/sample.h"
@@ -81,6 +83,10 @@ check_property(Oid place, const char *name, const char *value)
 {
 	CqReject   *reject = NULL;
 
+	if (cq_stream_is_of_registry(name))
+		return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "option \"%s\" cannot be set here", name),
+							  "Options of the server are schema_registry and schema_registry_ca; the others that "
+							  "begin so are secrets, and belong into a user mapping.");
 	if (place == ForeignServerRelationId)
 		reject = cq_kafka_property_check(name, value, CQ_PROPERTY_SERVER);
 	else if (place == UserMappingRelationId)
@@ -115,6 +121,8 @@ validate(CqStreamKind kind, List *options, Oid place)
 		if (!is_ours)
 			reject = kind == CQ_STREAM_KAFKA ? check_property(place, option->defname, value) :
 				reject_unknown(kind, place, option->defname);
+		if (reject == NULL && place == ForeignTableRelationId && strcmp(option->defname, "schema") == 0)
+			reject = cq_avro_schema_check(value);
 		cq_reject_raise(reject, NULL);
 	}
 }

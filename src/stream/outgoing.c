@@ -29,7 +29,7 @@ cq_outgoing_open(const CqStream *stream, TupleDesc descriptor)
 		if (stream->columns[i].origin == CQ_COLUMN_VALUE)
 			columns[ncolumns++] = columns[i];
 	}
-	rows->encoder = rows->format->encoder_open(columns, ncolumns);
+	rows->encoder = rows->format->encoder_open(cq_reader_format_options(stream), columns, ncolumns);
 	initStringInfo(&rows->encoded);
 	return rows;
 }

@@ -9,10 +9,17 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/stream_options.h"
+#include "commands/defrem.h"
 #include "common/owner.h"
+#include "format/registry.h"
 #include "stream/reader_state.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
+
+/* After so long a batch that waits for a schema is something to be told. */
+#define HELD_MS 500
 
 const CqSourceRoutine *
 cq_reader_routine(const CqStream *stream)
@@ -51,6 +58,55 @@ cq_reader_columns(const CqStream *stream, TupleDesc descriptor)
 		columns[i].is_not_null = attribute->attnotnull;
 	}
 	return columns;
+}
+
+/* Of what server and user mapping say; NULL: nothing. */
+static CqRegistry *
+find_registry(const CqStream *stream)
+{
+	CqRegistryConfig config = {.is_trusted = stream->registry_is_trusted};
+	struct
+	{
+		const char *name;
+		const char **value;
+	}			options[] = {
+		{"schema_registry_ca", &config.identity.authority},
+		{"schema_registry_user", &config.identity.user},
+		{"schema_registry_password", &config.identity.password},
+		{"schema_registry_token", &config.identity.token},
+		{"schema_registry_certificate", &config.identity.certificate},
+		{"schema_registry_key", &config.identity.key},
+		{"schema_registry_key_password", &config.identity.key_password},
+	};
+	ListCell   *cell;
+
+	foreach(cell, stream->registry)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "schema_registry") == 0)
+			config.urls = cq_stream_parse_urls(defGetString(option));
+		for (int i = 0; i < (int) lengthof(options); i++)
+		{
+			if (strcmp(option->defname, options[i].name) == 0)
+				*options[i].value = defGetString(option);
+		}
+	}
+	return config.urls != NIL ? cq_registry_get(&config) : NULL;
+}
+
+CqFormatOptions *
+cq_reader_format_options(const CqStream *stream)
+{
+	CqFormatOptions *options = palloc0(sizeof(CqFormatOptions));
+
+	options->schema = stream->schema;
+	options->is_framed = stream->is_framed;
+	options->registry = find_registry(stream);
+	options->subject = stream->subject;
+	if (options->subject == NULL && stream->topics != NIL)
+		options->subject = psprintf("%s-value", (char *) linitial(stream->topics));
+	return options;
 }
 
 static const CqFormat *
@@ -124,9 +180,12 @@ open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions
 	reader->context = context;
 	reader->stream = stream;
 	reader->format = find_format(stream);
+	reader->format_options = cq_reader_format_options(stream);
+	reader->is_bounded = bounded;
 	reader->routine = cq_reader_routine(stream);
 	reader->batch.reader = reader;
 	reader->batch.context = AllocSetContextCreate(context, "pg_cq batch", ALLOCSET_DEFAULT_SIZES);
+	reader->question = AllocSetContextCreate(context, "pg_cq question", ALLOCSET_SMALL_SIZES);
 	prepare_columns(reader);
 	reader->source = reader->routine->open(&config, positions, npositions);
 	MemoryContextSwitchTo(caller);
@@ -179,17 +238,71 @@ cq_reader_close(CqReader *reader)
 	MemoryContextDelete(reader->context);
 }
 
+/* Nothing is to be had of what a statement waits for. */
+static void
+raise_trouble(const CqReader *reader, const char *awaits, const char *trouble)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+			 errmsg("could not read stream %s: %s is not to be had", reader->stream->name, awaits),
+			 errdetail("%s", trouble)));
+}
+
+/* Can what was fetched be decoded? Else it is held until it can. */
+static bool
+is_prepared(CqReader *reader)
+{
+	const CqFetch *fetch = &reader->batch.fetch;
+	MemoryContext caller;
+	char	   *awaits = NULL;
+	char	   *trouble = NULL;
+	bool		is_here;
+
+	if (reader->format->prepare == NULL)
+		return true;
+	MemoryContextReset(reader->question);
+	caller = MemoryContextSwitchTo(reader->question);
+	is_here = reader->format->prepare(reader->format_options, fetch->messages, fetch->nmessages, &awaits, &trouble);
+	if (trouble != NULL && reader->is_bounded)
+		raise_trouble(reader, awaits, trouble);
+	if (!is_here && !reader->is_held)
+		reader->held_since = GetCurrentTimestamp();
+	reader->is_held = !is_here;
+	if (!is_here)
+		strlcpy(reader->awaits, trouble != NULL ? psprintf("%s (%s)", awaits, trouble) : awaits, sizeof(reader->awaits));
+	MemoryContextSwitchTo(caller);
+	return is_here;
+}
+
+/* Waits for what a batch is held for, at most so long. */
+static bool
+await_prepared(CqReader *reader, int timeout_ms)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
+	while (!is_prepared(reader))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		cq_http_wait_any(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline));
+	}
+	return true;
+}
+
 CqBatch *
 cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_ms)
 {
 	CqBatch    *batch = &reader->batch;
 
-	cq_reader_release(reader);
-	if (!reader->routine->fetch(reader->source, &batch->fetch, max_messages, max_bytes, timeout_ms))
-		return NULL;
-	reader->has_batch = true;
-	batch->nrows = batch->fetch.nmessages;
-	return batch;
+	if (!reader->is_held)
+	{
+		cq_reader_release(reader);
+		if (!reader->routine->fetch(reader->source, &batch->fetch, max_messages, max_bytes, timeout_ms))
+			return NULL;
+		reader->has_batch = true;
+		batch->nrows = batch->fetch.nmessages;
+	}
+	return await_prepared(reader, timeout_ms) ? batch : NULL;
 }
 
 void
@@ -213,7 +326,7 @@ cq_reader_release(CqReader *reader)
 
 	if (!reader->has_batch)
 		return;
-	reader->has_batch = false;
+	reader->has_batch = reader->is_held = false;
 	reader->routine->release(reader->source, &batch->fetch);
 	MemoryContextReset(batch->context);
 	batch->nrows = 0;
@@ -234,12 +347,35 @@ bool
 cq_reader_is_at_end(const CqReader *reader, const char *topic, int32 partition,
 					char *held_up, Size size)
 {
+	if (reader->is_held)
+	{
+		snprintf(held_up, size, "waits for %s", reader->awaits);
+		return false;
+	}
 	return reader->routine->is_at_end(reader->source, topic, partition, held_up, size);
+}
+
+/* That a batch is held, and for what, is news once it takes longer than a question does. */
+static bool
+poll_held(CqReader *reader, CqSourceEvent *event)
+{
+	bool		is_long = reader->is_held &&
+		TimestampDifferenceExceeds(reader->held_since, GetCurrentTimestamp(), HELD_MS);
+
+	if (is_long ? strcmp(reader->awaits, reader->told) == 0 : reader->told[0] == '\0')
+		return false;
+	strlcpy(reader->told, is_long ? reader->awaits : "", sizeof(reader->told));
+	memset(event, 0, sizeof(CqSourceEvent));
+	event->kind = is_long ? CQ_SOURCE_HELD : CQ_SOURCE_UP;
+	event->text = is_long ? pstrdup(reader->awaits) : NULL;
+	return true;
 }
 
 bool
 cq_reader_poll_event(CqReader *reader, CqSourceEvent *event)
 {
+	if (poll_held(reader, event))
+		return true;
 	return reader->routine->poll_event(reader->source, event);
 }
 

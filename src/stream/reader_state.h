@@ -40,6 +40,7 @@ struct CqReader
 	const CqSourceRoutine *routine;
 	CqSource   *source;
 	const CqFormat *format;
+	CqFormatOptions *format_options;
 	CqColumn   *columns;		/* as the format sees them, in the order of stream->columns; without meaning for metadata */
 
 	List	   *decoders;		/* of CqKeptDecoder *, the one used last first */
@@ -52,6 +53,14 @@ struct CqReader
 	CqColumnArrays *arrays;		/* by attribute number - 1 */
 	CqBatch		batch;
 	bool		has_batch;
+	bool		is_bounded;
+
+	/* What was fetched, and cannot be decoded yet: see prepare in format.h. */
+	bool		is_held;
+	char		awaits[512];	/* what that waits for */
+	char		told[512];		/* what somebody has heard of it; empty: nothing */
+	TimestampTz held_since;
+	MemoryContext question;		/* of one look whether it is there */
 };
 
 /* Fills the metadata columns among needed. True where it has added to the batch's bad cells. */
@@ -74,6 +83,9 @@ extern bool cq_generated_fill(CqReader *reader, CqBatch *batch, const Bitmapset 
 /* What a source is opened with for this stream; borrows from it. */
 extern CqSourceConfig cq_reader_config(const CqStream *stream, bool bounded);
 extern const CqSourceRoutine *cq_reader_routine(const CqStream *stream);
+
+/* What the stream says of its messages; borrows from it. In CurrentMemoryContext. */
+extern CqFormatOptions *cq_reader_format_options(const CqStream *stream);
 
 /* The columns of the stream as the format sees them, in the order of stream->columns. */
 extern CqColumn *cq_reader_columns(const CqStream *stream, TupleDesc descriptor);

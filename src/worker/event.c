@@ -244,6 +244,15 @@ take_outage(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_DOWN, event->text);
 }
 
+/* The broker is there, and so are the messages. */
+static void
+take_hold(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
+{
+	ereport(LOG,
+			(errmsg("stream %s waits for %s", cq_reader_stream(lane->lane->reader)->name, event->text)));
+	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_HELD, event->text);
+}
+
 static void
 take_return(CqIngest *ingest, CqIngestLane *lane)
 {
@@ -262,6 +271,9 @@ take(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 	{
 		case CQ_SOURCE_DOWN:
 			take_outage(ingest, lane, event);
+			break;
+		case CQ_SOURCE_HELD:
+			take_hold(ingest, lane, event);
 			break;
 		case CQ_SOURCE_UP:
 			take_return(ingest, lane);

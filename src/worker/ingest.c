@@ -16,6 +16,7 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/version.h"
+#include "http/http.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -39,7 +40,7 @@ make_wait_set(CqIngest *ingest)
 	List	   *added = NIL;
 	ListCell   *cell;
 
-	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 3 + list_length(ingest->lanes));
+	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 4 + list_length(ingest->lanes));
 	AddWaitEventToSet(ingest->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(ingest->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	foreach(cell, ingest->lanes)
@@ -56,6 +57,8 @@ make_wait_set(CqIngest *ingest)
 	if (cq_load_asks(ingest) && !list_member_int(added, cq_inquiry_wakeup_fd()))
 		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, cq_inquiry_wakeup_fd(), NULL, NULL);
 	list_free(added);
+	if (cq_http_fd() >= 0)
+		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, cq_http_fd(), NULL, NULL);
 }
 
 /* Until there is something to read, or to do. */
@@ -75,6 +78,8 @@ wait_for_work(CqIngest *ingest)
 	{
 		if (events[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
+		else if ((events[i].events & WL_SOCKET_READABLE) && events[i].fd == cq_http_fd())
+			cq_http_advance();
 		else if ((events[i].events & WL_SOCKET_READABLE) && events[i].user_data != NULL)
 			cq_reader_wakeup_clear(events[i].user_data);
 		else if (events[i].events & WL_SOCKET_READABLE)

@@ -179,7 +179,7 @@ json_decode(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	make_batch(ncolumns, nmessages, &values, &nulls);
-	decoder = cq_json_format.decoder_open(columns, ncolumns);
+	decoder = cq_json_format.decoder_open(NULL, columns, ncolumns);
 	cq_json_format.decode(decoder, messages, nmessages, 0, values, nulls, &bad);
 	for (int i = 0; i < nmessages; i++)
 	{
@@ -216,7 +216,7 @@ json_encode(PG_FUNCTION_ARGS)
 	ReleaseTupleDesc(descriptor);
 
 	initStringInfo(&out);
-	cq_json_format.encode(cq_json_format.encoder_open(columns, ncolumns), values, nulls, &out);
+	cq_json_format.encode(cq_json_format.encoder_open(NULL, columns, ncolumns), values, nulls, &out);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }
 
@@ -287,7 +287,7 @@ json_bench(PG_FUNCTION_ARGS)
 	int			nmessages;
 	CqMessage  *messages = file_messages(text_to_cstring(PG_GETARG_TEXT_PP(1)), &nmessages);
 	int			rounds = PG_GETARG_INT32(2);
-	CqDecoder  *decoder = cq_json_format.decoder_open(columns, ncolumns);
+	CqDecoder  *decoder = cq_json_format.decoder_open(NULL, columns, ncolumns);
 	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "batch", ALLOCSET_DEFAULT_SIZES);
 	Datum	  **values;
 	bool	  **nulls;

@@ -1,0 +1,261 @@
+"""The format avro with a real broker: schema registries, their moods, and schemas that change while views run."""
+import json
+import struct
+import time
+
+import pytest
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+from conftest import fresh_database, wait_until
+from registry import Stub, schemas
+
+EVENT = json.dumps({"type": "record", "name": "event", "fields": [{"name": "k", "type": "string"}, {"name": "n", "type": "long"}]})
+
+
+@pytest.fixture
+def stub():
+    """A function that starts registries which answer as it is told."""
+    made = []
+
+    def make(answer, **options):
+        made.append(Stub(answer, **options))
+        return made[-1]
+    yield make
+    for one in made:
+        one.stop()
+
+
+def framed(number, value):
+    return struct.pack(">bI", 0, number) + value
+
+
+def event(k, n, number=1):
+    """A message of EVENT, for small values."""
+    return framed(number, bytes([2 * len(k)]) + k.encode() + bytes([2 * n]))
+
+
+def use(db, url, name="registered", **options):
+    db.create_server(name, schema_registry=url, **options)
+
+
+def create(db, topic, columns, server="registered", table="s", options=""):
+    db.execute(f"CREATE FOREIGN TABLE {table} ({columns}) SERVER {server} OPTIONS (topic '{topic}', format 'avro'{options})")
+
+
+def status(db, view):
+    return db.execute("SELECT status, status_detail FROM cq.views WHERE view = %s::regclass", view)[0]
+
+
+def test_schemas_change_while_a_view_runs(db, broker, registry, topic):
+    """Five versions: a field more, one less, a wider one, one renamed, one that is a union now."""
+    name = topic(partitions=2)
+    use(db, registry.url)
+    client = SchemaRegistryClient({"url": registry.url})
+    subject = f"{name}-value"
+    versions = [
+        [("id", "int"), ("was", "int"), ("gone", "string")],
+        [("id", "int"), ("was", "int"), ("gone", "string"), ("more", ["null", "string"])],
+        [("id", "long"), ("was", "long"), ("more", ["null", "string"])],
+        [("id", "long"), ("amount", "double"), ("more", ["null", "string"])],
+        [("more", ["null", "string", "long"]), ("id", "long"), ("amount", ["null", "double"])],
+    ]
+    reader = {"type": "record", "name": "r", "fields": [
+        {"name": "amount", "type": "double", "aliases": ["was"]}, {"name": "more", "type": "string", "default": "none"}]}
+    create(db, name, "id bigint NOT NULL, amount float8, was float8, more text, gone text, part int OPTIONS (metadata 'partition')",
+           options=f", schema '{json.dumps(reader)}'")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT more, gone, count(*), sum(coalesce(amount, was)) FROM s GROUP BY more, gone")
+    rows = []
+    producer = broker.producer()
+    for version, fields in enumerate(versions):
+        schema = {"type": "record", "name": "r", "fields": [{"name": field, "type": kind} for field, kind in fields]}
+        serialize = AvroSerializer(client, json.dumps(schema))
+        for i in range(20):
+            number = version * 20 + i
+            value = {"id": number, "was": i, "amount": i + 0.5, "gone": f"g{i % 2}", "more": None if i % 3 else f"m{i % 2}"}
+            if version == 4 and i % 3 == 1:
+                value["more"] = 7
+            value = {field: value[field] for field, _ in fields}
+            producer.produce(name, serialize(value, SerializationContext(name, MessageField.VALUE)), partition=i % 2)
+            more = value.get("more", "none")
+            rows.append((number, float(value.get("amount", value.get("was"))), None if more is None else str(more), value.get("gone")))
+        producer.flush()
+        db.wait("v")
+    assert len(client.get_versions(subject)) == 5
+    assert db.execute("SELECT id, coalesce(amount, was), more, gone FROM s ORDER BY id") == rows
+    db.assert_equal("TABLE v", "SELECT more, gone, count(*), sum(coalesce(amount, was)) FROM s GROUP BY more, gone")
+    assert db.value("SELECT sum(count) FROM v") == 100
+    assert db.execute("SELECT * FROM cq.errors") == []
+
+
+def test_every_type(db, broker, registry, topic):
+    """As the independent client writes them; written by INSERT, it reads the same."""
+    import datetime
+    import decimal
+    import uuid
+    name = topic()
+    use(db, registry.url)
+    client = SchemaRegistryClient({"url": registry.url})
+    fields = {
+        "i": "int", "l": "long", "f": "float", "d": "double", "b": "boolean", "s": "string", "y": "bytes",
+        "fx": {"type": "fixed", "name": "fx", "size": 3}, "e": {"type": "enum", "name": "e", "symbols": ["A", "B"]},
+        "dec": {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 3},
+        "dt": {"type": "int", "logicalType": "date"}, "tm": {"type": "int", "logicalType": "time-millis"},
+        "tu": {"type": "long", "logicalType": "time-micros"}, "ts": {"type": "long", "logicalType": "timestamp-micros"},
+        "lt": {"type": "long", "logicalType": "local-timestamp-millis"}, "u": {"type": "string", "logicalType": "uuid"},
+        "a": {"type": "array", "items": "int"}, "m": {"type": "map", "values": "long"}, "o": ["null", "int"],
+        "r": {"type": "record", "name": "inner", "fields": [{"name": "x", "type": "int"}, {"name": "y", "type": ["null", "string"]}]},
+        "v": ["null", "string", "long", "inner"],
+    }
+    schema = json.dumps({"type": "record", "name": "all", "fields": [{"name": k, "type": v} for k, v in fields.items()]})
+    values = [
+        dict(i=-1, l=2**60, f=0.5, d=-1e100, b=True, s="zwölf \U0001f418 \"", y=b"\0\xff", fx=b"abc", e="B",
+             dec=decimal.Decimal("-12345678901234567.891"), dt=datetime.date(1969, 2, 28), tm=datetime.time(1, 2, 3, 4000),
+             tu=datetime.time(23, 59, 59, 999999), ts=datetime.datetime(2025, 1, 2, 3, 4, 5, 6, datetime.timezone.utc),
+             lt=datetime.datetime(1960, 1, 2, 3, 4, 5, 6000), u=uuid.UUID(int=2**127 + 1), a=[1, -2, 3], m={"k": 1, "": 2}, o=None,
+             r={"x": 7, "y": None}, v={"x": 1, "y": "z"}),
+        dict(i=2**31 - 1, l=-1, f=0.0, d=0.1, b=False, s="", y=b"", fx=b"\0\0\0", e="A", dec=decimal.Decimal("0.000"),
+             dt=datetime.date(9999, 12, 31), tm=datetime.time(0), tu=datetime.time(0),
+             ts=datetime.datetime(1970, 1, 1, 0, 0, 0, 0, datetime.timezone.utc), lt=datetime.datetime(2400, 1, 1), u=uuid.UUID(int=0),
+             a=[], m={}, o=5, r={"x": -1, "y": "y"}, v=5),
+    ]
+    serialize = AvroSerializer(client, schema)
+    context = SerializationContext(name, MessageField.VALUE)
+    broker.produce(name, [serialize(value, context) for value in values])
+    db.execute("CREATE TYPE inner_row AS (x int, y text)")
+    create(db, name, "i int, l bigint, f real, d float8, b boolean, s text, y bytea, fx bytea, e text, dec numeric, dt date, tm time, "
+                     "tu time, ts timestamptz, lt timestamp, u uuid, a int[], m jsonb, o int, r inner_row, v jsonb")
+    db.execute("SET TimeZone = 'UTC'")
+
+    def read():
+        return db.execute("SELECT i, l, f, d, b, s, y, fx, e, dec, dt, tm, tu, ts, lt, u, a, m, o, "
+                          "jsonb_build_object('x', (r).x, 'y', (r).y), v FROM s")
+    expected = [tuple(value.values()) for value in values]
+    assert read() == expected
+    db.execute("INSERT INTO s SELECT * FROM s")
+    assert read() == expected * 2
+    deserialize = AvroDeserializer(client)
+    assert [deserialize(value, context) for value in values_in(broker, name)] == values * 2
+
+
+def values_in(broker, topic):
+    """The values in a topic of one partition, as bytes."""
+    from confluent_kafka import Consumer, TopicPartition
+    consumer = Consumer({"bootstrap.servers": broker.address, "group.id": "values", "log_level": 0})
+    try:
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), 30)
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        values = []
+        position = 0
+        while position < end:
+            message = consumer.poll(1)
+            if message is not None and not message.error():
+                values.append(message.value())
+            position = max(consumer.position([TopicPartition(topic, 0)])[0].offset, 0)
+        return values
+    finally:
+        consumer.close()
+
+
+def test_a_registry_that_is_away_holds_up_its_stream_alone(db, broker, topic, stub):
+    """It says so, others go on, and when it is back the stream goes on where it was."""
+    mine, other = topic(), topic("_other")
+    registry = stub(schemas({1: EVENT}))
+    working = registry.answer
+    registry.answer = lambda request: (503, {"error_code": 50003, "message": "away"})
+    use(db, registry.url)
+    create(db, mine, "k text, n int")
+    db.execute(f"CREATE FOREIGN TABLE o (n int) SERVER kafka OPTIONS (topic '{other}')")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, count(*), sum(n) FROM s GROUP BY k")
+    db.execute("CREATE CONTINUOUS VIEW w AS SELECT count(*), sum(n) FROM o")
+    broker.produce(mine, [event("a", 1), event("b", 2), event("a", 3)])
+    wait_until(lambda: status(db, "v")[0] == "waiting", lambda: status(db, "v"))
+    wait_until(lambda: "away" in (status(db, "v")[1] or ""), lambda: status(db, "v"))
+    assert status(db, "v")[1] == (f"waiting for schema: schema 1 of {registry.url} "
+                                  f"({registry.url}/schemas/ids/1: HTTP status 503: away)")
+    began = time.monotonic()
+    broker.produce(other, [{"n": n} for n in range(100)])
+    db.wait("w")
+    assert db.execute("TABLE w") == [(100, 4950)]
+    assert time.monotonic() - began < 20
+    assert status(db, "w") == ("running", None)
+    with pytest.raises(Exception, match="schema 1 of .* is not to be had"):
+        db.execute("TABLE s")
+    registry.answer = working
+    db.wait("v")
+    assert sorted(db.execute("TABLE v")) == [("a", 2, 4), ("b", 1, 2)]
+    wait_until(lambda: status(db, "v") == ("running", None), lambda: status(db, "v"))
+    assert db.execute("SELECT * FROM cq.errors") == []
+
+
+def test_answers_that_are_none(db, broker, topic, stub):
+    """Each is an error that says which; nothing is followed, read without an end, or waited for without one."""
+    name = topic()
+    broker.produce(name, [event("a", 1)])
+    elsewhere = stub(schemas({1: EVENT}))
+    moods = {
+        "garbage": (200, b"\xff\0{[", "the answer is not that of a schema registry"),
+        "html": (200, b"<html></html>", "the answer is not that of a schema registry"),
+        "other": (200, {"schema": 5}, "the answer is not that of a schema registry"),
+        "list": (200, ["schema"], "the answer is not that of a schema registry"),
+        "moved": (302, b"", "HTTP status 302", {"Location": elsewhere.url + "/schemas/ids/1"}),
+        "absent": (404, b"no such page", "HTTP status 404"),
+        "closed": (401, {"error_code": 401, "message": "who are you?"}, "HTTP status 401: who are you?"),
+        "large": (200, b'{"schema":"' + b"x" * (10 * 1024 * 1024) + b'"}', "the response is too long"),
+    }
+    for mood, (code, body, says, *headers) in moods.items():
+        registry = stub(lambda request: (code, body, *headers))
+        use(db, registry.url, name=mood)
+        create(db, name, "k text, n int", server=mood, table=f"s_{mood}")
+        with pytest.raises(Exception) as error:
+            db.execute(f"TABLE s_{mood}")
+        assert says in str(error.value), mood
+    assert elsewhere.asked == []
+    # Nobody listens.
+    gone = stub(schemas({}))
+    gone.stop()
+    use(db, gone.url, name="gone")
+    create(db, name, "k text, n int", server="gone", table="s_gone")
+    with pytest.raises(Exception, match="[Cc]onnect"):
+        db.execute("TABLE s_gone")
+    # One that never answers does not hold up a cancel.
+    silent = stub(lambda request: None)
+    use(db, silent.url, name="silent")
+    create(db, name, "k text, n int", server="silent", table="s_silent")
+    db.execute("SET statement_timeout = '1s'")
+    began = time.monotonic()
+    with pytest.raises(Exception, match="statement timeout"):
+        db.execute("TABLE s_silent")
+    assert time.monotonic() - began < 10
+    db.execute("RESET statement_timeout")
+    # Several places: the second one has it.
+    use(db, f"{gone.url}, {elsewhere.url}", name="several")
+    create(db, name, "k text, n int", server="several", table="s_several")
+    assert db.execute("TABLE s_several") == [("a", 1)]
+
+
+def test_messages_that_cannot_be_read_are_dead_letters(db, broker, topic, stub):
+    """Numbers that the registry does not know, schemas that are none, frames that are none; the rest goes on."""
+    name = topic()
+    registry = stub(schemas({1: EVENT, 2: '"no type"', 3: '{"type":"record","name":"r","fields":[{"name":"r","type":"r"}]}', 4: '"int"',
+                             5: '{"type":"array","items":' * 2000}))
+    use(db, registry.url)
+    create(db, name, "k text, n int", options=", on_error 'skip'")
+    messages = [event("a", 1), event("a", 1, 2), event("a", 1, 3), framed(4, b"\x02"), event("a", 1, 5), event("a", 1, 99), b"", b"\0\0\0",
+                b'{"k":"a"}', framed(1, b""), framed(1, b"\x02a\x02\x02"), framed(1, b"\xff\xff\xff\xff\x0f"), event("b", 2)]
+    broker.produce(name, messages)
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, count(*), sum(n) FROM s GROUP BY k")
+    db.wait("v")
+    assert sorted(db.execute("TABLE v"), key=str) == [("a", 1, 1), ("b", 1, 2), (None, 1, None)]
+    db.assert_equal("TABLE v", "SELECT k, count(*), sum(n) FROM s GROUP BY k")
+    unframed = "invalid Avro message: it does not begin with a zero byte and the number of a schema"
+    assert db.execute('SELECT "offset", message FROM cq.errors ORDER BY "offset"') == [
+        (1, 'schema 2: invalid Avro schema: there is no type "no type"'),
+        (2, 'schema 3: invalid Avro schema: type "r" holds itself without an end'),
+        (4, "schema 5: invalid Avro schema: nested too deep"),
+        (5, "the schema registry has no schema 99"),
+        (6, unframed), (7, unframed), (8, unframed),
+        (9, "invalid Avro message of schema 1: it ends within a value"),
+        (10, "invalid Avro message of schema 1: there is something behind it"),
+        (11, "invalid Avro message of schema 1: a value is longer than what is left of the message"),
+    ]
