@@ -1,10 +1,11 @@
 """One user's view, or open transaction, does not hold up those of others, nor commands."""
 import contextlib
+import signal
 import time
 
 import pytest
 
-from conftest import wait_until
+from conftest import kill, wait_until
 from test_exec import append, assert_up_to_date, await_status, create, status
 
 # Never ends, until it is cancelled; and not even then.
@@ -80,6 +81,30 @@ def test_a_view_whose_time_is_over(log_db, view_timeout, body):
         assert "cq.view_timeout" in status(db, "v")[1]
         assert db.value("SELECT next_offset FROM cq.positions WHERE view = 'v'::regclass") == 50
         db.assert_equal("TABLE v", "SELECT k, sum(i) FROM s WHERE i < 50 GROUP BY k")
+    db.execute("CREATE OR REPLACE FUNCTION hang(i int) RETURNS int IMMUTABLE LANGUAGE sql AS "
+               "'SELECT i'")
+    db.execute("SELECT cq.resume('v')")
+    assert_up_to_date(db, "v", "w")
+
+
+@pytest.mark.parametrize("body", [ENDLESS, DEAF])
+def test_a_view_that_takes_for_ever_to_plan(log_db, view_timeout, body):
+    """As where a function of a constant hangs, after it was replaced."""
+    db = log_db
+    view_timeout("300ms")
+    db.execute(HANG.format("BEGIN RETURN i; END;"))
+    create(db, ("", "v", "SELECT k, sum(i + hang(50)) AS n FROM s GROUP BY k"),
+           ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    append(db, 0, 10)
+    assert_up_to_date(db, "v", "w")
+    db.execute(HANG.format(body).replace("CREATE", "CREATE OR REPLACE"))
+    for pid in db.worker_pids():    # which remember what it was
+        kill(pid, signal.SIGTERM)
+    append(db, 10, 20)
+    assert_up_to_date(db, "w")
+    await_status(db, "v", "failed")
+    if body == ENDLESS:
+        assert status(db, "v")[1] == "to plan it takes longer than cq.view_timeout"
     db.execute("CREATE OR REPLACE FUNCTION hang(i int) RETURNS int IMMUTABLE LANGUAGE sql AS "
                "'SELECT i'")
     db.execute("SELECT cq.resume('v')")

@@ -24,8 +24,20 @@ static volatile sig_atomic_t is_armed = false;	/* an interrupt would be taken fo
 static volatile sig_atomic_t is_canceling = false;
 static volatile sig_atomic_t ncaught = 0;
 static volatile sig_atomic_t timed_out = false;
-static volatile Oid part = InvalidOid;	/* the view whose part it is */
+static volatile Oid part = InvalidOid;	/* the view or stream whose part it is */
+static volatile int part_rows = 0;	/* of a stream */
+static CqWatchPlace part_place;	/* of which value; or none */
 static volatile TimestampTz part_ends = DT_NOEND;
+
+/* For the process that comes after this one. */
+static void
+accuse(void)
+{
+	slot->culprit_rows = part_rows;
+	slot->culprit = part;
+	if (OidIsValid(part_place.stream))
+		slot->deaf[slot->ndeaf++ % CQ_WATCH_PLACES] = part_place;
+}
 
 /*
  * A cancel that is pending no more has been raised; if we are still here, something has caught it.
@@ -38,7 +50,7 @@ cancel(void)
 	is_canceling = true;
 	if (ncaught > MAX_CAUGHT && OidIsValid(part))
 	{
-		slot->culprit = part;
+		accuse();
 		ProcDiePending = true;
 	}
 	else
@@ -116,8 +128,39 @@ cq_watch_begin_part(Oid view)
 	timed_out = false;
 	part_ends = cq_view_timeout > 0 ?
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cq_view_timeout) : DT_NOEND;
+	part_rows = 0;
+	part_place.stream = InvalidOid;
 	part = view;
 	is_armed = true;
+}
+
+void
+cq_watch_begin_decoding(Oid stream, int nrows, const CqWatchPlace *place)
+{
+	if (slot == NULL)
+		return;
+	cq_watch_begin_part(stream);
+	part_rows = nrows;
+	if (place != NULL)
+		part_place = *place;
+}
+
+bool
+cq_watch_take_deaf(const CqWatchPlace *place)
+{
+	for (int i = 0; slot != NULL && i < CQ_WATCH_PLACES; i++)
+	{
+		CqWatchPlace *deaf = &slot->deaf[i];
+
+		if (deaf->stream == place->stream && deaf->topic == place->topic &&
+			deaf->partition == place->partition && deaf->attno == place->attno &&
+			deaf->offset == place->offset)
+		{
+			deaf->stream = InvalidOid;
+			return true;
+		}
+	}
+	return false;
 }
 
 void

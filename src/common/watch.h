@@ -19,12 +19,30 @@
 
 #include <signal.h>
 
+#include "access/attnum.h"
+
+/* A value of a stream. */
+typedef struct CqWatchPlace
+{
+	Oid			stream;			/* InvalidOid: none */
+	uint32		topic;			/* its hash */
+	int32		partition;
+	AttrNumber	attno;
+	int64		offset;
+} CqWatchPlace;
+
+#define CQ_WATCH_PLACES 16
+
 /* In shared memory, of one process. Written without a lock. */
 typedef struct CqWatchSlot
 {
 	volatile sig_atomic_t is_long;	/* look whether somebody waits */
 	volatile sig_atomic_t must_yield;	/* somebody does */
-	volatile Oid culprit;		/* the view whose function only ended with the process */
+	/* The view or stream whose function only ended with the process, and in how many messages. */
+	volatile Oid culprit;
+	volatile int culprit_rows;
+	volatile int ndeaf;			/* how often a place was noted here, the last ones */
+	CqWatchPlace deaf[CQ_WATCH_PLACES];
 } CqWatchSlot;
 
 /* Once. tell is called in a signal handler, each time that is_long has been set. */
@@ -39,6 +57,13 @@ extern void cq_watch_end(void);
  * to be called first of all.
  */
 extern void cq_watch_begin_part(Oid view);
+
+/* The same of a stream, so many of whose messages are decoded; of one value, else place is NULL. */
+extern void cq_watch_begin_decoding(Oid stream, int nrows, const CqWatchPlace *place);
+
+/* Did a process before this one have to end there? It is told once. */
+extern bool cq_watch_take_deaf(const CqWatchPlace *place);
+
 extern void cq_watch_end_part(void);
 
 /* After the end: was the view's time over? Nothing that it has done since is to be trusted. */

@@ -26,6 +26,7 @@
 #include "exec/exec.h"
 #include "exec/lock.h"
 #include "exec/output.h"
+#include "exec/pace.h"
 #include "exec/view_exec.h"
 #include "exec/view_plan.h"
 #include "exec/view_run.h"
@@ -57,6 +58,15 @@ typedef struct Link
 
 static Link *chain = NULL;
 
+/* To plan it runs functions of constants. Did it take too long, as it did the last time? */
+static bool
+takes_too_long_again(Oid view)
+{
+	CqViewExec *exec = cq_view_exec_find(view);
+
+	return exec != NULL && cq_watch_timed_out() && !cq_watch_yields() && exec->ntimeouts++ > 0;
+}
+
 /* A view whose query no longer works (a column dropped, say) must not take the others down: it stops where it is. */
 static CqViewExec *
 get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
@@ -78,6 +88,7 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	}
 	PG_CATCH();
 	{
+		const char *reason;
 		ErrorData  *error;
 
 		cq_watch_end_part();
@@ -87,7 +98,9 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		if (cq_fault_passes(error))
+		reason = takes_too_long_again(view) ?
+			"to plan it takes longer than cq.view_timeout" : NULL;
+		if (cq_fault_passes(error) && reason == NULL)
 		{
 			if (!cq_watch_yields())
 			{
@@ -97,8 +110,9 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 			ReThrowError(error);
 		}
 		cq_cursor_leave(lane, view, fetch, 0);
-		cq_view_set_status(view, "failed", error->message);
-		cq_stats_view_error(view, error->message);
+		reason = reason != NULL ? reason : error->message;
+		cq_view_set_status(view, "failed", reason);
+		cq_stats_view_error(view, reason);
 		*left = true;
 	}
 	PG_END_TRY();
@@ -346,10 +360,12 @@ max_rows(const CqLane *lane)
 	int			limit = (int) Min(Max(column_bytes / row_bytes, 1), (Size) cq_batch_rows);
 	const CqViewExec *alone = list_length(lane->views) == 1 ?
 		cq_view_exec_find(linitial_oid(lane->views)) : NULL;
+	int			pace = cq_pace_limit(lane->stream);
 
+	if (pace > 0)
+		limit = Min(limit, pace);
 	if (alone != NULL && alone->row_limit > 0)
 		limit = Min(limit, alone->row_limit);
-
 	return lane->max_rows > 0 ? Min(lane->max_rows, limit) : limit;
 }
 

@@ -17,6 +17,7 @@
 #include "common/guc.h"
 #include "common/wake.h"
 #include "exec/chain.h"
+#include "exec/pace.h"
 #include "exec/view_exec.h"
 #include "utils/memutils.h"
 
@@ -72,6 +73,9 @@ cq_chain_follow(CqLane *from, Oid stream, CqBatchResult (*apply) (CqLane *lane, 
 {
 	ListCell   *cell;
 
+	/* So many at once are not decoded in time. */
+	if (cq_pace_limit(stream) > 0)
+		return true;
 	foreach(cell, cq_lane_of_stream(stream))
 	{
 		if (!is_in_the_way(lfirst(cell)) && !follow_lane(from, lfirst(cell), apply))

@@ -14,7 +14,7 @@
  * Decodes the batch for views (of CqViewExec *), with the rights of the stream's owner: what does
  * not depend on settings, and what does under those of the first view for which it matters.
  */
-extern void cq_decoding_run(const CqLane *lane, CqBatch *batch, const List *execs);
+extern void cq_decoding_run(CqLane *lane, CqBatch *batch, const List *execs);
 
 /* The batch as one of those views is to see it. */
 extern CqBatch *cq_decoding_of_view(const CqLane *lane, CqBatch *batch, const CqViewExec *exec);

@@ -45,6 +45,7 @@ typedef struct CqLane
 	bool		fills_outbox;	/* some view has a topic for a sink */
 	List	   *followers;		/* of Oid: views further down a chain that were maintained with it */
 	CqEventTimes *event_times;	/* of the batch at hand; NULL: none, or it is not decoded yet */
+	bool		decodes_apart;	/* column by column, the one message of the batch at hand */
 	bool		has_stops;
 	int64		nbytes;			/* of the last batch: keys and values */
 	char		trouble[CQ_TROUBLE_LENGTH]; /* why a batch was rolled back; or empty */

@@ -21,6 +21,7 @@
 #include "catalog/query.h"
 #include "common/hashfn.h"
 #include "exec/exec.h"
+#include "exec/pace.h"
 #include "exec/view_exec.h"
 #include "executor/spi.h"
 #include "utils/array.h"
@@ -314,6 +315,7 @@ cq_lane_load(int worker, int nworkers)
 		rows = read_cursors(worker, nworkers, caller);
 	SPI_finish();
 	cq_view_exec_sweep();
+	cq_pace_sweep();
 	return group_cursors(rows);
 }
 

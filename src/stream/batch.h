@@ -56,6 +56,20 @@ extern void cq_batch_decode(CqBatch *batch, const Bitmapset *needed, const List 
  */
 extern CqBatch *cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings);
 
+/*
+ * For a batch of which some columns are better decoded apart, since they may fail as a whole: first
+ * cq_batch_decode without any, then each that is still missing of those needed (of attribute
+ * numbers, in the order in which they are to be decoded). What such a call raises leaves the batch
+ * as it was; the column may then be rejected, in all rows.
+ */
+extern List *cq_batch_missing(const CqBatch *batch, const Bitmapset *needed);
+extern void cq_batch_decode_column(CqBatch *batch, AttrNumber attno);
+extern const char *cq_batch_column_name(const CqBatch *batch, AttrNumber attno);
+extern void cq_batch_reject_column(CqBatch *batch, AttrNumber attno, CqReject *reject);
+
+/* As cq_batch_under, where nothing more is decoded yet. */
+extern CqBatch *cq_batch_other(CqBatch *batch, const List *settings);
+
 /* ---- batch.c ---- */
 
 /*

@@ -376,6 +376,16 @@ find_other(CqBatch *batch, const List *settings)
 }
 
 CqBatch *
+cq_batch_other(CqBatch *batch, const List *settings)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->context);
+	CqBatch    *other = settings == batch->settings ? batch : find_other(batch, settings);
+
+	MemoryContextSwitchTo(caller);
+	return other;
+}
+
+CqBatch *
 cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings)
 {
 	MemoryContext caller;
@@ -397,4 +407,98 @@ cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings)
 		decode_again(other, missing, settings);
 	MemoryContextSwitchTo(caller);
 	return other;
+}
+
+/* ---- column by column ---- */
+
+List *
+cq_batch_missing(const CqBatch *batch, const Bitmapset *needed)
+{
+	const CqReader *reader = batch->reader;
+	Bitmapset  *columns = bms_difference(cq_generated_with_inputs(reader, needed), batch->decoded);
+	List	   *generated = NIL;
+	List	   *result = NIL;
+	int			attno = -1;
+
+	while ((attno = bms_next_member(columns, attno)) >= 0)
+	{
+		if (reader->generated[attno - 1].expression != NULL)
+			generated = lappend_int(generated, attno);
+		else
+			result = lappend_int(result, attno);
+	}
+	return list_concat(result, generated);
+}
+
+const char *
+cq_batch_column_name(const CqBatch *batch, AttrNumber attno)
+{
+	const CqReader *reader = batch->reader;
+
+	for (int i = 0; i < reader->stream->ncolumns; i++)
+	{
+		if (reader->columns[i].attno == attno)
+			return reader->columns[i].name;
+	}
+	return "?";
+}
+
+/* What an error has left half done is not to be used again. */
+static void
+close_decoders(CqReader *reader)
+{
+	ListCell   *cell;
+
+	foreach(cell, reader->decoders)
+		MemoryContextDelete(((CqKeptDecoder *) lfirst(cell))->context);
+	list_free(reader->decoders);
+	reader->decoders = NIL;
+}
+
+void
+cq_batch_decode_column(CqBatch *batch, AttrNumber attno)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->context);
+	Bitmapset  *column = bms_make_singleton(attno);
+	CqBadCells	before = batch->bad;
+
+	PG_TRY();
+	{
+		if (is_event_time_apart(batch->reader, column, batch->settings))
+		{
+			decode_event_time(batch->reader, batch);
+			cq_batch_sort_rejects(batch);
+			batch->decoded = bms_add_member(batch->decoded, attno);
+		}
+		else
+			decode_again(batch, column, batch->settings);
+	}
+	PG_CATCH();
+	{
+		batch->bad = before;
+		close_decoders(batch->reader);
+		MemoryContextSwitchTo(caller);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+}
+
+void
+cq_batch_reject_column(CqBatch *batch, AttrNumber attno, CqReject *reject)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->context);
+	Size		nrows = Max(batch->nrows, 1);
+
+	batch->values[attno - 1] = MemoryContextAllocHuge(batch->context, sizeof(Datum) * nrows);
+	batch->nulls[attno - 1] = MemoryContextAllocHuge(batch->context, sizeof(bool) * nrows);
+	for (int row = 0; row < batch->nrows; row++)
+	{
+		batch->values[attno - 1][row] = (Datum) 0;
+		batch->nulls[attno - 1][row] = true;
+		cq_bad_cells_add(&batch->bad, row, attno, reject);
+	}
+	cq_batch_sort_rejects(batch);
+	batch->decoded = bms_add_member(batch->decoded, attno);
+	MemoryContextSwitchTo(caller);
 }

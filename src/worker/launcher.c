@@ -147,7 +147,9 @@ static bool
 reserve(Candidate *candidate, TimestampTz now, CqStart *start, long *delay)
 {
 	CqDatabaseSlot *slot;
+	static bool is_told = false;
 	bool		is_due = false;
+	bool		lacks_slot = false;
 
 	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
 	slot = cq_shared_find_database(candidate->database, false);
@@ -175,7 +177,10 @@ reserve(Candidate *candidate, TimestampTz now, CqStart *start, long *delay)
 	else if (candidate->next_start > now)
 		*delay = Min(*delay, TimestampDifferenceMilliseconds(now, candidate->next_start));
 	else if (slot == NULL || slot->holds == 0)
+	{
 		is_due = (slot = cq_shared_find_database(candidate->database, true)) != NULL;
+		lacks_slot = !is_due;
+	}
 
 	if (is_due)
 	{
@@ -185,6 +190,13 @@ reserve(Candidate *candidate, TimestampTz now, CqStart *start, long *delay)
 		*start = (CqStart) {candidate->database, slot - cq_shared->databases, slot->generation};
 	}
 	LWLockRelease(cq_shared->lock);
+	if (lacks_slot && !is_told)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no free slot for database %u", candidate->database),
+				 errdetail("There are %d.", cq_shared->nslots),
+				 errhint("Consider increasing max_worker_processes.")));
+	is_told |= lacks_slot;
 	return is_due;
 }
 

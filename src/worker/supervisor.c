@@ -82,6 +82,20 @@ is_held(void)
 
 /* ---- workers ---- */
 
+/* Until the next call. */
+static const char *
+name_of(int number)
+{
+	static char name[BGW_MAXLEN];
+
+	if (number == CQ_EMITTER_NUMBER)
+		return "pg_cq emitter";
+	if (number == CQ_KEEPER_NUMBER)
+		return "pg_cq keeper";
+	snprintf(name, sizeof(name), "pg_cq worker %d of %d", number, cq_workers);
+	return name;
+}
+
 /* The slot of a worker of this database, or a free one for it, or NULL. With the lock held. */
 static CqWorkerSlot *
 find_worker(int number)
@@ -153,8 +167,10 @@ take_end(CqWorkerSlot *slot, TimestampTz now)
 	int			w = slot->number;
 
 	slot->state = CQ_WORKER_RESTARTING;
-	if (slot->left_as_told)
+	/* Also where it knows for what it had to end. */
+	if (slot->left_as_told || OidIsValid(slot->watch.culprit))
 	{
+		slot->nrestarts += slot->left_as_told ? 0 : 1;
 		failures(w) = 0;
 		next_start(w) = now;
 		return;
@@ -162,6 +178,25 @@ take_end(CqWorkerSlot *slot, TimestampTz now)
 	failures(w) = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 : failures(w) + 1;
 	next_start(w) = TimestampTzPlusMilliseconds(now, Min(1000 << Min(failures(w) - 1, 10), LONGEST_BACKOFF_MS));
 	slot->nrestarts++;
+}
+
+/* Once for all that lack one at a time. */
+static void
+tell_of_slots(int number, bool has_one)
+{
+	static int	lacking = CQ_KEEPER_NUMBER - 1; /* the first that does; less: none */
+
+	if (has_one && number == lacking)
+		lacking = CQ_KEEPER_NUMBER - 1;
+	if (has_one || lacking >= CQ_KEEPER_NUMBER)
+		return;
+	lacking = number;
+	ereport(WARNING,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("no free slot for %s", name_of(number)),
+			 errdetail("All databases together have %d, of which each worker, keeper and emitter "
+					   "takes one.", cq_shared->nslots),
+			 errhint("Consider increasing max_worker_processes, or decreasing cq.workers.")));
 }
 
 /* Reserves the slot of a worker whose start is due; else tells, in ms, when to look again. */
@@ -194,21 +229,8 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 		next_start(number) = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
 	}
 	LWLockRelease(cq_shared->lock);
+	tell_of_slots(number, slot != NULL);
 	return is_due;
-}
-
-/* Until the next call. */
-static const char *
-name_of(int number)
-{
-	static char name[BGW_MAXLEN];
-
-	if (number == CQ_EMITTER_NUMBER)
-		return "pg_cq emitter";
-	if (number == CQ_KEEPER_NUMBER)
-		return "pg_cq keeper";
-	snprintf(name, sizeof(name), "pg_cq worker %d of %d", number, cq_workers);
-	return name;
 }
 
 static bool

@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/view.h"
 #include "common/wake.h"
+#include "exec/pace.h"
 #include "miscadmin.h"
 #include "stats/stats.h"
 #include "storage/latch.h"
@@ -51,6 +52,13 @@ cq_yield_condemn(CqWorkerSlot *slot)
 
 	if (!OidIsValid(view))
 		return;
+	/* Of a stream: of how many messages it was tells its readers how many they may read. */
+	if (slot->watch.culprit_rows > 0)
+	{
+		cq_pace_slow_down(view, slot->watch.culprit_rows);
+		slot->watch.culprit = InvalidOid;
+		return;
+	}
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
