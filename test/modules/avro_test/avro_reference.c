@@ -9,6 +9,7 @@
 #include <avro.h>
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "common/pg_prng.h"
 #include "common/shortest_dec.h"
 #include "fmgr.h"
