@@ -2,9 +2,9 @@
 
 CREATE TABLE _cq.view (
     view            regclass PRIMARY KEY,           -- what people read
-    definition      regclass NOT NULL,              -- the query as written, over the streams
-    state           regclass NOT NULL,              -- keys and partial states, or kept rows
-    stream          regclass,                       -- of a dump of 0.1.0: goes to _cq.input
+    definition      regclass,                       -- of a dump of 0.1.0: see view_take_columns
+    state           regclass,                       -- of a dump of 0.1.0
+    stream          regclass,                       -- of a dump of 0.1.0
     status          text NOT NULL DEFAULT 'running'
                     CHECK (status IN ('running', 'paused', 'blocked', 'failed', 'restored')), -- blocked: its sink is too far behind
     status_detail   text,                           -- why it failed, or what it waits for
@@ -13,17 +13,17 @@ CREATE TABLE _cq.view (
     retention       interval,
     settings        text[] NOT NULL,                -- name=value: pinned at CREATE, set by the worker
     created_at      timestamptz NOT NULL DEFAULT now(),
-    is_started      boolean,                        -- of a dump of 0.1.0: goes to _cq.input
+    is_started      boolean,                        -- of a dump of 0.1.0
     emit            text NOT NULL DEFAULT 'change' CHECK (emit IN ('change', 'close')),
     watermark       interval,                       -- in place of the stream's option
     allowed_lateness interval,
     late            text NOT NULL DEFAULT 'drop' CHECK (late IN ('drop', 'keep', 'amend')),
-    result          regclass,                       -- rows of closed windows, where emit = 'close'
+    result          regclass,                       -- of a dump of 0.1.0
     sink            regclass,                       -- where its changes go: a stream or a table
-    outbox          regclass,                       -- what is still to be sent, where the sink is a topic
+    outbox          regclass,                       -- of a dump of 0.1.0
     notify          text,                           -- the channel that is told of its changes
     tells_changes   boolean NOT NULL DEFAULT false, -- to whomever
-    changes         regclass,                       -- stream of its changes: old row and new row
+    changes         regclass,                       -- of a dump of 0.1.0
     steps_kept      interval,                       -- with cq.sliding: a step that began longer ago is of no use to anybody
     expires         text CHECK (expires IN ('rows', 'groups', 'windows', 'results')), -- what retention makes go; null: it cannot be set
     retention_by    text CHECK (retention_by IN ('event_time', 'change')),
@@ -48,44 +48,64 @@ COMMENT ON TABLE _cq.input IS 'streams that feed continuous views';
 CREATE TABLE _cq.node (
     view            regclass NOT NULL,
     number          integer NOT NULL,
-    kind            text NOT NULL,
+    kind            text NOT NULL,                  -- root, keep
     rule            text,                           -- how its changes follow from its inputs'
-    fingerprint     text,                           -- equal where nodes keep the same of the same
+    fingerprint     text,                           -- where it is equal, so is what is kept; null:
+        -- made by 0.1.0
     PRIMARY KEY (view, number)
 );
 COMMENT ON TABLE _cq.node IS 'nodes that continuous views are made of';
 
--- The relations in which nodes keep what they have.
+-- The relations in which nodes keep what they have. Those of the root:
+--     definition: a view, the query as written, over the streams;
+--     state: keys and partial states, or kept rows;
+--     result: rows of closed windows, where emit = 'close';
+--     outbox: what is still to be sent, where the sink is a topic;
+--     changes: a stream of old row and new row.
+-- Those of others: input, the rows that they read, and output, the rows that they make of them.
 CREATE TABLE _cq.part (
     relation        regclass PRIMARY KEY,
     view            regclass NOT NULL,
     node            integer NOT NULL,
-    role            text COLLATE "C" NOT NULL,      -- input, output
+    role            text COLLATE "C" NOT NULL,
     number          integer NOT NULL,               -- of several with that role, from 1
     UNIQUE (view, node, role, number)
 );
 COMMENT ON TABLE _cq.part IS 'relations that continuous views are made of';
 
--- A dump of 0.1.0 has them as columns.
-CREATE FUNCTION _cq.view_take_inputs() RETURNS trigger
+-- What is a row of its own was a column of _cq.view in 0.1.0.
+CREATE FUNCTION _cq.view_take_columns() RETURNS trigger
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     INSERT INTO _cq.input (view, stream, number, is_started)
     VALUES (NEW.view, NEW.stream, 1, coalesce(NEW.is_started, false))
-    ON CONFLICT (view, stream) DO NOTHING;
+    ON CONFLICT DO NOTHING;
+    INSERT INTO _cq.part (relation, view, node, role, number)
+    SELECT p.relation, NEW.view, 0, p.role, 1
+    FROM (VALUES (NEW.definition, 'definition'), (NEW.state, 'state'), (NEW.result, 'result'),
+                 (NEW.outbox, 'outbox'), (NEW.changes, 'changes')) p (relation, role)
+    WHERE p.relation IS NOT NULL
+    ON CONFLICT DO NOTHING;
+    INSERT INTO _cq.node (view, number, kind) VALUES (NEW.view, 0, 'root')
+    ON CONFLICT DO NOTHING;
     NEW.stream := NULL;
     NEW.is_started := NULL;
+    NEW.definition := NULL;
+    NEW.state := NULL;
+    NEW.result := NULL;
+    NEW.outbox := NULL;
+    NEW.changes := NULL;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION _cq.view_take_inputs() IS
+COMMENT ON FUNCTION _cq.view_take_columns() IS
     'makes rows of their own of what a dump of 0.1.0 has as columns';
-REVOKE ALL ON FUNCTION _cq.view_take_inputs() FROM PUBLIC;
-CREATE TRIGGER take_inputs BEFORE INSERT OR UPDATE ON _cq.view
-    FOR EACH ROW WHEN (NEW.stream IS NOT NULL) EXECUTE FUNCTION _cq.view_take_inputs();
-ALTER TABLE _cq.view ENABLE ALWAYS TRIGGER take_inputs;
-COMMENT ON TRIGGER take_inputs ON _cq.view IS
+REVOKE ALL ON FUNCTION _cq.view_take_columns() FROM PUBLIC;
+CREATE TRIGGER take_columns BEFORE INSERT OR UPDATE ON _cq.view
+    FOR EACH ROW WHEN (NEW.stream IS NOT NULL) EXECUTE FUNCTION _cq.view_take_columns();
+ALTER TABLE _cq.view ENABLE ALWAYS TRIGGER take_columns;
+COMMENT ON TRIGGER take_columns ON _cq.view IS
     'makes rows of their own of what a dump of 0.1.0 has as columns';
 
 CREATE FUNCTION _cq.clock() RETURNS timestamptz

@@ -40,47 +40,68 @@ COMMENT ON TABLE _cq.input IS 'streams that feed continuous views';
 CREATE TABLE _cq.node (
     view            regclass NOT NULL,
     number          integer NOT NULL,
-    kind            text NOT NULL,
+    kind            text NOT NULL,                  -- root, keep
     rule            text,                           -- how its changes follow from its inputs'
-    fingerprint     text,                           -- equal where nodes keep the same of the same
+    fingerprint     text,                           -- where it is equal, so is what is kept; null:
+        -- made by 0.1.0
     PRIMARY KEY (view, number)
 );
 COMMENT ON TABLE _cq.node IS 'nodes that continuous views are made of';
 
--- The relations in which nodes keep what they have.
+-- The relations in which nodes keep what they have. Those of the root:
+--     definition: a view, the query as written, over the streams;
+--     state: keys and partial states, or kept rows;
+--     result: rows of closed windows, where emit = 'close';
+--     outbox: what is still to be sent, where the sink is a topic;
+--     changes: a stream of old row and new row.
+-- Those of others: input, the rows that they read, and output, the rows that they make of them.
 CREATE TABLE _cq.part (
     relation        regclass PRIMARY KEY,
     view            regclass NOT NULL,
     node            integer NOT NULL,
-    role            text COLLATE "C" NOT NULL,      -- input, output
+    role            text COLLATE "C" NOT NULL,
     number          integer NOT NULL,               -- of several with that role, from 1
     UNIQUE (view, node, role, number)
 );
 COMMENT ON TABLE _cq.part IS 'relations that continuous views are made of';
 
--- A dump of 0.1.0 has them as columns.
-CREATE FUNCTION _cq.view_take_inputs() RETURNS trigger
+-- What is a row of its own was a column of _cq.view in 0.1.0.
+CREATE FUNCTION _cq.view_take_columns() RETURNS trigger
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     INSERT INTO _cq.input (view, stream, number, is_started)
     VALUES (NEW.view, NEW.stream, 1, coalesce(NEW.is_started, false))
-    ON CONFLICT (view, stream) DO NOTHING;
+    ON CONFLICT DO NOTHING;
+    INSERT INTO _cq.part (relation, view, node, role, number)
+    SELECT p.relation, NEW.view, 0, p.role, 1
+    FROM (VALUES (NEW.definition, 'definition'), (NEW.state, 'state'), (NEW.result, 'result'),
+                 (NEW.outbox, 'outbox'), (NEW.changes, 'changes')) p (relation, role)
+    WHERE p.relation IS NOT NULL
+    ON CONFLICT DO NOTHING;
+    INSERT INTO _cq.node (view, number, kind) VALUES (NEW.view, 0, 'root')
+    ON CONFLICT DO NOTHING;
     NEW.stream := NULL;
     NEW.is_started := NULL;
+    NEW.definition := NULL;
+    NEW.state := NULL;
+    NEW.result := NULL;
+    NEW.outbox := NULL;
+    NEW.changes := NULL;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION _cq.view_take_inputs() IS
+COMMENT ON FUNCTION _cq.view_take_columns() IS
     'makes rows of their own of what a dump of 0.1.0 has as columns';
-REVOKE ALL ON FUNCTION _cq.view_take_inputs() FROM PUBLIC;
-CREATE TRIGGER take_inputs BEFORE INSERT OR UPDATE ON _cq.view
-    FOR EACH ROW WHEN (NEW.stream IS NOT NULL) EXECUTE FUNCTION _cq.view_take_inputs();
-ALTER TABLE _cq.view ENABLE ALWAYS TRIGGER take_inputs;
-COMMENT ON TRIGGER take_inputs ON _cq.view IS
+REVOKE ALL ON FUNCTION _cq.view_take_columns() FROM PUBLIC;
+CREATE TRIGGER take_columns BEFORE INSERT OR UPDATE ON _cq.view
+    FOR EACH ROW WHEN (NEW.stream IS NOT NULL) EXECUTE FUNCTION _cq.view_take_columns();
+ALTER TABLE _cq.view ENABLE ALWAYS TRIGGER take_columns;
+COMMENT ON TRIGGER take_columns ON _cq.view IS
     'makes rows of their own of what a dump of 0.1.0 has as columns';
 
-ALTER TABLE _cq.view ALTER COLUMN stream DROP NOT NULL, ALTER COLUMN is_started DROP NOT NULL,
+ALTER TABLE _cq.view ALTER COLUMN definition DROP NOT NULL, ALTER COLUMN state DROP NOT NULL,
+    ALTER COLUMN stream DROP NOT NULL, ALTER COLUMN is_started DROP NOT NULL,
     ALTER COLUMN is_started DROP DEFAULT;
 UPDATE _cq.view SET stream = stream;
 
@@ -148,20 +169,20 @@ DECLARE
     part regclass;
     left_over text;
 BEGIN
-    FOR part IN
-        SELECT c.oid
-        FROM (SELECT unnest(ARRAY[state, result, outbox]) AS relation FROM _cq.view
-              UNION ALL SELECT p.relation FROM _cq.part p) p
-        JOIN pg_class c ON c.oid = p.relation
-        WHERE c.relreplident = 'd'
-    LOOP
-        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
-    END LOOP;
     UPDATE _cq.view SET stream = stream WHERE stream IS NOT NULL;
     UPDATE _cq.follow f SET stream = c.stream
     FROM _cq.cursor c
     WHERE f.stream = 0 AND c.cursor_id = f.cursor_id;
-    UPDATE _cq.view SET query = rtrim(pg_get_viewdef(definition), ';') WHERE query IS NULL;
+    FOR part IN
+        SELECT c.oid
+        FROM _cq.part p JOIN pg_class c ON c.oid = p.relation
+        WHERE c.relreplident = 'd'
+    LOOP
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
+    END LOOP;
+    UPDATE _cq.view v SET query = rtrim(pg_get_viewdef(p.relation), ';')
+    FROM _cq.part p
+    WHERE v.query IS NULL AND p.view = v.view AND p.role = 'definition';
     PERFORM _cq.make_logs();
     PERFORM _cq.adopt_parts();
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid) INTO left_over
@@ -290,7 +311,7 @@ SELECT v.view,
                      WHEN NOT i.is_started THEN 'has not begun yet' END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
-       v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, v.changes, v.notify,
+       v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, c.relation AS changes, v.notify,
        CASE WHEN pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
             THEN v.query END AS definition,
        v.created_at,
@@ -306,7 +327,7 @@ SELECT v.view,
                             CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || pg_catalog.quote_literal(v.allowed_lateness::text) END,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
-                            'changes = ' || pg_catalog.quote_literal(v.changes::text),
+                            'changes = ' || pg_catalog.quote_literal(c.relation::text),
                             'notify = ' || pg_catalog.quote_literal(v.notify)) AS options,
        i.streams
 FROM _cq.view v
@@ -324,6 +345,7 @@ LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.stream, m.state, s.last_error
            WHERE m.state IN ('waiting for broker', 'waiting for schema', 'failed')
            ORDER BY o.view, o.number) t ON t.view = v.view
 LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
+LEFT JOIN _cq.part c ON c.view = v.view AND c.role = 'changes'
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
 LEFT JOIN (SELECT o.view,
                   CASE WHEN bool_and(o.lag_messages IS NOT NULL)

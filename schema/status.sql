@@ -208,7 +208,7 @@ SELECT v.view,
                      WHEN NOT i.is_started THEN 'has not begun yet' END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
-       v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, v.changes, v.notify,
+       v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, c.relation AS changes, v.notify,
        CASE WHEN pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
             THEN v.query END AS definition,
        v.created_at,
@@ -224,7 +224,7 @@ SELECT v.view,
                             CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || pg_catalog.quote_literal(v.allowed_lateness::text) END,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
-                            'changes = ' || pg_catalog.quote_literal(v.changes::text),
+                            'changes = ' || pg_catalog.quote_literal(c.relation::text),
                             'notify = ' || pg_catalog.quote_literal(v.notify)) AS options,
        i.streams
 FROM _cq.view v
@@ -242,6 +242,7 @@ LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.stream, m.state, s.last_error
            WHERE m.state IN ('waiting for broker', 'waiting for schema', 'failed')
            ORDER BY o.view, o.number) t ON t.view = v.view
 LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
+LEFT JOIN _cq.part c ON c.view = v.view AND c.role = 'changes'
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
 LEFT JOIN (SELECT o.view,
                   CASE WHEN bool_and(o.lag_messages IS NOT NULL)

@@ -51,20 +51,20 @@ DECLARE
     part regclass;
     left_over text;
 BEGIN
-    FOR part IN
-        SELECT c.oid
-        FROM (SELECT unnest(ARRAY[state, result, outbox]) AS relation FROM _cq.view
-              UNION ALL SELECT p.relation FROM _cq.part p) p
-        JOIN pg_class c ON c.oid = p.relation
-        WHERE c.relreplident = 'd'
-    LOOP
-        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
-    END LOOP;
     UPDATE _cq.view SET stream = stream WHERE stream IS NOT NULL;
     UPDATE _cq.follow f SET stream = c.stream
     FROM _cq.cursor c
     WHERE f.stream = 0 AND c.cursor_id = f.cursor_id;
-    UPDATE _cq.view SET query = rtrim(pg_get_viewdef(definition), ';') WHERE query IS NULL;
+    FOR part IN
+        SELECT c.oid
+        FROM _cq.part p JOIN pg_class c ON c.oid = p.relation
+        WHERE c.relreplident = 'd'
+    LOOP
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);
+    END LOOP;
+    UPDATE _cq.view v SET query = rtrim(pg_get_viewdef(p.relation), ';')
+    FROM _cq.part p
+    WHERE v.query IS NULL AND p.view = v.view AND p.role = 'definition';
     PERFORM _cq.make_logs();
     PERFORM _cq.adopt_parts();
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid) INTO left_over

@@ -15,7 +15,7 @@ CREATE FOREIGN TABLE s (i int) SERVER cq_log;
 -- Says "equal: n rows", or how many differ.
 CREATE FUNCTION compare(v regclass) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
-  d regclass := (SELECT definition FROM _cq.view WHERE view = v);
+  d regclass := (SELECT relation FROM _cq.part WHERE view = v AND role = 'definition');
   missing bigint; extra bigint; n bigint;
 BEGIN
   EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', d, v) INTO missing;
@@ -28,7 +28,8 @@ CREATE FUNCTION settled() RETURNS TABLE (result text, rows bigint) LANGUAGE plpg
 DECLARE
   v record;
 BEGIN
-  FOR v IN SELECT view, state FROM _cq.view WHERE status = 'running' ORDER BY view::text COLLATE "C" LOOP
+  FOR v IN SELECT view, relation AS state FROM _cq.view JOIN _cq.part USING (view)
+           WHERE status = 'running' AND role = 'state' ORDER BY view::text COLLATE "C" LOOP
     PERFORM cq.wait(v.view);
     SELECT compare(v.view) INTO result;
     EXECUTE format('SELECT count(*) FROM %s', v.state) INTO rows;

@@ -25,7 +25,7 @@ CREATE FUNCTION kept(v regclass) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   n bigint;
 BEGIN
-  EXECUTE format('SELECT count(*) FROM %s', (SELECT state FROM _cq.view WHERE view = v)) INTO n;
+  EXECUTE format('SELECT count(*) FROM %s', (SELECT relation FROM _cq.part WHERE view = v AND role = 'state')) INTO n;
   RETURN n;
 END $$;
 

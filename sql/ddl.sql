@@ -4,11 +4,13 @@ CREATE SCHEMA ddl;
 GRANT CREATE, USAGE ON SCHEMA ddl TO regress_cq_ddl;
 SET search_path = ddl;
 CREATE FOREIGN TABLE bid (auction bigint, bidder bigint, price bigint, at timestamptz) SERVER cq_log;
+CREATE VIEW part AS SELECT p.view, p.role, c.relname, c.relowner FROM _cq.part p JOIN pg_class c ON c.oid = p.relation;
 CREATE VIEW parts AS
     SELECT v.view, d.relname AS definition, s.relname AS state, v.status, v.on_error, v.retention
-    FROM _cq.view v JOIN pg_class d ON d.oid = v.definition JOIN pg_class s ON s.oid = v.state;
+    FROM _cq.view v JOIN part d USING (view) JOIN part s USING (view)
+    WHERE d.role = 'definition' AND s.role = 'state';
 CREATE VIEW indexes AS
-    SELECT v.view, pg_get_indexdef(indexrelid) AS index FROM pg_index JOIN _cq.view v ON indrelid = v.state;
+    SELECT v.view, pg_get_indexdef(indexrelid) AS index FROM pg_index JOIN _cq.part v ON indrelid = v.relation WHERE role = 'state';
 
 -- Both spellings; names of columns; schemas.
 CREATE CONTINUOUS VIEW hot AS SELECT auction, count(*), avg(price) FROM bid GROUP BY auction;
@@ -136,10 +138,10 @@ SELECT * FROM hot;
 SELECT * FROM mine;
 RESET ROLE;
 SELECT view, d.relowner::regrole AS definition, s.relowner::regrole AS state
-FROM _cq.view v JOIN pg_class d ON d.oid = v.definition JOIN pg_class s ON s.oid = v.state ORDER BY view::text;
+FROM part d JOIN part s USING (view) WHERE d.role = 'definition' AND s.role = 'state' ORDER BY view::text;
 ALTER CONTINUOUS VIEW mine OWNER TO CURRENT_USER;
 SELECT view, d.relowner::regrole = CURRENT_USER::regrole AS definition, s.relowner::regrole = CURRENT_USER::regrole AS state
-FROM _cq.view v JOIN pg_class d ON d.oid = v.definition JOIN pg_class s ON s.oid = v.state WHERE view = 'mine'::regclass;
+FROM part d JOIN part s USING (view) WHERE d.role = 'definition' AND s.role = 'state' AND view = 'mine'::regclass;
 DROP CONTINUOUS VIEW mine;
 
 -- What it reads stays, or takes it along.
@@ -149,7 +151,7 @@ ALTER FOREIGN TABLE bid DROP COLUMN price;
 ALTER FOREIGN TABLE bid ALTER COLUMN price TYPE int; -- either view may be named
 \set VERBOSITY default
 ALTER FOREIGN TABLE bid RENAME COLUMN price TO amount;
-SELECT pg_get_viewdef(definition) ~ 'amount > 100' AS follows FROM _cq.view WHERE view = 'dear'::regclass;
+SELECT pg_get_viewdef(relation) ~ 'amount > 100' AS follows FROM _cq.part WHERE view = 'dear'::regclass AND role = 'definition';
 ALTER FOREIGN TABLE bid DROP COLUMN at CASCADE;
 SELECT * FROM parts ORDER BY view::text;
 DROP CONTINUOUS VIEW hot;

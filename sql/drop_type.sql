@@ -28,7 +28,7 @@ CREATE VIEW left_over AS
     SELECT relname FROM pg_class WHERE relnamespace = '_cq'::regnamespace AND relname ~ '^(v\d|told)';
 -- As a restored database has it.
 DELETE FROM pg_depend WHERE deptype = 'a' AND refclassid IN ('pg_type'::regclass, 'pg_collation'::regclass)
-    AND objid IN (SELECT state FROM _cq.view);
+    AND objid IN (SELECT relation FROM _cq.part WHERE role = 'state');
 SELECT _cq.adopt_parts();
 DROP TYPE mood;
 DROP SCHEMA types CASCADE;

@@ -12,7 +12,7 @@ GRANT SELECT ON above_that TO regress_cq_reader;
 GRANT SELECT (window_start) ON hourly TO regress_cq_column_reader;
 INSERT INTO click VALUES ('2025-01-01 00:10'), ('2025-01-05 12:10');
 SELECT cq.wait('hourly');
-SELECT state::regclass AS state FROM _cq.view WHERE view = 'hourly'::regclass \gset
+SELECT relation AS state FROM _cq.part WHERE view = 'hourly'::regclass AND role = 'state' \gset
 SELECT _cq.expired_through(:'state');
 SELECT _cq.expired_through('pg_class');
 

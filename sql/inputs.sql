@@ -88,7 +88,7 @@ INSERT INTO _cq.v_kept VALUES (1);
 SELECT cq.reset('v');
 SELECT count(*) FROM _cq.v_kept;
 CREATE OR REPLACE CONTINUOUS VIEW v AS SELECT k, sum(v) FROM b GROUP BY k;
-SELECT to_regclass('_cq.v_kept'), (SELECT count(*) FROM _cq.node);
+SELECT to_regclass('_cq.v_kept'), (SELECT count(*) FROM _cq.node WHERE number > 0);
 SELECT cq.wait('v');
 SELECT view, stream, number, is_started FROM _cq.input WHERE view = 'v'::regclass;
 SELECT * FROM v ORDER BY k;
@@ -96,6 +96,42 @@ CREATE TABLE _cq.v_kept (k int);
 INSERT INTO _cq.part VALUES ('_cq.v_kept', 'v', 1, 'input', 1);
 INSERT INTO _cq.node VALUES ('v', 1, 'keep', 'linear', 'x');
 DROP VIEW v;
-SELECT to_regclass('_cq.v_kept'), (SELECT count(*) FROM _cq.node), (SELECT count(*) FROM _cq.part);
+SELECT to_regclass('_cq.v_kept'), (SELECT count(*) FROM _cq.node WHERE number > 0),
+    (SELECT count(*) FROM _cq.part WHERE node > 0);
+-- The root and its parts; a fingerprint is equal where what is kept is.
+CREATE CONTINUOUS VIEW one WITH (emit = 'close', sink = 'd') AS
+    SELECT k, count(*) AS v FROM a, cq.tumble(at, '1 min') GROUP BY window_end, k;
+CREATE CONTINUOUS VIEW two WITH (changes = 'changes', start = 'latest', on_error = 'pause') AS
+    SELECT k, max(at) FROM a WHERE at > '2025-01-01 00:00Z' GROUP BY k;
+SELECT view, node, role, number, relation FROM _cq.part
+WHERE view IN ('one'::regclass, 'two'::regclass) ORDER BY view::text, role;
+CREATE TEMP TABLE before AS TABLE _cq.node;
+CREATE OR REPLACE CONTINUOUS VIEW two WITH (changes = 'changes') AS
+    SELECT k, max(at) FROM inputs.a WHERE (a.at > '2025-01-01 01:00+01') GROUP BY 1;
+SELECT view, number, kind, node.fingerprint = before.fingerprint AS same
+FROM _cq.node JOIN before USING (view, number, kind)
+WHERE view IN ('one'::regclass, 'two'::regclass) ORDER BY view::text;
+-- What is kept, of what, and under what settings.
+CREATE FUNCTION differs(how text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    was text := (SELECT fingerprint FROM _cq.node WHERE view = 'two'::regclass);
+BEGIN
+    EXECUTE how;
+    RETURN was <> (SELECT fingerprint FROM _cq.node WHERE view = 'two'::regclass);
+END
+$$;
+SELECT differs('CREATE OR REPLACE VIEW two WITH (continuous, start = ''latest'') AS
+                SELECT k, max(at) FROM a WHERE at > ''2025-01-01 00:00Z'' GROUP BY k') AS untold;
+SELECT differs('CREATE OR REPLACE VIEW two WITH (continuous, on_error = ''pause'') AS
+                SELECT k, max(at) FROM a WHERE at > ''2025-01-01 00:00Z'' GROUP BY k')
+    AS "start, on_error";
+SELECT differs('CREATE OR REPLACE VIEW two WITH (continuous) AS
+                SELECT k, max(at) FROM a WHERE at > ''2025-01-01 00:01Z'' GROUP BY k') AS query;
+SELECT differs('CREATE OR REPLACE VIEW two WITH (continuous) AS
+                SELECT k, max(at) FROM b a WHERE at > ''2025-01-01 00:01Z'' GROUP BY k') AS stream;
+SET TimeZone = 'Asia/Kabul';
+SELECT differs('CREATE OR REPLACE VIEW two WITH (continuous) AS
+                SELECT k, max(at) FROM b a WHERE at > ''2025-01-01 00:01Z'' GROUP BY k') AS setting;
 DROP SCHEMA inputs CASCADE;
-SELECT count(*) FROM _cq.input;
+SELECT (SELECT count(*) FROM _cq.input) + (SELECT count(*) FROM _cq.node) +
+    (SELECT count(*) FROM _cq.part) AS left_over;

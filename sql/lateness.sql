@@ -45,7 +45,7 @@ BEGIN
     INSERT INTO single SELECT * FROM rows WHERE id = i;
     COMMIT;
     IF i % 5 = 0 THEN
-      PERFORM cq.wait(view) FROM _cq.view WHERE stream = 'single'::regclass;
+      PERFORM cq.wait(view) FROM _cq.input WHERE stream = 'single'::regclass;
     ELSE
       PERFORM cq.wait('closed_1');
     END IF;
@@ -96,7 +96,7 @@ SELECT count(*) FROM (TABLE closed_1 EXCEPT ALL TABLE oracle) x;
 SELECT count(*) FROM (TABLE oracle EXCEPT ALL TABLE closed_1) x;
 
 -- Again, and by views that are new.
-SELECT cq.reset(view) FROM _cq.view WHERE stream = 'single'::regclass \g /dev/null
+SELECT cq.reset(view) FROM _cq.input WHERE stream = 'single'::regclass \g /dev/null
 CALL create_views('single', '_3');
 SELECT cq.wait(view) FROM cq.views \g /dev/null
 CALL expire();

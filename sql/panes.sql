@@ -7,13 +7,14 @@ CREATE FOREIGN TABLE s (id int, g text, v bigint, t timestamptz, ts timestamp, n
 -- Says "equal: n rows" or how many differ, and how many rows the state has.
 CREATE FUNCTION compare(v regclass) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  part _cq.view := (SELECT x FROM _cq.view x WHERE view = v);
+  definition regclass := (SELECT relation FROM _cq.part WHERE view = v AND role = 'definition');
+  state regclass := (SELECT relation FROM _cq.part WHERE view = v AND role = 'state');
   missing bigint; extra bigint; n bigint; kept bigint;
 BEGIN
-  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', part.definition, v) INTO missing;
-  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', v, part.definition) INTO extra;
+  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', definition, v) INTO missing;
+  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', v, definition) INTO extra;
   EXECUTE format('SELECT count(*) FROM %s', v) INTO n;
-  EXECUTE format('SELECT count(*) FROM %s', part.state) INTO kept;
+  EXECUTE format('SELECT count(*) FROM %s', state) INTO kept;
   RETURN CASE WHEN missing + extra = 0 THEN format('equal, %s rows of %s', n, kept) ELSE format('%s missing, %s extra', missing, extra) END;
 END $$;
 

@@ -4,7 +4,7 @@ SET search_path = replace;
 CREATE FOREIGN TABLE s (k int, x text, t timestamptz) SERVER cq_log;
 CREATE FOREIGN TABLE two (k int, n bigint) SERVER cq_log;
 CREATE TABLE sink (k int, n bigint);
-CREATE VIEW states AS SELECT view, state FROM _cq.view;
+CREATE VIEW states AS SELECT view, relation AS state FROM _cq.part WHERE role = 'state';
 CREATE CONTINUOUS VIEW v WITH (retention = '1 day', security_barrier) AS SELECT k AS a, max(t) FROM s WHERE k > 0 GROUP BY k;
 CREATE TABLE before AS TABLE states;
 -- The same.

@@ -26,7 +26,7 @@ CREATE FUNCTION kept(v regclass) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   n bigint;
 BEGIN
-  EXECUTE format('SELECT count(*) FROM %s', (SELECT coalesce(result, state) FROM _cq.view WHERE view = v)) INTO n;
+  EXECUTE format('SELECT count(*) FROM %s', (SELECT relation FROM _cq.part WHERE view = v AND role IN ('result', 'state') ORDER BY role LIMIT 1)) INTO n;
   RETURN n;
 END $$;
 -- Expires until no more than so many are left: the keeper may be at it as well.
@@ -42,11 +42,11 @@ END $$;
 -- Compares a view with its definition, as far as windows end after a time.
 CREATE FUNCTION compare(v regclass, upto timestamptz, condition text = 'true') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  part _cq.view := (SELECT x FROM _cq.view x WHERE view = v);
+  definition regclass := (SELECT relation FROM _cq.part WHERE view = v AND role = 'definition');
   missing bigint; extra bigint; n bigint;
 BEGIN
-  EXECUTE format('SELECT count(*) FROM (SELECT * FROM %s d WHERE window_end > %L AND %s EXCEPT ALL TABLE %s) x', part.definition, upto, condition, v) INTO missing;
-  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL SELECT * FROM %s d WHERE window_end > %L AND %s) x', v, part.definition, upto, condition) INTO extra;
+  EXECUTE format('SELECT count(*) FROM (SELECT * FROM %s d WHERE window_end > %L AND %s EXCEPT ALL TABLE %s) x', definition, upto, condition, v) INTO missing;
+  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL SELECT * FROM %s d WHERE window_end > %L AND %s) x', v, definition, upto, condition) INTO extra;
   EXECUTE format('SELECT count(*) FROM %s', v) INTO n;
   RETURN CASE WHEN missing + extra = 0 THEN format('equal: %s rows', n) ELSE format('%s missing, %s extra', missing, extra) END;
 END $$;
@@ -71,7 +71,7 @@ CREATE VIEW below AS SELECT id AS number, t AS at FROM s WHERE k IS NOT NULL;
 CREATE CONTINUOUS VIEW rows_by_time WITH (retention = '2 min', retention_by = 'event_time') AS SELECT number FROM below b;
 SELECT view, retention, retention_by FROM cq.views ORDER BY view::text;
 SELECT view, expires FROM _cq.view ORDER BY view::text;
-SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = '_cq' AND tablename IN (SELECT relname FROM pg_class JOIN _cq.view ON oid IN (state, result)) ORDER BY 1;
+SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = '_cq' AND tablename IN (SELECT relname FROM pg_class JOIN _cq.part ON oid = relation WHERE role IN ('state', 'result')) ORDER BY 1;
 
 INSERT INTO s SELECT i, i % 3, i, '2026-01-01'::timestamptz + i * interval '1 s', '2026-01-01'::timestamp + i * interval '1 s' FROM generate_series(0, 600) i;
 SELECT cq.wait(view) FROM cq.views \g /dev/null

@@ -69,7 +69,7 @@ DECLARE
   one bigint;
   other bigint;
 BEGIN
-  FOR v IN SELECT view, definition FROM _cq.view ORDER BY view::text LOOP
+  FOR v IN SELECT view, relation AS definition FROM _cq.part WHERE role = 'definition' ORDER BY view::text LOOP
     PERFORM cq.wait(v.view);
     COMMIT;
     EXECUTE format('SELECT count(*) FROM (SELECT * FROM %1$s EXCEPT ALL SELECT * FROM %2$s) x', v.view, v.definition) INTO one;

@@ -12,7 +12,7 @@ INSERT INTO dim SELECT i, 'name ' || i, i * 10 FROM generate_series(0, 6) i;
 -- Says "equal: n rows", or which rows differ.
 CREATE FUNCTION compare(v regclass) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
-  d regclass := (SELECT definition FROM _cq.view WHERE view = v);
+  d regclass := (SELECT relation FROM _cq.part WHERE view = v AND role = 'definition');
   missing bigint; extra bigint; n bigint;
 BEGIN
   EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', d, v) INTO missing;
@@ -105,7 +105,7 @@ SELECT x FROM _cq.view, compare(view) x ORDER BY x COLLATE "C";
 -- one state for several aggregates of the same input
 SELECT replace(pg_get_viewdef('a_key'), 'a_key_state.', '');
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-WHERE attrelid = (SELECT state FROM _cq.view WHERE view = 'a_many'::regclass) AND attnum > 0 ORDER BY attnum;
+WHERE attrelid = (SELECT relation FROM _cq.part WHERE view = 'a_many'::regclass AND role = 'state') AND attnum > 0 ORDER BY attnum;
 
 DROP SCHEMA shapes CASCADE;
 SELECT count(*) FROM _cq.view;

@@ -10,11 +10,11 @@ INSERT INTO names VALUES ('0', 'nil'), ('1', 'one'), ('2', 'two');
 -- Says "equal: n rows" or how many differ.
 CREATE FUNCTION compare(v regclass) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  part _cq.view := (SELECT x FROM _cq.view x WHERE view = v);
+  definition regclass := (SELECT relation FROM _cq.part WHERE view = v AND role = 'definition');
   missing bigint; extra bigint; n bigint;
 BEGIN
-  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', part.definition, v) INTO missing;
-  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', v, part.definition) INTO extra;
+  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', definition, v) INTO missing;
+  EXECUTE format('SELECT count(*) FROM (TABLE %s EXCEPT ALL TABLE %s) x', v, definition) INTO extra;
   EXECUTE format('SELECT count(*) FROM %s', v) INTO n;
   RETURN CASE WHEN missing + extra = 0 THEN format('equal: %s rows', n) ELSE format('%s missing, %s extra', missing, extra) END;
 END $$;

@@ -233,6 +233,11 @@ class Database:
         assert self.value("SELECT cq.wait(%s::regclass, make_interval(secs => %s))", view, deadline), \
             f"{view} did not catch up: {self.state(view)}"
 
+    def part(self, view, role="state"):
+        """The name of the table, or view, that has this part in the view."""
+        return self.value("SELECT relation::text FROM _cq.part WHERE view = %s::regclass "
+                          "AND node = 0 AND role = %s", view, role)
+
     def state(self, view):
         """For messages of failed tests."""
         return (self.execute("SELECT * FROM cq.views WHERE view = %s::regclass", view),

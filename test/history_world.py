@@ -553,7 +553,8 @@ class World(Quiet):
         view = self.on_view(name)
         if view is not None:
             ((state,),) = self.execute(
-                "SELECT state::text FROM _cq.view WHERE view = %s::regclass", view.path
+                "SELECT relation::text FROM _cq.part WHERE view = %s::regclass AND role = 'state'",
+                view.path,
             )
             with contextlib.suppress(
                 psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected

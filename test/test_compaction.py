@@ -29,7 +29,7 @@ def values(first, end):
 
 
 def state_rows(db, view="v"):
-    state = db.value("SELECT state::regclass::text FROM _cq.view WHERE view = %s::regclass", view)
+    state = db.part(view)
     return db.value(f"SELECT count(*) FROM {state}")
 
 
@@ -78,7 +78,7 @@ def test_rows_that_others_are_at_stay(server, broker, db, topic, small_cache):
                    CREATE CONTINUOUS VIEW v AS {QUERY.format(source='s')}""")
     send(broker, db, name, 0, 2 * GROUPS)
     assert_right(db)
-    state = db.value("SELECT state::regclass::text FROM _cq.view WHERE view = 'v'::regclass")
+    state = db.part("v")
     with server.connect(db.name) as other:
         other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         before = other.execute("SELECT * FROM v ORDER BY k").fetchall()

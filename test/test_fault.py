@@ -156,7 +156,7 @@ def test_constraints_of_parts(log_db):
            ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
     append(db, 0, 5)
     assert_up_to_date(db, "v", "w")
-    state = db.value("SELECT state::text FROM _cq.view WHERE view = 'v'::regclass")
+    state = db.part("v")
     column = db.value("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass "
                       "AND atttypid = 'int'::regtype AND attnum = 2", state)
     db.execute(f'CREATE UNIQUE INDEX extra ON {state} ("{column}")')

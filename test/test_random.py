@@ -125,7 +125,7 @@ class Views:
     def on_one(self, *statements):
         name = self.random.choice(self.names)
         for statement in statements:
-            self.execute(statement.format(name=name, state=self.db.value("SELECT state::text FROM _cq.view WHERE view = %s::regclass", name)))
+            self.execute(statement.format(name=name, state=self.db.part(name)))
 
     def pause(self):
         self.on_one("SELECT cq.pause('{name}')")

@@ -89,7 +89,8 @@ def test_copy_goes_on_when_told(original, other, copy):
     assert_views_hold(other, 2000)
     assert other.value("SELECT count(*) FROM cq.errors") == 0
     assert other.value("SELECT obj_description('big'::regclass)") == "big ones"
-    assert other.value("SELECT count(*) FROM pg_index JOIN _cq.view ON state = indrelid") == 1
+    assert other.value("SELECT count(*) FROM pg_index JOIN _cq.part ON relation = indrelid "
+                       "WHERE role = 'state'") == 1
 
     other.execute("DROP CONTINUOUS VIEW by_key, big")
     other.execute("DROP FOREIGN TABLE s")

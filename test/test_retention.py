@@ -12,7 +12,8 @@ WINDOWS = "SELECT window_start, window_end, k, count(*), sum(id) FROM {source}, 
 
 
 def state(db, view):
-    return f"_cq.{view}_{'result' if db.value('SELECT result IS NOT NULL FROM _cq.view WHERE view = %s::regclass', view) else 'state'}"
+    return db.value("SELECT relation::text FROM _cq.part WHERE view = %s::regclass "
+                    "AND role IN ('result', 'state') ORDER BY role LIMIT 1", view)
 
 
 def expire(db, max_rows=100000):
@@ -227,7 +228,8 @@ def test_days_within_bounds(log_db):
             db.execute(f"VACUUM {state(db, view)}")
         peaks.append(sizes(db, views))
         alive.append({view: db.value(f"SELECT count(*) FROM {state(db, view)}") for view in views})
-    indexes = db.execute("SELECT sum(pg_relation_size(indexrelid)) FROM pg_index WHERE indrelid IN (SELECT unnest(ARRAY[state, result]) FROM _cq.view)")
+    indexes = db.execute("SELECT sum(pg_relation_size(indexrelid)) FROM pg_index "
+                         "WHERE indrelid IN (SELECT relation FROM _cq.part WHERE role IN ('state', 'result'))")
     assert indexes[0][0] < 3000000, indexes
     early, late = peaks[3], peaks[-1]
     for view in views:

@@ -11,7 +11,14 @@
 
 #include "nodes/pg_list.h"
 
-/* What a part is to its node. */
+/* What a part is to its node: to the root … */
+#define CQ_PART_DEFINITION "definition"	/* a view: the query as written */
+#define CQ_PART_STATE	"state"		/* groups, or rows */
+#define CQ_PART_RESULT	"result"	/* rows of closed windows */
+#define CQ_PART_OUTBOX	"outbox"	/* what is still to be sent to a topic */
+#define CQ_PART_CHANGES	"changes"	/* a stream of old and new rows */
+
+/* … and to others. */
 #define CQ_PART_INPUT	"input"		/* rows of the node's input of that number */
 #define CQ_PART_OUTPUT	"output"	/* the node's own rows */
 

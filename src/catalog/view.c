@@ -11,6 +11,8 @@
 #include "catalog/indexing.h"
 #include "catalog/input.h"
 #include "catalog/namespace.h"
+#include "catalog/node.h"
+#include "catalog/part.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
@@ -32,9 +34,9 @@
 enum
 {
 	VIEW_VIEW = 1,
-	VIEW_DEFINITION,
-	VIEW_STATE,
-	VIEW_STREAM,				/* null: see _cq.input */
+	VIEW_DEFINITION,			/* null, as are STATE, STREAM, IS_STARTED, RESULT, OUTBOX and CHANGES: */
+	VIEW_STATE,					/* see _cq.input and _cq.part */
+	VIEW_STREAM,
 	VIEW_STATUS,
 	VIEW_STATUS_DETAIL,
 	VIEW_ON_ERROR,
@@ -42,7 +44,7 @@ enum
 	VIEW_RETENTION,
 	VIEW_SETTINGS,
 	VIEW_CREATED_AT,
-	VIEW_IS_STARTED,			/* null: see _cq.input */
+	VIEW_IS_STARTED,
 	VIEW_EMIT,
 	VIEW_WATERMARK,
 	VIEW_ALLOWED_LATENESS,
@@ -214,6 +216,57 @@ cq_view_table(const CqView *view)
 	return OidIsValid(view->result) ? view->result : view->state;
 }
 
+/* The parts of the root that a view may have, by the field that has them. */
+static const struct
+{
+	char	   *role;
+	size_t		field;
+}			root_parts[] =
+{
+	{CQ_PART_DEFINITION, offsetof(CqView, definition)},
+	{CQ_PART_STATE, offsetof(CqView, state)},
+	{CQ_PART_RESULT, offsetof(CqView, result)},
+	{CQ_PART_OUTBOX, offsetof(CqView, outbox)},
+	{CQ_PART_CHANGES, offsetof(CqView, changes)}
+};
+
+static void
+get_parts(CqView *view)
+{
+	ListCell   *cell;
+
+	foreach(cell, cq_part_list(view->view))
+	{
+		const CqPart *part = lfirst(cell);
+
+		for (int i = 0; part->node == 0 && i < (int) lengthof(root_parts); i++)
+		{
+			if (strcmp(root_parts[i].role, part->role) == 0)
+				*(Oid *) ((char *) view + root_parts[i].field) = part->relation;
+		}
+	}
+}
+
+/* Its streams, the root, and the root's parts. */
+static void
+insert_belongings(const CqView *view)
+{
+	CqNodeRow	root = {.kind = "root", .fingerprint = view->fingerprint};
+
+	cq_input_insert(view->view, view->streams);
+	cq_node_insert(view->view, &root);
+	for (int i = 0; i < (int) lengthof(root_parts); i++)
+	{
+		CqPart		part = {
+			.relation = *(const Oid *) ((const char *) view + root_parts[i].field),
+			.role = root_parts[i].role, .number = 1
+		};
+
+		if (OidIsValid(part.relation))
+			cq_part_insert(view->view, &part);
+	}
+}
+
 CqView *
 cq_view_get(Oid relid)
 {
@@ -229,8 +282,6 @@ cq_view_get(Oid relid)
 		cq_version_deform(row.tuple, RelationGetDescr(row.relation), VIEW_NATTS, values, nulls);
 		view = palloc0(sizeof(CqView));
 		view->view = relid;
-		view->definition = DatumGetObjectId(values[VIEW_DEFINITION - 1]);
-		view->state = DatumGetObjectId(values[VIEW_STATE - 1]);
 		view->status = TextDatumGetCString(values[VIEW_STATUS - 1]);
 		if (!nulls[VIEW_STATUS_DETAIL - 1])
 			view->status_detail = TextDatumGetCString(values[VIEW_STATUS_DETAIL - 1]);
@@ -246,12 +297,9 @@ cq_view_get(Oid relid)
 		view->allowed_lateness = nulls[VIEW_ALLOWED_LATENESS - 1] ? 0 : microseconds_of(values[VIEW_ALLOWED_LATENESS - 1]);
 		view->keeps_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "keep") == 0;
 		view->amends_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "amend") == 0;
-		view->result = nulls[VIEW_RESULT - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_RESULT - 1]);
 		view->sink = nulls[VIEW_SINK - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_SINK - 1]);
-		view->outbox = nulls[VIEW_OUTBOX - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_OUTBOX - 1]);
 		view->notify = nulls[VIEW_NOTIFY - 1] ? NULL : TextDatumGetCString(values[VIEW_NOTIFY - 1]);
 		view->tells_changes = DatumGetBool(values[VIEW_TELLS_CHANGES - 1]);
-		view->changes = nulls[VIEW_CHANGES - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_CHANGES - 1]);
 		view->steps_kept = nulls[VIEW_STEPS_KEPT - 1] ? -1 : microseconds_of(values[VIEW_STEPS_KEPT - 1]);
 		if (!nulls[VIEW_EXPIRES - 1])
 			view->expiry = expiry_named(TextDatumGetCString(values[VIEW_EXPIRES - 1]));
@@ -266,7 +314,10 @@ cq_view_get(Oid relid)
 	}
 	end_row(&row);
 	if (view != NULL)
+	{
 		view->streams = cq_input_list(relid, &view->is_started);
+		get_parts(view);
+	}
 	return view;
 }
 
@@ -301,12 +352,12 @@ cq_view_require_readable(Oid relid)
 static void
 view_values(const CqView *view, Datum *values, bool *nulls)
 {
+	memset(values, 0, sizeof(Datum) * VIEW_NATTS);
 	memset(nulls, 0, sizeof(bool) * VIEW_NATTS);
+	nulls[VIEW_DEFINITION - 1] = nulls[VIEW_STATE - 1] = nulls[VIEW_STREAM - 1] = true;
+	nulls[VIEW_IS_STARTED - 1] = nulls[VIEW_RESULT - 1] = nulls[VIEW_OUTBOX - 1] = true;
+	nulls[VIEW_CHANGES - 1] = true;
 	values[VIEW_VIEW - 1] = ObjectIdGetDatum(view->view);
-	values[VIEW_DEFINITION - 1] = ObjectIdGetDatum(view->definition);
-	values[VIEW_STATE - 1] = ObjectIdGetDatum(view->state);
-	nulls[VIEW_STREAM - 1] = nulls[VIEW_IS_STARTED - 1] = true;
-	values[VIEW_STREAM - 1] = values[VIEW_IS_STARTED - 1] = (Datum) 0;
 	values[VIEW_STATUS - 1] = CStringGetTextDatum(view->status);
 	nulls[VIEW_STATUS_DETAIL - 1] = view->status_detail == NULL;
 	values[VIEW_STATUS_DETAIL - 1] = view->status_detail ? CStringGetTextDatum(view->status_detail) : (Datum) 0;
@@ -322,17 +373,11 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	nulls[VIEW_ALLOWED_LATENESS - 1] = !view->emits_on_close;
 	values[VIEW_ALLOWED_LATENESS - 1] = interval_of(view->allowed_lateness);
 	values[VIEW_LATE - 1] = CStringGetTextDatum(view->amends_late ? "amend" : view->keeps_late ? "keep" : "drop");
-	nulls[VIEW_RESULT - 1] = !OidIsValid(view->result);
-	values[VIEW_RESULT - 1] = ObjectIdGetDatum(view->result);
 	nulls[VIEW_SINK - 1] = !OidIsValid(view->sink);
 	values[VIEW_SINK - 1] = ObjectIdGetDatum(view->sink);
-	nulls[VIEW_OUTBOX - 1] = !OidIsValid(view->outbox);
-	values[VIEW_OUTBOX - 1] = ObjectIdGetDatum(view->outbox);
 	nulls[VIEW_NOTIFY - 1] = view->notify == NULL;
 	values[VIEW_NOTIFY - 1] = view->notify ? CStringGetTextDatum(view->notify) : (Datum) 0;
 	values[VIEW_TELLS_CHANGES - 1] = BoolGetDatum(view->tells_changes);
-	nulls[VIEW_CHANGES - 1] = !OidIsValid(view->changes);
-	values[VIEW_CHANGES - 1] = ObjectIdGetDatum(view->changes);
 	nulls[VIEW_STEPS_KEPT - 1] = view->steps_kept < 0;
 	values[VIEW_STEPS_KEPT - 1] = interval_of(view->steps_kept);
 	nulls[VIEW_EXPIRES - 1] = nulls[VIEW_RETENTION_BY - 1] = view->expiry == CQ_EXPIRES_NOTHING;
@@ -356,7 +401,7 @@ cq_view_insert(const CqView *view)
 	CatalogTupleInsert(relation,
 					   cq_version_form(RelationGetDescr(relation), VIEW_NATTS, values, nulls));
 	table_close(relation, NoLock);
-	cq_input_insert(view->view, view->streams);
+	insert_belongings(view);
 }
 
 /* Sets columns of a view's row; $1 is the view. */
@@ -390,16 +435,18 @@ cq_view_replace(const CqView *view)
 	for (int i = 0; i < VIEW_NATTS; i++)
 		nulls[i] = is_null[i] ? 'n' : ' ';
 	nulls[VIEW_NATTS] = '\0';
-	update_row("definition = $2, state = $3, status = $5, status_detail = $6, on_error = $7, "
+	update_row("status = $5, status_detail = $6, on_error = $7, "
 			   "start = $8, "
 			   "retention = $9, settings = $10, created_at = $11, "
-			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, result = $17, "
-			   "sink = $18, outbox = $19, notify = $20, tells_changes = $21, changes = $22, steps_kept = $23, expires = $24, retention_by = $25, query = $26, "
-			   "created_start = $27",
+			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, "
+			   "sink = $18, notify = $20, tells_changes = $21, steps_kept = $23, "
+			   "expires = $24, retention_by = $25, query = $26, created_start = $27",
 			   VIEW_NATTS, types, values, nulls);
 	CommandCounterIncrement();
 	cq_input_forget(view->view);
-	cq_input_insert(view->view, view->streams);
+	cq_node_forget(view->view);
+	cq_part_forget(view->view);
+	insert_belongings(view);
 }
 
 void

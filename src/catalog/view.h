@@ -48,6 +48,7 @@ typedef struct CqView
 	bool		tells_changes;	/* to whomever: its state is kept so that they are known */
 	int64		steps_kept;		/* microseconds: a step of cq.sliding that began longer ago goes; -1: there are none */
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */
+	char	   *fingerprint;	/* of the root, where it is made; else NULL: see cq_node_list */
 	bool		is_started;		/* it is settled where it begins, in all streams */
 	bool		is_changed_here;	/* by the current transaction: only read */
 } CqView;
@@ -76,12 +77,13 @@ extern bool cq_view_streams_are_readable(const CqView *view, Oid user);
 /* The table that has the view's rows as people read them, or from which they are made: the result, or else the state. */
 extern Oid	cq_view_table(const CqView *view);
 
+/* With the rows of its streams, of the root, and of the root's parts. */
 extern void cq_view_insert(const CqView *view);
 
 /*
  * Change a view's row, as the catalog's owner. They wait for another transaction that is changing it, such as a worker's.
  */
-extern void cq_view_replace(const CqView *view);	/* all of it */
+extern void cq_view_replace(const CqView *view);	/* all of it; those of other nodes go */
 extern void cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention);
 extern void cq_view_set_status(Oid relid, const char *status, const char *detail);	/* detail may be NULL */
 

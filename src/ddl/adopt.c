@@ -179,12 +179,7 @@ cq_adopt_parts_sql(PG_FUNCTION_ARGS)
 	cq_version_require();
 	SPI_connect();
 	adopt_pairs("SELECT part.oid, whole.oid"
-				" FROM (SELECT definition AS part, view AS whole FROM _cq.view"
-				"       UNION ALL SELECT state, view FROM _cq.view"
-				"       UNION ALL SELECT result, view FROM _cq.view WHERE result IS NOT NULL"
-				"       UNION ALL SELECT outbox, view FROM _cq.view WHERE outbox IS NOT NULL"
-				"       UNION ALL SELECT changes, view FROM _cq.view WHERE changes IS NOT NULL"
-				"       UNION ALL SELECT relation, view FROM _cq.part"
+				" FROM (SELECT relation AS part, view AS whole FROM _cq.part"
 				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);

@@ -21,7 +21,6 @@
 #include "catalog/namespace.h"
 #include "common/owner.h"
 #include "common/part_name.h"
-#include "catalog/node.h"
 #include "catalog/part.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
@@ -35,6 +34,7 @@
 #include "common/settings.h"
 #include "ddl/create_plan.h"
 #include "ddl/ddl.h"
+#include "ddl/fingerprint.h"
 #include "ddl/output.h"
 #include "ddl/replaced.h"
 #include "ddl/view_options.h"
@@ -333,18 +333,30 @@ cq_view_drop_part(Oid relid, bool is_internal)
 	performDeletion(&address, DROP_RESTRICT, is_internal ? PERFORM_DELETION_INTERNAL : 0);
 }
 
-/* Those of the nodes of the view that was there before. */
+/* Those of the view that was there before; some have gone with its output. */
 static void
-drop_parts(Oid view)
+drop_parts(const List *parts)
 {
-	List	   *parts = cq_part_list(view);
 	ListCell   *cell;
 
-	cq_part_forget(view);
-	cq_node_forget(view);
-	CommandCounterIncrement();
 	foreach(cell, parts)
-		cq_view_drop_part(((const CqPart *) lfirst(cell))->relation, true);
+	{
+		Oid			relation = ((const CqPart *) lfirst(cell))->relation;
+
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
+			cq_view_drop_part(relation, true);
+	}
+}
+
+/* They go with the view, and not before. */
+static void
+adopt_parts(Oid view)
+{
+	ListCell   *cell;
+
+	CommandCounterIncrement();
+	foreach(cell, cq_part_list(view))
+		cq_adopt_part(((const CqPart *) lfirst(cell))->relation, view);
 }
 
 /*
@@ -430,6 +442,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	CqViewPlan *plan;
 	CqView	   *row;
 	CqView	   *before = NULL;
+	List	   *parts_before = NIL;
 	Query	   *query;
 	Query	   *read;
 	Oid			replaced;
@@ -439,7 +452,10 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	check_statement(stmt);
 	cq_view_options_parse(&options, stmt->options, query_string);
 	if (OidIsValid(replaced))
+	{
 		before = cq_view_get(replaced);
+		parts_before = cq_part_list(replaced);
+	}
 	owner = before ? cq_owner_of_relation(replaced) : GetUserId();
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
@@ -452,6 +468,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		cq_replaced_tell_same(before);
 		return relation_address(replaced);
 	}
+	row->fingerprint = cq_fingerprint_root(row, plan, query);
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
 	if (plan->tells_changes && plan->session == NULL)
 		cq_view_index_groups(plan, row->state);
@@ -470,10 +487,6 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		replace_view(replaced, read, options.server_options);
 	row->view = before ? replaced : create_view(stmt, read, options.server_options, query_string);
 	row->definition = create_definition(query, stmt->view->relname, owner, query_string);
-	cq_adopt_part(row->definition, row->view);
-	cq_adopt_part(row->state, row->view);
-	if (OidIsValid(row->result))
-		cq_adopt_part(row->result, row->view);
 
 	if (before)
 	{
@@ -488,15 +501,12 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		/* In the order in which workers take them: the view's row, its cursors, its state. */
 		cq_view_replace(row);
 		cq_follow_forget(row->view);
-		drop_parts(row->view);
-		cq_view_drop_part(before->definition, true);
-		cq_view_drop_part(before->state, true);
-		if (OidIsValid(before->result))
-			cq_view_drop_part(before->result, true);
+		drop_parts(parts_before);
 		cq_view_forget_closing(row->view);
 	}
 	else
 		cq_view_insert(row);
+	adopt_parts(row->view);
 	cq_view_connect_output(row);
 	CommandCounterIncrement();
 	cq_catalog_changed();

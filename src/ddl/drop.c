@@ -72,23 +72,15 @@ forget_views(Datum dropped)
 {
 	SPITupleTable *gone;
 	uint64		ngone;
-	Datum		definitions;
-	Datum		states;
-	Datum		results;
-	Datum		parts;
 
 	/* In the order in which workers lock them. */
 	run_over("SELECT FROM _cq.view WHERE view = ANY ($1) ORDER BY view::oid FOR UPDATE", dropped);
 	if (SPI_processed == 0)
 		return;
 	cq_version_require();
-	run_over("DELETE FROM _cq.view WHERE view = ANY ($1)"
-			 " RETURNING view, definition, state, coalesce(result, state)", dropped);
+	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view", dropped);
 	gone = SPI_tuptable;
 	ngone = SPI_processed;
-	definitions = collect_oids(2);
-	states = collect_oids(3);
-	results = collect_oids(4);
 	for (uint64 i = 0; i < ngone; i++)
 	{
 		bool		is_null;
@@ -97,18 +89,13 @@ forget_views(Datum dropped)
 	}
 	run_over("DELETE FROM _cq.input WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.node WHERE view = ANY ($1)", dropped);
-	run_over("DELETE FROM _cq.part WHERE view = ANY ($1) RETURNING relation", dropped);
-	parts = collect_oids(1);
-	drop_remaining(definitions);
-	drop_remaining(results);
-	drop_remaining(states);
-	drop_remaining(parts);
 	run_over("DELETE FROM _cq.closing WHERE view = ANY ($1)", dropped);
-	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1) RETURNING outbox", dropped);
-	if (SPI_processed > 0)
-		drop_remaining(collect_oids(1));
+	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.outbox_end WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.late WHERE view = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.part WHERE view = ANY ($1) RETURNING relation", dropped);
+	if (SPI_processed > 0)
+		drop_remaining(collect_oids(1));
 	cq_catalog_changed();
 }
 

@@ -124,8 +124,9 @@ check_circle(const CqView *row)
 {
 	static const char reach[] =
 		"WITH RECURSIVE reached AS (SELECT $1 AS stream "
-		"UNION SELECT unnest(ARRAY[v.sink, v.changes])::oid FROM reached r "
-		"JOIN _cq.input i ON i.stream = r.stream JOIN _cq.view v USING (view) WHERE v.view <> $3) "
+		"UNION SELECT unnest(ARRAY[v.sink, c.relation])::oid FROM reached r "
+		"JOIN _cq.input i ON i.stream = r.stream JOIN _cq.view v USING (view) "
+		"LEFT JOIN _cq.part c ON c.view = v.view AND c.role = 'changes' WHERE v.view <> $3) "
 		"SELECT FROM reached WHERE stream = ANY ($2)";
 	Oid			types[] = {OIDOID, OIDARRAYOID, OIDOID};
 	Datum		args[] = {
@@ -202,12 +203,8 @@ cq_view_connect_output(const CqView *row)
 {
 	if (OidIsValid(row->sink))
 		cq_adopt_sink(row->sink, row->view);
-	if (OidIsValid(row->changes))
-		cq_adopt_part(row->changes, row->view);
-	if (!OidIsValid(row->outbox))
-		return;
-	cq_adopt_part(row->outbox, row->view);
-	cq_sink_insert(row->view, row->sink, row->outbox);
+	if (OidIsValid(row->outbox))
+		cq_sink_insert(row->view, row->sink, row->outbox);
 }
 
 void

@@ -12,16 +12,15 @@
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "common/compat.h"
+#include "ddl/fingerprint.h"
 #include "ddl/output.h"
 #include "ddl/replaced.h"
 #include "lib/stringinfo.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -104,29 +103,14 @@ has_same_server_options(const CqView *before, List *options)
 	return is_same;
 }
 
-/*
- * The query as text, each column with its table: where there is but one table the server leaves
- * that out, and views of 15 have two more entries.
- */
-static char *
-query_text(Query *query)
-{
-	RangeTblEntry *entry = makeNode(RangeTblEntry);
-
-	entry->rtekind = RTE_RESULT;
-	entry->eref = makeAlias("*RESULT*", NIL);
-	query->rtable = lappend(query->rtable, entry);
-	return pg_get_querydef(query, false);
-}
-
 static bool
 has_same_query(const CqView *before, const Query *query)
 {
 	Relation	definition = table_open(before->definition, AccessShareLock);
-	char	   *old = query_text(cq_compat_view_query(definition));
+	char	   *old = cq_fingerprint_query_text(cq_compat_view_query(definition));
 
 	table_close(definition, NoLock);
-	return strcmp(old, query_text(copyObject(unconstify(Query *, query)))) == 0;
+	return strcmp(old, cq_fingerprint_query_text(query)) == 0;
 }
 
 /*

@@ -56,8 +56,8 @@ Datum
 cq_expired_through(PG_FUNCTION_ARGS)
 {
 	static const char read[] =
-		"SELECT v.view::pg_catalog.oid, c.closed_through FROM _cq.view v LEFT JOIN _cq.closing c "
-		"ON c.view = v.view WHERE v.state = $1";
+		"SELECT p.view::pg_catalog.oid, c.closed_through FROM _cq.part p LEFT JOIN _cq.closing c "
+		"ON c.view = p.view WHERE p.relation = $1";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {PG_GETARG_DATUM(0)};
 	Oid			user = GetUserId();

@@ -389,7 +389,8 @@ find_feeders(Oid view)
 	static const char read[] =
 		"WITH RECURSIVE feeder AS (SELECT $1::regclass AS view, 0 AS distance "
 		"UNION SELECT v.view, distance + 1 FROM feeder f JOIN _cq.input i ON i.view = f.view "
-		"JOIN _cq.view v ON i.stream IN (v.sink, v.changes)) "
+		"JOIN (SELECT view, sink AS stream FROM _cq.view "
+		"UNION ALL SELECT view, relation FROM _cq.part WHERE role = 'changes') v USING (stream)) "
 		"SELECT view::oid FROM feeder GROUP BY view HAVING max(distance) > 0 "
 		"ORDER BY max(distance) DESC, view::oid";
 	Oid			types[] = {OIDOID};
