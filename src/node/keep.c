@@ -111,7 +111,10 @@ net_changes(const CqKeep *keep, int input, CqDelta *changes)
 		return changes;
 	net = cq_keep_make_changes(keep, input);
 	cq_changes_net(changes, keep->kept[input], keep->kept[input]->natts, net);
-	return net->nrows > 0 ? net : NULL;
+	if (net->nrows > 0)
+		return net;
+	cq_delta_free(net);
+	return NULL;
 }
 
 static void
