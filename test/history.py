@@ -115,6 +115,8 @@ class Draw:
         }
         if not begin and self.chance(0.2):
             what["start"] = "latest"
+        elif not begin and not stream.overlaps and self.chance(0.15):
+            what["ago"] = round(self.random.uniform(0.5, 10), 1)
         if about.tells and self.chance(0.6):
             adds = about.key is None or what["closes"]
             output = self.random.choice(

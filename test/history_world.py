@@ -6,6 +6,7 @@ mark in its transaction.
 """
 
 import contextlib
+import datetime
 import json
 import random
 import signal
@@ -125,7 +126,8 @@ class World(Quiet):
         with self.server.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
         for deleted in self.broker.admin.delete_topics(self.topics).values():
-            deleted.exception(30)
+            with contextlib.suppress(TimeoutError):
+                deleted.exception(30)
 
     def add_sink_topics(self, names):
         self.create_topics(names, 2)
@@ -223,6 +225,9 @@ class World(Quiet):
             int(partition): offset for partition, offset in what.get("begin", {}).items()
         }
         retention = what.pop("retention", None)
+        ago = what.pop("ago", None)
+        if ago is not None:
+            what["start"] = str(now() - datetime.timedelta(seconds=ago))
         view = View(**what, zero=self.zero)
         if not view.follows:
             view.stream_delay = self.streams[view.source].delay_ms()
@@ -295,8 +300,9 @@ class World(Quiet):
         )
 
     def note_start(self, view, column):
-        """With start = 'latest': since when."""
-        view.after = None
+        """With start = 'latest', or a time: since when."""
+        is_time = view.start[0].isdigit()
+        view.after = view.start if is_time else None
         if view.start == "latest":
             ((view.after,),) = self.execute(
                 f"SELECT {column}::text FROM _cq.view WHERE view = %s::regclass", view.path
