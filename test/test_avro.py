@@ -259,3 +259,47 @@ def test_messages_that_cannot_be_read_are_dead_letters(db, broker, topic, stub):
         (10, "invalid Avro message of schema 1: there is something behind it"),
         (11, "invalid Avro message of schema 1: a value is longer than what is left of the message"),
     ]
+
+
+def test_import(db, broker, registry, topic):
+    """Tables as the latest schemas say; topics without one as their messages are."""
+    name, plain, other = topic(), topic("_plain"), topic("_json_schema")
+    client = SchemaRegistryClient({"url": registry.url})
+    part = json.dumps({"type": "record", "name": "part", "namespace": "n", "fields": [{"name": "x", "type": "int"}]})
+    client.register_schema(f"{name}-part", Schema(part, "AVRO"))
+    fields = [
+        ("id", "long"), ("s", ["null", "string"]), ("d", {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}),
+        ("day", {"type": "int", "logicalType": "date"}), ("at", {"type": "long", "logicalType": "timestamp-micros"}),
+        ("local", {"type": "long", "logicalType": "local-timestamp-millis"}), ("t", {"type": "int", "logicalType": "time-millis"}),
+        ("u", {"type": "string", "logicalType": "uuid"}), ("e", {"type": "enum", "name": "e", "symbols": ["A"]}),
+        ("f", {"type": "fixed", "name": "f", "size": 2}), ("b", "bytes"), ("a", {"type": "array", "items": ["null", "int"]}),
+        ("m", {"type": "map", "values": "int"}), ("p", "n.part"), ("ps", {"type": "array", "items": "n.part"}),
+        ("v", ["int", "string"]), ("g", "float"), ("h", "double"), ("k", "boolean"), ("ctid", "int"),
+    ]
+    schema = {"type": "record", "name": "r", "fields": [{"name": field, "type": kind} for field, kind in fields]}
+    schema["fields"].append({"name": "w", "type": "int", "default": 5})
+    number = client.register_schema(f"{name}-value", Schema(json.dumps(schema), "AVRO", [SchemaReference("n.part", f"{name}-part", 1)]))
+    client.register_schema(f"{other}-value", Schema('{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}', "JSON"))
+    broker.produce(plain, [{"a": 1}])
+    broker.produce(other, [{"a": 1}])
+    use(db, registry.url)
+    said = []
+    db.execute("CREATE SCHEMA imported")
+    db.connection.add_notice_handler(lambda notice: said.append((notice.message_primary, notice.message_detail)))
+    db.execute(f'IMPORT FOREIGN SCHEMA "{name}" FROM SERVER registered INTO imported')
+    assert sorted(said) == [(f'topic "{name}" was imported with remarks', 'Field "ctid" is column "ctid_1".'),
+                            (f'topic "{other}" was not imported', "Its schema is one of JSON, which is not supported yet.")]
+    assert db.execute("SELECT attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END "
+                      f"FROM pg_attribute WHERE attrelid = 'imported.{name}'::regclass AND attnum > 0 ORDER BY attnum") == [(line,) for line in (
+                          "id bigint not null", "s text", "d numeric(10,2) not null", "day date not null",
+                          "at timestamp with time zone not null", "local timestamp without time zone not null",
+                          "t time without time zone not null", "u uuid not null", "e text not null", "f bytea not null", "b bytea not null",
+                          "a integer[] not null", "m jsonb not null", "p jsonb not null", "ps jsonb not null", "v jsonb not null",
+                          "g real not null", "h double precision not null", "k boolean not null", "ctid_1 integer not null", "w integer")]
+    row = ("(1, NULL, 1.5, '2025-01-02', '2025-01-02Z', '2025-01-02', '12:00', '00000000-0000-0000-0000-000000000001', 'A', '\\x0102', '\\x', '{1,NULL}', "
+           "'{\"k\":1}', '{\"x\":1}', '[{\"x\":2}]', '5', 1.5, 2.5, true, 7)")
+    db.execute(f"INSERT INTO imported.{name} VALUES {row}")
+    assert db.execute(f"SELECT id, s, d::text, p, ps, v, ctid_1, w FROM imported.{name}") == [(1, None, "1.50", {"x": 1}, [{"x": 2}], 5, 7, 5)]
+    (message,) = values_in(broker, name)
+    assert message[:5] == struct.pack(">bI", 0, number)
+    assert db.execute(f"SELECT a FROM imported.{plain}") == [(1,)]

@@ -595,6 +595,25 @@ write_default(Writing *writing, const CqAvroField *field, StringInfo out)
 	return fail(writing, "there is none, and the schema has no default");
 }
 
+static bool
+takes_null(const CqAvroSchema *schema)
+{
+	for (int i = 0; i < schema->nbranches; i++)
+	{
+		if (schema->branches[i]->kind == CQ_AVRO_NULL)
+			return true;
+	}
+	return schema->kind == CQ_AVRO_NULL;
+}
+
+/* Is it the default that is to be written? Also for a null that the type has no place for, as of a column that INSERT does not name. */
+static bool
+wants_default(const Writing *writing, const CqAvroField *field, const CqJsonToken *value)
+{
+	return writing->manner == CQ_AVRO_OF_ROW && value->kind == CQ_JSON_NULL &&
+		field->fallback.kind != CQ_JSON_MISSING && !takes_null(field->type);
+}
+
 /* What has no field would be lost. */
 static bool
 check_members(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token)
@@ -626,7 +645,7 @@ write_record(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *to
 		CqJsonToken value;
 		bool		is_written;
 
-		if (find_field(token, field, &value))
+		if (find_field(token, field, &value) && !wants_default(writing, field, &value))
 			is_written = write_value(writing, field->type, &value, out);
 		else
 			is_written = write_default(writing, field, out);

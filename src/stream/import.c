@@ -1,6 +1,7 @@
 /*
  * import.c
- *		IMPORT FOREIGN SCHEMA: a foreign table for each topic, with columns inferred from a sample of its latest messages.
+ *		IMPORT FOREIGN SCHEMA: a foreign table for each topic, with columns as its schema in the registry says, or else inferred from a
+ *		sample of its latest messages.
  *
  * The remote schema is "kafka" for all topics, or else a prefix that their names have.
  */
@@ -9,6 +10,9 @@
 #include "commands/defrem.h"
 #include "common/name.h"
 #include "foreign/foreign.h"
+#include "format/avro_infer.h"
+#include "format/registry.h"
+#include "http/http.h"
 #include "miscadmin.h"
 #include "stream/reader_state.h"
 #include "stream/sample.h"
@@ -160,7 +164,7 @@ path_text(List *path)
 }
 
 static char *
-create_command(const char *topic, const char *table, const char *server, List *columns)
+create_command(const char *topic, const char *table, const char *server, const char *format, List *columns)
 {
 	StringInfoData command;
 	ListCell   *cell;
@@ -175,8 +179,13 @@ create_command(const char *topic, const char *table, const char *server, List *c
 						 quote_identifier(column->name), format_type_with_typemod(column->type, column->typmod));
 		if (!is_own_name(column))
 			appendStringInfo(&command, " OPTIONS (path %s)", quote_literal_cstr(path_text(column->path)));
+		if (column->is_not_null)
+			appendStringInfoString(&command, " NOT NULL");
 	}
-	appendStringInfo(&command, ") SERVER %s OPTIONS (topic %s)", quote_identifier(server), quote_literal_cstr(topic));
+	appendStringInfo(&command, ") SERVER %s OPTIONS (topic %s", quote_identifier(server), quote_literal_cstr(topic));
+	if (strcmp(format, "json") != 0)
+		appendStringInfo(&command, ", format %s", quote_literal_cstr(format));
+	appendStringInfoChar(&command, ')');
 	return command.data;
 }
 
@@ -192,27 +201,55 @@ join(const List *remarks)
 	return text.data;
 }
 
+/* As the latest schema of the topic's values says. False: the registry has none. */
+static bool
+columns_of_registry(const char *topic, const ForeignServer *server, List **columns, List **remarks)
+{
+	CqRegistry *registry = cq_reader_server_registry(server->serverid, GetUserId());
+	char	   *subject = psprintf("%s-value", topic);
+	CqRegistrySchema found;
+
+	if (registry == NULL ||
+		!cq_registry_fetch(registry, psprintf("subjects/%s/versions/latest", cq_http_escape(subject)), true, &found))
+		return false;
+	*columns = cq_avro_infer(&found, remarks);
+	return true;
+}
+
+/* As the topic's latest messages are, taken for JSON. */
+static List *
+columns_of_sample(const char *topic, List *properties, int wanted, List **remarks)
+{
+	CqSourceConfig config = {.stream_name = topic, .topics = list_make1((char *) topic), .properties = properties,
+	.bounded = true};
+	Sample		sample = {.wanted = wanted};
+	List	   *columns;
+
+	sample.messages = palloc(sizeof(CqMessage) * wanted);
+	read_sample(&sample, &config);
+	columns = sample.nmessages > 0 ? cq_json_format.infer(sample.messages, sample.nmessages, remarks) : NIL;
+	if (columns == NIL)
+		*remarks = list_make1(sample.nmessages > 0 ? "Its messages are not JSON objects." :
+							  "It holds no messages from which columns could be inferred.");
+	return columns;
+}
+
 /* NULL where nothing can be learnt. */
 static char *
 import_topic(const char *topic, const char *table, const ForeignServer *server, List *properties,
 			 int wanted)
 {
-	CqSourceConfig config = {.stream_name = topic, .topics = list_make1((char *) topic), .properties = properties,
-	.bounded = true};
-	Sample		sample = {.wanted = wanted};
 	List	   *remarks = NIL;
-	List	   *columns;
+	List	   *columns = NIL;
+	bool		has_schema = columns_of_registry(topic, server, &columns, &remarks);
 
-	sample.messages = palloc(sizeof(CqMessage) * wanted);
-	read_sample(&sample, &config);
-	columns = sample.nmessages > 0 ? cq_json_format.infer(sample.messages, sample.nmessages,
-														  &remarks) : NIL;
+	if (!has_schema)
+		columns = columns_of_sample(topic, properties, wanted, &remarks);
 	if (columns == NIL)
 	{
 		ereport(NOTICE,
 				(errmsg("topic \"%s\" was not imported", topic),
-				 sample.nmessages > 0 ? errdetail("Its messages are not JSON objects.") :
-				 errdetail("It holds no messages from which columns could be inferred.")));
+				 errdetail_internal("%s", join(remarks))));
 		return NULL;
 	}
 	if (strcmp(table, topic) != 0)
@@ -221,7 +258,7 @@ import_topic(const char *topic, const char *table, const ForeignServer *server, 
 		ereport(NOTICE,
 				(errmsg("topic \"%s\" was imported with remarks", topic),
 				 errdetail_internal("%s", join(remarks))));
-	return create_command(topic, table, server->servername, columns);
+	return create_command(topic, table, server->servername, has_schema ? "avro" : "json", columns);
 }
 
 /* Of char *: the topics that the statement is about. */

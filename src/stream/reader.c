@@ -62,9 +62,9 @@ cq_reader_columns(const CqStream *stream, TupleDesc descriptor)
 
 /* Of what server and user mapping say; NULL: nothing. */
 static CqRegistry *
-find_registry(const CqStream *stream)
+find_registry(const List *said, bool is_trusted)
 {
-	CqRegistryConfig config = {.is_trusted = stream->registry_is_trusted};
+	CqRegistryConfig config = {.is_trusted = is_trusted};
 	struct
 	{
 		const char *name;
@@ -80,7 +80,7 @@ find_registry(const CqStream *stream)
 	};
 	ListCell   *cell;
 
-	foreach(cell, stream->registry)
+	foreach(cell, said)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
@@ -95,6 +95,15 @@ find_registry(const CqStream *stream)
 	return config.urls != NIL ? cq_registry_get(&config) : NULL;
 }
 
+CqRegistry *
+cq_reader_server_registry(Oid server, Oid userid)
+{
+	bool		is_trusted;
+	List	   *said = cq_stream_server_registry(server, userid, &is_trusted);
+
+	return find_registry(said, is_trusted);
+}
+
 CqFormatOptions *
 cq_reader_format_options(const CqStream *stream)
 {
@@ -102,7 +111,7 @@ cq_reader_format_options(const CqStream *stream)
 
 	options->schema = stream->schema;
 	options->is_framed = stream->is_framed;
-	options->registry = find_registry(stream);
+	options->registry = find_registry(stream->registry, stream->registry_is_trusted);
 	options->subject = stream->subject;
 	if (options->subject == NULL && stream->topics != NIL)
 		options->subject = psprintf("%s-value", (char *) linitial(stream->topics));

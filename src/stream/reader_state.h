@@ -6,6 +6,7 @@
 #define CQ_READER_STATE_H
 
 #include "access/tupdesc.h"
+#include "format/registry.h"
 #include "stream/reader.h"
 #include "utils/relcache.h"
 
@@ -86,6 +87,9 @@ extern const CqSourceRoutine *cq_reader_routine(const CqStream *stream);
 
 /* What the stream says of its messages; borrows from it. In CurrentMemoryContext. */
 extern CqFormatOptions *cq_reader_format_options(const CqStream *stream);
+
+/* The schema registry of a server, as userid asks it; NULL: it has none. */
+extern CqRegistry *cq_reader_server_registry(Oid server, Oid userid);
 
 /* The columns of the stream as the format sees them, in the order of stream->columns. */
 extern CqColumn *cq_reader_columns(const CqStream *stream, TupleDesc descriptor);

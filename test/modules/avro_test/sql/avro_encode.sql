@@ -86,5 +86,8 @@ SELECT avro_encode('a', '{"type":"record","name":"r","fields":[{"name":"a","type
 SELECT avro_encode('a', '{"type":"record","name":"r","fields":[{"name":"b","type":"int"}]}', ROW(1));
 SELECT avro_encode('a', '{"type":"record","name":"r","fields":[{"name":"b","type":"int","aliases":["a"]}]}', ROW(1));
 SELECT avro_encode('a', '"int"', ROW(1));
+-- A null where there is no place for it.
+SELECT avro_encode('a', '{"type":"record","name":"r","fields":[{"name":"a","type":"int","default":7}]}', ROW(NULL::int));
+SELECT avro_encode('a', '{"type":"record","name":"r","fields":[{"name":"a","type":["int","null"],"default":7}]}', ROW(NULL::int));
 -- A default that never ends.
 SELECT avro_encode('a', '{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":["r","null"],"default":{"a":1}}]}', ROW(1));
