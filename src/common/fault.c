@@ -268,6 +268,12 @@ cq_fault_is_of_value(const ErrorData *error)
 }
 
 bool
+cq_fault_is_of_function(const ErrorData *error)
+{
+	return raiser_of(error) != RAISED_BY_SERVER;
+}
+
+bool
 cq_fault_passes(const ErrorData *error)
 {
 	CqFault		fault = cq_fault_of(error);

@@ -37,6 +37,9 @@ extern CqFault cq_fault_of(const ErrorData *error);
  */
 extern bool cq_fault_is_of_value(const ErrorData *error);
 
+/* Has a function of somebody's raised it, and not the server? */
+extern bool cq_fault_is_of_function(const ErrorData *error);
+
 /* Is the whole better tried again? */
 extern bool cq_fault_passes(const ErrorData *error);
 

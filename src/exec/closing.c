@@ -447,24 +447,37 @@ cq_closing_is_done(Oid relid)
 
 /* ---- for all views ---- */
 
-/* Where the view's own query fails, and it does not pass by itself, the view stops. All else its workers find as well. */
+/* A cancel passes, but where a function says so itself, or the time was over. */
+static bool
+passes(const ErrorData *error)
+{
+	if (cq_fault_of(error) != CQ_FAULT_OF_SERVER || cq_watch_timed_out())
+		return false;
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION ||
+		!cq_fault_is_of_function(error);
+}
+
+/*
+ * Where the view's own query fails, and it does not pass by itself, the view stops. All else its
+ * workers find as well, but what takes too long.
+ */
 static void
 take_error(const Closing *closing, ErrorData *error)
 {
 	static char *last_warning = NULL;
-	const char *reason;
+	const char *reason = error->message;
 
 	cq_attempt_name_view(error, get_rel_name(closing->relid));
 	cq_attempt_warn(error, &last_warning);
-	if (!closing->is_emitting ||
-		(cq_fault_passes(error) &&
-		 ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION))
+	if (passes(error) || !(closing->is_emitting || cq_watch_timed_out()))
 		return;
-	reason = cq_watch_timed_out() ? "it takes longer than ten times cq.view_timeout" :
-		error->message;
-	cq_view_set_status(closing->relid, "failed",
-					   psprintf("its windows cannot be closed: %s", reason));
+	if (cq_watch_timed_out())
+		reason = "it takes longer than ten times cq.view_timeout, which can be raised";
+	reason = psprintf("its windows cannot be closed: %s", reason);
 	cq_stats_view_error(closing->relid, reason);
+	if (!closing->is_emitting)
+		return;
+	cq_view_set_status(closing->relid, "failed", reason);
 	cq_catalog_changed();
 }
 
@@ -509,8 +522,11 @@ static void
 take_step(void *arg)
 {
 	Closing    *closing = arg;
+	CqFaultWatch watch;
 
+	cq_fault_watch(&watch);
 	cq_watch_run(closing->relid, closing->step, closing);
+	cq_fault_unwatch(&watch);
 }
 
 /*
@@ -533,6 +549,8 @@ do_one(const List *views, Oid *last, void (*step) (void *closing))
 			continue;
 		closing.step = step;
 		error = cq_attempt(take_step, &closing);
+		if (error != NULL)
+			cq_fault_note_raiser(error);
 		if (error != NULL ? cq_watch_yields() : !closing.is_done)
 			cq_lock_let_view(closing.relid);
 		else if (error != NULL)

@@ -257,10 +257,11 @@ take_turn(Expiry *expiry, bool is_patient)
 static void
 tell_error(Oid view, const ErrorData *error)
 {
-	cq_stats_view_error(view, psprintf("what is too old cannot be deleted: %s",
-									   cq_watch_timed_out() ?
-									   "it takes longer than ten times cq.view_timeout" :
-									   cq_fault_text(error)));
+	const char *reason = cq_watch_timed_out() ?
+		"it takes longer than ten times cq.view_timeout, which can be raised" :
+		cq_fault_text(error);
+
+	cq_stats_view_error(view, psprintf("what is too old cannot be deleted: %s", reason));
 }
 
 /* Vacuum, which may take long, asks for no steps. */
