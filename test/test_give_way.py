@@ -218,6 +218,40 @@ def test_an_open_transaction(server, log_db, command, end):
                "cursors are left")
 
 
+@pytest.mark.parametrize("command", ["SELECT cq.pause('v')", "SELECT cq.reset('v')", "DROP VIEW v"])
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_a_prepared_transaction(server, log_db, command, end):
+    """It stands for as long as nobody ends it, and has no session that could be ended."""
+    db = log_db
+    create(db, ("", "v", "SELECT k, sum(i) AS n FROM s GROUP BY k"),
+           ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
+    append(db, 0, 100)
+    assert_up_to_date(db, "v", "w")
+    with server.connect(db.name) as other:
+        other.execute("BEGIN")
+        other.execute(command)
+        other.execute(f"PREPARE TRANSACTION '{db.name}'")
+    try:
+        append(db, 100, 200)
+        assert_up_to_date(db, "w")
+        db.execute("CREATE CONTINUOUS VIEW x AS SELECT max(i) AS n FROM s")
+        append(db, 200, 300)
+        assert_up_to_date(db, "w", "x")
+        for pid in db.worker_pids():    # the next one finds it as well
+            kill(pid, signal.SIGTERM)
+        append(db, 300, 400)
+        assert_up_to_date(db, "w", "x")
+    finally:
+        db.execute(f"{end} PREPARED '{db.name}'")
+    append(db, 400, 500)
+    assert_up_to_date(db, "w", "x")
+    if end == "COMMIT" and command == "SELECT cq.pause('v')":
+        assert db.execute("SELECT sum(n) FROM v") == [(sum(range(100)),)]
+        db.execute("SELECT cq.resume('v')")
+    if end == "ROLLBACK" or command != "DROP VIEW v":
+        assert_up_to_date(db, "v")
+
+
 def test_many_bad_rows_do_not_hold_up_others(log_db):
     """Their view goes on by itself."""
     db = log_db
