@@ -27,11 +27,11 @@ COMMENT ON FUNCTION _cq.readings() IS
     'cursors that are read now: for how long nothing has come, and what holds them up';
 REVOKE ALL ON FUNCTION _cq.readings() FROM PUBLIC;
 
-CREATE FUNCTION _cq.held_up(relation regclass) RETURNS text
-    LANGUAGE C STABLE STRICT PARALLEL SAFE
+CREATE FUNCTION _cq.held_up(OUT relation oid, OUT held_up text) RETURNS SETOF record
+    LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10
     AS 'MODULE_PATHNAME', 'cq_stream_status_held_up';
-COMMENT ON FUNCTION _cq.held_up(regclass) IS
-    'what keeps a stream, or that of a continuous view, from being read to its end for the moment';
+COMMENT ON FUNCTION _cq.held_up() IS
+    'what keeps streams, and those of continuous views, from being read to their end for now';
 
 CREATE FUNCTION _cq.is_copy() RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL SAFE
@@ -199,12 +199,13 @@ SELECT v.view,
                      ELSE pg_catalog.regexp_replace(v.status_detail, '^(topic "[^"]*" partition \d+ offset \d+|each of the first \d+ rows has failed|its windows cannot be closed): .*', '\1') END,
                 CASE WHEN v.status <> 'running' THEN NULL
                      WHEN x.lack IS NOT NULL THEN x.lack
-                     WHEN NOT x.is_standby AND t.state = 'waiting for broker' AND _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)
+                     WHEN NOT x.is_standby AND t.state = 'waiting for broker'
+                         AND h.held_up IS NOT NULL THEN h.held_up
                      WHEN NOT x.is_standby AND t.state IS NOT NULL THEN
                          concat_ws(': ', CASE WHEN cardinality(i.streams) > 1
                                          THEN 'stream ' || t.stream END, t.state, t.last_error)
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
-                     WHEN _cq.held_up(v.view) IS NOT NULL THEN _cq.held_up(v.view)
+                     WHEN h.held_up IS NOT NULL THEN h.held_up
                      WHEN NOT i.is_started THEN 'has not begun yet' END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
@@ -243,6 +244,7 @@ LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.stream, m.state, s.last_error
            ORDER BY o.view, o.number) t ON t.view = v.view
 LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
 LEFT JOIN _cq.part c ON c.view = v.view AND c.role = 'changes'
+LEFT JOIN _cq.held_up() h ON h.relation = v.view
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
 LEFT JOIN (SELECT o.view,
                   CASE WHEN bool_and(o.lag_messages IS NOT NULL)
@@ -273,12 +275,13 @@ SELECT t.ftrelid::regclass AS stream,
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.stream AND a.attnum = f.attno
              WHERE f.stream = t.ftrelid AND NOT f.is_seen AND NOT a.attisdropped
              ORDER BY a.attnum) AS unseen_columns,
-       _cq.held_up(t.ftrelid) AS held_up
+       h.held_up
 FROM pg_catalog.pg_foreign_table t
 JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
 JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver
 JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = n.srvfdw
-LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid,
+LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid
+LEFT JOIN _cq.held_up() h ON h.relation = t.ftrelid,
 LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
          FROM (SELECT max(end_offset) AS end_offset FROM _cq.cursor WHERE stream = t.ftrelid GROUP BY topic, partition) p) c,
 LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time

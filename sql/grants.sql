@@ -43,7 +43,7 @@ SELECT (SELECT count(*) FROM _cq.stat_relations()) AS relations, (SELECT count(*
   (SELECT count(*) FROM _cq.stream_states()) AS states, (SELECT count(*) FROM _cq.failing_views()) AS failing;
 SELECT * FROM _cq.readings();
 SELECT * FROM _cq.cursor;
-SELECT _cq.held_up('s'), _cq.held_up('v');
+SELECT * FROM _cq.held_up();
 SELECT cq.watermark('v');
 SELECT cq.wait('v');
 SELECT cq.flush('v');

@@ -38,47 +38,10 @@ ask_catalog(CqActor *actor, const char *query, int nargs, Oid *types, Datum *arg
 		elog(ERROR, "could not run \"%s\"", query);
 }
 
-/* _cq.held_up(relation regclass), a stream or a continuous view */
-Datum
-cq_stream_status_held_up(PG_FUNCTION_ARGS)
+/* As rows of the result: what a query finds that is given the user. */
+static void
+list_for_user(FunctionCallInfo fcinfo, const char *query)
 {
-	static const char query[] =
-		"SELECT pg_catalog.format('topic \"%s\" partition %s: %s', c.topic, c.partition, h.held_up)"
-		" FROM _cq.readings() h JOIN _cq.cursor c USING (cursor_id), pg_catalog.pg_class r"
-		" WHERE h.held_up IS NOT NULL AND r.oid = $2 AND " MAY_SEE
-		" AND (c.stream = $2 OR cursor_id IN"
-		" (SELECT f.cursor_id FROM _cq.follow f WHERE f.view = $2))"
-		" ORDER BY c.topic, c.partition LIMIT 1";
-	Oid			types[] = {OIDOID, OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(GetUserId()), PG_GETARG_DATUM(0)};
-	MemoryContext caller = CurrentMemoryContext;
-	char	   *told = NULL;
-	CqActor		actor;
-
-	cq_version_require();
-	ask_catalog(&actor, query, lengthof(types), types, args);
-	if (SPI_processed > 0)
-	{
-		told = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		told = MemoryContextStrdup(caller, told);
-	}
-	SPI_finish();
-	cq_owner_end(&actor);
-	if (told == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(told));
-}
-
-/* _cq.stream_states() */
-Datum
-cq_stream_status_list(PG_FUNCTION_ARGS)
-{
-	static const char query[] =
-		"SELECT n.relation, n.state FROM _cq.stat_relations() n"
-		" JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = n.relation"
-		" WHERE EXISTS (SELECT FROM pg_catalog.pg_class r"
-		" WHERE (r.oid = n.relation"
-		" OR r.oid IN (SELECT i.view FROM _cq.input i WHERE i.stream = n.relation)) AND " MAY_SEE ")";
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(GetUserId())};
@@ -91,5 +54,33 @@ cq_stream_status_list(PG_FUNCTION_ARGS)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	SPI_finish();
 	cq_owner_end(&actor);
+}
+
+/* _cq.held_up(): of streams and continuous views, the first partition that is. */
+Datum
+cq_stream_status_held_up(PG_FUNCTION_ARGS)
+{
+	list_for_user(fcinfo,
+		"SELECT DISTINCT ON (r.oid) r.oid, pg_catalog.format('topic \"%s\" partition %s: %s',"
+		" c.topic, c.partition, h.held_up)"
+		" FROM _cq.readings() h JOIN _cq.cursor c USING (cursor_id),"
+		" LATERAL (SELECT c.stream::oid UNION ALL"
+		" SELECT f.view::oid FROM _cq.follow f WHERE f.cursor_id = c.cursor_id) x (relation)"
+		" JOIN pg_catalog.pg_class r ON r.oid = x.relation"
+		" WHERE h.held_up IS NOT NULL AND " MAY_SEE
+		" ORDER BY r.oid, c.topic, c.partition");
+	return (Datum) 0;
+}
+
+/* _cq.stream_states() */
+Datum
+cq_stream_status_list(PG_FUNCTION_ARGS)
+{
+	list_for_user(fcinfo,
+		"SELECT n.relation, n.state FROM _cq.stat_relations() n"
+		" JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = n.relation"
+		" WHERE EXISTS (SELECT FROM (SELECT n.relation UNION ALL"
+		" SELECT i.view::oid FROM _cq.input i WHERE i.stream = n.relation) x (relation)"
+		" JOIN pg_catalog.pg_class r ON r.oid = x.relation WHERE " MAY_SEE ")");
 	return (Datum) 0;
 }
