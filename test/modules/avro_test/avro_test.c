@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "common/guc.h"
 #include "common/pg_prng.h"
 #include "fmgr.h"
 #include "format/avro_schema.h"
@@ -23,6 +24,10 @@
 #include "utils/typcache.h"
 
 PG_MODULE_MAGIC;
+
+/* Of the extension's settings what the clock asks for. */
+double		cq_clock = 0;
+double		cq_clock_step = 0;
 
 PG_FUNCTION_INFO_V1(avro_decode);
 PG_FUNCTION_INFO_V1(avro_encode);
