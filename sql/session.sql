@@ -139,35 +139,39 @@ CREATE OR REPLACE CONTINUOUS VIEW of_all AS
 SELECT cq.wait('of_all');
 SELECT * FROM of_all ORDER BY 1;
 
--- Refused.
-CREATE CONTINUOUS VIEW no AS SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) FROM s;
-CREATE CONTINUOUS VIEW no AS SELECT * FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) FROM s) q;
-CREATE CONTINUOUS VIEW no AS SELECT k, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY k;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT k, n, s, count(*) FROM (SELECT k, n, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY k, n, s;
-CREATE CONTINUOUS VIEW no AS SELECT k, s, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY k, s, upper(s);
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q GROUP BY ROLLUP (s);
-CREATE CONTINUOUS VIEW no AS SELECT s, max(upper(s)) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(q) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT n, cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q WHERE n > 1 GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q WHERE lower(s) > '2026-01-01' GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT k, s, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q JOIN dim USING (k) GROUP BY k, s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at DESC) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY id) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER () AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at, id) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at ROWS UNBOUNDED PRECEDING) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, make_interval(mins => n)) OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 day') OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(b, -1) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(b, NULL) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(b, 1) OVER (ORDER BY b) AS s, row_number() OVER (ORDER BY b) FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT upper(cq.session(b, 1) OVER (ORDER BY b)) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT cq.session(b, 1) OVER (ORDER BY b) AS s, generate_series(1, n) FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(DISTINCT n) FROM (SELECT n, cq.session(b, 1) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
-CREATE CONTINUOUS VIEW no AS SELECT k, s, count(*) FROM (SELECT k::xid AS k, cq.session(b, 1) OVER (PARTITION BY k::xid ORDER BY b) AS s FROM s) q GROUP BY k, s;
-CREATE CONTINUOUS VIEW no AS SELECT s, count(*) FROM (SELECT DISTINCT n, cq.session(b, 1) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
+-- What is merged as rows arrive is by the session and its partition. All else is a window function.
+CREATE CONTINUOUS VIEW no_1 AS SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) FROM s;
+CREATE CONTINUOUS VIEW no_2 AS SELECT * FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) FROM s) q;
+CREATE CONTINUOUS VIEW no_3 AS SELECT k, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY k;
+CREATE CONTINUOUS VIEW no_4 AS SELECT s, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_5 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_6 AS SELECT k, n, s, count(*) FROM (SELECT k, n, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY k, n, s;
+CREATE CONTINUOUS VIEW no_7 AS SELECT k, s, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q GROUP BY k, s, upper(s);
+CREATE CONTINUOUS VIEW no_8 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q GROUP BY ROLLUP (s);
+CREATE CONTINUOUS VIEW no_9 AS SELECT s, max(upper(s)) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_10 AS SELECT s, count(q) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_11 AS SELECT s, count(*) FROM (SELECT n, cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q WHERE n > 1 GROUP BY s;
+CREATE CONTINUOUS VIEW no_12 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at) AS s FROM s) q WHERE lower(s) > '2026-01-01' GROUP BY s;
+CREATE CONTINUOUS VIEW no_13 AS SELECT k, s, count(*) FROM (SELECT k, cq.session(at, '1 min') OVER (PARTITION BY k ORDER BY at) AS s FROM s) q JOIN dim USING (k) GROUP BY k, s;
+CREATE CONTINUOUS VIEW no_14 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at DESC) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_15 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY id) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_16 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER () AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_17 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at, id) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_18 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 min') OVER (ORDER BY at ROWS UNBOUNDED PRECEDING) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_19 AS SELECT s, count(*) FROM (SELECT cq.session(at, make_interval(mins => n)) OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_20 AS SELECT s, count(*) FROM (SELECT cq.session(at, '1 day') OVER (ORDER BY at) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_21 AS SELECT s, count(*) FROM (SELECT cq.session(b, -1) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_22 AS SELECT s, count(*) FROM (SELECT cq.session(b, NULL) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_23 AS SELECT s, count(*) FROM (SELECT cq.session(b, 1) OVER (ORDER BY b) AS s, row_number() OVER (ORDER BY b) FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_24 AS SELECT s, count(*) FROM (SELECT upper(cq.session(b, 1) OVER (ORDER BY b)) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_25 AS SELECT s, count(*) FROM (SELECT cq.session(b, 1) OVER (ORDER BY b) AS s, generate_series(1, n) FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_26 AS SELECT s, count(DISTINCT n) FROM (SELECT n, cq.session(b, 1) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
+CREATE CONTINUOUS VIEW no_27 AS SELECT k, s, count(*) FROM (SELECT k::xid AS k, cq.session(b, 1) OVER (PARTITION BY k::xid ORDER BY b) AS s FROM s) q GROUP BY k, s;
+CREATE CONTINUOUS VIEW no_28 AS SELECT s, count(*) FROM (SELECT DISTINCT n, cq.session(b, 1) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
+
+SET client_min_messages = warning;
+SELECT cq.wait(view) FROM _cq.view WHERE view::text ~ '^no_' \g /dev/null
+SET client_min_messages = notice;
 -- Over groups, when the view is read, it is a window function like any other.
 CREATE CONTINUOUS VIEW over_groups AS SELECT n, count(*), cq.session(n, 2) OVER (ORDER BY n) FROM s GROUP BY n;
 SELECT cq.wait('over_groups');

@@ -478,4 +478,88 @@ cq_compat_json_path_is_mutable(const Node *node)
 #endif
 }
 
+/*
+ * Makes an entry of a range table void that nothing refers to any more: it stays where it is, so
+ * that the others keep their numbers.
+ */
+static inline void
+cq_compat_void_entry(RangeTblEntry *entry)
+{
+	entry->rtekind = RTE_RESULT;
+	entry->relid = InvalidOid;
+	entry->relkind = 0;
+	entry->inh = false;
+	entry->subquery = NULL;
+	entry->lateral = false;
+	entry->functions = entry->values_lists = NIL;
+	entry->tablefunc = NULL;
+	entry->tablesample = NULL;
+	entry->joinaliasvars = NIL;
+	entry->securityQuals = NIL;
+#if PG_VERSION_NUM >= 160000
+	entry->perminfoindex = 0;
+#else
+	entry->requiredPerms = 0;
+#endif
+}
+
+/* An entry that was one of a view: the view itself is not read. */
+static inline void
+cq_compat_forget_relation(RangeTblEntry *entry)
+{
+	entry->relid = InvalidOid;
+	entry->relkind = 0;
+	entry->rellockmode = 0;
+#if PG_VERSION_NUM >= 160000
+	entry->perminfoindex = 0;
+#else
+	entry->requiredPerms = 0;
+#endif
+	entry->inh = false;
+}
+
+/* What rights a query's entries ask for, for another one with the same entries. */
+static inline void
+cq_compat_copy_permissions(const Query *from, Query *to)
+{
+#if PG_VERSION_NUM >= 160000
+	to->rteperminfos = copyObject(from->rteperminfos);
+#endif
+}
+
+/* An entry of a query's range table, with the rights that it asks for, as the first of another. */
+static inline void
+cq_compat_take_entry(const Query *from, int rtindex, Query *to)
+{
+	RangeTblEntry *entry = copyObject(rt_fetch(rtindex, from->rtable));
+
+#if PG_VERSION_NUM >= 160000
+	if (entry->perminfoindex > 0)
+	{
+		to->rteperminfos = list_make1(copyObject(getRTEPermissionInfo(from->rteperminfos, entry)));
+		entry->perminfoindex = 1;
+	}
+#endif
+	to->rtable = list_make1(entry);
+}
+
+/* The outer joins, by their number in the range table, that may make a column null. */
+static inline Bitmapset *
+cq_compat_nulling(const Var *var)
+{
+#if PG_VERSION_NUM >= 160000
+	return var->varnullingrels;
+#else
+	return NULL;
+#endif
+}
+
+static inline void
+cq_compat_set_nulling(Var *var, Bitmapset *joins)
+{
+#if PG_VERSION_NUM >= 160000
+	var->varnullingrels = joins;
+#endif
+}
+
 #endif							/* CQ_COMPAT_H */

@@ -32,6 +32,7 @@
 #include "commands/view.h"
 #include "common/compat.h"
 #include "common/settings.h"
+#include "ddl/create_nodes.h"
 #include "ddl/create_plan.h"
 #include "ddl/ddl.h"
 #include "ddl/fingerprint.h"
@@ -39,6 +40,7 @@
 #include "ddl/replaced.h"
 #include "ddl/view_options.h"
 #include "miscadmin.h"
+#include "node/tree_run.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
@@ -400,9 +402,28 @@ replace_view(Oid view, Query *read, List *options)
 	CommandCounterIncrement();
 }
 
+/* Of what the nodes read. */
 static void
-check_plans(const CqViewPlan *plan, const char *query_string)
+check_tree_permissions(const CqTree *tree)
 {
+	ListCell   *node;
+	ListCell   *input;
+
+	foreach(node, tree->nodes)
+	{
+		foreach(input, ((CqNode *) lfirst(node))->inputs)
+			cq_compat_check_permissions(((CqNodeInput *) lfirst(input))->flow);
+	}
+}
+
+static void
+check_plans(const CqViewPlan *plan, Query *query, const char *query_string)
+{
+	cq_compat_check_permissions(query);
+	if (plan->tree != NULL)
+		check_tree_permissions(plan->tree);
+	if (plan->shape == CQ_SHAPE_STORED)
+		return;
 	cq_compat_check_permissions(plan->maintain);
 	cq_reject_raise(cq_width_check(plan), query_string);
 	(void) cq_partial_plan(plan, query_string);
@@ -414,7 +435,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 {
 	CqView	   *row = palloc0(sizeof(CqView));
 
-	row->streams = list_make1_oid(plan->stream);
+	row->streams = list_copy(plan->streams);
 	row->status = "running";
 	row->pause_on_error = options->pause_on_error;
 	row->start = options->start;
@@ -431,6 +452,21 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 	row->notify = options->notify;
 	row->tells_changes = cq_view_tells_changes(options);
 	return row;
+}
+
+static void
+create_tree(const CqView *row, const CqViewPlan *plan, char *base, Oid owner,
+			const char *query_string)
+{
+	CqCreateNodes create = {
+		.view = row->view, .base = base, .owner = owner, .query_string = query_string
+	};
+	CqActor		actor;
+
+	cq_create_nodes(&create, plan->tree);
+	cq_owner_begin_user(&actor, owner);
+	cq_tree_run_begin(plan->tree, row->view, row->state);
+	cq_owner_end(&actor);
 }
 
 ObjectAddress
@@ -460,7 +496,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
 	plan = cq_create_plan(&options, query, query_string, &planned);
-	check_plans(plan, query_string);
+	check_plans(plan, query, query_string);
 
 	row = plan_row(&options, &planned, plan);
 	if (before && cq_replaced_is_same(before, row, &options, plan, query))
@@ -470,6 +506,8 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	}
 	row->fingerprint = cq_fingerprint_root(row, plan, query);
 	row->state = create_state(plan, stmt->view->relname, owner, query_string);
+	if (plan->shape == CQ_SHAPE_STORED)
+		cq_create_nodes_index(row->state);
 	if (plan->tells_changes && plan->session == NULL)
 		cq_view_index_groups(plan, row->state);
 	if (plan->session != NULL)
@@ -509,6 +547,8 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	adopt_parts(row->view);
 	cq_view_connect_output(row);
 	CommandCounterIncrement();
+	if (plan->tree != NULL)
+		create_tree(row, plan, stmt->view->relname, owner, query_string);
 	cq_catalog_changed();
 	return relation_address(row->view);
 }

@@ -68,7 +68,7 @@ choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan
 	CqViewPlan *unused;
 
 	planned->by_event_time = options->by_event_time;
-	if (!wants && (plan->shape != CQ_SHAPE_ROWS || options->emits_on_close || plan->sliding.time != NULL))
+	if (!wants && (plan->tree != NULL || plan->shape != CQ_SHAPE_ROWS || options->emits_on_close || plan->sliding.time != NULL))
 		return;
 	if (options->emits_on_close)
 	{
@@ -90,14 +90,20 @@ CqViewPlan *
 cq_create_plan(const CqViewOptions *options, const Query *query, const char *query_string, CqPlanOptions *planned)
 {
 	CqViewPlan *plan;
-	CqStream   *stream;
+	ListCell   *cell;
 
 	memset(planned, 0, sizeof(CqPlanOptions));
 	planned->tells_changes = cq_view_tells_changes(options);
+	planned->has_sink = options->sink != NULL;
 	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
-	stream = cq_stream_get(plan->stream, GetUserId());
-	cq_stream_require_readable(stream);
-	planned->event_time = stream->event_time;
+	foreach(cell, plan->streams)
+	{
+		CqStream   *stream = cq_stream_get(lfirst_oid(cell), GetUserId());
+
+		cq_stream_require_readable(stream);
+		if (list_length(plan->streams) == 1)
+			planned->event_time = stream->event_time;
+	}
 	planned->emits_on_close = options->emits_on_close;
 	planned->amends_closed = options->amends_late;
 	choose_expiry(options, query, plan, planned);

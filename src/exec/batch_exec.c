@@ -80,7 +80,7 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	PG_TRY();
 	{
 		cq_watch_begin_part(view);
-		exec = cq_view_exec_get(view);
+		exec = cq_view_exec_get(view, lane->stream);
 		cq_watch_end_part();
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);

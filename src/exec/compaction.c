@@ -55,7 +55,7 @@ finish(CqViewExec *exec)
 static void
 go_on(Oid view, int64 budget_us)
 {
-	CqViewExec *exec = cq_view_exec_get(view);
+	CqViewExec *exec = cq_view_exec_get(view, InvalidOid);
 
 	if (exec != NULL && is_due(exec) && !cq_view_exec_compact(exec, budget_us))
 		finish(exec);

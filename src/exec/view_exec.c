@@ -9,6 +9,7 @@
 
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/part.h"
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
@@ -22,6 +23,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "state/session_merge.h"
+#include "stream/reader.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -53,8 +55,18 @@ invalidate_all(void)
 static bool
 depends_on_relation(const CqViewExec *exec, Oid relid)
 {
-	return exec->planned == NULL || exec->view == relid || exec->row->definition == relid ||
-		exec->row->state == relid || exec->row->sink == relid || list_member_oid(exec->planned->relationOids, relid);
+	ListCell   *cell;
+
+	if (exec->plans == NIL || exec->view == relid || exec->row->definition == relid ||
+		exec->row->state == relid || exec->row->sink == relid ||
+		list_member_oid(exec->parts, relid))
+		return true;
+	foreach(cell, exec->plans)
+	{
+		if (list_member_oid(lfirst_node(PlannedStmt, cell)->relationOids, relid))
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -76,7 +88,28 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
-/* Functions and types: only those that the plan names. */
+static bool
+depends_on_object(const CqViewExec *exec, int cacheid, uint32 hashvalue)
+{
+	ListCell   *plan;
+	ListCell   *cell;
+
+	if (exec->plans == NIL)		/* just being prepared */
+		return true;
+	foreach(plan, exec->plans)
+	{
+		foreach(cell, lfirst_node(PlannedStmt, plan)->invalItems)
+		{
+			PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
+
+			if (item->cacheId == cacheid && (hashvalue == 0 || item->hashValue == hashvalue))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Functions and types: only those that the plans name. */
 static void
 object_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -86,22 +119,8 @@ object_changed(Datum arg, int cacheid, uint32 hashvalue)
 	hash_seq_init(&scan, views);
 	while ((exec = hash_seq_search(&scan)) != NULL)
 	{
-		ListCell   *cell;
-
-		if (!exec->is_valid)
-			continue;
-		if (exec->planned == NULL)	/* just being prepared */
-		{
+		if (exec->is_valid && depends_on_object(exec, cacheid, hashvalue))
 			exec->is_valid = false;
-			continue;
-		}
-		foreach(cell, exec->planned->invalItems)
-		{
-			PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
-
-			if (item->cacheId == cacheid && (hashvalue == 0 || item->hashValue == hashvalue))
-				exec->is_valid = false;
-		}
 	}
 }
 
@@ -223,19 +242,25 @@ prepare_cache(CqViewExec *exec)
 	table_close(state, NoLock);
 }
 
+static void
+expect_rows(double nrows)
+{
+	cq_batch_expected_rows = nrows;
+}
+
 static PlannedStmt *
 plan_for(const CqViewPlan *plan, double nrows)
 {
 	PlannedStmt *volatile planned = NULL;
 
-	cq_batch_expected_rows = nrows;
+	expect_rows(nrows);
 	PG_TRY();
 	{
 		planned = cq_partial_plan(plan, NULL);
 	}
 	PG_FINALLY();
 	{
-		cq_batch_expected_rows = 0;
+		expect_rows(0);
 	}
 	PG_END_TRY();
 	return planned;
@@ -243,28 +268,39 @@ plan_for(const CqViewPlan *plan, double nrows)
 
 /* See decoding.c. */
 static const List *
-decoding_settings(const CqViewExec *exec)
+decoding_settings(const CqViewExec *exec, Oid stream)
 {
-	if (has_privs_of_role(exec->owner, cq_owner_of_relation(exec->plan->stream)))
+	if (has_privs_of_role(exec->owner, cq_owner_of_relation(stream)))
 		return cq_settings_intern(exec->row->settings);
 	return cq_settings_intern(cq_settings_without(exec->row->settings, CQ_SETTING_SEARCH_PATH));
 }
 
-static void
-prepare_plan(CqViewExec *exec)
+static List *
+find_uses(const CqViewExec *exec, const List *plans)
 {
-	CqActor		actor;
-	Query	   *query = definition_query(exec);
+	List	   *uses = NIL;
+	ListCell   *cell;
 
-	cq_view_actor_begin(&actor, exec->row, exec->owner);
-	cq_reject_raise(cq_view_plan(exec->row, query, &exec->plan), NULL);
-	exec->event_time = exec->plan->closing.event_time;
-	cq_view_plan_check_state(exec->row, exec->plan);
+	foreach(cell, exec->plan->streams)
+	{
+		CqStreamUse *use = palloc0(sizeof(CqStreamUse));
+		ListCell   *plan;
+
+		use->stream = lfirst_oid(cell);
+		use->settings = decoding_settings(exec, use->stream);
+		foreach(plan, plans)
+			use->needed = bms_join(use->needed,
+								   cq_batch_needed_columns(lfirst(plan), use->stream));
+		uses = lappend(uses, use);
+	}
+	return uses;
+}
+
+static List *
+prepare_root(CqViewExec *exec)
+{
 	exec->planned = plan_for(exec->plan, LARGE_BATCH);
 	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
-	exec->needed = bms_union(cq_batch_needed_columns(exec->planned, exec->plan->stream),
-							 cq_batch_needed_columns(exec->planned_small, exec->plan->stream));
-	exec->settings = decoding_settings(exec);
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		exec->layout = cq_group_layout(exec->plan);
@@ -276,7 +312,61 @@ prepare_plan(CqViewExec *exec)
 		if (exec->plan->session == NULL)
 			prepare_cache(exec);
 	}
+	return list_make2(exec->planned, exec->planned_small);
+}
+
+static List *
+prepare_tree(CqViewExec *exec)
+{
+	exec->tree = cq_tree_run_prepare(exec->plan->tree, exec->view, exec->row->state, expect_rows);
+	return cq_tree_run_plans(exec->tree);
+}
+
+static void
+prepare_plan(CqViewExec *exec)
+{
+	CqActor		actor;
+	Query	   *query = definition_query(exec);
+	List	   *plans = NIL;
+
+	cq_view_actor_begin(&actor, exec->row, exec->owner);
+	cq_reject_raise(cq_view_plan(exec->row, query, &exec->plan), NULL);
+	exec->event_time = exec->plan->closing.event_time;
+	cq_view_plan_check_state(exec->row, exec->plan);
+	if (exec->plan->shape != CQ_SHAPE_STORED)
+		plans = prepare_root(exec);
+	if (exec->plan->tree != NULL)
+		plans = list_concat(plans, prepare_tree(exec));
+	exec->uses = find_uses(exec, plans);
+	exec->plans = plans;
 	cq_owner_end(&actor);
+}
+
+/* Of nodes. */
+static List *
+parts_of(Oid view)
+{
+	List	   *relations = NIL;
+	ListCell   *cell;
+
+	foreach(cell, cq_part_list(view))
+	{
+		const CqPart *part = lfirst(cell);
+
+		if (part->node > 0)
+			relations = lappend_oid(relations, part->relation);
+	}
+	return relations;
+}
+
+static void
+lock_parts(CqViewExec *exec)
+{
+	ListCell   *cell;
+
+	cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
+	foreach(cell, exec->parts)
+		cq_lock_relation(exec->view, lfirst_oid(cell), RowExclusiveLock);
 }
 
 /* False where the view is gone or not to be run. After an error it is not prepared. */
@@ -287,14 +377,17 @@ prepare(CqViewExec *exec)
 
 	exec->is_prepared = false;
 	MemoryContextReset(exec->context);
-	exec->planned = NULL;
+	exec->planned = exec->planned_small = NULL;
+	exec->tree = NULL;
+	exec->plans = exec->parts = NIL;
 	exec->layout = NULL;
 	exec->bound = NULL;
 	caller = MemoryContextSwitchTo(exec->context);
 	exec->row = cq_view_get(exec->view);
 	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)
 	{
-		cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
+		exec->parts = parts_of(exec->view);
+		lock_parts(exec);
 		exec->is_valid = true;	/* an invalidation on the way makes it false again */
 		prepare_plan(exec);
 		exec->is_prepared = true;
@@ -303,22 +396,12 @@ prepare(CqViewExec *exec)
 	return exec->is_prepared;
 }
 
-/* As the plan cache does: once all are locked, nothing that the plan depends on can change any more. */
 static void
-lock_relations(CqViewExec *exec)
+lock_plan(CqViewExec *exec, const PlannedStmt *plan)
 {
 	ListCell   *cell;
 
-	cq_lock_relation(exec->view, exec->row->state, RowExclusiveLock);
-	if (exec->row->amends_late)
-		cq_lock_relation(exec->view, exec->row->result, RowExclusiveLock);
-	if (OidIsValid(exec->row->sink))
-		cq_lock_relation(exec->view, exec->row->sink, RowExclusiveLock);
-	if (OidIsValid(exec->row->changes))
-		cq_lock_relation(exec->view, exec->row->changes, RowExclusiveLock);
-	if (OidIsValid(exec->row->outbox))
-		cq_lock_relation(exec->view, exec->row->outbox, RowExclusiveLock);
-	foreach(cell, exec->planned->rtable)
+	foreach(cell, plan->rtable)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
 
@@ -327,8 +410,43 @@ lock_relations(CqViewExec *exec)
 	}
 }
 
+/* As the plan cache does: once all are locked, nothing that the plan depends on can change any more. */
+static void
+lock_relations(CqViewExec *exec)
+{
+	ListCell   *cell;
+
+	lock_parts(exec);
+	if (exec->row->amends_late)
+		cq_lock_relation(exec->view, exec->row->result, RowExclusiveLock);
+	if (OidIsValid(exec->row->sink))
+		cq_lock_relation(exec->view, exec->row->sink, RowExclusiveLock);
+	if (OidIsValid(exec->row->changes))
+		cq_lock_relation(exec->view, exec->row->changes, RowExclusiveLock);
+	if (OidIsValid(exec->row->outbox))
+		cq_lock_relation(exec->view, exec->row->outbox, RowExclusiveLock);
+	foreach(cell, exec->plans)
+		lock_plan(exec, lfirst(cell));
+}
+
+static void
+set_use(CqViewExec *exec, Oid stream)
+{
+	ListCell   *cell;
+
+	foreach(cell, exec->uses)
+	{
+		const CqStreamUse *use = lfirst(cell);
+
+		if (use->stream != stream)
+			continue;
+		exec->needed = use->needed;
+		exec->settings = use->settings;
+	}
+}
+
 CqViewExec *
-cq_view_exec_get(Oid view)
+cq_view_exec_get(Oid view, Oid stream)
 {
 	CqViewExec *exec = find_entry(view);
 
@@ -340,8 +458,10 @@ cq_view_exec_get(Oid view)
 			return NULL;
 		}
 		lock_relations(exec);
-		if (exec->is_valid)
-			return exec;
+		if (!exec->is_valid)
+			continue;
+		set_use(exec, stream);
+		return exec;
 	}
 }
 
@@ -375,24 +495,78 @@ make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes
 	return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
 }
 
+/* A batch on its way through the nodes. */
 static void
-run_plan(PlannedStmt *plan, DestReceiver *receiver)
+bind_batch(const PlannedStmt *plan, void *context)
 {
-	QueryDesc  *query = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, receiver,
-										NULL, NULL, 0);
+	CqBinding	binding = *(CqBinding *) context;
 
-	ExecutorStart(query, 0);
-	cq_compat_executor_run(query);
-	ExecutorFinish(query);
-	ExecutorEnd(query);
-	FreeQueryDesc(query);
+	binding.plan = plan;
+	cq_batch_bind(&binding);
+}
+
+/* What the batch changes, by node. */
+static CqDelta **
+run_tree(CqViewExec *exec, CqBinding *binding)
+{
+	CqTreeBatch batch = {
+		.stream = binding->stream, .nrows = binding->end - binding->first, .bind = bind_batch,
+		.unbind = cq_batch_unbind, .context = binding
+	};
+	CqDelta   **changes = palloc(sizeof(CqDelta *) * list_length(exec->plan->tree->nodes));
+
+	cq_tree_run(exec->tree, &batch, changes);
+	return changes;
+}
+
+/* What has become stored: to whoever asks for it. */
+static void
+tell_stored(CqDelta *delta, CqChangeReceiver *receiver, CqMergeCounts *counts)
+{
+	TupleTableSlot *slot = cq_delta_slot(delta);
+	int32		weight;
+
+	cq_delta_rewind(delta);
+	while (cq_delta_next(delta, slot, &weight))
+	{
+		counts->inserted += Max(weight, 0);
+		for (int i = 0; receiver != NULL && i < abs(weight); i++)
+			receiver->take(receiver, weight < 0 ? slot : NULL, weight > 0 ? slot : NULL);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* Runs the root's plan over the batch, or the changes of the node below it. */
+static void
+run_root(CqViewExec *exec, CqBinding *binding, CqDelta **changes, DestReceiver *receiver)
+{
+	int			node = exec->plan->node;
+	CqDelta    *below = node > 0 ? changes[node - 1] : NULL;
+	int64		nrows = below != NULL ? below->nrows : binding->end - binding->first;
+	QueryEnvironment *environment = NULL;
+
+	if (node > 0 ? below == NULL : exec->plan->stream != binding->stream)
+		return;
+	binding->plan = nrows < LARGE_FROM ? exec->planned_small : exec->planned;
+	if (below != NULL)
+	{
+		environment = create_queryEnv();
+		cq_delta_register(below, cq_tree_changes_name(node), environment);
+	}
+	else
+		cq_batch_bind(binding);
+	cq_flow_run(unconstify(PlannedStmt *, binding->plan), environment, receiver);
+	cq_batch_unbind();
 }
 
 void
 cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip, CqMergeCounts *counts)
 {
-	PlannedStmt *plan = end - first < LARGE_FROM ? exec->planned_small : exec->planned;
-	CqBinding	binding = {exec->plan->stream, plan, batch, first, end, skip};
+	CqBinding	binding = {
+		.stream = cq_reader_stream(batch->reader)->relid, .batch = batch, .first = first, .end = end,
+		.skip = skip
+	};
+	CqDelta   **deltas = NULL;
 	CqChangeReceiver *changes = NULL;
 	CqGroupRow *row = NULL;
 	DestReceiver *receiver;
@@ -401,23 +575,49 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
+	if (exec->tree != NULL)
+		deltas = run_tree(exec, &binding);
 	if (exec->plan->amends_closed)
 		changes = cq_output_open_amended(exec->row, exec->owner, exec->plan);
 	else if (!exec->row->emits_on_close)
 		changes = cq_output_open(exec->row, exec->owner, exec->plan);
-	if (exec->plan->tells_changes)
-		row = cq_group_row_open(exec->plan);
-	receiver = make_receiver(exec, counts, changes, row);
-	cq_batch_bind(&binding);
-	run_plan(plan, receiver);
-	cq_batch_unbind();
-	receiver->rDestroy(receiver);
+	if (exec->plan->shape == CQ_SHAPE_STORED)
+	{
+		CqDelta    *stored = deltas[list_length(exec->plan->tree->nodes) - 1];
+
+		if (stored != NULL)
+			tell_stored(stored, changes, counts);
+	}
+	else
+	{
+		if (exec->plan->tells_changes)
+			row = cq_group_row_open(exec->plan);
+		receiver = make_receiver(exec, counts, changes, row);
+		run_root(exec, &binding, deltas, receiver);
+		receiver->rDestroy(receiver);
+	}
 	if (changes != NULL)
 		changes->finish(changes);
 	if (row != NULL)
 		cq_group_row_close(row);
 	cq_owner_end(&actor);
 	PopActiveSnapshot();
+}
+
+void
+cq_view_exec_begin(Oid view)
+{
+	CqView	   *row = cq_view_require(view);
+	Relation	definition = table_open(row->definition, AccessShareLock);
+	CqViewPlan *plan;
+	CqActor		actor;
+
+	cq_view_actor_begin(&actor, row, definition->rd_rel->relowner);
+	cq_reject_raise(cq_view_plan(row, cq_compat_view_query(definition), &plan), NULL);
+	table_close(definition, NoLock);
+	if (plan->tree != NULL)
+		cq_tree_run_begin(plan->tree, view, row->state);
+	cq_owner_end(&actor);
 }
 
 bool

@@ -9,10 +9,19 @@
 
 #include "catalog/view.h"
 #include "exec/window_bound.h"
+#include "node/tree_run.h"
 #include "plan/plan.h"
 #include "state/compact.h"
 #include "state/merge.h"
 #include "stream/batch.h"
+
+/* What a view reads of a stream. */
+typedef struct CqStreamUse
+{
+	Oid			stream;
+	Bitmapset  *needed;			/* columns that the plans read */
+	const List *settings;		/* under which they are decoded; interned */
+} CqStreamUse;
 
 typedef struct CqViewExec
 {
@@ -25,8 +34,12 @@ typedef struct CqViewExec
 	CqViewPlan *plan;
 	PlannedStmt *planned;		/* for large batches */
 	PlannedStmt *planned_small; /* for small ones: joins look rows up instead of reading whole tables */
-	Bitmapset  *needed;			/* the stream's columns that the plan reads */
-	const List *settings;		/* under which they are decoded; interned */
+	CqTreeRun  *tree;			/* the nodes below the root, or NULL */
+	List	   *plans;			/* of PlannedStmt *: all of them; NIL: just being prepared */
+	List	   *parts;			/* of Oid: tables of the nodes */
+	List	   *uses;			/* of CqStreamUse *: of each stream */
+	Bitmapset  *needed;			/* of the stream that it was got for last: as in its use */
+	const List *settings;
 	CqWindowBound *bound;		/* where windows are closed, or expire; else NULL */
 	AttrNumber	event_time;		/* the stream's column, there */
 	TimestampTz closed_through; /* in this transaction, where closed windows are amended */
@@ -48,10 +61,11 @@ typedef struct CqViewExec
 } CqViewExec;
 
 /*
- * The view, ready to run with its relations locked, or NULL where it is gone or not to be run. Within a transaction, with a
+ * The view, ready to run over batches of a stream (or InvalidOid: not to run), with its relations
+ * locked, or NULL where it is gone or not to be run. Within a transaction, with a
  * snapshot. Stays valid until the end of the transaction. Raises ERROR where its query no longer works.
  */
-extern CqViewExec *cq_view_exec_get(Oid view);
+extern CqViewExec *cq_view_exec_get(Oid view, Oid stream);
 
 /* So many transactions in a row may one view make fail before it has to go on by itself. */
 #define CQ_FAILURES_TOGETHER 2
@@ -65,6 +79,12 @@ extern int *cq_view_exec_failures(Oid view);
  */
 extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip,
 							 CqMergeCounts *counts);
+
+/*
+ * Has the nodes of a view that is to begin store what they make of nothing, such as a count(*) of
+ * 0. Within a transaction, with a snapshot, and the view locked against its workers.
+ */
+extern void cq_view_exec_begin(Oid view);
 
 /* Gives back what is kept of views that were dropped. Between batches, within a transaction. */
 extern void cq_view_exec_sweep(void);

@@ -532,7 +532,7 @@ lock_exclusively(CqViewExec *exec)
 bool
 cq_view_run_is_exclusive(const CqViewExec *exec)
 {
-	return exec->plan->session != NULL || exec->plan->tells_changes ||
+	return exec->plan->session != NULL || exec->plan->tells_changes || exec->plan->tree != NULL ||
 		(exec->row->tells_changes && !exec->row->emits_on_close);
 }
 

@@ -47,7 +47,8 @@ typedef struct Check
 	const Query *query;			/* the view's */
 	Place		place;
 	int			entry;			/* of its range table, where the walk came in */
-	Oid			stream;			/* the first */
+	bool		anywhere;		/* streams may stand where rows do not pass one by one, too */
+	List	   *streams;		/* of Oid, each once */
 	int			nstreams;
 	int			second;			/* the entry by which the second came in */
 	List	   *functions;		/* of OIDs: those whose bodies are being walked,
@@ -113,6 +114,14 @@ forbid_streams(Check *check, CqReject *reject)
 {
 	if (check->place.refusal == NULL)
 		check->place.refusal = in_its_text(check, reject);
+}
+
+/* The same, where it is the shape of the query that keeps rows from passing one by one. */
+static void
+forbid_by_shape(Check *check, CqReject *reject)
+{
+	if (!check->anywhere)
+		forbid_streams(check, reject);
 }
 
 /* The place of the first node of a kind in an expression, or -1. */
@@ -262,9 +271,8 @@ meet_stream(Check *check, const RangeTblEntry *entry)
 										 "TABLESAMPLE over a stream is not supported",
 										 "A condition on a hash of some column chooses rows as "
 										 "well."));
-	if (++check->nstreams == 1)
-		check->stream = entry->relid;
-	else if (check->second == 0)
+	check->streams = list_append_unique_oid(check->streams, entry->relid);
+	if (++check->nstreams == 2)
 		check->second = check->entry;
 	return false;
 }
@@ -375,7 +383,7 @@ walk_side(Check *check, const Query *query, const JoinExpr *join, Node *side, bo
 	bool		stop;
 
 	if (is_nullable)
-		forbid_streams(check, unsupported(location >= 0 ? location : start_of(query),
+		forbid_by_shape(check, unsupported(location >= 0 ? location : start_of(query),
 										  "an outer join that keeps the rows of a table which "
 										  "have no match in the stream is not supported",
 										  "The stream may be on the left of a LEFT JOIN, or in an "
@@ -467,7 +475,7 @@ walk_sublink(Check *check, SubLink *link)
 	Place		before = check->place;
 	bool		stop;
 
-	forbid_streams(check, unsupported(exprLocation((Node *) link), "a sub-select in an expression "
+	forbid_by_shape(check, unsupported(exprLocation((Node *) link), "a sub-select in an expression "
 																   "that reads a stream is not "
 																   "supported yet",
 									  "Create a continuous view of the sub-select, and ask for it "
@@ -671,7 +679,7 @@ walk_query(Check *check, const Query *query, bool is_top)
 	check_stack_depth();
 	check->place.scope = &scope;
 	if (!is_top)
-		forbid_streams(check, cq_check_flat(query, false));
+		forbid_by_shape(check, cq_check_flat(query, false));
 	foreach(cell, query->cteList)
 	{
 		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
@@ -694,20 +702,42 @@ walk_query(Check *check, const Query *query, bool is_top)
 }
 
 static CqReject *
-check_streams(const Check *check)
+check_any_stream(const Check *check)
 {
-	if (check->nstreams == 0)
-		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_WRONG_OBJECT_TYPE,
-													 "a continuous view must read a stream"),
-														 start_of(check->query)),
-							  "A stream is a foreign table of a server of cq_kafka or of the "
-							  "server cq_log.");
-	if (check->nstreams > 1)
+	if (check->streams != NIL)
+		return NULL;
+	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_WRONG_OBJECT_TYPE,
+												 "a continuous view must read a stream"),
+									   start_of(check->query)),
+						  "A stream is a foreign table of a server of cq_kafka or of the "
+						  "server cq_log.");
+}
+
+static CqReject *
+check_one_stream(const Check *check)
+{
+	CqReject   *reject = check_any_stream(check);
+
+	if (reject == NULL && check->nstreams > 1)
 		return unsupported(location_of_entry(check, check->second),
 						   "a continuous view over several streams, or over one stream several "
 						   "times, is not supported yet",
 						   "Joins of a stream with tables are. Create a continuous view of each, "
 						   "and join them in the query that reads.");
+	return reject;
+}
+
+static CqReject *
+check_all(Check *check)
+{
+	const Query *query = check->query;
+
+	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
+		return unsupported(-1, "a continuous view must be a SELECT", NULL);
+	if ((query->setOperations != NULL && !check->anywhere) || query->rowMarks != NIL)
+		return cq_check_flat(query, true);
+	if (walk_query(check, query, true))
+		return check->reject;
 	return NULL;
 }
 
@@ -715,13 +745,22 @@ CqReject *
 cq_check_query(const Query *query, Oid *stream)
 {
 	Check		check = {.query = query, .place.location = -1};
+	CqReject   *reject = check_all(&check);
 
-	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
-		return unsupported(-1, "a continuous view must be a SELECT", NULL);
-	if (query->setOperations != NULL || query->rowMarks != NIL)
-		return cq_check_flat(query, true);
-	if (walk_query(&check, query, true))
-		return check.reject;
-	*stream = check.stream;
-	return check_streams(&check);
+	if (reject != NULL)
+		return reject;
+	*stream = check.streams != NIL ? linitial_oid(check.streams) : InvalidOid;
+	return check_one_stream(&check);
+}
+
+CqReject *
+cq_check_tree(const Query *query, List **streams)
+{
+	Check		check = {.query = query, .place.location = -1, .anywhere = true};
+	CqReject   *reject = check_all(&check);
+
+	if (reject != NULL)
+		return reject;
+	*streams = check.streams;
+	return check_any_stream(&check);
 }

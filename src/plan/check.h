@@ -18,6 +18,12 @@
 extern CqReject *cq_check_query(const Query *query, Oid *stream);
 
 /*
+ * The same for a query that may be cut into nodes: streams, any number of them, may stand wherever
+ * a table may, but in functions and WITH RECURSIVE.
+ */
+extern CqReject *cq_check_tree(const Query *query, List **streams);
+
+/*
  * Does a query let each row of the stream pass on its own, without aggregation, sorting out or
  * counting off? is_top: it is the view's own, not one below it. Else the reason, or NULL.
  */

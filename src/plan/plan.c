@@ -10,6 +10,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "plan/check.h"
+#include "plan/cut.h"
 #include "plan/plan.h"
 
 static bool
@@ -192,18 +193,12 @@ flatten_join_columns(Query *query)
 	query->havingQual = cq_compat_flatten_join_columns(query, query->havingQual);
 }
 
-CqReject *
-cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
+/* What is maintained of plan->query, whose driver is known. */
+static CqReject *
+plan_root(CqViewPlan *plan, const CqPlanOptions *options)
 {
-	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
-	Query	   *rest;
 	CqReject   *reject;
 
-	plan->query = cq_compat_flatten_group_entry(copyObject(unconstify(Query *, definition)));
-	if ((reject = cq_sliding_take(plan)) != NULL ||
-		(reject = cq_session_plan_find(plan, &rest)) != NULL ||
-		(reject = cq_check_query(rest, &plan->stream)) != NULL)
-		return reject;
 	plan->shape = has_aggregation(plan->query) ? CQ_SHAPE_AGGREGATE : CQ_SHAPE_ROWS;
 	if ((reject = cq_sliding_check(plan, options->emits_on_close)) != NULL ||
 		(reject = cq_expiry_check(plan, options)) != NULL)
@@ -233,8 +228,123 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 			return reject;
 		plan_rows(plan);
 	}
+	return NULL;
+}
+
+/*
+ * Where rows of one stream pass one by one up to the root. *is_final: nodes would not help. What is
+ * wrong, not only in the wrong place, is so with them, too, and so is all about cq.sliding.
+ */
+static CqReject *
+plan_without_nodes(const Query *definition, const CqPlanOptions *options, CqViewPlan **result,
+				   bool *is_final)
+{
+	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
+	Query	   *rest;
+	CqReject   *reject;
+
+	plan->definition = definition;
+	plan->query = cq_compat_flatten_group_entry(copyObject(unconstify(Query *, definition)));
+	reject = cq_sliding_take(plan);
+	*is_final = reject != NULL || plan->sliding.time != NULL;
+	if (reject != NULL ||
+		(reject = cq_session_plan_find(plan, &rest)) != NULL ||
+		(reject = cq_check_query(rest, &plan->stream)) != NULL ||
+		(reject = plan_root(plan, options)) != NULL)
+	{
+		*is_final |= reject->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED;
+		return reject;
+	}
+	plan->streams = list_make1_oid(plan->stream);
 	*result = plan;
 	return NULL;
+}
+
+/* ---- with nodes ---- */
+
+typedef struct RootContext
+{
+	CqPlanOptions options;		/* but those that wants_root tells of */
+	CqViewPlan *plan;			/* the last that could be made */
+} RootContext;
+
+static CqReject *
+try_root(const CqCutFlow *flow, void *context)
+{
+	RootContext *root = context;
+	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
+	CqReject   *reject;
+
+	plan->stream = flow->stream;
+	plan->node = flow->node;
+	plan->query = copyObject(flow->query);
+	reject = plan_root(plan, &root->options);
+	if (reject == NULL)
+		root->plan = plan;
+	return reject;
+}
+
+/* The view shows what the last node stores. */
+static CqViewPlan *
+plan_stored(const CqTree *tree)
+{
+	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
+
+	plan->shape = CQ_SHAPE_STORED;
+	plan->columns = ((CqNode *) llast(tree->nodes))->columns;
+	return plan;
+}
+
+/* Options that are about what today's roots alone have: windows to close, times to keep. */
+static bool
+wants_root(const CqPlanOptions *options)
+{
+	return options->emits_on_close || options->amends_closed ||
+		options->expiry != CQ_EXPIRES_NOTHING;
+}
+
+static CqReject *
+plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
+{
+	RootContext context = {.options.tells_changes = options->tells_changes};
+	List	   *streams;
+	CqTree	   *tree;
+	CqReject   *reject = cq_check_tree(definition, &streams);
+
+	if (reject != NULL ||
+		(reject = cq_cut(definition, streams, try_root, &context, &tree)) != NULL)
+		return reject;
+	*result = tree->is_stored ? plan_stored(tree) : context.plan;
+	(*result)->tree = tree;
+	(*result)->streams = streams;
+	(*result)->definition = definition;
+	return NULL;
+}
+
+/* The reason why rows do not pass one by one, where they would have to. */
+static CqReject *
+needs_root(CqReject *reject)
+{
+	if (reject->detail != NULL)
+		return reject;
+	return cq_reject_detail(reject, "Options that close windows or have rows go, and sinks, are "
+							"for queries through which rows of a stream pass one by one.");
+}
+
+CqReject *
+cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
+{
+	bool		is_final;
+	CqReject   *reject = plan_without_nodes(definition, options, result, &is_final);
+	CqReject   *in_nodes;
+
+	if (reject == NULL || is_final)
+		return reject;
+	in_nodes = plan_with_nodes(definition, options, result);
+	if (in_nodes == NULL && (wants_root(options) ||
+							 (options->has_sink && (*result)->shape == CQ_SHAPE_STORED)))
+		return needs_root(reject);
+	return in_nodes;
 }
 
 int

@@ -23,11 +23,13 @@
 #include "common/reject.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "plan/cut.h"
 
 typedef enum CqShape
 {
 	CQ_SHAPE_ROWS,				/* rows are kept as they come */
-	CQ_SHAPE_AGGREGATE			/* groups with partial states */
+	CQ_SHAPE_AGGREGATE,			/* groups with partial states */
+	CQ_SHAPE_STORED				/* what the last node stores (tree.h) */
 } CqShape;
 
 /* A key of the groups: a column k1, k2, …, or pane, of the state table. */
@@ -97,14 +99,20 @@ typedef struct CqPlanOptions
 	CqExpiry	expiry;
 	bool		by_event_time;	/* else by change */
 	bool		tells_changes;	/* what it changes is asked for */
+	bool		has_sink;		/* by a sink */
 	bool		amends_closed;	/* closed windows may change */
 } CqPlanOptions;
 
 typedef struct CqViewPlan
 {
 	CqShape		shape;
-	Oid			stream;
-	Query	   *query;			/* the definition, group references flattened */
+	List	   *streams;		/* of Oid: that are read, each once */
+	CqTree	   *tree;			/* the nodes below, or NULL: rows of a stream pass one by one */
+	Oid			stream;			/* by whose batches maintain is driven; InvalidOid: by … */
+	int			node;			/* … the changes of a node, in a tuplestore. 0: by neither */
+	const Query *definition;
+	Query	   *query;			/* the definition, or what of it is above the nodes; group references
+		flattened */
 	List	   *keys;			/* of CqKey * */
 	bool		has_grouping_id;	/* grouping sets: one more key, an integer, between keys and partial states */
 	List	   *partials;		/* of CqPartial * */

@@ -520,18 +520,48 @@ cq_read_delete_closed(const CqViewPlan *plan, Oid state)
 	return query;
 }
 
+/* Does ORDER BY say which rows there are, and not only how they are shown? */
+static bool
+is_sorted_below(const Query *definition)
+{
+	return definition->limitCount != NULL || definition->limitOffset != NULL ||
+		definition->hasDistinctOn;
+}
+
+/* Does the query's own ORDER BY need the entry, and not only some OVER or DISTINCT? */
+static bool
+is_sorted_by(const Query *query, const TargetEntry *entry)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->sortClause)
+	{
+		if (lfirst_node(SortGroupClause, cell)->tleSortGroupRef == entry->ressortgroupref)
+			return true;
+	}
+	return false;
+}
+
 static CqReject *
 read_rows(const CqViewPlan *plan, Oid state, Query **result)
 {
 	Query	   *read = query_over(state);
+	bool		is_sorted = true;
 	ListCell   *cell;
 	int			column = 0;
 
-	foreach(cell, plan->query->targetList)
+	foreach(cell, plan->definition->targetList)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 		TargetEntry *copy;
 
+		if (entry->resjunk && !is_sorted_by(plan->definition, entry))
+			continue;
+		if (entry->resjunk && is_sorted_below(plan->definition))
+		{
+			is_sorted = false;
+			continue;
+		}
 		if (entry->resjunk)
 			return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
 														 "ORDER BY in a continuous view over columns that it does not show is not supported"),
@@ -545,7 +575,8 @@ read_rows(const CqViewPlan *plan, Oid state, Query **result)
 	if (plan->sliding.time != NULL)
 		read->jointree->quals = cq_sliding_condition(plan, state_var(plan, column, 0));
 	*result = select_from(read);
-	(*result)->sortClause = copyObject(plan->query->sortClause);
+	if (is_sorted)
+		(*result)->sortClause = copyObject(plan->definition->sortClause);
 	return NULL;
 }
 

@@ -63,4 +63,7 @@ extern char *cq_tree_input_name(int n);
 /* The tuplestore with a node's changes: with its columns (less the hash) and, unless it only grows, the weight. */
 extern char *cq_tree_changes_name(int node);
 
+/* Makes a void entry of a range table one of such a tuplestore, with columns of ColumnDef *. */
+extern void cq_tree_make_entry(RangeTblEntry *entry, const char *name, const List *columns);
+
 #endif							/* CQ_TREE_H */

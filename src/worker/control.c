@@ -20,6 +20,7 @@
 #include "catalog/view.h"
 #include "catalog/view_start.h"
 #include "common/clock.h"
+#include "exec/view_exec.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -206,6 +207,7 @@ cq_reset(PG_FUNCTION_ARGS)
 	if (OidIsValid(view->result))
 		empty_table(view->result);
 	empty_parts(view->view);
+	cq_view_exec_begin(view->view);
 	cq_view_forget_closing(view->view);
 	cq_catalog_changed();
 	PG_RETURN_VOID();

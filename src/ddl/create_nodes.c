@@ -1,0 +1,116 @@
+/*
+ * create_nodes.c
+ *		What is made for the nodes below a view's root: their tables, and their rows in the catalog.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/node.h"
+#include "catalog/part.h"
+#include "catalog/pg_class.h"
+#include "catalog/toasting.h"
+#include "ddl/create_nodes.h"
+#include "ddl/ddl.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+
+/* Rows come and go: room on the page is of use to others, and vacuum comes early. */
+static List *
+storage_options(void)
+{
+	return list_make1(makeDefElem("autovacuum_vacuum_scale_factor", (Node *) makeFloat("0.1"),
+								  -1));
+}
+
+void
+cq_create_nodes_index(Oid table)
+{
+	cq_part_index_create(table, "keys", list_make1(cq_part_index_column(CQ_HASH_COLUMN)), false);
+}
+
+static void
+create_part(const CqCreateNodes *create, CqPart *part, const char *label, List *columns)
+{
+	part->relation = cq_view_create_part(RELKIND_RELATION, create->base, label, columns,
+										 storage_options(), create->owner, create->query_string);
+	NewRelationCreateToastTable(part->relation, (Datum) 0);
+	cq_create_nodes_index(part->relation);
+	cq_adopt_part(part->relation, create->view);
+	cq_part_insert(create->view, part);
+}
+
+static void
+create_inputs(const CqCreateNodes *create, const CqNode *node)
+{
+	ListCell   *cell;
+
+	foreach(cell, node->inputs)
+	{
+		int			n = foreach_current_index(cell) + 1;
+		CqPart		part = {.node = node->number, .role = CQ_PART_INPUT, .number = n};
+
+		create_part(create, &part, psprintf("node%d_input%d", node->number, n),
+					((CqNodeInput *) lfirst(cell))->columns);
+	}
+}
+
+static char *
+rule_name(CqKeepRule rule)
+{
+	switch (rule)
+	{
+		case CQ_RULE_ADDITIVE:
+			return "additive";
+		case CQ_RULE_LINEAR:
+			return "linear";
+		case CQ_RULE_DIFFERENCE:
+			return "difference";
+	}
+	elog(ERROR, "unexpected rule %d", (int) rule);
+}
+
+static void
+create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown)
+{
+	CqNodeRow	row = {.number = node->number, .kind = "keep", .rule = rule_name(node->rule)};
+
+	cq_node_insert(create->view, &row);
+	if (node->rule != CQ_RULE_ADDITIVE)
+		create_inputs(create, node);
+	if (node->rule == CQ_RULE_DIFFERENCE && !is_shown)
+	{
+		CqPart		part = {.node = node->number, .role = CQ_PART_OUTPUT, .number = 1};
+
+		create_part(create, &part, psprintf("node%d_output", node->number), node->columns);
+	}
+}
+
+/* Names of what has no bounds, for people. */
+static char *
+listed(const List *names)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, names)
+		appendStringInfo(&text, "%s\"%s\"", foreach_current_index(cell) > 0 ? ", " : "",
+						 (char *) lfirst(cell));
+	return text.data;
+}
+
+void
+cq_create_nodes(const CqCreateNodes *create, const CqTree *tree)
+{
+	ListCell   *cell;
+
+	foreach(cell, tree->nodes)
+		create_node(create, lfirst(cell),
+					tree->is_stored && lnext(tree->nodes, cell) == NULL);
+	CommandCounterIncrement();
+	if (tree->unbounded != NIL)
+		ereport(NOTICE,
+				(errmsg("each batch reads all that is kept of %s", listed(tree->unbounded)),
+				 errdetail("No equality says which rows belong together."),
+				 errhint("A join condition with =, GROUP BY, or PARTITION BY would.")));
+}

@@ -1,0 +1,200 @@
+/*
+ * tree_run.c
+ *		The nodes of a view at work: see tree_run.h.
+ *
+ * A batch is of one stream. It comes in wherever the view reads that stream, several times where it
+ * does so; nodes are run in the order of their numbers, so that each is run once, with all changes
+ * of what it reads.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/part.h"
+#include "node/keep.h"
+#include "node/tree_run.h"
+#include "utils/snapmgr.h"
+
+typedef struct NodeRun
+{
+	const CqNode *node;
+	CqKeep	   *keep;
+	List	   *flows;			/* of CqFlow *, by input */
+} NodeRun;
+
+struct CqTreeRun
+{
+	List	   *nodes;			/* of NodeRun * */
+};
+
+/* The table of a node's part, or InvalidOid. */
+static Oid
+find_part(const List *parts, int node, const char *role, int number)
+{
+	ListCell   *cell;
+
+	foreach(cell, parts)
+	{
+		const CqPart *part = lfirst(cell);
+
+		if (part->node == node && part->number == number && strcmp(part->role, role) == 0)
+			return part->relation;
+	}
+	return InvalidOid;
+}
+
+static NodeRun *
+prepare_node(const CqNode *node, const List *parts, Oid output, CqFlowExpect expect)
+{
+	NodeRun    *run = palloc0(sizeof(NodeRun));
+	Oid		   *inputs = palloc(sizeof(Oid) * Max(list_length(node->inputs), 1));
+	ListCell   *cell;
+
+	run->node = node;
+	foreach(cell, node->inputs)
+	{
+		const CqNodeInput *input = lfirst(cell);
+		int			i = foreach_current_index(cell);
+
+		inputs[i] = find_part(parts, node->number, CQ_PART_INPUT, i + 1);
+		run->flows = lappend(run->flows,
+							 cq_flow_prepare(input->flow, NULL,
+											 OidIsValid(input->stream) ? expect : NULL));
+	}
+	if (!OidIsValid(output))
+		output = find_part(parts, node->number, CQ_PART_OUTPUT, 1);
+	run->keep = cq_keep_prepare(node, inputs, output);
+	return run;
+}
+
+CqTreeRun *
+cq_tree_run_prepare(const CqTree *tree, Oid view, Oid output, CqFlowExpect expect)
+{
+	CqTreeRun  *run = palloc0(sizeof(CqTreeRun));
+	List	   *parts = cq_part_list(view);
+	ListCell   *cell;
+
+	foreach(cell, tree->nodes)
+	{
+		bool		is_shown = tree->is_stored && lnext(tree->nodes, cell) == NULL;
+
+		run->nodes = lappend(run->nodes, prepare_node(lfirst(cell), parts,
+													  is_shown ? output : InvalidOid, expect));
+	}
+	return run;
+}
+
+/* Of the flows over a stream's batches; InvalidOid: of all. */
+static List *
+plans_of_flows(const NodeRun *run, Oid stream)
+{
+	List	   *plans = NIL;
+	ListCell   *flow;
+	ListCell   *input;
+
+	forboth(flow, run->flows, input, run->node->inputs)
+	{
+		const CqFlow *planned = lfirst(flow);
+
+		if (!OidIsValid(stream) || ((CqNodeInput *) lfirst(input))->stream == stream)
+			plans = lappend(lappend(plans, planned->small), planned->large);
+	}
+	return plans;
+}
+
+List *
+cq_tree_run_plans_of(const CqTreeRun *run, Oid stream)
+{
+	List	   *plans = NIL;
+	ListCell   *cell;
+
+	foreach(cell, run->nodes)
+		plans = list_concat(plans, plans_of_flows(lfirst(cell), stream));
+	return plans;
+}
+
+List *
+cq_tree_run_plans(const CqTreeRun *run)
+{
+	List	   *plans = cq_tree_run_plans_of(run, InvalidOid);
+	ListCell   *cell;
+
+	foreach(cell, run->nodes)
+		plans = list_concat(plans, cq_keep_plans(((NodeRun *) lfirst(cell))->keep));
+	return plans;
+}
+
+/* What the batch, or the node below, changes of an input; NULL: nothing. */
+static CqDelta *
+run_flow(NodeRun *run, int i, const CqTreeBatch *batch, CqDelta **changes)
+{
+	const CqNodeInput *input = list_nth(run->node->inputs, i);
+	const CqFlow *flow = list_nth(run->flows, i);
+	CqDelta    *below = input->node > 0 ? changes[input->node - 1] : NULL;
+	QueryEnvironment *environment = NULL;
+	CqDelta    *delta;
+	DestReceiver *receiver;
+	PlannedStmt *plan;
+
+	if (input->node > 0 ? below == NULL : batch == NULL || batch->stream != input->stream)
+		return NULL;
+	plan = cq_flow_plan(flow, below != NULL ? below->nrows : batch->nrows);
+	delta = cq_keep_make_changes(run->keep, i);
+	receiver = cq_delta_receiver(delta, input->only_grows ? 1 : 0);
+	if (below != NULL)
+	{
+		environment = create_queryEnv();
+		cq_delta_register(below, cq_tree_changes_name(input->node), environment);
+	}
+	else
+		batch->bind(plan, batch->context);
+	cq_flow_run(plan, environment, receiver);
+	if (below == NULL)
+		batch->unbind();
+	receiver->rDestroy(receiver);
+	return delta->nrows > 0 ? delta : NULL;
+}
+
+static CqDelta *
+run_node(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
+{
+	int			ninputs = list_length(run->node->inputs);
+	CqDelta   **inputs = palloc0(sizeof(CqDelta *) * Max(ninputs, 1));
+	CqDelta    *result;
+	bool		has_changes = batch == NULL;
+
+	for (int i = 0; i < ninputs; i++)
+	{
+		inputs[i] = run_flow(run, i, batch, changes);
+		has_changes |= inputs[i] != NULL;
+	}
+	if (!has_changes)
+		return NULL;
+	result = cq_keep_apply(run->keep, inputs, batch == NULL);
+	CommandCounterIncrement();
+	for (int i = 0; i < ninputs; i++)
+	{
+		if (inputs[i] != NULL)
+			cq_delta_free(inputs[i]);
+	}
+	return result->nrows > 0 ? result : NULL;
+}
+
+void
+cq_tree_run(CqTreeRun *run, const CqTreeBatch *batch, CqDelta **changes)
+{
+	ListCell   *cell;
+
+	foreach(cell, run->nodes)
+		changes[foreach_current_index(cell)] = run_node(lfirst(cell), batch, changes);
+}
+
+void
+cq_tree_run_begin(const CqTree *tree, Oid view, Oid output)
+{
+	CqDelta   **changes = palloc(sizeof(CqDelta *) * Max(list_length(tree->nodes), 1));
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	cq_tree_run(cq_tree_run_prepare(tree, view, output, NULL), NULL, changes);
+	PopActiveSnapshot();
+}

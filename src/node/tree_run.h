@@ -1,0 +1,51 @@
+/*
+ * tree_run.h
+ *		The nodes of a view at work: a batch of one of its streams on its way up.
+ */
+#ifndef CQ_TREE_RUN_H
+#define CQ_TREE_RUN_H
+
+#include "postgres.h"
+
+#include "nodes/plannodes.h"
+#include "node/delta.h"
+#include "node/flow.h"
+#include "plan/cut.h"
+
+typedef struct CqTreeRun CqTreeRun;
+
+/* A batch of a stream, as the caller has it. */
+typedef struct CqTreeBatch
+{
+	Oid			stream;
+	int64		nrows;
+	void		(*bind) (const PlannedStmt *plan, void *context);	/* scans of it in this plan read the batch */
+	void		(*unbind) (void);
+	void	   *context;
+} CqTreeBatch;
+
+/*
+ * Plans all nodes. output is the table of the last node where the view shows it; the others are the
+ * view's parts. As who acts for the view, with all that it reads locked. expect as in flow.h. In
+ * CurrentMemoryContext; the tree has to last as long.
+ */
+extern CqTreeRun *cq_tree_run_prepare(const CqTree *tree, Oid view, Oid output,
+									  CqFlowExpect expect);
+
+/* Of PlannedStmt *: all plans; those of them that read a stream's batches. */
+extern List *cq_tree_run_plans(const CqTreeRun *run);
+extern List *cq_tree_run_plans_of(const CqTreeRun *run, Oid stream);
+
+/*
+ * Takes a batch through the nodes. What comes out of a node is in *changes, which has room for all
+ * of them, by number - 1; NULL: nothing. In CurrentMemoryContext. As cq_keep_apply.
+ */
+extern void cq_tree_run(CqTreeRun *run, const CqTreeBatch *batch, CqDelta **changes);
+
+/*
+ * Has nodes that begin store what they make of nothing, such as a count(*) of 0. As prepare; the
+ * tables are empty.
+ */
+extern void cq_tree_run_begin(const CqTree *tree, Oid view, Oid output);
+
+#endif							/* CQ_TREE_RUN_H */

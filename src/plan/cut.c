@@ -1,0 +1,975 @@
+/*
+ * cut.c
+ *		Cuts a query through which rows do not pass one by one into nodes: see cut.h.
+ *
+ * A query is taken apart until each part is one of these:
+ *
+ *		a flow: rows of one relation pass one by one. It needs no node, and is put into the query
+ *		around it;
+ *		a join of several relations, or of one with sub-selects over streams;
+ *		something above: GROUP BY, OVER, DISTINCT or LIMIT over one relation;
+ *		UNION, INTERSECT, EXCEPT (cut_set.c).
+ *
+ * All but the first become nodes, from the innermost on. What stands above may have another key
+ * than what it reads: so FROM is a part of its own below an aggregation, and that below OVER. Joins
+ * without a key that all of them share are taken apart as well, two by two.
+ */
+#include "postgres.h"
+
+#include "catalog/heap.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/compat.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_oper.h"
+#include "parser/parsetree.h"
+#include "plan/check.h"
+#include "plan/cut_level.h"
+#include "plan/scope.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+static bool
+has_groups(const Query *query)
+{
+	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
+		query->havingQual != NULL;
+}
+
+static bool
+has_above_groups(const Query *query)
+{
+	return query->hasWindowFuncs || query->distinctClause != NIL || query->limitCount != NULL ||
+		query->limitOffset != NULL;
+}
+
+static CqReject *
+unsupported(int location, const char *what, const char *hint)
+{
+	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
+									  location);
+
+	return hint != NULL ? cq_reject_hint(reject, "%s", hint) : reject;
+}
+
+/* ---- leaves ---- */
+
+static bool
+reads_stream(const Query *query)
+{
+	return cq_scope_reads_stream(NULL, (Node *) query);
+}
+
+static void find_leaves(CqLevel *level, Query *query, int depth);
+
+static CqLeaf *
+add_leaf(CqLevel *level, Query *holder, int rtindex, int depth)
+{
+	CqLeaf	   *leaf = palloc0(sizeof(CqLeaf));
+
+	leaf->holder = holder;
+	leaf->rtindex = rtindex;
+	leaf->depth = depth;
+	level->leaves = lappend(level->leaves, leaf);
+	return leaf;
+}
+
+static void
+add_inner(CqLevel *level, Query *query, Query *around, SubLink *link, int depth)
+{
+	CqInner    *inner = palloc0(sizeof(CqInner));
+
+	inner->query = query;
+	inner->around = around;
+	inner->link = link;
+	level->inners = lappend(level->inners, inner);
+	find_leaves(level, query, depth);
+}
+
+/* Does a sub-select name columns of what is around it, in whatever distance? */
+static bool
+is_correlated(Query *query, int depth)
+{
+	for (int level = 1; level <= depth + 1; level++)
+	{
+		if (contain_vars_of_level((Node *) query, level))
+			return true;
+	}
+	return false;
+}
+
+static void
+find_in_entry(CqLevel *level, Query *query, int rtindex, int depth)
+{
+	RangeTblEntry *entry = rt_fetch(rtindex, query->rtable);
+
+	if (entry->rtekind == RTE_RELATION && cq_scope_is_stream(entry))
+		add_leaf(level, query, rtindex, depth);
+	else if (entry->rtekind != RTE_SUBQUERY || !reads_stream(entry->subquery))
+		return;
+	else if (is_correlated(entry->subquery, depth))
+	{
+		cq_cut_flatten_joins(entry->subquery);
+		add_inner(level, entry->subquery, query, NULL, depth + 1);
+	}
+	else
+		add_leaf(level, query, rtindex, depth);
+}
+
+Query *
+cq_cut_select_all(Query *query)
+{
+	Query	   *outer = makeNode(Query);
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+		Node	   *expr = (Node *) target->expr;
+
+		if (target->resjunk)
+			continue;
+		names = lappend(names, makeString(pstrdup(target->resname ? target->resname : "c")));
+		outer->targetList =
+			lappend(outer->targetList,
+					makeTargetEntry((Expr *) makeVar(1, target->resno, exprType(expr),
+													 exprTypmod(expr), exprCollation(expr), 0),
+									list_length(names), target->resname, false));
+	}
+	entry->rtekind = RTE_SUBQUERY;
+	entry->subquery = query;
+	entry->inFromCl = true;
+	entry->eref = makeAlias("part", names);
+	ref->rtindex = 1;
+	outer->commandType = CMD_SELECT;
+	outer->canSetTag = true;
+	outer->rtable = list_make1(entry);
+	outer->jointree = makeFromExpr(list_make1(ref), NULL);
+	return outer;
+}
+
+typedef struct LinkSearch
+{
+	CqLevel    *level;
+	Query	   *query;
+	int			depth;
+} LinkSearch;
+
+static bool
+find_in_sublinks(Node *node, LinkSearch *search)
+{
+	SubLink    *link = (SubLink *) node;
+	Query	   *query;
+
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (!IsA(node, SubLink))
+		return expression_tree_walker(node, find_in_sublinks, search);
+	query = castNode(Query, link->subselect);
+	if (reads_stream(query))
+	{
+		if (!is_correlated(query, search->depth))
+			link->subselect = (Node *) (query = cq_cut_select_all(query));
+		else if (query->setOperations == NULL)
+			cq_cut_flatten_joins(query);
+		add_inner(search->level, query, search->query, link, search->depth + 1);
+	}
+	return find_in_sublinks(link->testexpr, search);
+}
+
+static void
+find_leaves(CqLevel *level, Query *query, int depth)
+{
+	LinkSearch	search = {level, query, depth};
+
+	check_stack_depth();
+	for (int rtindex = 1; rtindex <= list_length(query->rtable); rtindex++)
+		find_in_entry(level, query, rtindex, depth);
+	(void) query_tree_walker(query, find_in_sublinks, &search,
+							 QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES |
+							 QTW_IGNORE_JOINALIASES);
+}
+
+static CqLevel *
+open_level(CqCut *cut, Query *query)
+{
+	CqLevel    *level = palloc0(sizeof(CqLevel));
+
+	level->cut = cut;
+	level->query = query;
+	find_leaves(level, query, 0);
+	return level;
+}
+
+/* Cuts what is below the leaves. */
+static CqReject *
+cut_leaves(CqLevel *level)
+{
+	ListCell   *cell;
+
+	foreach(cell, level->leaves)
+	{
+		CqLeaf	   *leaf = lfirst(cell);
+		RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+		CqReject   *reject;
+
+		if (entry->rtekind == RTE_RELATION)
+		{
+			leaf->flow.stream = entry->relid;
+			leaf->flow.only_grows = true;
+			continue;
+		}
+		reject = cq_cut_query(level->cut, entry->subquery, false, &leaf->flow);
+		if (reject != NULL)
+			return reject;
+		entry->subquery = leaf->flow.query;
+	}
+	return NULL;
+}
+
+/* ---- nodes ---- */
+
+static Query *
+select_changes(const CqNode *node)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	List	   *columns = list_copy(node->columns);
+	ListCell   *cell;
+
+	if (node->rule == CQ_RULE_DIFFERENCE)
+		columns = list_delete_last(columns);
+	if (!node->only_grows)
+		columns = lappend(columns, makeColumnDef(CQ_WEIGHT_COLUMN, INT4OID, -1, InvalidOid));
+	cq_tree_make_entry(entry, cq_tree_changes_name(node->number), columns);
+	ref->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(entry);
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	foreach(cell, columns)
+	{
+		ColumnDef  *column = lfirst_node(ColumnDef, cell);
+		int			n = foreach_current_index(cell) + 1;
+		Var		   *var = makeVar(1, n, column->typeName->typeOid, column->typeName->typemod,
+								  column->collOid, 0);
+
+		query->targetList = lappend(query->targetList, makeTargetEntry((Expr *) var, n,
+																	   column->colname, false));
+	}
+	return query;
+}
+
+/* The select list without what only sorts, and with names for all. */
+static void
+tidy_targets(Query *query)
+{
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (target->resname == NULL)
+			target->resname = psprintf("c%d", target->resno);
+		if (!target->resjunk || target->ressortgroupref > 0)
+			kept = lappend(kept, target);
+	}
+	query->targetList = kept;
+}
+
+/* Could a table have the column? A sub-select's may be named twice, or as only a system's is. */
+static bool
+is_name_free(const List *columns, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, columns)
+	{
+		if (strcmp(lfirst_node(ColumnDef, cell)->colname, name) == 0)
+			return false;
+	}
+	return SystemAttributeByName(name) == NULL && strcmp(name, CQ_WEIGHT_COLUMN) != 0;
+}
+
+static List *
+columns_of(const Query *query)
+{
+	List	   *columns = NIL;
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+		Node	   *expr = (Node *) target->expr;
+		const char *name = target->resname;
+
+		if (target->resjunk)
+			continue;
+		for (int n = target->resno; !is_name_free(columns, name); n++)
+			name = psprintf("c%d", n);
+		columns = lappend(columns, makeColumnDef(pstrdup(name), exprType(expr), exprTypmod(expr),
+												 exprCollation(expr)));
+	}
+	return columns;
+}
+
+static bool
+is_append_only(const CqLevel *level)
+{
+	ListCell   *cell;
+
+	foreach(cell, level->leaves)
+	{
+		if (!((CqLeaf *) lfirst(cell))->flow.only_grows)
+			return false;
+	}
+	return true;
+}
+
+static void
+note_unbounded(CqLevel *level, const CqLeaf *leaf)
+{
+	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+	CqTree	   *tree = level->cut->tree;
+
+	if (leaf->is_broadcast || leaf->key == NULL)
+		tree->unbounded = lappend(tree->unbounded,
+								  OidIsValid(leaf->flow.stream) ? get_rel_name(leaf->flow.stream) :
+								  pstrdup(entry->eref->aliasname));
+}
+
+CqReject *
+cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
+{
+	CqTree	   *tree = level->cut->tree;
+	CqNode	   *node = palloc0(sizeof(CqNode));
+	ListCell   *cell;
+
+	node->rule = rule;
+	foreach(cell, level->leaves)
+	{
+		CqNodeInput *input;
+		CqReject   *reject;
+
+		if (rule != CQ_RULE_ADDITIVE)
+			note_unbounded(level, lfirst(cell));
+		reject = cq_cut_make_input(level, lfirst(cell), foreach_current_index(cell) + 1, &input);
+		if (reject != NULL)
+			return reject;
+		node->inputs = lappend(node->inputs, input);
+	}
+	node->only_grows = rule != CQ_RULE_DIFFERENCE;
+	node->number = list_length(tree->nodes) + 1;
+	node->step = level->query;
+	tree->nodes = lappend(tree->nodes, node);
+	flow->stream = InvalidOid;
+	flow->node = node->number;
+	flow->only_grows = node->only_grows;
+	return NULL;
+}
+
+void
+cq_cut_finish_node(CqTree *tree, CqCutFlow *flow)
+{
+	CqNode	   *node = llast(tree->nodes);
+
+	tidy_targets(node->step);
+	node->columns = columns_of(node->step);
+	flow->query = select_changes(node);
+}
+
+/* ---- the hash of a step's rows ---- */
+
+/* That of the first leaf that is there: where several are, they are equal. */
+static Expr *
+hash_of_leaves(const CqLevel *level)
+{
+	CoalesceExpr *first = makeNode(CoalesceExpr);
+	ListCell   *cell;
+
+	foreach(cell, level->leaves)
+	{
+		const CqLeaf *leaf = lfirst(cell);
+
+		if (leaf->depth == 0 && leaf->key != NULL && !leaf->is_broadcast)
+			first->args = lappend(first->args, cq_cut_hash_column(level, leaf));
+	}
+	if (first->args == NIL)
+		return cq_cut_no_key();
+	first->args = lappend(first->args, cq_cut_no_key());
+	first->coalescetype = INT8OID;
+	first->location = -1;
+	return (Expr *) first;
+}
+
+/* min(hash), of rows that have all the same. */
+static Expr *
+hash_of_group(Expr *hash)
+{
+	Aggref	   *min = makeNode(Aggref);
+
+	if (IsA(hash, Const))
+		return hash;
+	min->aggfnoid = F_MIN_INT8;
+	min->aggtype = INT8OID;
+	min->aggargtypes = list_make1_oid(INT8OID);
+	min->args = list_make1(makeTargetEntry(hash, 1, NULL, false));
+	min->aggkind = AGGKIND_NORMAL;
+	min->aggsplit = AGGSPLIT_SIMPLE;
+	min->aggno = min->aggtransno = -1;
+	min->location = -1;
+	return (Expr *) min;
+}
+
+/* One more column that tells rows apart as the others do already. */
+static void
+make_distinct(Query *query, TargetEntry *target)
+{
+	SortGroupClause *clause = makeNode(SortGroupClause);
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+		target->ressortgroupref = Max(target->ressortgroupref,
+									  lfirst_node(TargetEntry, cell)->ressortgroupref);
+	clause->tleSortGroupRef = ++target->ressortgroupref;
+	get_sort_group_operators(INT8OID, true, true, false, &clause->sortop, &clause->eqop, NULL,
+							 &clause->hashable);
+	query->distinctClause = lappend(query->distinctClause, clause);
+}
+
+/* Behind the visible columns, before those that only sort. */
+static void
+insert_target(Query *query, TargetEntry *target)
+{
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk)
+			n++;
+		else
+			entry->resno++;
+	}
+	target->resno = n + 1;
+	query->targetList = list_insert_nth(query->targetList, n, target);
+}
+
+static void
+add_hash(CqLevel *level)
+{
+	Query	   *query = level->query;
+	Expr	   *hash = hash_of_leaves(level);
+	TargetEntry *target;
+
+	if (has_groups(query))
+		hash = hash_of_group(hash);
+	query->hasAggs |= IsA(hash, Aggref);
+	target = makeTargetEntry(hash, 0, pstrdup(CQ_HASH_COLUMN), false);
+	if (query->distinctClause != NIL && !query->hasDistinctOn)
+		make_distinct(query, target);
+	insert_target(query, target);
+}
+
+/* ---- joins and flows ---- */
+
+static bool
+reads_tables(const Query *query)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->rtable)
+	{
+		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if ((entry->rtekind == RTE_RELATION && !cq_scope_is_stream(entry)) ||
+			(entry->rtekind == RTE_SUBQUERY && !reads_stream(entry->subquery) &&
+			 reads_tables(entry->subquery)) || entry->rtekind == RTE_CTE)
+			return true;
+	}
+	return query->hasSubLinks;
+}
+
+static bool
+has_leaves_below(const CqLevel *level, Node *item)
+{
+	int			rtindex = -1;
+	Bitmapset  *members = cq_cut_members(item, false);
+
+	while ((rtindex = bms_next_member(members, rtindex)) >= 0)
+	{
+		RangeTblEntry *entry = rt_fetch(rtindex, level->query->rtable);
+
+		if (cq_cut_leaf(level, level->query, rtindex) != NULL ||
+			(entry->rtekind == RTE_SUBQUERY && reads_stream(entry->subquery)))
+			return true;
+	}
+	return false;
+}
+
+/* A table's rows that have no match would come and go with rows of the stream. */
+static CqReject *
+check_preserved(const CqLevel *level, Node *item)
+{
+	JoinExpr   *join = (JoinExpr *) item;
+	bool		left;
+	bool		right;
+	CqReject   *reject;
+	int			location;
+
+	if (!IsA(item, JoinExpr))
+		return NULL;
+	left = has_leaves_below(level, join->larg);
+	right = has_leaves_below(level, join->rarg);
+	location = exprLocation(join->quals);
+	if ((left && !right && (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)) ||
+		(right && !left && (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)))
+		return unsupported(location >= 0 ? location :
+						   exprLocation((Node *) level->query->targetList),
+						   "an outer join that keeps the rows of a table which have no match in "
+						   "the stream is not supported",
+						   "The stream may be on the left of a LEFT JOIN, or in an inner join.");
+	reject = check_preserved(level, join->larg);
+	return reject != NULL ? reject : check_preserved(level, join->rarg);
+}
+
+static bool
+has_nullable_leaf(const CqLevel *level)
+{
+	ListCell   *cell;
+
+	foreach(cell, level->leaves)
+	{
+		const CqLeaf *leaf = lfirst(cell);
+
+		if (leaf->depth == 0 && !bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)))
+			return true;
+	}
+	return false;
+}
+
+/* Rows pass one by one. */
+static bool
+is_flow(const CqLevel *level)
+{
+	return list_length(level->leaves) == 1 && cq_cut_noutermost(level) == 1 &&
+		!has_nullable_leaf(level);
+}
+
+static void
+drop_sorting(Query *query)
+{
+	ListCell   *cell;
+
+	query->sortClause = NIL;
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (target->resjunk)
+			query->targetList = foreach_delete_current(query->targetList, cell);
+		else
+			target->ressortgroupref = 0;
+	}
+}
+
+/* A query over a node's changes becomes a part of the node. */
+static void
+add_to_node(CqLevel *level, CqCutFlow *flow)
+{
+	CqLeaf	   *leaf = linitial(level->leaves);
+	CqNode	   *node = list_nth(level->cut->tree->nodes, leaf->flow.node - 1);
+	RangeTblEntry *entry = rt_fetch(leaf->rtindex, level->query->rtable);
+
+	entry->subquery = node->step;
+	entry->eref->colnames = lappend(entry->eref->colnames,
+									makeString(pstrdup(CQ_HASH_COLUMN)));
+	insert_target(level->query,
+				  makeTargetEntry((Expr *) makeVar(leaf->rtindex, list_length(node->columns),
+												   INT8OID, -1, InvalidOid, 0), 0,
+								  pstrdup(CQ_HASH_COLUMN), false));
+	node->step = level->query;
+	tidy_targets(node->step);
+	node->columns = columns_of(node->step);
+	*flow = leaf->flow;
+	flow->query = select_changes(node);
+}
+
+/* What its rows are made of is not there again when they go: it is stored, by row. */
+static void
+key_by_row(CqLeaf *leaf)
+{
+	RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+	Expr	   *key = cq_cut_no_key();
+	ListCell   *cell;
+
+	foreach(cell, entry->subquery->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+		Node	   *expr = (Node *) target->expr;
+
+		if (foreach_current_index(cell) + 1 < list_length(entry->subquery->targetList))
+			key = cq_cut_hash((Expr *) makeVar(leaf->rtindex, target->resno, exprType(expr),
+											   exprTypmod(expr), exprCollation(expr), 0), key);
+	}
+	leaf->key = (Node *) key;
+}
+
+static CqReject *
+make_kept(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
+{
+	CqReject   *reject = cq_cut_add_node(level, rule, flow);
+
+	if (reject != NULL)
+		return reject;
+	if (rule == CQ_RULE_DIFFERENCE)
+		add_hash(level);
+	cq_cut_finish_node(level->cut->tree, flow);
+	return NULL;
+}
+
+static CqReject *
+make_flow(CqLevel *level, CqCutFlow *flow)
+{
+	CqLeaf	   *leaf = linitial(level->leaves);
+	CqReject   *reject = cut_leaves(level);
+
+	if (reject != NULL)
+		return reject;
+	if (leaf->flow.only_grows)
+	{
+		*flow = leaf->flow;
+		flow->query = level->query;
+		return NULL;
+	}
+	if (!reads_tables(level->query))
+	{
+		add_to_node(level, flow);
+		return NULL;
+	}
+	key_by_row(leaf);
+	return make_kept(level, CQ_RULE_DIFFERENCE, flow);
+}
+
+/* Conditions on one leaf choose what is kept of it. */
+static void
+move_filters(CqLevel *level)
+{
+	FromExpr   *from = level->query->jointree;
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	foreach(cell, cq_cut_conditions(from->quals))
+	{
+		Node	   *condition = lfirst(cell);
+		Bitmapset  *members = pull_varnos(NULL, condition);
+		CqLeaf	   *leaf = bms_membership(members) != BMS_SINGLETON ? NULL :
+			cq_cut_leaf(level, level->query, bms_singleton_member(members));
+
+		if (leaf != NULL && !contain_subplans(condition) &&
+			bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)))
+			leaf->filters = lappend(leaf->filters, condition);
+		else
+			kept = lappend(kept, condition);
+	}
+	from->quals = kept != NIL ? (Node *) make_ands_explicit(kept) : NULL;
+}
+
+static bool
+is_inner_join(const CqLevel *level)
+{
+	return level->inners == NIL && !has_nullable_leaf(level) && is_append_only(level);
+}
+
+static CqReject *
+make_join(CqLevel *level, CqCutFlow *flow)
+{
+	CqReject   *reject = cut_leaves(level);
+
+	if (reject != NULL)
+		return reject;
+	move_filters(level);
+	return make_kept(level, is_inner_join(level) ? CQ_RULE_LINEAR : CQ_RULE_DIFFERENCE, flow);
+}
+
+/* ---- joins of more than two ---- */
+
+/* The conditions that name nothing but columns of two items, and no sub-select. */
+static List *
+take_conditions(Query *query, Node *one, Node *other)
+{
+	Bitmapset  *members = bms_union(cq_cut_members(one, true), cq_cut_members(other, true));
+	List	   *taken = NIL;
+	List	   *left = NIL;
+	ListCell   *cell;
+
+	foreach(cell, cq_cut_conditions(query->jointree->quals))
+	{
+		if (bms_is_subset(pull_varnos(NULL, lfirst(cell)), members) &&
+			!contain_subplans(lfirst(cell)))
+			taken = lappend(taken, lfirst(cell));
+		else
+			left = lappend(left, lfirst(cell));
+	}
+	query->jointree->quals = left != NIL ? (Node *) make_ands_explicit(left) : NULL;
+	return taken;
+}
+
+static bool
+push_pair(Query *query, Node *one, Node *other)
+{
+	FromExpr   *from = query->jointree;
+	FromExpr	before = *from;
+	List	   *conditions = take_conditions(query, one, other);
+	Node	   *part;
+
+	from->fromlist = list_delete_ptr(list_delete_ptr(list_copy(from->fromlist), one), other);
+	part = cq_cut_push_down(query, list_make2(one, other), conditions);
+	if (part == NULL)
+	{
+		*from = before;
+		return false;
+	}
+	from->fromlist = lcons(part, from->fromlist);
+	return true;
+}
+
+/* Two items of FROM that an equality joins; if there are none, any two. */
+static bool
+split_items(CqLevel *level, List *items)
+{
+	for (int is_any = 0; is_any <= 1; is_any++)
+	{
+		for (int i = 0; i < list_length(items); i++)
+		{
+			for (int j = i + 1; j < list_length(items); j++)
+			{
+				if ((is_any || cq_cut_are_joined(level, list_nth(items, i), list_nth(items, j))) &&
+					push_pair(level->query, list_nth(items, i), list_nth(items, j)))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool
+push_side(Query *query, Node **side)
+{
+	Node	   *item = *side;
+
+	if (!IsA(item, JoinExpr))
+		return false;
+	*side = NULL;
+	*side = cq_cut_push_down(query, list_make1(item), NIL);
+	if (*side == NULL)
+		*side = item;
+	return *side != item;
+}
+
+/* An outer join of joins: one side after the other. */
+static bool
+split_join(CqLevel *level, Node *item)
+{
+	JoinExpr   *join = (JoinExpr *) item;
+
+	return IsA(item, JoinExpr) &&
+		((has_leaves_below(level, join->larg) && push_side(level->query, &join->larg)) ||
+		 (has_leaves_below(level, join->rarg) && push_side(level->query, &join->rarg)));
+}
+
+/* Outer joins beside others: each is a part of its own. */
+static bool
+push_joins(Query *query, const List *items)
+{
+	FromExpr   *from = query->jointree;
+	ListCell   *cell;
+
+	foreach(cell, items)
+	{
+		Node	   *item = lfirst(cell);
+		FromExpr	before = *from;
+		Node	   *part;
+
+		if (!IsA(item, JoinExpr))
+			continue;
+		from->fromlist = list_delete_ptr(list_copy(from->fromlist), item);
+		part = cq_cut_push_down(query, list_make1(item), NIL);
+		if (part != NULL)
+		{
+			from->fromlist = lcons(part, from->fromlist);
+			return true;
+		}
+		*from = before;
+	}
+	return false;
+}
+
+/* False where there is nothing to take apart. */
+static bool
+split(CqLevel *level)
+{
+	List	   *items = NIL;
+	ListCell   *cell;
+
+	foreach(cell, level->query->jointree->fromlist)
+	{
+		if (has_leaves_below(level, lfirst(cell)))
+			items = lappend(items, lfirst(cell));
+	}
+	if (list_length(items) == 1)
+		return split_join(level, linitial(items));
+	return push_joins(level->query, items) ||
+		(list_length(items) > 2 && split_items(level, items));
+}
+
+static CqReject *
+cut_from(CqCut *cut, Query *query, CqCutFlow *flow)
+{
+	CqLevel    *level;
+	ListCell   *cell;
+
+	cq_cut_flatten_joins(query);
+	drop_sorting(query);
+	query->hasSubLinks = checkExprHasSubLink((Node *) query);
+	for (;;)
+	{
+		level = open_level(cut, query);
+		foreach(cell, query->jointree->fromlist)
+		{
+			CqReject   *reject = check_preserved(level, lfirst(cell));
+
+			if (reject != NULL)
+				return reject;
+		}
+		if (is_flow(level))
+			return make_flow(level, flow);
+		if (cq_cut_find_keys(level) || !split(level))
+			return make_join(level, flow);
+	}
+}
+
+/* ---- what is above FROM ---- */
+
+/* Is FROM one relation, and nothing chosen of it? */
+static bool
+is_from_one(const Query *query)
+{
+	const FromExpr *from = query->jointree;
+
+	return list_length(from->fromlist) == 1 && IsA(linitial(from->fromlist), RangeTblRef) &&
+		from->quals == NULL;
+}
+
+static CqReject *
+cut_upper(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow)
+{
+	CqLevel    *level = open_level(cut, query);
+	CqReject   *reject;
+	CqLeaf	   *leaf = linitial(level->leaves);
+
+	if (has_groups(query) && has_above_groups(query) && !is_root)
+	{
+		cq_cut_push_groups(query);
+		return cq_cut_query(cut, query, is_root, flow);
+	}
+	if (level->inners != NIL)
+		(void) cq_cut_find_keys(level);
+	if (leaf->key == NULL)
+		cq_cut_find_upper_key(level);
+	reject = cut_leaves(level);
+	if (reject != NULL)
+		return reject;
+	if (query->limitCount == NULL && query->limitOffset == NULL && !query->hasDistinctOn)
+		query->sortClause = NIL;
+	return make_kept(level, CQ_RULE_DIFFERENCE, flow);
+}
+
+/* Can the root be what it is without nodes: groups of partial states over what only grows? */
+static bool
+is_root_of_groups(CqCut *cut, Query *query, CqCutFlow *flow)
+{
+	Query	   *copy = copyObject(query);
+	CqTree		before = *cut->tree;
+	CqLevel    *level = open_level(cut, copy);
+	CqLeaf	   *leaf = linitial(level->leaves);
+
+	before.nodes = list_copy(before.nodes);
+	before.unbounded = list_copy(before.unbounded);
+	if (level->inners == NIL && cut_leaves(level) == NULL && leaf->flow.only_grows)
+	{
+		*flow = leaf->flow;
+		flow->query = copy;
+		if (cut->try_root(flow, cut->context) == NULL)
+			return true;
+	}
+	*cut->tree = before;
+	return false;
+}
+
+CqReject *
+cq_cut_query(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (query->rowMarks != NIL)
+		return cq_check_flat(query, is_root);
+	if (query->setOperations != NULL && (query->limitCount != NULL || query->limitOffset != NULL))
+		cq_cut_push_all(query);
+	if (query->setOperations != NULL)
+		return cq_cut_set_operations(cut, query, flow);
+	if (!has_groups(query) && !has_above_groups(query))
+		return cut_from(cut, query, flow);
+	if (!is_from_one(query))
+	{
+		cq_cut_flatten_joins(query);
+		cq_cut_push_from(query);
+	}
+	if (is_root && has_groups(query) && is_root_of_groups(cut, query, flow))
+		return NULL;
+	if (has_groups(query) && has_above_groups(query))
+	{
+		cq_cut_push_groups(query);
+		return cq_cut_query(cut, query, false, flow);
+	}
+	return cut_upper(cut, query, is_root, flow);
+}
+
+CqReject *
+cq_cut(const Query *definition, List *streams, CqCutRoot try_root, void *context,
+	   CqTree **result)
+{
+	CqTree	   *tree = palloc0(sizeof(CqTree));
+	CqCut		cut = {tree, try_root, context};
+	Query	   *query = copyObject(unconstify(Query *, definition));
+	CqReject   *reject;
+
+	tree->streams = streams;
+	cq_cut_inline(query);
+	reject = cq_cut_query(&cut, query, true, &tree->root);
+	if (reject != NULL)
+		return reject;
+	if (tree->root.only_grows && !has_groups(tree->root.query))
+	{
+		reject = try_root(&tree->root, context);
+		if (reject != NULL)
+			return reject;
+	}
+	tree->is_stored = !tree->root.only_grows;
+	*result = tree;
+	return NULL;
+}

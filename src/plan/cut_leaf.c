@@ -1,0 +1,425 @@
+/*
+ * cut_leaf.c
+ *		The relations through which rows of streams come into a level, and what is kept of them.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/compat.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "plan/cut_level.h"
+#include "plan/scope.h"
+#include "rewrite/rewriteDefine.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* ---- views and CTEs ---- */
+
+static void
+inline_view(RangeTblEntry *entry)
+{
+	Relation	view = table_open(entry->relid, AccessShareLock);
+
+	entry->subquery = cq_compat_view_query(view);
+	setRuleCheckAsUser((Node *) entry->subquery, view->rd_rel->relowner);
+	table_close(view, NoLock);
+	cq_compat_flatten_group_entry(entry->subquery);
+	entry->rtekind = RTE_SUBQUERY;
+	cq_compat_forget_relation(entry);
+}
+
+static void
+inline_cte(const CqScope *scope, RangeTblEntry *entry)
+{
+	const CqScope *home;
+	CommonTableExpr *cte = cq_scope_cte(scope, entry, &home);
+
+	entry->subquery = copyObject(castNode(Query, cte->ctequery));
+	cq_compat_flatten_group_entry(entry->subquery);
+	IncrementVarSublevelsUp((Node *) entry->subquery, entry->ctelevelsup, 1);
+	entry->rtekind = RTE_SUBQUERY;
+	entry->ctename = NULL;
+	entry->ctelevelsup = 0;
+	entry->coltypes = entry->coltypmods = entry->colcollations = NIL;
+}
+
+static bool inline_within(Node *node, const CqScope **scope);
+
+static void
+inline_readers(Query *query, const CqScope *outer)
+{
+	CqScope		scope = {query, outer};
+	const CqScope *inner = &scope;
+	ListCell   *cell;
+
+	cq_compat_flatten_group_entry(query);
+	foreach(cell, query->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if (!cq_scope_reads_stream(&scope, (Node *) entry))
+			continue;
+		if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
+			inline_view(entry);
+		else if (entry->rtekind == RTE_CTE)
+			inline_cte(&scope, entry);
+	}
+	(void) query_tree_walker(query, inline_within, &inner, QTW_IGNORE_CTE_SUBQUERIES);
+	/* Nobody refers to those any more. */
+	foreach(cell, query->cteList)
+	{
+		if (cq_scope_reads_stream(&scope, lfirst_node(CommonTableExpr, cell)->ctequery))
+			query->cteList = foreach_delete_current(query->cteList, cell);
+	}
+}
+
+static bool
+inline_within(Node *node, const CqScope **scope)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		inline_readers((Query *) node, *scope);
+		return false;
+	}
+	return expression_tree_walker(node, inline_within, scope);
+}
+
+void
+cq_cut_inline(Query *query)
+{
+	inline_readers(query, NULL);
+}
+
+/* ---- leaves ---- */
+
+CqLeaf *
+cq_cut_leaf(const CqLevel *level, const Query *holder, int rtindex)
+{
+	ListCell   *cell;
+
+	foreach(cell, level->leaves)
+	{
+		CqLeaf	   *leaf = lfirst(cell);
+
+		if (leaf->holder == holder && leaf->rtindex == rtindex)
+			return leaf;
+	}
+	return NULL;
+}
+
+int
+cq_cut_noutermost(const CqLevel *level)
+{
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, level->leaves)
+	{
+		if (((CqLeaf *) lfirst(cell))->depth == 0)
+			n++;
+	}
+	return n;
+}
+
+/* ---- the columns that are kept ---- */
+
+/* A leaf's columns, in what names them. */
+typedef struct Columns
+{
+	const CqLeaf *leaf;
+	Bitmapset  *used;			/* attribute numbers */
+	bool		whole;			/* the row as a value is named as well */
+	int			natts;			/* of the leaf */
+	int		   *kept;			/* by attribute number: its number among those that are kept */
+	Oid			rowtype;
+	Index		level;
+} Columns;
+
+static bool
+is_of_leaf(const Node *node, const Columns *columns)
+{
+	return IsA(node, Var) && ((const Var *) node)->varlevelsup == columns->level &&
+		((const Var *) node)->varno == columns->leaf->rtindex;
+}
+
+static bool
+find_used(Node *node, Columns *columns)
+{
+	bool		stop;
+
+	if (node == NULL)
+		return false;
+	if (is_of_leaf(node, columns))
+	{
+		AttrNumber	attno = ((Var *) node)->varattno;
+
+		if (attno == InvalidAttrNumber)
+			columns->whole = true;
+		else if (attno > 0)
+			columns->used = bms_add_member(columns->used, attno);
+		return false;
+	}
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, find_used, columns);
+	columns->level++;
+	stop = query_tree_walker((Query *) node, find_used, columns, 0);
+	columns->level--;
+	return stop;
+}
+
+static Var *
+column_var(const CqLeaf *leaf, AttrNumber attno)
+{
+	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (entry->rtekind == RTE_RELATION)
+		get_atttypetypmodcoll(entry->relid, attno, &type, &typmod, &collation);
+	else
+	{
+		Node	   *expr = (Node *) get_tle_by_resno(entry->subquery->targetList, attno)->expr;
+
+		type = exprType(expr);
+		typmod = exprTypmod(expr);
+		collation = exprCollation(expr);
+	}
+	return makeVar(1, attno, type, typmod, collation, 0);
+}
+
+/* A row as a value, of its columns. Where a column was dropped there is a null. */
+static Node *
+row_of_columns(const Var *whole, const Columns *columns)
+{
+	const RangeTblEntry *entry = rt_fetch(columns->leaf->rtindex, columns->leaf->holder->rtable);
+	RowExpr    *row = makeNode(RowExpr);
+
+	for (AttrNumber attno = 1; attno <= columns->natts; attno++)
+	{
+		Var		   *var;
+
+		if (columns->kept[attno] == 0)
+		{
+			row->args = lappend(row->args, makeNullConst(INT4OID, -1, InvalidOid));
+			continue;
+		}
+		var = column_var(columns->leaf, attno);
+		var->varno = whole->varno;
+		var->varattno = columns->kept[attno];
+		var->varlevelsup = whole->varlevelsup;
+		cq_compat_set_nulling(var, cq_compat_nulling(whole));
+		row->args = lappend(row->args, var);
+	}
+	row->row_typeid = whole->vartype;
+	row->row_format = COERCE_IMPLICIT_CAST;
+	row->colnames = copyObject(entry->eref->colnames);
+	row->location = -1;
+	return (Node *) row;
+}
+
+/* In place for queries, so that whoever knows of them still does. */
+static Node *
+renumber(Node *node, Columns *columns)
+{
+	Var		   *var;
+
+	if (node == NULL)
+		return NULL;
+	if (is_of_leaf(node, columns))
+	{
+		if (((Var *) node)->varattno == InvalidAttrNumber)
+			return row_of_columns((Var *) node, columns);
+		var = copyObject((Var *) node);
+		var->varattno = columns->kept[var->varattno];
+		var->varnosyn = 0;
+		var->varattnosyn = 0;
+		return (Node *) var;
+	}
+	if (!IsA(node, Query))
+		return expression_tree_mutator(node, renumber, columns);
+	columns->level++;
+	query_tree_mutator((Query *) node, renumber, columns, QTW_DONT_COPY_QUERY);
+	columns->level--;
+	return node;
+}
+
+static int
+natts_of_leaf(const CqLeaf *leaf)
+{
+	return list_length(rt_fetch(leaf->rtindex, leaf->holder->rtable)->eref->colnames);
+}
+
+static bool
+is_dropped(const CqLeaf *leaf, AttrNumber attno)
+{
+	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+
+	return entry->rtekind == RTE_RELATION && get_attname(entry->relid, attno, true) == NULL;
+}
+
+static void
+find_columns(Columns *columns, const CqLeaf *leaf)
+{
+	columns->leaf = leaf;
+	columns->natts = natts_of_leaf(leaf);
+	columns->kept = palloc0(sizeof(int) * (columns->natts + 1));
+	(void) query_tree_walker(leaf->holder, find_used, columns, 0);
+	for (AttrNumber attno = 1; attno <= columns->natts; attno++)
+	{
+		if ((columns->whole || leaf->keeps_all) && !is_dropped(leaf, attno))
+			columns->used = bms_add_member(columns->used, attno);
+	}
+}
+
+/* ---- inputs ---- */
+
+/* The columns of a leaf as those of the only entry of its flow. */
+static bool
+make_only_entry(Node *node, const CqLeaf *leaf)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		Assert(var->varno == leaf->rtindex && var->varlevelsup == 0);
+		var->varno = 1;
+		var->varnosyn = 0;
+		var->varattnosyn = 0;
+		cq_compat_set_nulling(var, NULL);
+		return false;
+	}
+	return expression_tree_walker(node, make_only_entry, (void *) leaf);
+}
+
+static Node *
+over_leaf(const CqLeaf *leaf, Node *node)
+{
+	Node	   *copy = copyObject(node);
+
+	(void) make_only_entry(copy, leaf);
+	return copy;
+}
+
+static void
+add_target(Query *query, Expr *expr, const char *name)
+{
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry(expr, list_length(query->targetList) + 1,
+												pstrdup(name), false));
+}
+
+static ColumnDef *
+column_of(const TargetEntry *entry)
+{
+	Node	   *expr = (Node *) entry->expr;
+
+	return makeColumnDef(entry->resname, exprType(expr), exprTypmod(expr), exprCollation(expr));
+}
+
+static Query *
+select_from_leaf(const CqLeaf *leaf)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	cq_compat_take_entry(leaf->holder, leaf->rtindex, query);
+	ref->rtindex = 1;
+	query->jointree = makeFromExpr(list_make1(ref),
+								   leaf->filters == NIL ? NULL :
+								   over_leaf(leaf, (Node *) make_ands_explicit(leaf->filters)));
+	return query;
+}
+
+/* The weight is the column behind those that the entry has had so far. */
+static void
+add_weight(Query *flow, int natts)
+{
+	RangeTblEntry *entry = linitial_node(RangeTblEntry, flow->rtable);
+
+	entry->eref->colnames = lappend(entry->eref->colnames, makeString(pstrdup(CQ_WEIGHT_COLUMN)));
+	add_target(flow, (Expr *) makeVar(1, natts + 1, INT4OID, -1, InvalidOid, 0), CQ_WEIGHT_COLUMN);
+}
+
+/* What is kept of the leaf's rows. Numbers the columns. */
+static Query *
+make_flow(const CqLeaf *leaf, Columns *columns, CqNodeInput *input)
+{
+	Query	   *flow = select_from_leaf(leaf);
+	int			attno = -1;
+	ListCell   *cell;
+
+	while ((attno = bms_next_member(columns->used, attno)) >= 0)
+	{
+		add_target(flow, (Expr *) column_var(leaf, attno),
+				   psprintf("c%d", list_length(flow->targetList) + 1));
+		columns->kept[attno] = list_length(flow->targetList);
+	}
+	add_target(flow, leaf->key != NULL ? (Expr *) over_leaf(leaf, leaf->key) : cq_cut_no_key(),
+			   CQ_HASH_COLUMN);
+	foreach(cell, flow->targetList)
+		input->columns = lappend(input->columns, column_of(lfirst_node(TargetEntry, cell)));
+	if (!leaf->flow.only_grows)
+		add_weight(flow, columns->natts);
+	return flow;
+}
+
+/* The entry becomes one of the tuplestore that the step reads. */
+static void
+replace_entry(const CqLeaf *leaf, const char *name, const List *columns)
+{
+	RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+	Alias	   *alias = entry->alias;
+
+	cq_compat_void_entry(entry);
+	cq_tree_make_entry(entry, name, columns);
+	entry->alias = alias;
+}
+
+CqReject *
+cq_cut_make_input(CqLevel *level, CqLeaf *leaf, int n, CqNodeInput **result)
+{
+	Columns		columns = {.level = 0};
+	CqNodeInput *input = palloc0(sizeof(CqNodeInput));
+
+	find_columns(&columns, leaf);
+	if (columns.whole && leaf->depth == 0 &&
+		!bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)))
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+										"a whole row of the side of an outer join that may be "
+										"missing is not supported in a continuous view"),
+							  "Name the columns that are needed.");
+	input->stream = leaf->flow.stream;
+	input->node = leaf->flow.node;
+	input->only_grows = leaf->flow.only_grows;
+	input->is_broadcast = leaf->is_broadcast;
+	input->flow = make_flow(leaf, &columns, input);
+	query_tree_mutator(leaf->holder, renumber, &columns, QTW_DONT_COPY_QUERY);
+	replace_entry(leaf, cq_tree_input_name(n), input->columns);
+	*result = input;
+	return NULL;
+}
+
+Expr *
+cq_cut_hash_column(const CqLevel *level, const CqLeaf *leaf)
+{
+	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+	Var		   *var = makeVar(leaf->rtindex, list_length(entry->coltypes), INT8OID, -1, InvalidOid,
+							  0);
+
+	if (level->query->jointree != NULL)
+		cq_compat_set_nulling(var, cq_cut_nulling(level->query, leaf->rtindex));
+	return (Expr *) var;
+}

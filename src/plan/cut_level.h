@@ -1,0 +1,142 @@
+/*
+ * cut_level.h
+ *		A query being cut: what the files cut*.c share.
+ *
+ * A level is a query with all that is correlated with it: sub-selects of its expressions, and
+ * LATERAL ones, that name its columns. What else reads streams below it has been cut before. Its
+ * leaves are the relations through which rows of streams come in, wherever they stand in it.
+ */
+#ifndef CQ_CUT_LEVEL_H
+#define CQ_CUT_LEVEL_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
+#include "plan/cut.h"
+
+typedef struct CqCut
+{
+	CqTree	   *tree;
+	CqCutRoot	try_root;
+	void	   *context;
+} CqCut;
+
+typedef struct CqLeaf
+{
+	Query	   *holder;			/* in whose range table it is: the level, or a part of it */
+	int			rtindex;
+	int			depth;			/* of holder below the level */
+	CqCutFlow		flow;			/* of a stream itself: without a query */
+	bool		is_broadcast;	/* read whole: nothing says which of its rows are needed */
+	bool		keeps_all;		/* all of its columns are needed, in their order */
+	Node	   *key;			/* over the columns of the leaf alone: the hash of its key */
+	List	   *filters;		/* conditions on its columns alone: they choose what is kept */
+} CqLeaf;
+
+/* A sub-select that is correlated with the query around it. */
+typedef struct CqInner
+{
+	Query	   *query;
+	Query	   *around;
+	SubLink    *link;			/* or NULL: LATERAL, in FROM of around */
+	List	   *leaves;			/* of CqLeaf *: in it, however deep */
+} CqInner;
+
+typedef struct CqLevel
+{
+	CqCut	   *cut;
+	Query	   *query;
+	List	   *leaves;			/* of CqLeaf * */
+	List	   *inners;			/* of CqInner * */
+} CqLevel;
+
+/* ---- cut_leaf.c ---- */
+
+/* Puts the queries of views and CTEs that read streams into the place where they are named. */
+extern void cq_cut_inline(Query *query);
+
+/* The leaf that an entry of a range table is, or NULL. */
+extern CqLeaf *cq_cut_leaf(const CqLevel *level, const Query *holder, int rtindex);
+
+/* Leaves in the query's own FROM. */
+extern int	cq_cut_noutermost(const CqLevel *level);
+
+/*
+ * What is kept of a leaf, as the node's n-th input: its entry, and what refers to it, is changed to
+ * that. The reason why not, or NULL.
+ */
+extern CqReject *cq_cut_make_input(CqLevel *level, CqLeaf *leaf, int n, CqNodeInput **input);
+
+/* The hash in a leaf's input, for the level's own select list. */
+extern Expr *cq_cut_hash_column(const CqLevel *level, const CqLeaf *leaf);
+
+/* ---- cut_key.c ---- */
+
+/*
+ * Finds by which columns of the leaves the level's answer falls apart, and sets their keys; what
+ * they cannot be found for by themselves is broadcast. False where leaves in the query's own FROM
+ * have no key in common.
+ */
+extern bool cq_cut_find_keys(CqLevel *level);
+
+/* Does some equality join the rows of two items of FROM? */
+extern bool cq_cut_are_joined(CqLevel *level, Node *one, Node *other);
+
+/* The same of a query over one leaf that groups, sorts or counts its rows. */
+extern void cq_cut_find_upper_key(CqLevel *level);
+
+/* A hash: of an expression added to others, or of none. */
+extern Expr *cq_cut_hash(Expr *expr, Expr *seed);
+extern Expr *cq_cut_no_key(void);
+
+/* Has the type of the expression hashes that go with this equality? */
+extern bool cq_cut_can_hash(const Node *expr, Oid equality);
+
+/* The conditions of an AND, whatever it is made of; the parts of all of them. */
+extern List *cq_cut_conditions(Node *quals);
+
+/* ---- cut_split.c ---- */
+
+/* Takes inner joins of FROM apart: its items, and all conditions in WHERE. */
+extern void cq_cut_flatten_joins(Query *query);
+
+/*
+ * Moves items of FROM, with conditions, into a sub-select. Returns what stands for them in FROM;
+ * NULL, with nothing changed, where they name columns of others.
+ */
+extern Node *cq_cut_push_down(Query *query, List *items, List *conditions);
+
+/* Moves FROM and WHERE, or all up to HAVING, into a sub-select. */
+extern void cq_cut_push_from(Query *query);
+extern void cq_cut_push_groups(Query *query);
+
+/* Moves all but ORDER BY and LIMIT into a sub-select. */
+extern void cq_cut_push_all(Query *query);
+
+/* The range table indexes in items of FROM: of relations; with joins, of joins as well. */
+extern Bitmapset *cq_cut_members(Node *item, bool with_joins);
+
+/* The outer joins that make columns of an entry null. */
+extern Bitmapset *cq_cut_nulling(const Query *query, int rtindex);
+
+/* ---- cut_set.c ---- */
+
+/* UNION, INTERSECT, EXCEPT. */
+extern CqReject *cq_cut_set_operations(CqCut *cut, Query *query, CqCutFlow *flow);
+
+/* ---- cut.c ---- */
+
+/* SELECT all columns FROM (query). */
+extern Query *cq_cut_select_all(Query *query);
+
+extern CqReject *cq_cut_query(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow);
+
+/*
+ * A node with the level's leaves for inputs, and its query, which may change until it is finished,
+ * for a step; flow: what it passes on.
+ */
+extern CqReject *cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow);
+extern void cq_cut_finish_node(CqTree *tree, CqCutFlow *flow);
+
+#endif							/* CQ_CUT_LEVEL_H */

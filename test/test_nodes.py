@@ -1,0 +1,103 @@
+"""Views over several streams, with workers that come, go and are killed."""
+import random
+import threading
+
+import pytest
+
+from conftest import kill, wait_until
+
+ACCOUNTS = 10
+
+# Each transfer takes from one account and gives to another: the sum of all balances is 0.
+BALANCE = ("SELECT account, sum(amount)::bigint AS balance FROM "
+           "(SELECT giver AS account, -amount AS amount FROM {transfer} "
+           "UNION ALL SELECT taker, amount FROM {transfer}) AS moved GROUP BY account")
+VIEWS = {
+    "balance": BALANCE,
+    "total": f"SELECT sum(balance)::bigint AS total, count(*) AS accounts FROM ({BALANCE}) AS b",
+    "owned": f"SELECT owner, sum(balance)::bigint AS balance FROM ({BALANCE}) AS b "
+             "LEFT JOIN {owner} USING (account) GROUP BY owner",
+    "largest": "SELECT giver, id, amount FROM (SELECT *, row_number() OVER (PARTITION BY giver "
+               "ORDER BY amount DESC, id) AS n FROM {transfer}) AS t WHERE n <= 2",
+    "named": "SELECT t.id, g.owner AS giver, r.owner AS taker FROM {transfer} t "
+             "JOIN {owner} g ON g.account = t.giver JOIN {owner} r ON r.account = t.taker",
+}
+
+
+@pytest.fixture
+def workers(server):
+    yield lambda count: server.set(cq__workers=count)
+    server.set(cq__workers=None)
+
+
+def transfers(rng, first, count):
+    return [{"id": first + i, "giver": rng.randrange(ACCOUNTS), "taker": rng.randrange(ACCOUNTS),
+             "amount": rng.randrange(1, 100)} for i in range(count)]
+
+
+def read_until(server, database, done, wrong):
+    """What somebody sees meanwhile: never some of a transfer."""
+    with server.connect(database) as reader:
+        while not done.is_set():
+            for query in ("SELECT coalesce(sum(balance), 0) FROM balance",
+                          "SELECT coalesce(sum(total), 0) FROM total",
+                          "SELECT coalesce(sum(balance), 0) FROM owned"):
+                total = reader.execute(query).fetchone()[0]
+                if total != 0:
+                    wrong.append((query, total))
+
+
+def test_transfers(server, broker, db, topic, workers):
+    """Two streams of three partitions and one, two workers of which one is killed now and then."""
+    rng = random.Random(7)
+    transfer, owner = topic("transfer", partitions=3), topic("owner")
+    db.execute("CREATE FOREIGN TABLE transfer (id bigint, giver int, taker int, amount int) "
+               f"SERVER kafka OPTIONS (topic '{transfer}', format 'json')")
+    db.execute("CREATE FOREIGN TABLE owner (account int, owner text) "
+               f"SERVER kafka OPTIONS (topic '{owner}', format 'json')")
+    workers(2)
+    for view, query in VIEWS.items():
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS {query.format(transfer='transfer', owner='owner')}")
+    done, wrong = threading.Event(), []
+    reader = threading.Thread(target=read_until, args=(server, db.name, done, wrong))
+    reader.start()
+    try:
+        for step in range(6):
+            broker.produce(transfer, transfers(rng, step * 200, 200),
+                           partition=lambda value: value["id"] % 3)
+            broker.produce(owner, [{"account": step, "owner": "ab"[step % 2]}])
+            if step % 2 == 1:
+                wait_until(db.worker_pids, "no worker")
+                kill(rng.choice(db.worker_pids()), 15)
+        for view in VIEWS:
+            db.wait(view)
+    finally:
+        done.set()
+        reader.join()
+    assert wrong == []
+    for view, query in VIEWS.items():
+        db.assert_equal(f"TABLE {view}", query.format(transfer="transfer", owner="owner"), view)
+    assert db.value("SELECT count(*) FROM cq.views WHERE status <> 'running' OR bad_rows > 0") == 0
+
+
+def test_it_begins_in_each_stream(broker, db, topic):
+    """start = 'latest' is meant of each; what comes later is joined whichever comes first."""
+    left, right = topic("left", partitions=2), topic("right")
+    for name, of in (("l", left), ("r", right)):
+        db.execute(f"CREATE FOREIGN TABLE {name} (id int, v int) "
+                   f"SERVER kafka OPTIONS (topic '{of}', format 'json')")
+    broker.produce(left, [{"id": 1, "v": 1}], partition=0)
+    broker.produce(right, [{"id": 1, "v": 1}])
+    db.execute("CREATE CONTINUOUS VIEW j WITH (start = 'latest') AS "
+               "SELECT l.id, l.v AS lv, r.v AS rv FROM l LEFT JOIN r USING (id)")
+    db.wait("j")
+    broker.produce(right, [{"id": 1, "v": 2}, {"id": 2, "v": 2}])
+    db.wait("j")
+    broker.produce(left, [{"id": 1, "v": 3}, {"id": 3, "v": 3}], partition=1)
+    db.wait("j")
+    assert sorted(db.execute("TABLE j")) == [(1, 3, 2), (3, 3, None)]
+    db.execute("SELECT cq.pause('j')")
+    broker.produce(right, [{"id": 3, "v": 9}])
+    db.execute("SELECT cq.resume('j')")
+    db.wait("j")
+    assert sorted(db.execute("TABLE j")) == [(1, 3, 2), (3, 3, 9)]
