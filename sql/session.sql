@@ -169,9 +169,6 @@ CREATE CONTINUOUS VIEW no_26 AS SELECT s, count(DISTINCT n) FROM (SELECT n, cq.s
 CREATE CONTINUOUS VIEW no_27 AS SELECT k, s, count(*) FROM (SELECT k::xid AS k, cq.session(b, 1) OVER (PARTITION BY k::xid ORDER BY b) AS s FROM s) q GROUP BY k, s;
 CREATE CONTINUOUS VIEW no_28 AS SELECT s, count(*) FROM (SELECT DISTINCT n, cq.session(b, 1) OVER (ORDER BY b) AS s FROM s) q GROUP BY s;
 
-SET client_min_messages = warning;
-SELECT cq.wait(view) FROM _cq.view WHERE view::text ~ '^no_' \g /dev/null
-SET client_min_messages = notice;
 -- Over groups, when the view is read, it is a window function like any other.
 CREATE CONTINUOUS VIEW over_groups AS SELECT n, count(*), cq.session(n, 2) OVER (ORDER BY n) FROM s GROUP BY n;
 SELECT cq.wait('over_groups');

@@ -19,6 +19,7 @@
 #include "common/compat.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 #include "parser/parse_func.h"
@@ -53,6 +54,7 @@ typedef struct Finder
 {
 	CqLevel    *level;
 	List	   *holders;		/* of Query *: the level, and what is around the place, innermost last */
+	JoinExpr   *join;			/* in whose conditions the place is; or NULL: above FROM */
 } Finder;
 
 static Part *part_of_query(Finder *finder, Query *query, List **outward);
@@ -136,14 +138,31 @@ forget_nulling(Node *node, void *context)
 	return expression_tree_walker(node, forget_nulling, context);
 }
 
-/* The expression as one of a leaf; false where it is none. */
+/* May columns of the leaf be null, at the place, where they are not in the leaf? */
+static bool
+is_nullable(const Finder *finder, const Origin *origin)
+{
+	const JoinExpr *join = finder->join;
+	int			rtindex = origin->leaf->rtindex;
+
+	if (join == NULL || origin->level > 0)
+		return !bms_is_empty(cq_cut_nulling(origin->leaf->holder, rtindex));
+	return !bms_is_empty(cq_cut_nulling_below(join->larg, rtindex)) ||
+		!bms_is_empty(cq_cut_nulling_below(join->rarg, rtindex));
+}
+
+/*
+ * The expression as one of a leaf; false where it is none. One that makes something of the nulls of
+ * a row without match is none: that row has the key of the other side.
+ */
 static bool
 find_member(Finder *finder, Node *expr, Member *member)
 {
 	Origin		origin = {.finder = finder};
 
 	if (find_origin(expr, &origin) || origin.leaf == NULL || expression_returns_set(expr) ||
-		contain_mutable_functions(expr))
+		contain_mutable_functions(expr) ||
+		(contain_nonstrict_functions(expr) && is_nullable(finder, &origin)))
 		return false;
 	member->leaf = origin.leaf;
 	member->expr = copyObject(expr);
@@ -343,7 +362,9 @@ part_of_item(Finder *finder, Query *query, Node *item, List **outward)
 			return part_of_query(finder, entry->subquery, outward);
 		return palloc0(sizeof(Part));
 	}
+	finder->join = join;
 	equalities = find_equalities(finder, cq_cut_conditions(join->quals));
+	finder->join = NULL;
 	left = part_of_item(finder, query, join->larg, &equalities);
 	return join_parts(left, part_of_item(finder, query, join->rarg, &equalities), equalities);
 }
@@ -572,7 +593,7 @@ has_upper(const Query *query)
 bool
 cq_cut_find_keys(CqLevel *level)
 {
-	Finder		finder = {level, NIL};
+	Finder		finder = {level, NIL, NULL};
 	List	   *outward = NIL;
 	Part	   *part = part_of_query(&finder, level->query, &outward);
 	List	   *classes = NIL;
@@ -598,7 +619,7 @@ cq_cut_find_keys(CqLevel *level)
 bool
 cq_cut_are_joined(CqLevel *level, Node *one, Node *other)
 {
-	Finder		finder = {level, list_make1(level->query)};
+	Finder		finder = {level, list_make1(level->query), NULL};
 	List	   *equalities = find_equalities(&finder,
 											 cq_cut_conditions(level->query->jointree->quals));
 	Part	   *left = part_of_item(&finder, level->query, one, &equalities);
@@ -624,7 +645,7 @@ upper_clauses(const Query *query)
 void
 cq_cut_find_upper_key(CqLevel *level)
 {
-	Finder		finder = {level, list_make1(level->query)};
+	Finder		finder = {level, list_make1(level->query), NULL};
 	const Query *query = level->query;
 	List	   *classes = NIL;
 	ListCell   *cell;

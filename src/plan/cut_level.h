@@ -120,6 +120,9 @@ extern Bitmapset *cq_cut_members(Node *item, bool with_joins);
 /* The outer joins that make columns of an entry null. */
 extern Bitmapset *cq_cut_nulling(const Query *query, int rtindex);
 
+/* Those in an item of FROM. */
+extern Bitmapset *cq_cut_nulling_below(Node *item, int rtindex);
+
 /* ---- cut_set.c ---- */
 
 /* UNION, INTERSECT, EXCEPT. */

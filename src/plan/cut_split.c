@@ -132,6 +132,15 @@ find_nulling(Node *item, int rtindex, Bitmapset **joins)
 }
 
 Bitmapset *
+cq_cut_nulling_below(Node *item, int rtindex)
+{
+	Bitmapset  *joins = NULL;
+
+	(void) find_nulling(item, rtindex, &joins);
+	return joins;
+}
+
+Bitmapset *
 cq_cut_nulling(const Query *query, int rtindex)
 {
 	Bitmapset  *joins = NULL;
