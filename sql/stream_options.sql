@@ -18,7 +18,7 @@ CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'a,,b');
 -- Words and times.
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', format 'xml');
 CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (mode 'sideways');
-CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (mode 'upsert');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (mode 'debezium');
 CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (watermark 'soon');
 CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (watermark '-1 s');
 CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (idle_timeout '1 month');

@@ -266,8 +266,11 @@ describe_columns(CqStream *stream)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
 
-		if (!attribute->attisdropped)
-			describe_column(&stream->columns[stream->ncolumns++], attribute);
+		if (attribute->attisdropped)
+			continue;
+		describe_column(&stream->columns[stream->ncolumns++], attribute);
+		if (stream->columns[stream->ncolumns - 1].origin == CQ_COLUMN_KEY)
+			stream->key = attribute->attnum;
 	}
 	table_close(relation, NoLock);
 }
@@ -305,10 +308,31 @@ cq_stream_get(Oid relid, Oid userid)
 	return stream;
 }
 
+/* Rows are told apart by the key of their message, within a partition. */
+static void
+require_keyed(const CqStream *stream)
+{
+	if (stream->key == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
+				 errmsg("stream %s has no column for the key of a message", stream->name),
+				 errdetail("Its mode is upsert: a message takes the place of the one before it with "
+						   "the same key."),
+				 errhint("Add a column of type text or bytea with the option metadata 'key'.")));
+	if (list_length(stream->topics) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("reading stream %s is not supported: its mode is upsert, and it has several "
+						"topics", stream->name),
+				 errhint("Make a stream of each, and put them together with UNION ALL.")));
+}
+
 void
 cq_stream_require_readable(const CqStream *stream)
 {
-	if (stream->mode != CQ_MODE_APPEND)
+	if (stream->mode == CQ_MODE_UPSERT)
+		require_keyed(stream);
+	else if (stream->mode != CQ_MODE_APPEND)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("reading stream %s is not supported: its mode is %s", stream->name, cq_stream_modes[stream->mode]),

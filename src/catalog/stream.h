@@ -37,7 +37,7 @@ typedef enum CqTombstone
 	CQ_TOMBSTONE_SKIP
 } CqTombstone;
 
-/* What a message means; the last two as output only. */
+/* What a message means; the last one as output only. */
 typedef enum CqStreamMode
 {
 	CQ_MODE_APPEND,				/* a row that is added (default) */
@@ -70,6 +70,7 @@ typedef struct CqStream
 	CqTombstone tombstone;
 	CqOnGap		on_gap;
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
+	AttrNumber	key;			/* column with metadata 'key', or InvalidAttrNumber */
 	List	   *event_settings; /* of char *, name=value: under which event times are read,
 		by whomever */
 	int64		watermark_delay;	/* microseconds */
@@ -113,7 +114,7 @@ extern bool cq_stream_is(Oid relid);
  */
 extern CqStream *cq_stream_get(Oid relid, Oid userid);
 
-/* Raises ERROR where the stream's mode allows writing alone. */
+/* Raises ERROR where the stream's mode allows writing alone, or needs what the stream has not. */
 extern void cq_stream_require_readable(const CqStream *stream);
 
 #endif							/* CQ_CATALOG_STREAM_H */

@@ -112,9 +112,10 @@ check_log_mode(const char *name, const char *value)
 	int			choice;
 	CqReject   *reject = cq_option_choice(name, value, cq_stream_modes, &choice);
 
-	if (reject == NULL && choice != 0)
+	if (reject == NULL && choice > 1)
 		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "mode \"%s\" of a stream kept in the database is not supported", value),
-							  "Rows are added to it: mode append.");
+							  "Rows are added to it, mode append, or take the place of others with the "
+							  "same key, mode upsert.");
 	return reject;
 }
 

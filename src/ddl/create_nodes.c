@@ -65,6 +65,8 @@ rule_name(CqKeepRule rule)
 			return "linear";
 		case CQ_RULE_DIFFERENCE:
 			return "difference";
+		case CQ_RULE_LATEST:
+			return "latest";
 	}
 	elog(ERROR, "unexpected rule %d", (int) rule);
 }
@@ -75,9 +77,9 @@ create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown)
 	CqNodeRow	row = {.number = node->number, .kind = "keep", .rule = rule_name(node->rule)};
 
 	cq_node_insert(create->view, &row);
-	if (node->rule != CQ_RULE_ADDITIVE)
+	if (cq_rule_keeps_inputs(node->rule))
 		create_inputs(create, node);
-	if (node->rule == CQ_RULE_DIFFERENCE && !is_shown)
+	if (cq_rule_stores(node->rule) && !is_shown)
 	{
 		CqPart		part = {.node = node->number, .role = CQ_PART_OUTPUT, .number = 1};
 

@@ -72,7 +72,7 @@ cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output)
 	}
 	keep->columns = cq_delta_columns(node->columns, true);
 	told = list_copy(node->columns);
-	if (node->rule == CQ_RULE_DIFFERENCE)
+	if (cq_rule_stores(node->rule))
 		told = list_delete_last(told);
 	keep->told = cq_delta_columns(told, node->only_grows);
 	return keep;
@@ -152,13 +152,15 @@ fetch_rows(Application *application, int input, CqTouched *touched)
 	return rows;
 }
 
+/* Of CQ_RULE_LATEST there is one more: what is stored. */
 static void
 run_step(const CqKeep *keep, CqDelta *const *inputs, DestReceiver *receiver)
 {
 	QueryEnvironment *environment = create_queryEnv();
+	int			ninputs = keep->ninputs + (keep->node->rule == CQ_RULE_LATEST ? 1 : 0);
 	int64		nrows = 0;
 
-	for (int i = 0; i < keep->ninputs; i++)
+	for (int i = 0; i < ninputs; i++)
 	{
 		cq_delta_register(inputs[i], cq_tree_input_name(i + 1), environment);
 		nrows += inputs[i]->nrows;
@@ -274,6 +276,40 @@ apply_difference(Application *application, bool touches_rest)
 	cq_touched_free(touched);
 }
 
+/* ---- CQ_RULE_LATEST ---- */
+
+static CqDelta *
+fetch_stored(const CqKeep *keep, CqTouched *touched)
+{
+	CqDelta    *rows = cq_delta_make(keep->columns, true);
+	CqKept	   *output = cq_kept_open(keep->output, keep->columns);
+
+	cq_kept_fetch(output, touched, take_row, rows);
+	cq_kept_close(output);
+	return rows;
+}
+
+static void
+apply_latest(Application *application)
+{
+	const CqKeep *keep = application->keep;
+	CqDelta    *rows[2] = {application->changes[0], NULL};
+	CqTouched  *touched;
+	CqNet	   *net;
+
+	if (rows[0] == NULL)
+		return;
+	touched = cq_touched_make();
+	touch_keys(keep, 0, rows[0], touched);
+	rows[1] = fetch_stored(keep, touched);
+	net = cq_net_make(keep->columns, keep->columns->natts);
+	run_step(keep, rows, cq_net_receiver(net));
+	cq_delta_free(rows[1]);
+	store_difference(application, net, touched);
+	cq_net_free(net);
+	cq_touched_free(touched);
+}
+
 /* ---- CQ_RULE_LINEAR, CQ_RULE_ADDITIVE ---- */
 
 /* Runs the step over the changes of one input, and rows of the others. */
@@ -368,7 +404,7 @@ open_inputs(Application *application)
 	const CqKeep *keep = application->keep;
 
 	application->inputs = palloc0(sizeof(CqKept *) * keep->ninputs);
-	for (int i = 0; i < keep->ninputs && keep->node->rule != CQ_RULE_ADDITIVE; i++)
+	for (int i = 0; i < keep->ninputs && cq_rule_keeps_inputs(keep->node->rule); i++)
 		application->inputs[i] = cq_kept_open(keep->inputs[i], keep->kept[i]);
 }
 
@@ -389,6 +425,9 @@ apply_rule(Application *application, bool touches_rest)
 	{
 		case CQ_RULE_DIFFERENCE:
 			apply_difference(application, touches_rest);
+			break;
+		case CQ_RULE_LATEST:
+			apply_latest(application);
 			break;
 		case CQ_RULE_LINEAR:
 			apply_linear(application);
@@ -427,7 +466,7 @@ net_told(const CqKeep *keep, CqDelta *told)
 {
 	CqDelta    *net;
 
-	if (keep->node->rule == CQ_RULE_DIFFERENCE || !told->has_more || !told->has_less)
+	if (cq_rule_stores(keep->node->rule) || !told->has_more || !told->has_less)
 		return told;
 	net = cq_delta_make(keep->told, keep->node->only_grows);
 	cq_changes_net(told, keep->columns, InvalidAttrNumber, net);

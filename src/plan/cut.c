@@ -222,6 +222,11 @@ cut_leaves(CqLevel *level)
 		RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
 		CqReject   *reject;
 
+		if (entry->rtekind == RTE_RELATION && cq_cut_is_upsert(entry))
+		{
+			cq_cut_make_latest(level, leaf);
+			continue;
+		}
 		if (entry->rtekind == RTE_RELATION)
 		{
 			leaf->flow.stream = entry->relid;
@@ -238,8 +243,8 @@ cut_leaves(CqLevel *level)
 
 /* ---- nodes ---- */
 
-static Query *
-select_changes(const CqNode *node)
+Query *
+cq_cut_select_changes(const CqNode *node)
 {
 	Query	   *query = makeNode(Query);
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
@@ -247,7 +252,7 @@ select_changes(const CqNode *node)
 	List	   *columns = list_copy(node->columns);
 	ListCell   *cell;
 
-	if (node->rule == CQ_RULE_DIFFERENCE)
+	if (cq_rule_stores(node->rule))
 		columns = list_delete_last(columns);
 	if (!node->only_grows)
 		columns = lappend(columns, makeColumnDef(CQ_WEIGHT_COLUMN, INT4OID, -1, InvalidOid));
@@ -303,8 +308,9 @@ is_name_free(const List *columns, const char *name)
 	return SystemAttributeByName(name) == NULL && strcmp(name, CQ_WEIGHT_COLUMN) != 0;
 }
 
-static List *
-columns_of(const Query *query)
+/* Those that are seen, as ColumnDef *. */
+List *
+cq_cut_columns_of(const Query *query)
 {
 	List	   *columns = NIL;
 	ListCell   *cell;
@@ -370,7 +376,7 @@ cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 			return reject;
 		node->inputs = lappend(node->inputs, input);
 	}
-	node->only_grows = rule != CQ_RULE_DIFFERENCE;
+	node->only_grows = !cq_rule_stores(rule);
 	node->number = list_length(tree->nodes) + 1;
 	node->step = level->query;
 	tree->nodes = lappend(tree->nodes, node);
@@ -386,8 +392,8 @@ cq_cut_finish_node(CqTree *tree, CqCutFlow *flow)
 	CqNode	   *node = llast(tree->nodes);
 
 	tidy_targets(node->step);
-	node->columns = columns_of(node->step);
-	flow->query = select_changes(node);
+	node->columns = cq_cut_columns_of(node->step);
+	flow->query = cq_cut_select_changes(node);
 }
 
 /* ---- the hash of a step's rows ---- */
@@ -604,9 +610,9 @@ add_to_node(CqLevel *level, CqCutFlow *flow)
 								  pstrdup(CQ_HASH_COLUMN), false));
 	node->step = level->query;
 	tidy_targets(node->step);
-	node->columns = columns_of(node->step);
+	node->columns = cq_cut_columns_of(node->step);
 	*flow = leaf->flow;
-	flow->query = select_changes(node);
+	flow->query = cq_cut_select_changes(node);
 }
 
 /* What its rows are made of is not there again when they go: it is stored, by row. */
@@ -656,7 +662,7 @@ make_flow(CqLevel *level, CqCutFlow *flow)
 		flow->query = level->query;
 		return NULL;
 	}
-	if (!reads_tables(level->query))
+	if (!reads_tables(level->query) && !cq_cut_is_latest(level, leaf))
 	{
 		add_to_node(level, flow);
 		return NULL;

@@ -263,7 +263,7 @@ is_dropped(const CqLeaf *leaf, AttrNumber attno)
 {
 	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
 
-	return entry->rtekind == RTE_RELATION && get_attname(entry->relid, attno, true) == NULL;
+	return entry->rtekind == RTE_RELATION && !OidIsValid(get_atttype(entry->relid, attno));
 }
 
 static void
@@ -278,6 +278,15 @@ find_columns(Columns *columns, const CqLeaf *leaf)
 		if ((columns->whole || leaf->keeps_all) && !is_dropped(leaf, attno))
 			columns->used = bms_add_member(columns->used, attno);
 	}
+}
+
+Bitmapset *
+cq_cut_used_columns(const CqLeaf *leaf)
+{
+	Columns		columns = {.level = 0};
+
+	find_columns(&columns, leaf);
+	return columns.used;
 }
 
 /* ---- inputs ---- */

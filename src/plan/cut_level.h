@@ -59,6 +59,9 @@ extern void cq_cut_inline(Query *query);
 /* The leaf that an entry of a range table is, or NULL. */
 extern CqLeaf *cq_cut_leaf(const CqLevel *level, const Query *holder, int rtindex);
 
+/* Attribute numbers of the leaf's columns that something in the level names, or all. */
+extern Bitmapset *cq_cut_used_columns(const CqLeaf *leaf);
+
 /* Leaves in the query's own FROM. */
 extern int	cq_cut_noutermost(const CqLevel *level);
 
@@ -128,7 +131,26 @@ extern Bitmapset *cq_cut_nulling_below(Node *item, int rtindex);
 /* UNION, INTERSECT, EXCEPT. */
 extern CqReject *cq_cut_set_operations(CqCut *cut, Query *query, CqCutFlow *flow);
 
+/* ---- cut_latest.c ---- */
+
+/* Is it a stream with mode upsert? */
+extern bool cq_cut_is_upsert(const RangeTblEntry *entry);
+
+/*
+ * A node that keeps the newest row of each key of such a stream, with the columns that the level
+ * needs. The leaf's entry becomes a sub-select of what changes there, with columns in the same
+ * places.
+ */
+extern void cq_cut_make_latest(CqLevel *level, CqLeaf *leaf);
+
+/* Is the leaf of what changes in such a node? */
+extern bool cq_cut_is_latest(const CqLevel *level, const CqLeaf *leaf);
+
 /* ---- cut.c ---- */
+
+/* All columns of what changes in a node, and the weight. */
+extern Query *cq_cut_select_changes(const CqNode *node);
+extern List *cq_cut_columns_of(const Query *query);
 
 /* SELECT all columns FROM (query). */
 extern Query *cq_cut_select_all(Query *query);

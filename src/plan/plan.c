@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "catalog/stream.h"
 #include "common/compat.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -231,6 +232,21 @@ plan_root(CqViewPlan *plan, const CqPlanOptions *options)
 	return NULL;
 }
 
+/* Rows of other streams are only added. */
+static CqReject *
+check_only_added(Oid stream)
+{
+	const CqStream *described = cq_stream_get(stream, InvalidOid);
+
+	if (described->mode != CQ_MODE_UPSERT)
+		return NULL;
+	return cq_reject_detail(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+									  "rows of stream %s change: its mode is upsert",
+									  described->name),
+							"Options that close windows or have rows go, and sinks, are for streams "
+							"whose rows are only added.");
+}
+
 /*
  * Where rows of one stream pass one by one up to the root. *is_final: nodes would not help. What is
  * wrong, not only in the wrong place, is so with them, too, and so is all about cq.sliding.
@@ -250,6 +266,7 @@ plan_without_nodes(const Query *definition, const CqPlanOptions *options, CqView
 	if (reject != NULL ||
 		(reject = cq_session_plan_find(plan, &rest)) != NULL ||
 		(reject = cq_check_query(rest, &plan->stream)) != NULL ||
+		(reject = check_only_added(plan->stream)) != NULL ||
 		(reject = plan_root(plan, options)) != NULL)
 	{
 		*is_final |= reject->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED;

@@ -29,8 +29,21 @@ typedef enum CqKeepRule
 	CQ_RULE_LINEAR,
 
 	/* step(after) less what is stored, for the touched keys. Inputs and output are kept. */
-	CQ_RULE_DIFFERENCE
+	CQ_RULE_DIFFERENCE,
+
+	/*
+	 * step(changes, what is stored of the touched keys) less what is stored: the rows of a stream
+	 * with mode upsert. The output is kept, the one input is not; the step reads the output as a
+	 * second one.
+	 */
+	CQ_RULE_LATEST
 } CqKeepRule;
+
+/* Is what comes out stored, with a hash of the row's key? */
+#define cq_rule_stores(rule) ((rule) == CQ_RULE_DIFFERENCE || (rule) == CQ_RULE_LATEST)
+
+/* Is what comes in stored? */
+#define cq_rule_keeps_inputs(rule) ((rule) == CQ_RULE_DIFFERENCE || (rule) == CQ_RULE_LINEAR)
 
 /* One of the relations that a node's step reads. */
 typedef struct CqNodeInput
@@ -49,8 +62,8 @@ typedef struct CqNode
 	CqKeepRule	rule;
 	List	   *inputs;			/* of CqNodeInput * */
 	Query	   *step;			/* over the tuplestores that cq_tree_input_name names */
-	List	   *columns;		/* of ColumnDef *: what step yields. Of CQ_RULE_DIFFERENCE the last one is
-		CQ_HASH_COLUMN: of the row's key, as in the inputs */
+	List	   *columns;		/* of ColumnDef *: what step yields. Where the rule stores it, the last one
+		is CQ_HASH_COLUMN: of the row's key, as in the inputs */
 	bool		only_grows;		/* what it passes on has no weights: all rows are new */
 } CqNode;
 

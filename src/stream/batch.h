@@ -31,6 +31,7 @@ struct CqBatch
 	const List *settings;		/* under which it was decoded; NIL: the session's */
 	List	   *others;			/* of CqBatch *: the same messages under other settings */
 	Bitmapset  *absent;			/* rows that are none: tombstones, where the stream skips them. Scans leave them out */
+	Bitmapset  *gone;			/* tombstones of a stream with mode upsert: rows whose key is gone */
 	Datum	  **values;			/* [attno - 1][row]; NULL for a column not decoded */
 	bool	  **nulls;
 	CqBadCells	bad;			/* ordered by row */

@@ -136,10 +136,15 @@ prepare_arrays(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 
 /* A message without a value, as the stream wants it. */
 static void
-take_tombstone(CqReader *reader, CqBatch *batch, int row, const Bitmapset *columns)
+note_tombstone(CqReader *reader, CqBatch *batch, int row)
 {
 	CqReject   *reject;
 
+	if (reader->stream->mode == CQ_MODE_UPSERT)
+	{
+		batch->gone = bms_add_member(batch->gone, row);
+		return;
+	}
 	switch (reader->stream->tombstone)
 	{
 		case CQ_TOMBSTONE_SKIP:
@@ -154,6 +159,15 @@ take_tombstone(CqReader *reader, CqBatch *batch, int row, const Bitmapset *colum
 		case CQ_TOMBSTONE_ROW:
 			break;
 	}
+}
+
+static void
+take_tombstone(CqReader *reader, CqBatch *batch, int row, const Bitmapset *columns)
+{
+	bool		is_row = reader->stream->mode != CQ_MODE_UPSERT &&
+		reader->stream->tombstone == CQ_TOMBSTONE_ROW;
+
+	note_tombstone(reader, batch, row);
 	for (int i = 0; i < reader->stream->ncolumns; i++)
 	{
 		const CqColumn *column = &reader->columns[i];
@@ -163,11 +177,26 @@ take_tombstone(CqReader *reader, CqBatch *batch, int row, const Bitmapset *colum
 			continue;
 		batch->values[column->attno - 1][row] = (Datum) 0;
 		batch->nulls[column->attno - 1][row] = true;
-		if (column->is_not_null && reader->stream->tombstone == CQ_TOMBSTONE_ROW)
+		if (column->is_not_null && is_row)
 			cq_bad_cells_add(&batch->bad, row, column->attno,
 							 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "column \"%s\" is null",
 									   column->name));
 	}
+}
+
+/* Whose row would it be? Returns whether there are such messages. */
+static bool
+reject_keyless(CqReader *reader, CqBatch *batch)
+{
+	int			nbad = batch->bad.ncells;
+
+	for (int row = 0; reader->stream->mode == CQ_MODE_UPSERT && row < batch->nrows; row++)
+	{
+		if (batch->fetch.messages[row].key == NULL)
+			cq_bad_cells_add(&batch->bad, row, 0,
+							 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "the message has no key"));
+	}
+	return batch->bad.ncells > nbad;
 }
 
 /* The columns of the value: runs of messages that have one go to the format. */
@@ -203,6 +232,8 @@ fill_columns(CqReader *reader, CqBatch *batch, const Bitmapset *columns, const L
 
 	cq_settings_apply(settings, CQ_SETTINGS_ALL);
 	decode_values(reader, batch, columns);
+	if (reject_keyless(reader, batch))
+		cq_batch_sort_rejects(batch);
 	if (cq_metadata_fill(reader, batch, columns))
 		cq_batch_sort_rejects(batch);
 	if (cq_generated_fill(reader, batch, columns))

@@ -141,6 +141,7 @@ pass_on_rejects(Computation *computation)
 		computation->bad_rows = bms_add_member(computation->bad_rows, cell.row);
 	}
 	computation->bad_rows = bms_add_members(computation->bad_rows, batch->absent);
+	computation->bad_rows = bms_add_members(computation->bad_rows, batch->gone);
 	while ((row = bms_next_member(computation->bad_rows, row)) >= 0)
 	{
 		batch->values[computation->column->attno - 1][row] = (Datum) 0;

@@ -137,11 +137,13 @@ complete_row(ModifyState *modify, EState *estate, TupleTableSlot *slot, const Cq
 }
 
 static void
-check_constraints(ResultRelInfo *result, EState *estate, TupleTableSlot *slot)
+check_constraints(ModifyState *modify, ResultRelInfo *result, EState *estate, TupleTableSlot *slot)
 {
 	Relation	relation = result->ri_RelationDesc;
+	bool		deletes = modify->stream->mode == CQ_MODE_UPSERT &&
+		cq_outgoing_is_tombstone(modify->stream, slot);
 
-	if (RelationGetDescr(relation)->constr != NULL)
+	if (RelationGetDescr(relation)->constr != NULL && !deletes)
 		ExecConstraints(result, slot, estate);
 	/* A row that came through the partitioned table is where it belongs. */
 	if (relation->rd_rel->relispartition && result->ri_RootResultRelInfo == NULL)
@@ -156,7 +158,7 @@ append_rows(ModifyState *modify, ResultRelInfo *result, EState *estate, TupleTab
 	MemoryContextReset(modify->batch_context);
 	for (int i = 0; i < nslots; i++)
 	{
-		check_constraints(result, estate, slots[i]);
+		check_constraints(modify, result, estate, slots[i]);
 		MemoryContextSwitchTo(modify->batch_context);
 		cq_outgoing_fill(modify->rows, slots[i], &modify->outgoing[i]);
 		MemoryContextSwitchTo(caller);

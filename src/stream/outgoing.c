@@ -102,12 +102,14 @@ set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Dat
 	}
 }
 
-/* Does a row stand for a message without a value, as it would be read? */
-static bool
-is_tombstone(const CqStream *stream, const TupleTableSlot *slot)
+bool
+cq_outgoing_is_tombstone(const CqStream *stream, TupleTableSlot *slot)
 {
-	if (stream->tombstone != CQ_TOMBSTONE_ROW)
+	if (stream->mode == CQ_MODE_APPEND && stream->tombstone != CQ_TOMBSTONE_ROW)
 		return false;
+	if (stream->mode == CQ_MODE_DEBEZIUM)
+		return false;
+	slot_getallattrs(slot);
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
 		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !slot->tts_isnull[stream->columns[i].attno - 1])
@@ -117,12 +119,12 @@ is_tombstone(const CqStream *stream, const TupleTableSlot *slot)
 }
 
 static void
-set_value(CqOutgoingRows *rows, const TupleTableSlot *slot, CqMessage *message)
+set_value(CqOutgoingRows *rows, TupleTableSlot *slot, CqMessage *message)
 {
 	StringInfo	encoded = &rows->encoded;
 	char	   *value;
 
-	if (is_tombstone(rows->stream, slot))
+	if (cq_outgoing_is_tombstone(rows->stream, slot))
 		return;
 	resetStringInfo(encoded);
 	rows->format->encode(rows->encoder, slot->tts_values, slot->tts_isnull, encoded);
@@ -166,5 +168,12 @@ void
 cq_outgoing_fill(CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row)
 {
 	cq_outgoing_describe(rows, slot, row);
+	if (rows->stream->mode == CQ_MODE_UPSERT && row->message.key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("a row for stream %s has no key", rows->stream->name),
+				 errdetail("Its mode is upsert: a row takes the place of the one before it with the "
+						   "same key."),
+				 errhint("The key is the column with the option metadata 'key'.")));
 	set_value(rows, slot, &row->message);
 }

@@ -31,4 +31,10 @@ extern CqOutgoingRows *cq_outgoing_open(const CqStream *stream, TupleDesc descri
 extern void cq_outgoing_fill(CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row);
 extern void cq_outgoing_describe(const CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row);
 
+/*
+ * Does a row stand for a message without a value, as it would be read? One whose value columns are
+ * all null, where the stream takes these for such: of mode upsert, it deletes.
+ */
+extern bool cq_outgoing_is_tombstone(const CqStream *stream, TupleTableSlot *slot);
+
 #endif							/* CQ_OUTGOING_H */

@@ -341,6 +341,7 @@ cq_reader_release(CqReader *reader)
 	batch->nrows = 0;
 	batch->decoded = NULL;
 	batch->absent = NULL;
+	batch->gone = NULL;
 	batch->settings = NIL;
 	batch->others = NIL;
 	memset(&batch->bad, 0, sizeof(CqBadCells));

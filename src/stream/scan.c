@@ -13,6 +13,7 @@
 #include "common/compat.h"
 #include "executor/executor.h"
 #include "stream/bounded.h"
+#include "stream/reader.h"
 #include "stream/scan.h"
 #include "stream/scan_state.h"
 #include "utils/rel.h"
@@ -139,6 +140,37 @@ next_row(CqScanState *scan, ForeignScanState *node)
 	}
 }
 
+/* Reads all there is. In the memory of the query. */
+static void
+find_latest(CqScanState *scan, ForeignScanState *node)
+{
+	scan->latest = cq_latest_begin(RelationGetDescr(node->ss.ss_currentRelation), scan->needed);
+	while (next_row(scan, node))
+	{
+		CHECK_FOR_INTERRUPTS();
+		cq_latest_add(scan->latest, scan->batch, scan->row);
+	}
+	cq_latest_settle(scan->latest);
+}
+
+static TupleTableSlot *
+iterate_latest(CqScanState *scan, ForeignScanState *node)
+{
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	if (scan->latest == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+
+		find_latest(scan, node);
+		MemoryContextSwitchTo(caller);
+	}
+	ExecClearTuple(slot);
+	if (cq_latest_next(scan->latest, slot->tts_values, slot->tts_isnull))
+		ExecStoreVirtualTuple(slot);
+	return slot;
+}
+
 static TupleTableSlot *
 iterate_scan(ForeignScanState *node)
 {
@@ -147,6 +179,8 @@ iterate_scan(ForeignScanState *node)
 	MemoryContext caller;
 	bool		has_row;
 
+	if (unlikely(scan->is_upsert && !scan->is_bound))
+		return iterate_latest(scan, node);
 	ExecClearTuple(slot);
 	if (unlikely(scan->row + 1 >= scan->end))
 	{
@@ -166,7 +200,10 @@ iterate_scan(ForeignScanState *node)
 		slot->tts_values[column->index] = column->values[scan->row];
 		slot->tts_isnull[column->index] = column->nulls[scan->row];
 	}
-	return ExecStoreVirtualTuple(slot);
+	ExecStoreVirtualTuple(slot);
+	if (unlikely(scan->is_upsert))
+		cq_latest_place(scan->batch, scan->row, &slot->tts_tid);
+	return slot;
 }
 
 /* Columns nobody needs are null in each row; set once. */
@@ -199,10 +236,12 @@ begin_scan(ForeignScanState *node, int eflags)
 	{
 		require_own_plan(binding, node);
 		begin_bound(scan, binding);
+		scan->is_upsert = cq_reader_stream(binding->batch->reader)->mode == CQ_MODE_UPSERT;
 	}
 	else
 	{
 		scan->stream = cq_stream_get(relid, cq_compat_scan_user(node));
+		scan->is_upsert = scan->stream->mode == CQ_MODE_UPSERT;
 		scan->pushdown = cq_pushdown_open(scan->stream, plan->scan.scanrelid, plan->fdw_exprs, &node->ss.ps);
 	}
 }
@@ -219,6 +258,9 @@ rescan(ForeignScanState *node)
 		if (scan->bounded != NULL)
 			cq_bounded_close(scan->bounded);
 		scan->bounded = NULL;
+		if (scan->latest != NULL)
+			cq_latest_end(scan->latest);
+		scan->latest = NULL;
 		scan->row = -1;
 		scan->end = 0;
 	}
@@ -229,8 +271,12 @@ end_scan(ForeignScanState *node)
 {
 	CqScanState *scan = node->fdw_state;
 
-	if (scan != NULL && scan->bounded != NULL)
+	if (scan == NULL)
+		return;
+	if (scan->bounded != NULL)
 		cq_bounded_close(scan->bounded);
+	if (scan->latest != NULL)
+		cq_latest_end(scan->latest);
 }
 
 void

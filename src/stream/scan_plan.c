@@ -47,9 +47,12 @@ get_paths(PlannerInfo *root, RelOptInfo *relation, Oid relid)
 																  relation->lateral_relids));
 }
 
-/* Attribute numbers, as a list, of what the query reads of the relation. */
+/*
+ * Attribute numbers, as a list, of what the query reads of the relation; and the key, where it says
+ * whose row a message is.
+ */
 static List *
-find_needed(RelOptInfo *relation, Oid relid, List *clauses)
+find_needed(RelOptInfo *relation, Oid relid, List *clauses, AttrNumber key)
 {
 	Relation	stream = table_open(relid, NoLock);
 	int			natts = RelationGetNumberOfAttributes(stream);
@@ -63,7 +66,8 @@ find_needed(RelOptInfo *relation, Oid relid, List *clauses)
 	for (int attno = 1; attno <= natts; attno++)
 	{
 		if (!TupleDescAttr(RelationGetDescr(stream), attno - 1)->attisdropped &&
-			(is_whole_row || bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, found)))
+			(is_whole_row || attno == key ||
+			 bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, found)))
 			needed = lappend_int(needed, attno);
 	}
 	table_close(stream, NoLock);
@@ -77,16 +81,20 @@ get_plan(PlannerInfo *root, RelOptInfo *relation, Oid relid, ForeignPath *path, 
 	CqStream   *stream = cq_stream_get(relid, InvalidOid);
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
 	List	   *narrowing = NIL;
+	bool		is_upsert = stream->mode == CQ_MODE_UPSERT;
 	ListCell   *cell;
 
 	cq_stream_require_readable(stream);
-	foreach(cell, clauses)
+	/* Which message is the newest of its key is known only after all have been read. */
+	foreach(cell, is_upsert ? NIL : clauses)
 	{
 		if (cq_pushdown_accepts(stream, relation->relid, lfirst(cell)))
 			narrowing = lappend(narrowing, lfirst(cell));
 	}
-	return make_foreignscan(tlist, clauses, relation->relid, narrowing, find_needed(relation, relid, clauses), NIL, NIL,
-							outer_plan);
+	return make_foreignscan(tlist, clauses, relation->relid, narrowing,
+							find_needed(relation, relid, clauses,
+										is_upsert ? stream->key : InvalidAttrNumber),
+							NIL, NIL, outer_plan);
 }
 
 Bitmapset *

@@ -6,6 +6,7 @@
 #define CQ_SCAN_STATE_H
 
 #include "stream/bounded.h"
+#include "stream/latest.h"
 
 typedef struct CqScanColumn
 {
@@ -32,6 +33,9 @@ typedef struct CqScanState
 	CqStream   *stream;
 	CqPushdown *pushdown;
 	CqBounded  *bounded;
+
+	bool		is_upsert;		/* rows are those that are there now; bound: all, with their place */
+	CqLatest   *latest;			/* while not bound, once all has been read */
 } CqScanState;
 
 #endif							/* CQ_SCAN_STATE_H */
