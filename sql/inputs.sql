@@ -53,6 +53,7 @@ SELECT * FROM w;
 -- It begins again in both; offsets are those of every topic of that name.
 SET client_min_messages = notice;
 SELECT cq.reset('v', '{"log": {"0": 1}}');
+SELECT cq.reset('v', '{"0": 1}');
 SET client_min_messages = warning;
 SELECT cq.wait('v');
 SELECT * FROM v ORDER BY k;

@@ -124,3 +124,27 @@ cq_view_start_parse(const char *value)
 		return pstrdup(value);
 	return value[0] == '{' ? parse_offsets(value) : parse_time(value);
 }
+
+void
+cq_view_start_check(const char *start, int nstreams)
+{
+	Jsonb	   *offsets;
+	JsonbIterator *iterator;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (nstreams <= 1 || start[0] != '{')
+		return;
+	offsets = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(start)));
+	iterator = JsonbIteratorInit(&offsets->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_VALUE && value.type != jbvBinary)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid start of a continuous view: \"%s\"", start),
+					 errdetail("The view reads several streams, and a partition alone does not "
+							   "say of which."),
+					 errhint("Name topics as well: {\"topic\": {\"0\": 100}}.")));
+	}
+}

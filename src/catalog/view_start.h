@@ -13,4 +13,10 @@
  */
 extern char *cq_view_start_parse(const char *text);
 
+/*
+ * Raises ERROR where a start, as kept, is not one for a view with so many streams: a partition
+ * without its topic says nothing of which stream is meant.
+ */
+extern void cq_view_start_check(const char *start, int nstreams);
+
 #endif							/* CQ_VIEW_START_H */

@@ -26,6 +26,7 @@
 #include "catalog/pg_tablespace.h"
 #include "catalog/toasting.h"
 #include "catalog/view.h"
+#include "catalog/view_start.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "commands/tablespace.h"
@@ -499,6 +500,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	check_plans(plan, query, query_string);
 
 	row = plan_row(&options, &planned, plan);
+	cq_view_start_check(row->start, list_length(row->streams));
 	if (before && cq_replaced_is_same(before, row, &options, plan, query))
 	{
 		cq_replaced_tell_same(before);

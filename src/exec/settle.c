@@ -235,6 +235,18 @@ mark_started(Oid stream, Oid view)
 					 SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 }
 
+/* Is the view's row ours to write to? Another worker may have it for another of its streams. */
+static bool
+lock_view(Oid view)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+
+	cq_query_execute("SELECT FROM _cq.view WHERE view = $1 FOR UPDATE SKIP LOCKED", SPI_OK_SELECT,
+					 lengthof(types), types, args, NULL);
+	return SPI_processed > 0;
+}
+
 static void
 refuse_to_begin(Oid view, const char *fault)
 {
@@ -248,8 +260,9 @@ refuse_to_begin(Oid view, const char *fault)
 }
 
 /*
- * Writes what was found, with the rows of the stream's views locked. Not of those that somebody
- * else has locked, or of which nothing is known: it is then to be done again.
+ * Writes what was found, with the rows of the stream's views locked: against commands, not against
+ * another worker who settles another of a view's streams. Not of those that somebody else has
+ * locked, or of which nothing is known: it is then to be done again.
  */
 static CqSettling
 write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *added)
@@ -257,7 +270,7 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 	static const char lock[] =
 		"SELECT v.view::oid, i.is_started, v.start, v.created_at "
 		"FROM _cq.input i JOIN _cq.view v USING (view) WHERE i.stream = $1 AND v.status = 'running' "
-		"ORDER BY v.view::oid FOR UPDATE SKIP LOCKED";
+		"ORDER BY v.view::oid FOR UPDATE OF i SKIP LOCKED FOR SHARE OF v SKIP LOCKED";
 	static const char count[] =
 		"SELECT count(*) FROM _cq.input i JOIN _cq.view v USING (view) "
 		"WHERE i.stream = $1 AND v.status = 'running'";
@@ -290,7 +303,10 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 		}
 		if (beginning != NULL && beginning->fault != NULL)
 		{
-			refuse_to_begin(view, beginning->fault);
+			if (lock_view(view))
+				refuse_to_begin(view, beginning->fault);
+			else
+				result = CQ_SETTLING_LOCKED;
 			continue;
 		}
 		if (is_started && !follows_all(stream, view, extents))

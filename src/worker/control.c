@@ -195,6 +195,7 @@ cq_reset(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("cq.reset()");
 	view = own_view(PG_GETARG_OID(0));
 	start = parse_start(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	cq_view_start_check(start, list_length(view->streams));
 	cq_shared_require();
 	tell_start(view, start);
 	cq_owner_begin_catalog(&actor);
