@@ -65,6 +65,7 @@ INSERT INTO shape VALUES
     ('nd3', $$select a.id, e.id eid from a join e on a.k = e.k join a x on x.k = a.k$$),
     ('ljc', $$select a.id, b.w, d.w dw from a left join b on coalesce(a.id, 0) = coalesce(b.id, 0) left join d on d.id = coalesce(b.id, 0)$$),
     ('ljce', $$select a.id, b.w from a left join b on a.id = b.id where exists (select from d where d.id = coalesce(b.id, 1))$$),
+    ('arrs', $$select a.id, array(select w from b order by w desc) ws, array(select w from b order by id, w) iw from a$$),
     ('inun', $$select a.id, a.v from a where a.v in (select w from b where b.id = a.id union all select 3)$$),
     ('latun', $$select a.id, x.w from a, lateral (select w from b where b.id = a.id union all select u from (select w as u, id from d) d where d.id = a.v) x$$);
 

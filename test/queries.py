@@ -497,17 +497,32 @@ def accepted(connection, name, query, options=""):
 
 
 def create_batch(connection, name, query):
-    """The view that shows the same over the tables."""
-    connection.execute(
-        f"SET search_path = truth, public; CREATE VIEW truth.{name} AS {query.text}; "
-        "RESET search_path"
-    )
+    """The view that shows the same over the tables; false where no server would run the query."""
+    connection.execute("SET search_path = truth, public")
+    try:
+        with connection.transaction():
+            connection.execute(f"CREATE VIEW truth.{name} AS {query.text}")
+            connection.execute(f"SELECT FROM truth.{name}")
+        return True
+    except psycopg.Error:
+        return False
+    finally:
+        connection.execute("RESET search_path")
 
 
 def differences(connection, name):
     """As multisets, both ways: rows that the view lacks, and rows that it has too many."""
+    columns = ", ".join(
+        f"{column}::text" if type == "json" else column
+        for column, type in connection.execute(
+            "SELECT quote_ident(attname), atttypid::regtype::text FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+            (name,),
+        )
+    )
     return connection.execute(f"""
-        WITH one AS MATERIALIZED (TABLE {name}), other AS MATERIALIZED (TABLE truth.{name})
+        WITH one AS MATERIALIZED (SELECT {columns} FROM {name}),
+             other AS MATERIALIZED (SELECT {columns} FROM truth.{name})
         SELECT (SELECT json_agg(x) FROM (TABLE other EXCEPT ALL TABLE one LIMIT 5) AS x),
                (SELECT json_agg(x) FROM (TABLE one EXCEPT ALL TABLE other LIMIT 5) AS x)
         """).fetchone()

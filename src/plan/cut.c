@@ -157,6 +157,30 @@ cq_cut_select_all(Query *query)
 	return outer;
 }
 
+/* The same, in the order of the query: what an ARRAY (SELECT …) is made in. */
+static Query *
+select_all_in_order(Query *query)
+{
+	List	   *targets = copyObject(query->targetList);
+	List	   *order = copyObject(query->sortClause);
+	Query	   *outer;
+	ListCell   *cell;
+	ListCell   *other;
+
+	foreach(cell, query->targetList)
+		lfirst_node(TargetEntry, cell)->resjunk = false;
+	outer = cq_cut_select_all(query);
+	forboth(cell, outer->targetList, other, targets)
+	{
+		const TargetEntry *target = lfirst_node(TargetEntry, other);
+
+		lfirst_node(TargetEntry, cell)->resjunk = target->resjunk;
+		lfirst_node(TargetEntry, cell)->ressortgroupref = target->ressortgroupref;
+	}
+	outer->sortClause = order;
+	return outer;
+}
+
 typedef struct LinkSearch
 {
 	CqLevel    *level;
@@ -178,7 +202,11 @@ find_in_sublinks(Node *node, LinkSearch *search)
 	if (reads_stream(query))
 	{
 		if (!is_correlated(query, search->depth))
-			link->subselect = (Node *) (query = cq_cut_select_all(query));
+		{
+			query = link->subLinkType == ARRAY_SUBLINK ? select_all_in_order(query) :
+				cq_cut_select_all(query);
+			link->subselect = (Node *) query;
+		}
 		else if (query->setOperations == NULL)
 			cq_cut_flatten_joins(query);
 		add_inner(search->level, query, search->query, link, search->depth + 1);
