@@ -11,6 +11,8 @@ CREATE FOREIGN TABLE e (id int, k text COLLATE nd) SERVER cq_log;
 CREATE TABLE t (k text, nm text);
 INSERT INTO t VALUES ('x', 'ex'), ('y', 'why');
 
+CREATE VIEW pv AS SELECT a.id, b.w FROM a LEFT JOIN b USING (id);
+
 CREATE TABLE shape (name text, query text);
 INSERT INTO shape VALUES
     ('j', $$select a.id, a.k, a.v, b.w from a join b on a.id = b.id$$),
@@ -66,6 +68,8 @@ INSERT INTO shape VALUES
     ('ljc', $$select a.id, b.w, d.w dw from a left join b on coalesce(a.id, 0) = coalesce(b.id, 0) left join d on d.id = coalesce(b.id, 0)$$),
     ('ljce', $$select a.id, b.w from a left join b on a.id = b.id where exists (select from d where d.id = coalesce(b.id, 1))$$),
     ('arrs', $$select a.id, array(select w from b order by w desc) ws, array(select w from b order by id, w) iw from a$$),
+    ('rowg', $$select to_jsonb(x) j, x is null n from (select k, count(distinct v) c from a group by k) x where c > 0$$),
+    ('rowv', $$select to_jsonb(pv) j from pv$$),
     ('inun', $$select a.id, a.v from a where a.v in (select w from b where b.id = a.id union all select 3)$$),
     ('latun', $$select a.id, x.w from a, lateral (select w from b where b.id = a.id union all select u from (select w as u, id from d) d where d.id = a.v) x$$);
 

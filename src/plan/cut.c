@@ -627,8 +627,10 @@ add_to_node(CqLevel *level, CqCutFlow *flow)
 {
 	CqLeaf	   *leaf = linitial(level->leaves);
 	CqNode	   *node = list_nth(level->cut->tree->nodes, leaf->flow.node - 1);
-	RangeTblEntry *entry = rt_fetch(leaf->rtindex, level->query->rtable);
+	RangeTblEntry *entry;
 
+	cq_cut_expand_rows(leaf);
+	entry = rt_fetch(leaf->rtindex, level->query->rtable);
 	entry->subquery = node->step;
 	entry->eref->colnames = lappend(entry->eref->colnames,
 									makeString(pstrdup(CQ_HASH_COLUMN)));

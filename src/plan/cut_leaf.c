@@ -289,6 +289,19 @@ cq_cut_used_columns(const CqLeaf *leaf)
 	return columns.used;
 }
 
+void
+cq_cut_expand_rows(const CqLeaf *leaf)
+{
+	Columns		columns = {.level = 0};
+
+	find_columns(&columns, leaf);
+	if (!columns.whole)
+		return;
+	for (AttrNumber attno = 1; attno <= columns.natts; attno++)
+		columns.kept[attno] = attno;
+	query_tree_mutator(leaf->holder, renumber, &columns, QTW_DONT_COPY_QUERY);
+}
+
 /* ---- inputs ---- */
 
 /* The columns of a leaf as those of the only entry of its flow. */

@@ -71,6 +71,9 @@ extern int	cq_cut_noutermost(const CqLevel *level);
  */
 extern CqReject *cq_cut_make_input(CqLevel *level, CqLeaf *leaf, int n, CqNodeInput **input);
 
+/* Rows of a leaf as values become ones of its columns, whatever columns it is given besides. */
+extern void cq_cut_expand_rows(const CqLeaf *leaf);
+
 /* The hash in a leaf's input, for the level's own select list. */
 extern Expr *cq_cut_hash_column(const CqLevel *level, const CqLeaf *leaf);
 
