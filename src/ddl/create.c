@@ -456,11 +456,12 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 }
 
 static void
-create_tree(const CqView *row, const CqViewPlan *plan, char *base, Oid owner,
+create_tree(const CqView *row, const CqViewPlan *plan, const Query *query, char *base, Oid owner,
 			const char *query_string)
 {
 	CqCreateNodes create = {
-		.view = row->view, .base = base, .owner = owner, .query_string = query_string
+		.view = row->view, .base = base, .owner = owner, .query = query, .settings = row->settings,
+		.query_string = query_string
 	};
 	CqActor		actor;
 
@@ -550,7 +551,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	cq_view_connect_output(row);
 	CommandCounterIncrement();
 	if (plan->tree != NULL)
-		create_tree(row, plan, stmt->view->relname, owner, query_string);
+		create_tree(row, plan, query, stmt->view->relname, owner, query_string);
 	cq_catalog_changed();
 	return relation_address(row->view);
 }

@@ -11,6 +11,7 @@
 #include "catalog/toasting.h"
 #include "ddl/create_nodes.h"
 #include "ddl/ddl.h"
+#include "ddl/fingerprint.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 
@@ -71,11 +72,15 @@ rule_name(CqKeepRule rule)
 	elog(ERROR, "unexpected rule %d", (int) rule);
 }
 
+/* fingerprints are of the nodes before it; its own one is added. */
 static void
-create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown)
+create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown, List **fingerprints)
 {
 	CqNodeRow	row = {.number = node->number, .kind = "keep", .rule = rule_name(node->rule)};
 
+	row.fingerprint = cq_fingerprint_node(node, row.rule, *fingerprints, create->query,
+										  create->settings);
+	*fingerprints = lappend(*fingerprints, row.fingerprint);
 	cq_node_insert(create->view, &row);
 	if (cq_rule_keeps_inputs(node->rule))
 		create_inputs(create, node);
@@ -104,11 +109,12 @@ listed(const List *names)
 void
 cq_create_nodes(const CqCreateNodes *create, const CqTree *tree)
 {
+	List	   *fingerprints = NIL;
 	ListCell   *cell;
 
 	foreach(cell, tree->nodes)
 		create_node(create, lfirst(cell),
-					tree->is_stored && lnext(tree->nodes, cell) == NULL);
+					tree->is_stored && lnext(tree->nodes, cell) == NULL, &fingerprints);
 	CommandCounterIncrement();
 	if (tree->unbounded != NIL)
 		ereport(NOTICE,

@@ -14,6 +14,8 @@ typedef struct CqCreateNodes
 	Oid			view;
 	char	   *base;			/* the view's name: names of parts begin with it */
 	Oid			owner;
+	const Query *query;			/* of the view, as written */
+	const List *settings;		/* of the view */
 	const char *query_string;
 } CqCreateNodes;
 

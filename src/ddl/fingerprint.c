@@ -8,7 +8,6 @@
 #include "ddl/fingerprint.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -19,31 +18,6 @@
 #define FORM "1"
 
 /* ---- queries ---- */
-
-/* The server deparses no tuplestores: to it they are as WITH queries of the same name. */
-static bool
-name_tuplestores(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *entry = (RangeTblEntry *) node;
-
-		if (entry->rtekind == RTE_NAMEDTUPLESTORE)
-		{
-			entry->rtekind = RTE_CTE;
-			entry->ctename = entry->enrname;
-			entry->ctelevelsup = 0;
-			entry->self_reference = false;
-		}
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, name_tuplestores, context,
-								 QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, name_tuplestores, context);
-}
 
 /*
  * Where there is but one table the server leaves out the names of tables, and views of 15 have two
@@ -68,7 +42,6 @@ cq_fingerprint_query_text(const Query *query)
 
 	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-	(void) name_tuplestores((Node *) copy, NULL);
 	add_entry(copy);
 	text = pg_get_querydef(copy, false);
 	cq_settings_end(level);
@@ -143,7 +116,45 @@ cq_fingerprint_end(StringInfo text)
 	return hex;
 }
 
-/* ---- the root ---- */
+/* ---- nodes ---- */
+
+static void
+add_stream(StringInfo text, Oid stream)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(stream));
+
+	cq_fingerprint_add(text, "stream", quote_qualified_identifier(schema, get_rel_name(stream)));
+}
+
+/*
+ * The server deparses queries as the parser leaves them, which those of nodes are not. So a node
+ * has the whole query of the view in it: equal ones keep the same, but some that do are not equal.
+ */
+char *
+cq_fingerprint_node(const CqNode *node, const char *rule, const List *nodes, const Query *query,
+					const List *settings)
+{
+	StringInfo	text = cq_fingerprint_begin("keep", rule);
+	ListCell   *cell;
+
+	foreach(cell, node->inputs)
+	{
+		const CqNodeInput *input = lfirst(cell);
+
+		if (input->node > 0)
+			cq_fingerprint_add(text, "node", list_nth(nodes, input->node - 1));
+		else
+			add_stream(text, input->stream);
+		cq_fingerprint_add_columns(text, "kept", input->columns);
+		cq_fingerprint_add(text, "is", psprintf("broadcast %d growing %d", input->is_broadcast,
+												input->only_grows));
+	}
+	cq_fingerprint_add(text, "number", psprintf("%d", node->number));
+	cq_fingerprint_add_query(text, "query", query);
+	cq_fingerprint_add_columns(text, "column", node->columns);
+	cq_fingerprint_add_strings(text, "setting", settings);
+	return cq_fingerprint_end(text);
+}
 
 /* Those that say what is kept, and not from where on, nor for how long. */
 static char *
@@ -164,12 +175,7 @@ cq_fingerprint_root(const CqView *view, const CqViewPlan *plan, const Query *que
 	ListCell   *cell;
 
 	foreach(cell, view->streams)
-	{
-		Oid			stream = lfirst_oid(cell);
-		char	   *schema = get_namespace_name(get_rel_namespace(stream));
-
-		cq_fingerprint_add(text, "stream", quote_qualified_identifier(schema, get_rel_name(stream)));
-	}
+		add_stream(text, lfirst_oid(cell));
 	cq_fingerprint_add_query(text, "step", query);
 	cq_fingerprint_add_columns(text, "column", plan->columns);
 	cq_fingerprint_add(text, "options", options_text(view));
