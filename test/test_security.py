@@ -226,7 +226,8 @@ def test_messages_of_errors_are_for_owners(owners):
     owners("mallory", "REVOKE SELECT ON v FROM alice")
     for view in "cq.views", "cq.stat_views", "cq.positions", "cq.errors", "cq.streams", "_cq.stat_relations()":
         assert owners("alice", f"SELECT * FROM {view}") == [], view
-    for table in "_cq.view", "_cq.cursor", "_cq.follow", "_cq.error", "_cq.gap", "_cq.log", "_cq.identity", "_cq.v_state", "_cq.s_log":
+    for table in ("_cq.view", "_cq.input", "_cq.node", "_cq.part", "_cq.cursor", "_cq.follow",
+                  "_cq.error", "_cq.gap", "_cq.log", "_cq.identity", "_cq.v_state", "_cq.s_log"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             owners("alice", f"SELECT * FROM {table}")
     for call in "cq.pause('v')", "cq.resume('v')", "cq.reset('v')", "cq.stat_reset('v')", "cq.stat_reset()", "cq.wait('v')", \

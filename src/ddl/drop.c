@@ -78,6 +78,9 @@ forget_views(Datum dropped)
 	if (SPI_processed == 0)
 		return;
 	cq_version_require();
+	/* Of a dump of 0.1.0 that was restored without triggers: makes rows of its columns. */
+	run_over("UPDATE _cq.view SET stream = stream WHERE view = ANY ($1) AND stream IS NOT NULL",
+			 dropped);
 	run_over("DELETE FROM _cq.view WHERE view = ANY ($1) RETURNING view", dropped);
 	gone = SPI_tuptable;
 	ngone = SPI_processed;

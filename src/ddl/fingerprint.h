@@ -3,10 +3,9 @@
  *		What a node keeps, of what, and how, in one text: where it is equal, so is what is kept.
  *
  * It names things as a dump does, so that it is the same in another database, and in another
- * session.
- * Names may come to mean something else: who takes over what another node has kept computes that
- * node's fingerprint again, of its definition, and asks for all three to be equal: what was noted
- * when it was made, what its names mean now, and what is wanted.
+ * session. Names may come to mean something else: who takes over what another node has kept
+ * computes that node's fingerprint again, of its definition, and asks for all three to be equal:
+ * what was noted when it was made, what its names mean now, and what is wanted.
  */
 #ifndef CQ_FINGERPRINT_H
 #define CQ_FINGERPRINT_H

@@ -154,18 +154,24 @@ empty_table(Oid table)
 	cq_owner_end(&actor);
 }
 
-/* Those in which nodes keep rows. */
+/* Those in which nodes keep rows; what was told of them (outbox, changes) stays. */
 static void
 empty_parts(Oid view)
 {
+	static const char *const emptied[] = {
+		CQ_PART_STATE, CQ_PART_RESULT, CQ_PART_INPUT, CQ_PART_OUTPUT
+	};
 	ListCell   *cell;
 
 	foreach(cell, cq_part_list(view))
 	{
 		const CqPart *part = lfirst(cell);
 
-		if (strcmp(part->role, CQ_PART_INPUT) == 0 || strcmp(part->role, CQ_PART_OUTPUT) == 0)
-			empty_table(part->relation);
+		for (int i = 0; i < (int) lengthof(emptied); i++)
+		{
+			if (strcmp(part->role, emptied[i]) == 0)
+				empty_table(part->relation);
+		}
 	}
 }
 
@@ -204,9 +210,6 @@ cq_reset(PG_FUNCTION_ARGS)
 	cq_follow_forget(view->view);
 	SPI_finish();
 	cq_owner_end(&actor);
-	empty_table(view->state);
-	if (OidIsValid(view->result))
-		empty_table(view->result);
 	empty_parts(view->view);
 	cq_view_exec_begin(view->view);
 	cq_view_forget_closing(view->view);
