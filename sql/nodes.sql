@@ -70,6 +70,11 @@ INSERT INTO shape VALUES
     ('arrs', $$select a.id, array(select w from b order by w desc) ws, array(select w from b order by id, w) iw from a$$),
     ('rowg', $$select to_jsonb(x) j, x is null n from (select k, count(distinct v) c from a group by k) x where c > 0$$),
     ('rowv', $$select to_jsonb(pv) j from pv$$),
+    ('inunj', $$select a.id from a join b on b.id = a.id where a.v in (select w from d where d.id = a.id union all select 3)$$),
+    ('scun', $$select id, count(*), (select count(*) from (select w from b where b.id = a.id union select w from d where d.id = a.id) q) n from a group by id$$),
+    ('indo', $$select a.id from a where a.v in (select distinct on (k) w from d where d.id = a.id order by k, w, id)$$),
+    ('frm', $$select k, 2 as two, sum(count(distinct v)) over (order by k rows 2 preceding) from a group by k, two$$),
+    ('rowf', $$select x.id, x.n from (select id, count(*) n from a group by id) x join b on b.id = x.id where to_jsonb(x)::text not like '%-%'$$),
     ('inun', $$select a.id, a.v from a where a.v in (select w from b where b.id = a.id union all select 3)$$),
     ('latun', $$select a.id, x.w from a, lateral (select w from b where b.id = a.id union all select u from (select w as u, id from d) d where d.id = a.v) x$$);
 

@@ -395,6 +395,19 @@ cq_compat_check_permissions(Query *query)
 #endif
 }
 
+/* The same for one entry of the query's range table, with its rights. */
+static inline void
+cq_compat_check_entry(const Query *query, RangeTblEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+	if (entry->perminfoindex > 0)
+		ExecCheckPermissions(query->rtable,
+							 list_make1(getRTEPermissionInfo(query->rteperminfos, entry)), true);
+#else
+	ExecCheckRTPerms(list_make1(entry), true);
+#endif
+}
+
 /* A range of these bounds as they are, not brought into a canonical form. */
 static inline RangeType *
 cq_compat_range_serialize(TypeCacheEntry *type, RangeBound *lower, RangeBound *upper)

@@ -600,6 +600,8 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 		changes->finish(changes);
 	if (row != NULL)
 		cq_group_row_close(row);
+	if (deltas != NULL)
+		cq_tree_run_free(exec->tree, deltas);
 	cq_owner_end(&actor);
 	PopActiveSnapshot();
 }

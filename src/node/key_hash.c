@@ -9,9 +9,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type_d.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 #define NULL_HASH UINT64CONST(0x6e756c6c)
@@ -34,6 +36,22 @@ find_type(FunctionCallInfo fcinfo)
 	return fcinfo->flinfo->fn_extra;
 }
 
+static bool
+is_enum(const TypeCacheEntry *type)
+{
+	return type->typtype == TYPTYPE_ENUM ||
+		(type->typtype == TYPTYPE_DOMAIN && type_is_enum(getBaseType(type->type_id)));
+}
+
+/* By its label: the server hashes its OID, which is another one in a restored database. */
+static Datum
+hash_enum(Datum value)
+{
+	char	   *label = DatumGetCString(DirectFunctionCall1(enum_out, value));
+
+	return hash_any_extended((unsigned char *) label, strlen(label), 0);
+}
+
 /* _cq.key_hash(value "any", seed bigint): of values that cannot be hashed, the seed. */
 Datum
 cq_key_hash(PG_FUNCTION_ARGS)
@@ -50,7 +68,8 @@ cq_key_hash(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64((int64) seed);
 	if (!OidIsValid(collation))
 		collation = type->typcollation;
-	hash = FunctionCall2Coll(&type->hash_extended_proc_finfo, collation, PG_GETARG_DATUM(0),
-							 UInt64GetDatum(0));
+	hash = is_enum(type) ? hash_enum(PG_GETARG_DATUM(0)) :
+		FunctionCall2Coll(&type->hash_extended_proc_finfo, collation, PG_GETARG_DATUM(0),
+						  UInt64GetDatum(0));
 	PG_RETURN_INT64((int64) hash_combine64(seed, DatumGetUInt64(hash)));
 }

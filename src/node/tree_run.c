@@ -176,7 +176,10 @@ run_node(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
 		if (inputs[i] != NULL)
 			cq_delta_free(inputs[i]);
 	}
-	return result->nrows > 0 ? result : NULL;
+	if (result->nrows > 0)
+		return result;
+	cq_delta_free(result);
+	return NULL;
 }
 
 void
@@ -189,12 +192,25 @@ cq_tree_run(CqTreeRun *run, const CqTreeBatch *batch, CqDelta **changes)
 }
 
 void
+cq_tree_run_free(const CqTreeRun *run, CqDelta **changes)
+{
+	for (int i = 0; i < list_length(run->nodes); i++)
+	{
+		if (changes[i] != NULL)
+			cq_delta_free(changes[i]);
+	}
+}
+
+void
 cq_tree_run_begin(const CqTree *tree, Oid view, Oid output)
 {
 	CqDelta   **changes = palloc(sizeof(CqDelta *) * Max(list_length(tree->nodes), 1));
+	CqTreeRun  *run;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	cq_tree_run(cq_tree_run_prepare(tree, view, output, NULL), NULL, changes);
+	run = cq_tree_run_prepare(tree, view, output, NULL);
+	cq_tree_run(run, NULL, changes);
+	cq_tree_run_free(run, changes);
 	PopActiveSnapshot();
 }

@@ -42,6 +42,9 @@ extern List *cq_tree_run_plans_of(const CqTreeRun *run, Oid stream);
  */
 extern void cq_tree_run(CqTreeRun *run, const CqTreeBatch *batch, CqDelta **changes);
 
+/* Gives back what has come out of the nodes. */
+extern void cq_tree_run_free(const CqTreeRun *run, CqDelta **changes);
+
 /*
  * Has nodes that begin store what they make of nothing, such as a count(*) of 0. As prepare; the
  * tables are empty.

@@ -701,7 +701,21 @@ make_flow(CqLevel *level, CqCutFlow *flow)
 	return make_kept(level, CQ_RULE_DIFFERENCE, flow);
 }
 
-/* Conditions on one leaf choose what is kept of it. */
+/* Is a row named whole, or a system column? */
+static bool
+names_row(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varattno <= 0;
+	return expression_tree_walker(node, names_row, context);
+}
+
+/*
+ * Conditions on one leaf choose what is kept of it. Where its rows go again, they have to say the
+ * same then.
+ */
 static void
 move_filters(CqLevel *level)
 {
@@ -717,7 +731,9 @@ move_filters(CqLevel *level)
 			cq_cut_leaf(level, level->query, bms_singleton_member(members));
 
 		if (leaf != NULL && !contain_subplans(condition) &&
-			bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)))
+			bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)) &&
+			(leaf->flow.only_grows || (!contain_mutable_functions(condition) &&
+									   !names_row(condition, NULL))))
 			leaf->filters = lappend(leaf->filters, condition);
 		else
 			kept = lappend(kept, condition);
@@ -985,6 +1001,22 @@ cq_cut_query(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow)
 	return cut_upper(cut, query, is_root, flow);
 }
 
+/* Rows that are kept, and come of messages, have none. */
+static bool
+find_system_column(Node *node, int *location)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, find_system_column, location, 0);
+	if (IsA(node, Var) && ((Var *) node)->varattno < 0)
+	{
+		*location = ((Var *) node)->location;
+		return true;
+	}
+	return expression_tree_walker(node, find_system_column, location);
+}
+
 CqReject *
 cq_cut(const Query *definition, List *streams, CqCutRoot try_root, void *context,
 	   CqTree **result)
@@ -993,8 +1025,12 @@ cq_cut(const Query *definition, List *streams, CqCutRoot try_root, void *context
 	CqCut		cut = {tree, try_root, context};
 	Query	   *query = copyObject(unconstify(Query *, definition));
 	CqReject   *reject;
+	int			location;
 
 	tree->streams = streams;
+	if (find_system_column((Node *) query, &location))
+		return unsupported(location, "a system column is not supported in a continuous view that "
+						   "keeps what it reads", "Leave it out.");
 	cq_cut_inline(query);
 	reject = cq_cut_query(&cut, query, true, &tree->root);
 	if (reject != NULL)

@@ -113,7 +113,8 @@ find_origin(Node *node, Origin *origin)
 		CqLeaf	   *leaf = holder < 0 ? NULL :
 			cq_cut_leaf(origin->finder->level, list_nth(holders, holder), var->varno);
 
-		if (leaf == NULL || (origin->leaf != NULL && origin->leaf != leaf))
+		if (leaf == NULL || (origin->leaf != NULL && origin->leaf != leaf) ||
+			var->varattno == InvalidAttrNumber)
 			origin->is_other = true;
 		origin->leaf = leaf;
 		origin->level = var->varlevelsup;
@@ -412,7 +413,8 @@ is_flat(const Query *query)
 {
 	return !query->hasAggs && query->groupClause == NIL && query->groupingSets == NIL &&
 		query->havingQual == NULL && !query->hasWindowFuncs && query->limitCount == NULL &&
-		query->limitOffset == NULL && query->setOperations == NULL && !query->hasTargetSRFs;
+		query->limitOffset == NULL && query->setOperations == NULL && !query->hasTargetSRFs &&
+		!query->hasDistinctOn;
 }
 
 /* x = ANY (SELECT y …) as a condition is an equality of x and y. */
@@ -605,15 +607,14 @@ cq_cut_find_keys(CqLevel *level)
 			classes = lappend(classes, one_for_each_leaf(lfirst(cell)));
 	}
 	set_keys(classes);
-	if (classes != NIL)
-		return true;
-	/* What hangs on others by a key alone is then read whole. */
-	foreach(cell, part->leaves)
+	/* What has no key in common with the others, wherever it stands, is read whole. */
+	foreach(cell, level->leaves)
 	{
-		if (((CqLeaf *) lfirst(cell))->depth > 0)
-			((CqLeaf *) lfirst(cell))->is_broadcast = true;
+		CqLeaf	   *leaf = lfirst(cell);
+
+		leaf->is_broadcast |= leaf->depth > 0 && leaf->key == NULL;
 	}
-	return cq_cut_noutermost(level) <= 1;
+	return classes != NIL || cq_cut_noutermost(level) <= 1;
 }
 
 bool

@@ -8,26 +8,39 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "plan/cut_level.h"
 #include "plan/scope.h"
-#include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 /* ---- views and CTEs ---- */
 
+/*
+ * What is kept of the relations below a view is its reader's to see: so the reader must have the
+ * rights of its owner.
+ */
 static void
-inline_view(RangeTblEntry *entry)
+inline_view(const Query *query, RangeTblEntry *entry)
 {
 	Relation	view = table_open(entry->relid, AccessShareLock);
 
+	if (!has_privs_of_role(GetUserId(), view->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a view of another owner is not supported where a continuous view keeps "
+						"what it reads"),
+				 errdetail("\"%s\" belongs to %s.", RelationGetRelationName(view),
+						   GetUserNameFromId(view->rd_rel->relowner, false)),
+				 errhint("Let that role create the continuous view, and grant SELECT on it.")));
+	cq_compat_check_entry(query, entry);
 	entry->subquery = cq_compat_view_query(view);
-	setRuleCheckAsUser((Node *) entry->subquery, view->rd_rel->relowner);
 	table_close(view, NoLock);
 	cq_compat_flatten_group_entry(entry->subquery);
 	entry->rtekind = RTE_SUBQUERY;
@@ -66,7 +79,7 @@ inline_readers(Query *query, const CqScope *outer)
 		if (!cq_scope_reads_stream(&scope, (Node *) entry))
 			continue;
 		if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
-			inline_view(entry);
+			inline_view(query, entry);
 		else if (entry->rtekind == RTE_CTE)
 			inline_cte(&scope, entry);
 	}
@@ -417,8 +430,7 @@ cq_cut_make_input(CqLevel *level, CqLeaf *leaf, int n, CqNodeInput **result)
 	CqNodeInput *input = palloc0(sizeof(CqNodeInput));
 
 	find_columns(&columns, leaf);
-	if (columns.whole && leaf->depth == 0 &&
-		!bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)))
+	if (columns.whole && !bms_is_empty(cq_cut_nulling(leaf->holder, leaf->rtindex)))
 		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
 										"a whole row of the side of an outer join that may be "
 										"missing is not supported in a continuous view"),

@@ -61,6 +61,21 @@ row_key(const CqLeaf *leaf, const SetOperationStmt *whole)
 	return (Node *) key;
 }
 
+/*
+ * Are rows equal in all operations where they are in the whole? Else the key is none: an operation
+ * within may take together what the whole tells apart.
+ */
+static bool
+has_one_equality(Node *node, const SetOperationStmt *whole)
+{
+	const SetOperationStmt *operation = (const SetOperationStmt *) node;
+
+	return IsA(node, RangeTblRef) ||
+		(equal(operation->colTypes, whole->colTypes) &&
+		 equal(operation->colCollations, whole->colCollations) &&
+		 has_one_equality(operation->larg, whole) && has_one_equality(operation->rarg, whole));
+}
+
 /* SELECT all columns, the hash included or not, FROM the entry: which becomes that. */
 static void
 select_from_input(Query *query, int rtindex, bool with_hash)
@@ -205,7 +220,7 @@ cq_cut_set_operations(CqCut *cut, Query *query, CqCutFlow *flow)
 		CqLeaf	   *leaf = lfirst(cell);
 
 		leaf->keeps_all = true;
-		if (!reads_others)
+		if (!reads_others && has_one_equality(query->setOperations, whole))
 			leaf->key = row_key(leaf, whole);
 	}
 	query->sortClause = NIL;

@@ -380,6 +380,7 @@ typedef struct Lift
 {
 	List	   *targets;		/* of TargetEntry *: of the sub-select */
 	Index		level;
+	bool		is_frame;		/* offsets of frames: they are the same for all rows */
 } Lift;
 
 static Node *
@@ -445,7 +446,7 @@ lift_node(Node *node, Lift *lift)
 		lift->level--;
 		return (Node *) query;
 	}
-	if ((column = find_lifted(lift, node)) != NULL)
+	if (!(lift->is_frame && IsA(node, Const)) && (column = find_lifted(lift, node)) != NULL)
 		return column;
 	if ((IsA(node, Aggref) && ((Aggref *) node)->agglevelsup == lift->level) ||
 		(IsA(node, GroupingFunc) && ((GroupingFunc *) node)->agglevelsup == lift->level) ||
@@ -458,7 +459,7 @@ void
 cq_cut_push_groups(Query *query)
 {
 	Query	   *sub = select_from_entries(query);
-	Lift		lift = {NIL, 0};
+	Lift		lift = {NIL, 0, false};
 	ListCell   *cell;
 	RangeTblEntry *entry;
 
@@ -479,6 +480,7 @@ cq_cut_push_groups(Query *query)
 		lift.targets = lappend(lift.targets, target);
 	}
 	query->targetList = (List *) lift_node((Node *) query->targetList, &lift);
+	lift.is_frame = true;
 	query->windowClause = (List *) lift_node((Node *) query->windowClause, &lift);
 	sub->targetList = lift.targets;
 	query->groupClause = query->groupingSets = NIL;
