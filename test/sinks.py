@@ -25,6 +25,8 @@ class Sink:
             self.start()
 
     def start(self, epoch=None):
+        self.db.execute(f"INSERT INTO _cq.part (relation, view, node, role, number) "
+                        f"VALUES ('_cq.{self.name}_outbox', '{self.name}', 0, 'outbox', 1) ON CONFLICT DO NOTHING")
         self.db.execute(f"INSERT INTO _cq.outbox_end (view) VALUES ('{self.name}'::regclass)")
         self.db.execute(f"INSERT INTO _cq.sink (view, sink, outbox, epoch) VALUES ('{self.name}'::regclass, '{self.name}_sink'::regclass,"
                         f" '_cq.{self.name}_outbox'::regclass, coalesce(%s::bigint, (random() * 9e18)::bigint))", epoch)
