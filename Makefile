@@ -26,8 +26,8 @@ DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(UPGRADES)
 # The install script is these topics, in this order.
 SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql window.sql series.sql finish.sql view.sql status.sql node.sql grants.sql)
 
-# Under valgrind the many views of "nodes" would take too long; "check" and "rejects" have such as well.
-REGRESS      = $(filter-out $(if $(MEMCHECK),nodes),$(basename $(notdir $(sort $(wildcard sql/*.sql)))))
+# Under valgrind the many views of these would take too long; "check" and "rejects" have such as well.
+REGRESS      = $(filter-out $(if $(MEMCHECK),nodes upsert),$(basename $(notdir $(sort $(wildcard sql/*.sql)))))
 ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))
 REGRESS_OPTS   = --load-extension=pg_cq
 ISOLATION_OPTS = --load-extension=pg_cq
