@@ -31,9 +31,18 @@ def create_hanging(db, body):
     db.wait("v")
     append(db, 0, 100)
     wait_until(lambda: db.execute(
-        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_cq worker' "
-        "AND datname = current_database() AND state = 'active' "
-        "AND now() - xact_start > interval '0.3 s'"), "nothing hangs")
+        "SELECT pid FROM pg_stat_activity JOIN cq.workers w USING (pid) "
+        "WHERE pg_stat_activity.state = 'active' AND w.state = 'running' "
+        "AND now() - xact_start > interval '0.3 s' AND now() - state_since > interval '0.3 s'"),
+        lambda: f"nothing hangs: {everything(db)}")
+
+
+def everything(db):
+    """That says how the database's views and workers are."""
+    return [(table, db.execute(f"SELECT * FROM {table}")) for table in (
+        "cq.views", "cq.streams", "cq.positions", "cq.workers",
+        "(SELECT pid, backend_type, state, xact_start, wait_event_type, wait_event "
+        "FROM pg_stat_activity WHERE datname = current_database()) AS activity")]
 
 
 @contextlib.contextmanager

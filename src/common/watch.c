@@ -103,11 +103,11 @@ cq_watch_begin(void)
 		return;
 	disarm();
 	slot->is_long = slot->must_yield = false;
+	slot->began = GetCurrentTimestamp();
 	timed_out = false;
 	part = InvalidOid;
 	is_armed = true;
-	enable_timeout_every(timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LONG_MS),
-						 TICK_MS);
+	enable_timeout_every(timer, TimestampTzPlusMilliseconds(slot->began, LONG_MS), TICK_MS);
 }
 
 void

@@ -20,6 +20,7 @@
 #include <signal.h>
 
 #include "access/attnum.h"
+#include "datatype/timestamp.h"
 
 /* A value of a stream. */
 typedef struct CqWatchPlace
@@ -38,6 +39,7 @@ typedef struct CqWatchSlot
 {
 	volatile sig_atomic_t is_long;	/* look whether somebody waits */
 	volatile sig_atomic_t must_yield;	/* somebody does */
+	volatile TimestampTz began; /* what takes long */
 	/* The view or stream whose function only ended with the process, and in how many messages. */
 	volatile Oid culprit;
 	volatile int culprit_rows;

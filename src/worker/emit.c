@@ -323,7 +323,7 @@ cq_emitter_main(Datum arg)
 	if (own == NULL)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
-	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	cq_session_show();
 	cq_session_apply_emitter_settings();
 	MemoryContextSwitchTo(TopMemoryContext);
 	watch();

@@ -212,7 +212,7 @@ cq_ingest_main(Datum arg)
 	if (ingest->slot == NULL)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
-	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	cq_session_show();
 	cq_session_apply_settings();
 	cq_yield_watch(ingest->slot);
 

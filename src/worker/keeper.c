@@ -204,7 +204,7 @@ cq_keeper_main(Datum arg)
 	if (slot == NULL)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
-	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	cq_session_show();
 	cq_session_apply_settings();
 	cq_yield_watch(slot);
 
@@ -223,8 +223,10 @@ cq_keeper_main(Datum arg)
 		cq_shared_is_busy = false;
 		ask_for_emitter();
 		delay = do_duties();
+		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
 						 PG_WAIT_EXTENSION);
+		pgstat_report_activity(STATE_RUNNING, NULL);
 		ResetLatch(MyLatch);
 	}
 }

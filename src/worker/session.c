@@ -8,7 +8,10 @@
 
 #include "common/guc.h"
 #include "libpq/pqsignal.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "worker/session.h"
 
@@ -61,6 +64,13 @@ apply_common(void)
 	raise_descriptor_limit();
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		set(settings[i][0], settings[i][1]);
+}
+
+void
+cq_session_show(void)
+{
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	pgstat_report_activity(STATE_RUNNING, NULL);
 }
 
 void

@@ -5,6 +5,9 @@
 #ifndef CQ_SESSION_H
 #define CQ_SESSION_H
 
+/* Lets pg_stat_activity say who this is, and that it works: from its first moment on. */
+extern void cq_session_show(void);
+
 /* From now on this process is told when the configuration was changed; at first it always is. */
 extern void cq_session_watch_configuration(void);
 

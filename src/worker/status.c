@@ -25,6 +25,16 @@ set_time(Datum *value, bool *isnull, TimestampTz time)
 	*isnull = time == 0;
 }
 
+/* What it notes of itself is of between batches; one that takes long is known by its watch. */
+static void
+show_long_batch(CqWorkerSlot *slot)
+{
+	if (slot->pid == 0 || !slot->watch.is_long)
+		return;
+	slot->state = CQ_WORKER_RUNNING;
+	slot->state_since = slot->watch.began;
+}
+
 static void
 put_worker(ReturnSetInfo *result, const CqWorkerSlot *slot)
 {
@@ -71,8 +81,10 @@ cq_worker_status(PG_FUNCTION_ARGS)
 	LWLockRelease(cq_shared->lock);
 	for (int i = 0; i < cq_shared->nslots; i++)
 	{
-		if (slots[i].database == MyDatabaseId && slots[i].number >= 1)
-			put_worker((ReturnSetInfo *) fcinfo->resultinfo, &slots[i]);
+		if (slots[i].database != MyDatabaseId || slots[i].number < 1)
+			continue;
+		show_long_batch(&slots[i]);
+		put_worker((ReturnSetInfo *) fcinfo->resultinfo, &slots[i]);
 	}
 	return (Datum) 0;
 }
