@@ -120,6 +120,22 @@ def test_a_view_that_takes_for_ever_to_plan(log_db, view_timeout, body):
     assert_up_to_date(db, "v", "w")
 
 
+def test_retention_waits_for_nobody(server, log_db):
+    """What is locked is trimmed later: who holds it may wait for what was trimmed before."""
+    db = log_db
+    for stream in "s", "t":
+        db.execute(f"CREATE FOREIGN TABLE {stream} (i int) SERVER cq_log OPTIONS (retention '1 s')")
+        db.execute(f"INSERT INTO {stream} VALUES (1)")
+    (logs,) = zip(*db.execute("SELECT log::regclass::text FROM _cq.log ORDER BY log"))
+    for locked in logs:
+        with server.connect(db.name) as other:
+            other.execute("BEGIN")
+            other.execute(f"LOCK TABLE {locked}")
+            with within(5):
+                db.execute("SELECT _cq.log_trim()")
+            other.execute("ROLLBACK")
+
+
 def create_closing(db, body):
     """v's emission runs a function, and w's none."""
     db.execute(HANG.format(body))

@@ -14,8 +14,10 @@
 #include "miscadmin.h"
 #include "source/log.h"
 #include "source/log_table.h"
+#include "storage/lmgr.h"
 #include "stream/reader.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define EXTENTS_TIMEOUT_MS 30000
@@ -94,13 +96,23 @@ cq_log_trim_sql(PG_FUNCTION_ARGS)
 typedef struct Trim
 {
 	Oid			stream;
+	Oid			log;			/* its table */
 	int64		nremoved;
 } Trim;
 
+/*
+ * It waits for nobody: with locks on the streams before, it would be in the way of who drops them
+ * all. A stream that is locked, or gone, has its turn the next time.
+ */
 static void
 trim_one(void *arg)
 {
-	((Trim *) arg)->nremoved = trim(((Trim *) arg)->stream);
+	Trim	   *one = arg;
+
+	if (ConditionalLockRelationOid(one->stream, AccessShareLock) &&
+		ConditionalLockRelationOid(one->log, ShareUpdateExclusiveLock) &&
+		SearchSysCacheExists1(RELOID, ObjectIdGetDatum(one->stream)))
+		one->nremoved = trim(one->stream);
 }
 
 /* _cq.log_trim(): that of all streams. What is wrong with one is not the others' concern. */
@@ -114,14 +126,17 @@ cq_log_trim_all_sql(PG_FUNCTION_ARGS)
 
 	cq_version_require();
 	SPI_connect();
-	if (SPI_execute("SELECT stream FROM _cq.log", true, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT stream, log FROM _cq.log", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _cq.log");
 	streams = SPI_tuptable;
 	nstreams = SPI_processed;
 	for (uint64 i = 0; i < nstreams; i++)
 	{
 		bool		is_null;
-		Trim		one = {DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc, 1, &is_null)), 0};
+		Trim		one = {
+			.stream = DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc, 1, &is_null)),
+			.log = DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc, 2, &is_null))
+		};
 		ErrorData  *error = cq_attempt(trim_one, &one);
 
 		if (error != NULL)

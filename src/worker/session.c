@@ -11,14 +11,13 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/proc.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "worker/session.h"
 
-/*
- * Locks have a timeout since anybody may lock what is theirs, such as a table that a view looks up, for as long as they like: that stream or
- * view is put off, and the others go on.
- */
+#define MOST_OTHERS_MS	6000		/* of deadlock_timeout: enough for anybody */
+
 static const char *const settings[][2] = {
 	{"role", "none"},
 	{"search_path", ""},
@@ -26,7 +25,6 @@ static const char *const settings[][2] = {
 	{"default_transaction_read_only", "off"},
 	{"default_transaction_deferrable", "off"},
 	{"row_security", "on"},
-	{"lock_timeout", "3s"},
 	{"statement_timeout", "0"},
 	{"transaction_timeout", "0"},
 	{"idle_in_transaction_session_timeout", "0"},
@@ -58,12 +56,31 @@ raise_descriptor_limit(void)
 				(errmsg("could not raise the limit of open files: %m")));
 }
 
+/*
+ * Locks have a timeout since anybody may lock what is theirs, such as a table that a view looks up,
+ * for as long as they like: that stream or view is put off, and the others go on.
+ *
+ * Nor is anybody's DROP to end in a deadlock with us. Who waits for us looks for one after
+ * deadlock_timeout: by then we have given up, if we waited first; if they did, we find it before.
+ */
+static void
+set_lock_timeouts(void)
+{
+	static int	others = 0;			/* as this process found it */
+
+	if (others == 0)
+		others = DeadlockTimeout;
+	set("lock_timeout", psprintf("%dms", Max(Min(others, MOST_OTHERS_MS) / 2, 1)));
+	set("deadlock_timeout", "10ms");
+}
+
 static void
 apply_common(void)
 {
 	raise_descriptor_limit();
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		set(settings[i][0], settings[i][1]);
+	set_lock_timeouts();
 }
 
 void
