@@ -510,8 +510,9 @@ static CqDelta **
 run_tree(CqViewExec *exec, CqBinding *binding)
 {
 	CqTreeBatch batch = {
-		.stream = binding->stream, .nrows = binding->end - binding->first, .bind = bind_batch,
-		.unbind = cq_batch_unbind, .context = binding
+		.stream = binding->stream, .nrows = binding->end - binding->first,
+		.checks_kept = exec->checks_kept, .bind = bind_batch, .unbind = cq_batch_unbind,
+		.context = binding
 	};
 	CqDelta   **changes = palloc(sizeof(CqDelta *) * list_length(exec->plan->tree->nodes));
 

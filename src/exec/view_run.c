@@ -237,9 +237,40 @@ doubt_row(ViewRun *run, int row)
 	}
 }
 
+/*
+ * A row of which it is said that it fails: where the rows that nodes have kept of its keys fail
+ * without it, because a function or a table says otherwise now, the view stops, and the row waits.
+ */
+static bool
+is_fault_of_kept(ViewRun *run, int row)
+{
+	ErrorData  *volatile error = NULL;
+
+	if (run->exec->tree == NULL)
+		return false;
+	run->exec->checks_kept = true;
+	PG_TRY();
+	{
+		error = attempt(run, row, row + 1);
+	}
+	PG_FINALLY();
+	{
+		run->exec->checks_kept = false;
+	}
+	PG_END_TRY();
+	if (error == NULL)
+		return true;			/* now it has passed */
+	if (cq_fault_of(error) != CQ_FAULT_OF_VIEW)
+		return false;
+	stop_before(run, row, error->message);
+	return true;
+}
+
 static void
 take_bad_row(ViewRun *run, int row, const ErrorData *error)
 {
+	if (is_fault_of_kept(run, row))
+		return;
 	if (cq_fault_of(error) == CQ_FAULT_UNCERTAIN)
 	{
 		doubt_row(run, row);

@@ -11,11 +11,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/compat.h"
+#include "common/fault.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "node/changes.h"
 #include "node/flow.h"
 #include "node/keep.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -246,6 +249,18 @@ store_difference(Application *application, CqNet *net, CqTouched *touched)
 }
 
 static void
+touch_all_keys(Application *application, bool touches_rest, CqTouched *touched)
+{
+	for (int i = 0; i < application->keep->ninputs; i++)
+	{
+		if (application->changes[i] != NULL)
+			touch_keys(application->keep, i, application->changes[i], touched);
+	}
+	if (touches_rest)
+		cq_touched_add(touched, 0);
+}
+
+static void
 apply_difference(Application *application, bool touches_rest)
 {
 	const CqKeep *keep = application->keep;
@@ -253,13 +268,7 @@ apply_difference(Application *application, bool touches_rest)
 	CqDelta   **rows = palloc0(sizeof(CqDelta *) * keep->ninputs);
 	CqNet	   *net;
 
-	for (int i = 0; i < keep->ninputs; i++)
-	{
-		if (application->changes[i] != NULL)
-			touch_keys(keep, i, application->changes[i], touched);
-	}
-	if (touches_rest)
-		cq_touched_add(touched, 0);
+	touch_all_keys(application, touches_rest, touched);
 	if (cq_touched_is_empty(touched))
 		return;
 	for (int i = 0; i < keep->ninputs; i++)
@@ -396,26 +405,86 @@ apply_additive(Application *application)
 	}
 }
 
-/* ---- all rules ---- */
+/* ---- what is kept ---- */
+
+/* Once more for these keys, as if nothing had changed; what comes of it is of no use. */
+static void
+compute_again(Application *application, CqTouched *touched)
+{
+	const CqKeep *keep = application->keep;
+	CqDelta   **rows = palloc(sizeof(CqDelta *) * keep->ninputs);
+
+	for (int i = 0; i < keep->ninputs; i++)
+		rows[i] = fetch_rows(application, i, touched);
+	run_step(keep, rows, CreateDestReceiver(DestNone));
+	for (int i = 0; i < keep->ninputs; i++)
+		cq_delta_free(rows[i]);
+}
+
+/* The error of a step over what is kept, as one of the view: says of which node, and where it is. */
+pg_noreturn static void
+raise_of_kept(const CqKeep *keep, CqTouched *touched, const ErrorData *error)
+{
+	int64		hash = 0;
+	char	   *keys = "";
+
+	cq_touched_rewind(touched);
+	if (!cq_touched_is_all(touched) && cq_touched_next(touched, &hash))
+		keys = psprintf(" where " CQ_HASH_COLUMN " is " INT64_FORMAT, hash);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("node %d cannot be computed from the rows that it keeps in \"%s.%s\"%s: %s",
+					keep->node->number, get_namespace_name(get_rel_namespace(keep->inputs[0])),
+					get_rel_name(keep->inputs[0]), keys, error->message)));
+}
 
 static void
-open_inputs(Application *application)
+check_kept(Application *application, CqTouched *touched)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		compute_again(application, touched);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (!cq_fault_is_of_value(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		raise_of_kept(application->keep, touched, error);
+	}
+	PG_END_TRY();
+}
+
+/* ---- all rules ---- */
+
+/* From here on its tables are open, and a snapshot of its own shows what it has written. */
+static void
+begin_commands(Application *application)
 {
 	const CqKeep *keep = application->keep;
 
+	PushCopiedSnapshot(GetActiveSnapshot());
+	next_command();
 	application->inputs = palloc0(sizeof(CqKept *) * keep->ninputs);
 	for (int i = 0; i < keep->ninputs && cq_rule_keeps_inputs(keep->node->rule); i++)
 		application->inputs[i] = cq_kept_open(keep->inputs[i], keep->kept[i]);
 }
 
 static void
-close_inputs(Application *application)
+end_commands(Application *application)
 {
 	for (int i = 0; i < application->keep->ninputs; i++)
 	{
 		if (application->inputs[i] != NULL)
 			cq_kept_close(application->inputs[i]);
 	}
+	PopActiveSnapshot();
 }
 
 static void
@@ -474,29 +543,66 @@ net_told(const CqKeep *keep, CqDelta *told)
 	return net;
 }
 
+/* Has the changes of a call ready, in a context of its own, which is the current one from now on. */
+static void
+begin_application(Application *application, CqKeep *keep, CqDelta *const *changes)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "pg_cq node",
+											   ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(work);
+	application->keep = keep;
+	application->changes = palloc(sizeof(CqDelta *) * keep->ninputs);
+	for (int i = 0; i < keep->ninputs; i++)
+		application->changes[i] = net_changes(keep, i, changes[i]);
+}
+
+static void
+end_application(Application *application, CqDelta *const *changes, MemoryContext caller)
+{
+	MemoryContext work = CurrentMemoryContext;
+
+	free_net(application, changes);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+}
+
 CqDelta *
 cq_keep_apply(CqKeep *keep, CqDelta *const *changes, bool touches_rest)
 {
-	Application application = {.keep = keep};
+	Application application = {0};
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext work = AllocSetContextCreate(caller, "pg_cq node", ALLOCSET_DEFAULT_SIZES);
 
 	application.told = cq_delta_make(keep->told, keep->node->only_grows);
-	MemoryContextSwitchTo(work);
-	application.changes = palloc(sizeof(CqDelta *) * keep->ninputs);
-	for (int i = 0; i < keep->ninputs; i++)
-		application.changes[i] = net_changes(keep, i, changes[i]);
+	begin_application(&application, keep, changes);
 	if (touches_rest || has_changes(&application))
 	{
-		PushCopiedSnapshot(GetActiveSnapshot());
-		next_command();
-		open_inputs(&application);
+		begin_commands(&application);
 		apply_rule(&application, touches_rest);
-		close_inputs(&application);
-		PopActiveSnapshot();
+		end_commands(&application);
 	}
-	free_net(&application, changes);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(work);
+	end_application(&application, changes, caller);
 	return net_told(keep, application.told);
+}
+
+void
+cq_keep_check(CqKeep *keep, CqDelta *const *changes)
+{
+	Application application = {0};
+	MemoryContext caller = CurrentMemoryContext;
+	CqTouched  *touched;
+
+	if (keep->node->rule != CQ_RULE_DIFFERENCE)
+		return;
+	begin_application(&application, keep, changes);
+	touched = cq_touched_make();
+	touch_all_keys(&application, false, touched);
+	if (!cq_touched_is_empty(touched))
+	{
+		begin_commands(&application);
+		check_kept(&application, touched);
+		end_commands(&application);
+	}
+	cq_touched_free(touched);
+	end_application(&application, changes, caller);
 }

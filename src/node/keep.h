@@ -41,4 +41,11 @@ extern CqDelta *cq_keep_make_changes(const CqKeep *keep, int input);
  */
 extern CqDelta *cq_keep_apply(CqKeep *keep, CqDelta *const *changes, bool touches_rest);
 
+/*
+ * Raises an error of the view (55000, which names the node, its table and the key) where the step
+ * fails over what is kept of the keys that these changes touch, without the changes: then who
+ * brings them is not at fault. Of CQ_RULE_DIFFERENCE; the others compute nothing again.
+ */
+extern void cq_keep_check(CqKeep *keep, CqDelta *const *changes);
+
 #endif							/* CQ_KEEP_H */

@@ -169,6 +169,8 @@ run_node(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
 	}
 	if (!has_changes)
 		return NULL;
+	if (batch != NULL && batch->checks_kept)
+		cq_keep_check(run->keep, inputs);
 	result = cq_keep_apply(run->keep, inputs, batch == NULL);
 	CommandCounterIncrement();
 	for (int i = 0; i < ninputs; i++)

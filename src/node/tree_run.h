@@ -19,6 +19,7 @@ typedef struct CqTreeBatch
 {
 	Oid			stream;
 	int64		nrows;
+	bool		checks_kept;	/* each node first, by cq_keep_check */
 	void		(*bind) (const PlannedStmt *plan, void *context);	/* scans of it in this plan read the batch */
 	void		(*unbind) (void);
 	void	   *context;
