@@ -73,6 +73,22 @@ END $$;
 CALL wait_until_failed('hides');
 SELECT status_detail FROM cq.views WHERE view = 'hides'::regclass;
 SELECT count(*) FROM cq.errors;
+-- Nor where it catches the error, is run over rows that are kept, or when the plan is made; nor another stream.
+CREATE FOREIGN TABLE elsewhere (id int) SERVER cq_log;
+CREATE FUNCTION hidden_and_caught() RETURNS bigint LANGUAGE plpgsql STABLE AS
+$$BEGIN RETURN (SELECT count(*) FROM checked.s); EXCEPTION WHEN OTHERS THEN RETURN -1; END$$;
+CREATE FUNCTION hidden_constant() RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN checked.hidden(); END';
+CREATE FUNCTION hidden_elsewhere() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM checked.elsewhere); END';
+CREATE FUNCTION add_hidden(bigint, int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 + checked.hidden(); END';
+CREATE AGGREGATE hidden_sum(int) (SFUNC = add_hidden, STYPE = bigint, INITCOND = 0);
+CREATE CONTINUOUS VIEW hides_1 AS SELECT id, hidden_and_caught() FROM s;
+CREATE CONTINUOUS VIEW hides_2 AS SELECT id, hidden_constant() FROM s;
+CREATE CONTINUOUS VIEW hides_3 AS SELECT id, hidden_elsewhere() FROM s;
+CREATE CONTINUOUS VIEW hides_4 AS SELECT k, hidden_sum(id) FROM s GROUP BY k;
+CREATE CONTINUOUS VIEW hides_5 AS SELECT k, count(DISTINCT id + hidden_and_caught()) FROM s GROUP BY k;
+SELECT format('CALL wait_until_failed(%L)', 'hides_' || i) FROM generate_series(1, 5) i \gexec
+SELECT view, status_detail FROM cq.views WHERE view::text ~ '^hides_' ORDER BY view::text;
+DROP VIEW hides_1, hides_2, hides_3, hides_4, hides_5;
 
 -- What owners of tables add to a query: a policy that reads one.
 CREATE TABLE guarded (k int);

@@ -196,6 +196,10 @@ SELECT cq.forecast(i, ts) OVER (ORDER BY ts DESC) FROM noise;
 SELECT cq.decompose(i, ts) OVER (ORDER BY ts DESC) FROM noise;
 SELECT cq.forecast(i, ts, step => '0 s') OVER (ORDER BY ts) FROM noise;
 SELECT cq.forecast(i, ts, step => '1 month 1 day') OVER (ORDER BY ts) FROM noise;
+SELECT cq.forecast(i, ts, step => '213503982 days') OVER (ORDER BY ts) FROM noise;
+SELECT cq.forecast(i, ts, step => '1 day -24 hours') OVER (ORDER BY ts) FROM noise;
+SELECT DISTINCT cq.forecast(i, ts, step => '1 day -23 hours') OVER (ORDER BY ts)
+  IS NOT DISTINCT FROM cq.forecast(i, ts, step => '1 hour') OVER (ORDER BY ts) AS same FROM noise;
 SELECT cq.anomaly(i, ts, max_training => 5) OVER (ORDER BY ts) FROM noise;
 SELECT cq.anomaly(i, NULL) OVER () AS no_time, cq.anomaly(i, 'infinity') OVER () AS never
 FROM noise WHERE i = 1;

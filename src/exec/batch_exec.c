@@ -80,7 +80,9 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 	PG_TRY();
 	{
 		cq_watch_begin_part(view);
+		cq_batch_begin_part();
 		exec = cq_view_exec_get(view, lane->stream);
+		cq_batch_end_part();
 		cq_watch_end_part();
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
@@ -92,6 +94,7 @@ get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 		ErrorData  *error;
 
 		cq_watch_end_part();
+		cq_batch_abandon_part();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();

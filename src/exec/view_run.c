@@ -114,7 +114,9 @@ attempt(ViewRun *run, int first, int end)
 	{
 		cq_fault_watch(&watch);
 		cq_watch_begin_part(run->exec->view);
+		cq_batch_begin_part();
 		cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
+		cq_batch_end_part();
 		cq_watch_require_time();
 		cq_watch_end_part();
 		cq_fault_unwatch(&watch);
@@ -129,7 +131,7 @@ attempt(ViewRun *run, int first, int end)
 		error = CopyErrorData();
 		cq_fault_note_raiser(error);
 		FlushErrorState();
-		cq_batch_unbind();
+		cq_batch_abandon_part();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #define SHOWN 64				/* bytes of a text in a message */
+#define GREATEST_STEP_DAYS 1000000
 
 /* For messages: no more than the beginning of what is too long to be what it should. */
 const char *
@@ -106,8 +107,18 @@ take_step(const CqArguments *arguments, int number, Interval *step)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("step must be of months alone or without months")));
-	if (has_months ? step->month < 0 : step->day < 0 || step->day > 1000000 || step->time < 0 ||
-		step->time > PG_INT64_MAX / 2 || (step->day == 0 && step->time == 0))
+	if (!has_months)
+	{
+		double		length = step->time + (double) step->day * USECS_PER_DAY;
+
+		if (!(length > 0 && length <= (double) GREATEST_STEP_DAYS * USECS_PER_DAY))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("step must be greater than zero, and at most %d days", GREATEST_STEP_DAYS)));
+		step->time += step->day * USECS_PER_DAY;
+		step->day = 0;
+	}
+	else if (step->month < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("step must be greater than zero")));

@@ -8,9 +8,12 @@
 #include "parser/parsetree.h"
 #include "stream/reader_state.h"
 #include "stream/scan.h"
+#include "utils/lsyscache.h"
 
 static CqBinding binding;		/* while is_bound */
 static bool is_bound = false;
+static bool is_in_part = false;
+static Oid	misread = InvalidOid;	/* the stream that a function has tried to read within the part */
 
 static int
 compare_cells(const void *left, const void *right)
@@ -63,6 +66,48 @@ const CqBinding *
 cq_batch_binding(Oid stream)
 {
 	return is_bound && binding.stream == stream ? &binding : NULL;
+}
+
+static void
+raise_misread(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" cannot be read by a function while a continuous view is "
+					"maintained", get_rel_name(misread)),
+			 errdetail("The function might see those of its rows alone that the view is just being "
+					   "given."),
+			 errhint("Call the function in the query that reads the view.")));
+}
+
+void
+cq_batch_require_own(Oid stream, const PlannedStmt *plan)
+{
+	if (!is_in_part || (is_bound && binding.stream == stream && binding.plan == plan))
+		return;
+	misread = stream;
+	raise_misread();
+}
+
+void
+cq_batch_begin_part(void)
+{
+	is_in_part = true;
+	misread = InvalidOid;
+}
+
+void
+cq_batch_end_part(void)
+{
+	if (OidIsValid(misread))
+		raise_misread();
+	is_in_part = false;
+}
+
+void
+cq_batch_abandon_part(void)
+{
+	is_bound = is_in_part = false;
 }
 
 static Bitmapset *find_needed(Plan *plan, List *rtable, Oid stream, Bitmapset *needed);

@@ -83,8 +83,7 @@ extern void cq_batch_sort_rejects(CqBatch *batch);
 /*
  * A part of a batch for one run of one plan: rows [first, end), leaving out those in skip (row
  * numbers, or NULL). While bound, the plan's foreign scan of the stream reads it, and any other
- * scan of the stream in this backend is an error: a function would see the batch for all of the
- * stream. One binding at a time.
+ * scan of a stream is an error. One binding at a time, within a part.
  */
 struct PlannedStmt;
 typedef struct CqBinding
@@ -98,7 +97,17 @@ typedef struct CqBinding
 } CqBinding;
 
 extern void cq_batch_bind(const CqBinding *binding);
-extern void cq_batch_unbind(void);	/* also safe when nothing is bound, as on the error path */
+extern void cq_batch_unbind(void);
+
+/*
+ * Planning and running a view's part of a batch happens between these. No stream can be read
+ * meanwhile but the one that is bound, by the plan that it is bound to: a function would see a part
+ * of the one and wait for the network for another. Ending raises the error again if somebody has
+ * tried, since a function may have caught it. Abandoning is for the error path, and unbinds.
+ */
+extern void cq_batch_begin_part(void);
+extern void cq_batch_end_part(void);
+extern void cq_batch_abandon_part(void);
 
 /*
  * How many rows the planner is to expect of any stream, while exec plans for batches of about that size; 0: as ANALYZE says. To be

@@ -70,24 +70,6 @@ begin_bound(CqScanState *scan, const CqBinding *binding)
 	begin_rows(scan, binding->batch, binding->first, binding->end);
 }
 
-/*
- * The scan must be the view's own, not that of a function which the view calls: that would take the
- * batch for the stream.
- */
-static void
-require_own_plan(const CqBinding *binding, ForeignScanState *node)
-{
-	if (node->ss.ps.state->es_plannedstmt != binding->plan)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" cannot be read by a function while a continuous view over "
-						"it is maintained",
-						RelationGetRelationName(node->ss.ss_currentRelation)),
-				 errdetail("The function would see those of its rows alone that the view is just "
-						   "being given."),
-				 errhint("Call the function in the query that reads the view.")));
-}
-
 /* The next batch of a bounded scan, which is opened when its first row is asked for. */
 static bool
 next_batch(CqScanState *scan, ForeignScanState *node)
@@ -230,11 +212,11 @@ begin_scan(ForeignScanState *node, int eflags)
 	scan->needed = cq_scan_needed_columns(plan);
 	prepare_columns(scan, node->ss.ss_ScanTupleSlot);
 	scan->row = -1;
+	cq_batch_require_own(relid, node->ss.ps.state->es_plannedstmt);
 	binding = cq_batch_binding(relid);
 	scan->is_bound = binding != NULL;
 	if (scan->is_bound)
 	{
-		require_own_plan(binding, node);
 		begin_bound(scan, binding);
 		scan->is_upsert = cq_reader_stream(binding->batch->reader)->mode == CQ_MODE_UPSERT;
 	}

@@ -20,4 +20,10 @@ extern Bitmapset *cq_scan_needed_columns(const ForeignScan *plan);
 /* The batch bound to stream, or NULL. */
 extern const CqBinding *cq_batch_binding(Oid stream);
 
+/*
+ * Raises where a view's part of a batch is run, and the scan is not its own, but that of a function
+ * which it calls.
+ */
+extern void cq_batch_require_own(Oid stream, const PlannedStmt *plan);
+
 #endif							/* CQ_SCAN_H */

@@ -99,7 +99,7 @@ try_exec(CqLane *lane, int timeout_ms, int *nrows, CqBatchResult *result)
 		EmitErrorReport();
 		FlushErrorState();
 		cq_watch_end();
-		cq_batch_unbind();
+		cq_batch_abandon_part();
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(caller);
 		message = cq_fault_public_text(error);
