@@ -100,7 +100,10 @@ class Draw:
         stream = self.random.choice(list(self.world.streams.values()))
         shape = self.random.choice(list(SHAPES))
         about = SHAPES[shape]
-        begin = self.begin(stream)
+        while stream.changes and (about.only_adds or about.fails):
+            stream = self.random.choice(list(self.world.streams.values()))
+        has_other = "{o}" in about.query
+        begin = {} if has_other else self.begin(stream)
         what = {
             "name": self.name(),
             "shape": shape,
@@ -111,13 +114,15 @@ class Draw:
             "begin": begin,
             "start": json.dumps(begin) if begin else "earliest",
             "on_error": self.random.choice(["skip", "skip", "pause"]),
-            "closes": about.end is not None and not stream.overlaps and self.chance(0.6),
+            "closes": about.end is not None and stream.is_timed() and self.chance(0.6),
         }
+        if has_other:
+            what["other"] = self.random.choice(list(self.world.streams))
         if not begin and self.chance(0.2):
             what["start"] = "latest"
-        elif not begin and not stream.overlaps and self.chance(0.15):
+        elif not begin and stream.is_timed() and self.chance(0.15):
             what["ago"] = round(self.random.uniform(0.5, 10), 1)
-        if about.tells and self.chance(0.6):
+        if about.tells and not stream.changes and self.chance(0.6):
             adds = about.key is None or what["closes"]
             output = self.random.choice(
                 ["changes", "log", "append"] if adds else ["changes", "table", "upsert"]
@@ -146,7 +151,7 @@ class Draw:
     def retain(self, what, about, stream):
         """Some forget what is too old, as long as what was told of them is known."""
         outputs = [None, "changes", "table"] if shape_tells_all(about) else [None]
-        if what.get("output") not in outputs or not self.chance(0.5):
+        if stream.changes or what.get("output") not in outputs or not self.chance(0.5):
             return
         if what["closes"] or about.keeps == "windows":
             by = None if stream.overlaps else "event_time"
@@ -189,6 +194,8 @@ class Draw:
 
     def may_retain(self, view):
         """What is late of windows is known where that was not changed."""
+        if self.world.streams[view.source].changes:
+            return False
         if view.retention and self.world.streams[view.source].disordered:
             return view.about().keeps != "windows" and not view.closes
         return view.retention or view.shape == "kept" and view.output is None
@@ -198,6 +205,8 @@ class Draw:
             return {"seconds": None if self.chance(0.2) else self.seconds()}
         if kind == "reset" and self.chance(0.2):
             return {"begin": "latest"}
+        if kind == "reset" and view.other:
+            return {"begin": {}}
         if kind == "reset":
             return {"begin": self.begin(self.world.streams[view.source])}
         if kind == "replace":

@@ -12,7 +12,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from conftest import DEADLINE
-from history_model import INSERTED, Failed, message, row
+from history_model import INSERTED, Failed, is_tombstone, key_of, message, row
 
 TICK = 0.02
 # Of transactions that insert.
@@ -93,12 +93,17 @@ class KafkaFlow(Flow):
         self.producer.poll(0)
 
     def put(self, number, partition):
+        value = message(number, self.stream.disordered)
+        where = {"partition": partition}
+        if self.stream.changes:
+            where["key"] = key_of(number)
+            value = None if is_tombstone(number) else value
         while True:
             try:
                 self.producer.produce(
                     self.stream.topic,
-                    message(number, self.stream.disordered),
-                    partition=partition,
+                    value,
+                    **where,
                     on_delivery=self.delivered(number),
                 )
                 return

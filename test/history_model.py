@@ -15,6 +15,9 @@ TYPES = (
 )
 COLUMNS = "id bigint, k int, v int, at timestamptz, c pair, d small"
 INSERTED = "id, k, v, at, c.a, c.b, d"
+# Of the stream whose rows change: message number is about one of so many keys, and each ninth has
+# no value.
+KEYS = 60
 BASE = "timestamptz '2025-01-01 00:00Z'"
 STEP_MS = 10
 # Of streams whose event times do not grow: how many milliseconds some are back, and what their
@@ -52,6 +55,14 @@ def message(number, disordered):
     )
 
 
+def key_of(number):
+    return f"key {number * 7919 % KEYS}"
+
+
+def is_tombstone(number):
+    return number % 9 == 4
+
+
 class Failed(Exception):
     """A view is not what it has to be, or does not get there; kind: a word that says which."""
 
@@ -62,7 +73,7 @@ class Failed(Exception):
 
 @dataclass
 class Shape:
-    """A kind of query: over {s}, of the rows with {w}."""
+    """A kind of query: over {s}, of the rows with {w}; some with a second stream {o}."""
 
     query: str
     columns: str  # of a table or topic that takes its rows
@@ -72,6 +83,7 @@ class Shape:
     tells: bool = False  # may have a sink, or tell its changes
     keeps: str = None  # what retention is about: rows, groups or windows
     shown: str = "*"  # what is compared of it
+    only_adds: bool = False  # cannot be over a stream whose rows change
 
 
 SHAPES = {
@@ -114,12 +126,16 @@ SHAPES = {
         "SELECT id, c, d FROM {s} WHERE {w}", "", shown="id, (c).a, (c).b, d"
     ),
     "sliding": Shape(
-        "SELECT k, count(*) AS n, sum(id) AS ids FROM {s} WHERE {w} AND {sliding} GROUP BY k", ""
+        "SELECT k, count(*) AS n, sum(id) AS ids FROM {s} WHERE {w} AND {sliding} GROUP BY k",
+        "",
+        only_adds=True,
     ),
     "sliding_total": Shape(
-        "SELECT count(*) AS n, max(id) AS last FROM {s} WHERE {w} AND {sliding}", ""
+        "SELECT count(*) AS n, max(id) AS last FROM {s} WHERE {w} AND {sliding}",
+        "",
+        only_adds=True,
     ),
-    "sliding_rows": Shape("SELECT id, v FROM {s} WHERE {w} AND {sliding}", ""),
+    "sliding_rows": Shape("SELECT id, v FROM {s} WHERE {w} AND {sliding}", "", only_adds=True),
     "having": Shape(
         "SELECT k, count(*) AS n, sum(id) AS ids FROM {s} WHERE {w} "
         "GROUP BY k HAVING sum(id) % 2 = 0",
@@ -167,6 +183,73 @@ SHAPES = {
         end="window_end",
         keeps="windows",
     ),
+    # What is kept up to date by nodes.
+    "distinct": Shape("SELECT DISTINCT k, v % 5 AS v5 FROM {s} WHERE {w}", ""),
+    "arrays": Shape(
+        "SELECT id / 50 AS g, array_agg(v ORDER BY v, id) AS vs, count(DISTINCT k) AS ks "
+        "FROM {s} WHERE {w} GROUP BY id / 50",
+        "",
+    ),
+    "ranked": Shape(
+        "SELECT * FROM (SELECT id / 50 AS g, id, row_number() OVER (PARTITION BY id / 50 "
+        "ORDER BY v, id) AS place FROM {s} WHERE {w}) x WHERE place <= 3",
+        "",
+    ),
+    "first": Shape("SELECT id, v FROM {s} WHERE {w} ORDER BY v DESC, id LIMIT 10", ""),
+    "twice": Shape(
+        "SELECT n, count(*) AS groups FROM (SELECT id / 20 AS g, count(*) AS n "
+        "FROM {s} WHERE {w} GROUP BY 1) x GROUP BY n",
+        "",
+    ),
+    "pairs": Shape(
+        "SELECT a.id, b.id AS other, b.v FROM (SELECT * FROM {s} WHERE {w}) a "
+        "JOIN (SELECT * FROM {s}) b ON a.id / 5 = b.id / 5 AND a.id < b.id",
+        "",
+    ),
+    "halves": Shape(
+        "SELECT a.k, count(*) AS n, count(b.id) AS found, sum(b.v) AS total "
+        "FROM (SELECT * FROM {s} WHERE {w}) a LEFT JOIN (SELECT * FROM {s} WHERE v > 10) b "
+        "ON b.id = a.id / 2 GROUP BY a.k",
+        "",
+    ),
+    "alone": Shape(
+        "SELECT id FROM (SELECT * FROM {s}) a WHERE ({w}) AND NOT EXISTS "
+        "(SELECT FROM (SELECT * FROM {s}) b WHERE b.id = a.id + 7)",
+        "",
+    ),
+    "except": Shape(
+        "SELECT k, v FROM {s} WHERE {w} EXCEPT SELECT k, v FROM {s} WHERE id % 3 = 0", ""
+    ),
+    "both": Shape(
+        "SELECT a.id, a.v, b.k FROM (SELECT * FROM {s} WHERE {w}) a JOIN {o} b ON b.id = a.id", ""
+    ),
+    "left": Shape(
+        "SELECT a.k, count(*) AS n, count(b.id) AS found, sum(b.v) AS total "
+        "FROM (SELECT * FROM {s} WHERE {w}) a LEFT JOIN {o} b ON b.id = a.id GROUP BY a.k",
+        "",
+    ),
+    "full": Shape(
+        "SELECT a.id AS one, b.id AS two FROM (SELECT * FROM {s} WHERE {w}) a "
+        "FULL JOIN {o} b ON b.id = a.id",
+        "",
+    ),
+    "all": Shape("SELECT id, v FROM {s} WHERE {w} UNION ALL SELECT id, v FROM {o}", ""),
+    "all_groups": Shape(
+        "SELECT k, count(*) AS n, sum(v) AS total FROM (SELECT k, v FROM {s} WHERE {w} "
+        "UNION ALL SELECT k, v FROM {o}) x GROUP BY k",
+        "",
+    ),
+    "without": Shape(
+        "SELECT id FROM (SELECT * FROM {s}) a WHERE ({w}) AND NOT EXISTS "
+        "(SELECT FROM {o} b WHERE b.id = a.id)",
+        "",
+    ),
+    "failing_left": Shape(
+        "SELECT a.id, a.share, b.k FROM (SELECT id, 100 / v AS share FROM {s} WHERE {w}) a "
+        "LEFT JOIN {o} b ON b.id = a.id",
+        "",
+        fails="v = 0",
+    ),
     "session": Shape(
         "SELECT k, upper(session) AS window_end, count(*) AS n, sum(id) AS ids "
         "FROM (SELECT *, cq.session(at, '150 ms') "
@@ -201,6 +284,7 @@ class Stream:
     stamped: bool = False  # the broker says when a message came, not who sent it
     disordered: bool = False  # its event times do not grow
     overlaps: bool = False  # its writers' transactions do: event times do not grow
+    changes: bool = False  # a message takes the place of the one before with its key
     has_grown: bool = False  # partitions were added
     next_id: int = 0
     noted_at: object = None  # until when it is known what arrived
@@ -210,6 +294,9 @@ class Stream:
 
     def truth(self):
         return f"truth.{self.name}"
+
+    def is_timed(self):
+        return not self.overlaps and not self.changes
 
     def delay_ms(self):
         return DELAY_MS if self.disordered else 0
@@ -224,14 +311,16 @@ class Stream:
             options = f" OPTIONS ({event_time})" if event_time else ""
             table = f"CREATE FOREIGN TABLE {self.name} ({columns}) SERVER cq_log{options}"
         else:
+            key = ", key text OPTIONS (metadata 'key')" if self.changes else ""
+            how = "mode 'upsert'" if self.changes else event_time
             table = (
-                f"CREATE FOREIGN TABLE {self.name} ({COLUMNS}) SERVER kafka "
-                f"OPTIONS (topic '{self.topic}', {event_time})"
+                f"CREATE FOREIGN TABLE {self.name} ({COLUMNS}{key}) SERVER kafka "
+                f"OPTIONS (topic '{self.topic}', {how})"
             )
         return (
             f"{table}; CREATE TABLE {self.truth()} "
-            f"({COLUMNS}, part int, off bigint, ts timestamptz, since timestamptz, "
-            "noted timestamptz); "
+            f"({COLUMNS}, key text, gone bool, part int, off bigint, ts timestamptz, "
+            "since timestamptz, noted timestamptz); "
             f"GRANT ALL ON {self.name} TO PUBLIC"
         )
 
@@ -279,6 +368,7 @@ class View:
     source: str  # the stream it reads
     schema: str = "public"
     owner: str = "postgres"
+    other: str = None  # the second stream that it reads
     follows: str = None  # the name of the view that feeds its source
     begin: dict = field(
         default_factory=dict
@@ -315,16 +405,20 @@ class View:
             or self.output in ("log", "append")
         )
 
+    def streams(self):
+        """The names of those that it reads."""
+        return [self.source] + ([self.other] if self.other else [])
+
     def query(self, source):
         """As it is written."""
         sliding = f"cq.sliding({self.sliding_time()}, '10 s', '1 s')"
-        return self.about().query.format(s=source, w=self.where, sliding=sliding)
+        return self.about().query.format(s=source, o=self.other, w=self.where, sliding=sliding)
 
     def plain_query(self, source):
         """The same in plain SQL."""
         step = f"date_bin('1 s', {self.sliding_time()}, '2001-01-01 00:00Z')"
         sliding = f"({step} + interval '1 s' > now() - interval '10 s' AND {step} <= now())"
-        return self.about().query.format(s=source, w=self.where, sliding=sliding)
+        return self.about().query.format(s=source, o="other", w=self.where, sliding=sliding)
 
     def sliding_time(self):
         return f"timestamptz '{self.zero}' + id * interval '{SLIDING_MS} ms'"
@@ -381,11 +475,9 @@ class View:
         """The rows that it has seen, as a query, by its positions."""
         if self.follows:
             return f"SELECT * FROM {self.source}"
-        read = (
-            f"SELECT * FROM {stream.truth()} WHERE off >= {by_partition(self.begin, 0)} "
-            f"AND off < {by_partition(positions, 0)}"
-            + (f" AND ts >= '{self.after}'" if self.after else "")
-        )
+        read = self.read(stream, positions)
+        if stream.changes:
+            return read
         late = self.late() if stream.disordered else None
         if late is None:
             return read
@@ -393,6 +485,20 @@ class View:
             "SELECT * FROM (SELECT *, max(at) OVER (PARTITION BY part ORDER BY off "
             "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before "
             f"FROM ({read}) AS read) AS judged WHERE ({late}) IS NOT TRUE"
+        )
+
+    def read(self, stream, positions):
+        """What is to be seen of a stream up to positions."""
+        read = (
+            f"SELECT * FROM {stream.truth()} WHERE off >= {by_partition(self.begin, 0)} "
+            f"AND off < {by_partition(positions, 0)}"
+            + (f" AND ts >= '{self.after}'" if self.after else "")
+        )
+        if not stream.changes:
+            return read
+        return (
+            "SELECT * FROM (SELECT DISTINCT ON (part, key) * "
+            f"FROM ({read}) AS read ORDER BY part, key, off DESC) AS newest WHERE NOT gone"
         )
 
     def watermark(self):

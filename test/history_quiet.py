@@ -9,7 +9,7 @@ import psycopg
 
 from conftest import DEADLINE
 from history_flow import TICK
-from history_model import INSERTED, Failed, row
+from history_model import INSERTED, KEYS, Failed, row
 
 # What no step does, though all come back.
 CRASH = re.compile(rb"[^\n]*(PANIC|TRAP:|terminated by signal (?!(2|9|15)\b))[^\n]*")
@@ -81,8 +81,10 @@ class Quiet:
             arrived, stream.arrived = stream.arrived, []
             columns = [list(column) for column in zip(*arrived)]
             self.execute(
-                f"INSERT INTO {stream.truth()} ({INSERTED}, part, off, ts, since, noted) "
-                f"SELECT {row('i', stream.disordered).replace('%', '%%')}, part, off, "
+                f"INSERT INTO {stream.truth()} "
+                f"({INSERTED}, key, gone, part, off, ts, since, noted) "
+                f"SELECT {row('i', stream.disordered).replace('%', '%%')}, "
+                f"i * 7919 %% {KEYS}, i %% 9 = 4, part, off, "
                 "to_timestamp(ms / 1000) + ms %% 1000 * interval '1 ms', %s, %s "
                 "FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::bigint[]) "
                 "AS sent (i, part, off, ms)",
@@ -120,17 +122,18 @@ class Quiet:
         return dict(self.execute(f"SELECT part, max(off) + 1 FROM {stream.truth()} GROUP BY part"))
 
     def places(self):
-        """Of all views by their paths: status, its detail, and offsets by partition."""
+        """Of all views by their paths: status, its detail, and offsets by stream and partition."""
         places = {}
-        for path, status, detail, partition, offset in self.execute("""
+        for path, status, detail, stream, partition, offset in self.execute("""
                 SELECT n.nspname || '.' || r.relname, v.status, v.status_detail,
+                       (SELECT relname FROM pg_class WHERE oid = f.stream),
                        f.partition, c.next_offset
                 FROM _cq.view v JOIN pg_class r ON r.oid = v.view
                 JOIN pg_namespace n ON n.oid = r.relnamespace
                 LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id)) ON f.view = v.view"""):
             offsets = places.setdefault(path, (status, detail, {}))[2]
             if partition is not None:
-                offsets[partition] = offset
+                offsets.setdefault(stream, {})[partition] = offset
         return places
 
     def await_ends(self, ends):
@@ -191,7 +194,9 @@ class Quiet:
         if view.follows:
             return True
         return all(
-            offsets.get(partition, -1) >= end for partition, end in ends[view.source].items()
+            offsets.get(stream, {}).get(partition, -1) >= end
+            for stream in view.streams()
+            for partition, end in ends[stream].items()
         )
 
     def mend(self, view, status, detail):
@@ -251,8 +256,11 @@ class Quiet:
             return
         # What is made of windows that the keeper closes comes after the batch.
         deadline = DEADLINE if is_timed or view.follows else 0
-        seen = view.seen(self.streams.get(view.source), positions)
+        seen = view.seen(self.streams.get(view.source), positions.get(view.source, {}))
         begin = f"WITH seen AS ({seen}),"
+        if view.other:
+            other = view.read(self.streams[view.other], positions.get(view.other, {}))
+            begin += f" other AS ({other}),"
         self.require_equal(view, (begin, *view.shows()), "rows", deadline)
         if view.was_reset or view.is_paused or view.output is None:
             return

@@ -58,6 +58,7 @@ class World(Quiet):
         self.streams["kafka1"].disordered = disordered[0]
         self.add_stream(Stream("log", disordered=disordered[1]))
         self.add_stream(Stream("overlapping", overlaps=True))
+        self.add_stream(Stream("changing", f"{name}_changing", partitions[1], changes=True))
 
     def add_stream(self, stream):
         self.streams[stream.name] = stream
@@ -264,7 +265,7 @@ class World(Quiet):
         flows = [
             flow
             for flow in self.flows
-            if flow.stream.name == view.source and not flow.stream.stamped and starts_latest
+            if flow.stream.name in view.streams() and not flow.stream.stamped and starts_latest
         ]
         for flow in flows:
             flow.pause()
@@ -559,7 +560,8 @@ class World(Quiet):
         view = self.on_view(name)
         if view is not None:
             ((state,),) = self.execute(
-                "SELECT relation::text FROM _cq.part WHERE view = %s::regclass AND role = 'state'",
+                "SELECT relation::text FROM _cq.part WHERE view = %s::regclass "
+                "AND role IN ('state', 'input', 'output') ORDER BY random() LIMIT 1",
                 view.path,
             )
             with contextlib.suppress(

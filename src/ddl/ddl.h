@@ -131,6 +131,11 @@ extern void cq_stream_columns_alter(CqCommand *command);
 /* RENAME of whatever. */
 extern void cq_stream_columns_rename(CqCommand *command);
 
+/* ---- enum_value.c ---- */
+
+/* ALTER TYPE of an enum. */
+extern void cq_enum_value_alter(CqCommand *command);
+
 /* ---- index.c ---- */
 
 /* CREATE INDEX: on a continuous view it is made on the table of its state; else passed on. */

@@ -313,6 +313,9 @@ dispatch(CqCommand *command)
 		case T_IndexStmt:
 			cq_index_create(command);
 			return;
+		case T_AlterEnumStmt:
+			cq_enum_value_alter(command);
+			return;
 		case T_AlterTableStmt:
 			require_continuous_if_said(command, ((AlterTableStmt *) stmt)->relation);
 			cq_alter_table(command);
