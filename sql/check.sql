@@ -108,6 +108,30 @@ RESET ROLE;
 CALL wait_until_failed('joined');
 SELECT status_detail FROM cq.views WHERE view = 'joined'::regclass;
 DROP VIEW joined;
+
+-- Rights are asked for at CREATE, of all that is read, wherever it stands; and again when they have gone.
+CREATE FOREIGN TABLE kept_back (id int, k int, secret text) SERVER cq_log;
+CREATE TABLE kept_back_table (k int, secret text);
+GRANT SELECT (k) ON kept_back, kept_back_table TO checked_owner;
+SET ROLE checked_owner;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s WHERE k IN (SELECT k FROM kept_back_table WHERE secret > '');
+CREATE CONTINUOUS VIEW v AS SELECT id, (SELECT max(secret) FROM kept_back_table) FROM s;
+CREATE CONTINUOUS VIEW v AS SELECT k, count(DISTINCT id) FROM s WHERE k IN (SELECT k FROM kept_back_table WHERE secret > '') GROUP BY k;
+CREATE CONTINUOUS VIEW v AS SELECT id FROM s LEFT JOIN (SELECT secret FROM kept_back_table) b ON true;
+CREATE CONTINUOUS VIEW v AS SELECT id, (SELECT count(*) FROM (SELECT secret FROM kept_back) b) FROM s;
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT secret FROM kept_back) SELECT id FROM s WHERE k > (SELECT count(*) FROM c);
+CREATE CONTINUOUS VIEW v AS WITH c AS (SELECT secret FROM kept_back) SELECT id FROM s;
+CREATE CONTINUOUS VIEW permitted AS WITH c AS (SELECT k FROM kept_back) SELECT id FROM s
+  WHERE NOT EXISTS (SELECT FROM kept_back b WHERE b.k = s.k) AND k IN (SELECT k FROM kept_back_table);
+CREATE CONTINUOUS VIEW unused AS WITH c AS (SELECT k FROM kept_back) SELECT id FROM s;
+RESET ROLE;
+SELECT cq.wait('permitted'), cq.wait('unused');
+SELECT id FROM unused ORDER BY id;
+REVOKE SELECT (k) ON kept_back FROM checked_owner;
+INSERT INTO kept_back VALUES (1, 1, 'x');
+CALL wait_until_failed('permitted');
+SELECT status_detail FROM cq.views WHERE view = 'permitted'::regclass;
+DROP VIEW permitted, unused;
 DROP OWNED BY checked_owner;
 DROP ROLE checked_owner;
 

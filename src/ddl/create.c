@@ -49,6 +49,7 @@
 #include "parser/parsetree.h"
 #include "plan/plan.h"
 #include "plan/width.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -403,29 +404,42 @@ replace_view(Oid view, Query *read, List *options)
 	CommandCounterIncrement();
 }
 
-/* Of what the nodes read. */
-static void
-check_tree_permissions(const CqTree *tree)
+static bool
+check_permissions_below(Node *node, void *context)
 {
-	ListCell   *node;
-	ListCell   *input;
-
-	foreach(node, tree->nodes)
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
 	{
-		foreach(input, ((CqNode *) lfirst(node))->inputs)
-			cq_compat_check_permissions(((CqNodeInput *) lfirst(input))->flow);
+		cq_compat_check_permissions((Query *) node);
+		return query_tree_walker((Query *) node, check_permissions_below, NULL, 0);
 	}
+	return expression_tree_walker(node, check_permissions_below, NULL);
+}
+
+/*
+ * May the owner read all that is read, wherever it stands, with what views and policies add? The
+ * executor would ask when the first batch comes, and of what a batch comes to alone.
+ */
+static void
+check_permissions(const Query *query, Oid owner)
+{
+	Query	   *rewritten = copyObjectImpl(query);
+	CqActor		actor;
+
+	rewritten->canSetTag = true;
+	cq_owner_begin_user(&actor, owner);
+	AcquireRewriteLocks(rewritten, true, false);
+	rewritten = linitial_node(Query, QueryRewrite(rewritten));
+	(void) check_permissions_below((Node *) rewritten, NULL);
+	cq_owner_end(&actor);
 }
 
 static void
-check_plans(const CqViewPlan *plan, Query *query, const char *query_string)
+check_plans(const CqViewPlan *plan, const char *query_string)
 {
-	cq_compat_check_permissions(query);
-	if (plan->tree != NULL)
-		check_tree_permissions(plan->tree);
 	if (plan->shape == CQ_SHAPE_STORED)
 		return;
-	cq_compat_check_permissions(plan->maintain);
 	cq_reject_raise(cq_width_check(plan), query_string);
 	(void) cq_partial_plan(plan, query_string);
 }
@@ -498,7 +512,8 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
 	plan = cq_create_plan(&options, query, query_string, &planned);
-	check_plans(plan, query, query_string);
+	check_permissions(query, owner);
+	check_plans(plan, query_string);
 
 	row = plan_row(&options, &planned, plan);
 	cq_view_start_check(row->start, list_length(row->streams));

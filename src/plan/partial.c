@@ -18,6 +18,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 /* Batches are large and groups many: hash, in one process, without compiling for each batch. */
@@ -67,7 +68,22 @@ typedef struct OtherScans
 	Oid			stream;
 	int			nscans;
 	bool		found;
+	Oid			guarded;		/* the table whose policies read one */
 } OtherScans;
+
+static bool find_other_scan(Node *node, OtherScans *scans);
+
+static void
+look_at_entry(RangeTblEntry *entry, OtherScans *scans)
+{
+	OtherScans	of_policies = {.stream = InvalidOid};
+
+	if (entry->rtekind == RTE_RELATION && cq_scope_is_stream(entry))
+		scans->found |= entry->relid != scans->stream || ++scans->nscans > 1;
+	(void) find_other_scan((Node *) entry->securityQuals, &of_policies);
+	if (of_policies.found)
+		scans->guarded = entry->relid;
+}
 
 static bool
 find_other_scan(Node *node, OtherScans *scans)
@@ -77,11 +93,12 @@ find_other_scan(Node *node, OtherScans *scans)
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, find_other_scan, scans,
 								 QTW_EXAMINE_RTES_BEFORE);
+	/* What nobody refers to is not planned. */
+	if (IsA(node, CommonTableExpr) && ((CommonTableExpr *) node)->cterefcount == 0)
+		return false;
 	if (!IsA(node, RangeTblEntry))
 		return expression_tree_walker(node, find_other_scan, scans);
-	if (((RangeTblEntry *) node)->rtekind == RTE_RELATION &&
-		cq_scope_is_stream((RangeTblEntry *) node))
-		scans->found |= ((RangeTblEntry *) node)->relid != scans->stream || ++scans->nscans > 1;
+	look_at_entry((RangeTblEntry *) node, scans);
 	return false;
 }
 
@@ -93,15 +110,18 @@ static CqReject *
 check_policies(const CqViewPlan *plan, Query *query)
 {
 	OtherScans	scans = {.stream = plan->stream};
+	CqReject   *reject;
 
 	(void) find_other_scan((Node *) query, &scans);
 	if (!scans.found)
 		return NULL;
-	return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-									"row security of a table that reads a stream is not supported "
-									"in a continuous view"),
-						  "It would see a part of the stream alone. Join the table in the query "
-						  "that reads the view.");
+	reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+					   "row security of a table that reads a stream is not supported in a "
+					   "continuous view");
+	if (OidIsValid(scans.guarded))
+		cq_reject_detail(reject, "A policy of \"%s\" reads one.", get_rel_name(scans.guarded));
+	return cq_reject_hint(reject, "It would see a part of the stream alone. Join the table in the "
+						  "query that reads the view.");
 }
 
 PlannedStmt *
