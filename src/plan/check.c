@@ -21,6 +21,7 @@
 #include "common/time_text.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "plan/check.h"
@@ -487,24 +488,39 @@ walk_sublink(Check *check, SubLink *link)
 	return stop || walk_node(link->testexpr, check);
 }
 
+/*
+ * The constant that a text comes to, if it is one: also by stable functions of the server, as
+ * concat() is, which the planner leaves to the executor, or evaluates where it estimates.
+ */
+static Const *
+constant_text(Node *text)
+{
+	PlannerInfo *root = makeNode(PlannerInfo);
+
+	if (cq_window_is_alterable(text))
+		return (Const *) eval_const_expressions(NULL, copyObject(text));
+	root->glob = makeNode(PlannerGlobal);
+	return (Const *) estimate_expression_value(root, copyObject(text));
+}
+
+/* Of a text, or of an array of texts. */
 static bool
-walk_cast(Check *check, const CoerceViaIO *cast)
+walk_cast(Check *check, const Node *cast, Expr *argument)
 {
 	Const	   *text;
 	char	   *value;
 	Oid			output;
 	bool		is_varlena;
 
-	if (!cq_check_type_is_time(cast->resulttype))
+	if (!cq_check_type_is_time(exprType(cast)))
 		return false;
-	text = check->is_condition ? (Const *) cast->arg :
-		(Const *) eval_const_expressions(NULL, copyObject((Node *) cast->arg));
+	text = check->is_condition ? (Const *) argument : constant_text((Node *) argument);
 	if (!IsA(text, Const) || text->constisnull)
 		return false;
 	getTypeOutputInfo(text->consttype, &output, &is_varlena);
 	value = OidOutputFunctionCall(output, text->constvalue);
 	return cq_time_text_moment(value, strlen(value)) != NULL &&
-		refuse(check, cq_reject_at(cq_check_moment(), exprLocation((const Node *) cast)));
+		refuse(check, cq_reject_at(cq_check_moment(), exprLocation(cast)));
 }
 
 /* ---- types ---- */
@@ -568,6 +584,11 @@ walk_column(Check *check, const Var *var)
 	if (scope == NULL || IS_SPECIAL_VARNO(var->varno))
 		return false;
 	entry = rt_fetch(var->varno, scope->query->rtable);
+	if (var->varattno < 0 && var->varattno != TableOidAttributeNumber && cq_scope_is_stream(entry))
+		return refuse(check, unsupported(var->location, "a system column of a stream is not "
+														"supported in a continuous view",
+										 "What a message has is in columns with the option "
+										 "metadata: its partition, offset, timestamp."));
 	return (entry->rtekind == RTE_JOIN || cq_scope_is_stream(entry)) &&
 		walk_type(check, var->vartype, var->location);
 }
@@ -629,8 +650,12 @@ walk_node(Node *node, Check *check)
 				return true;
 			break;
 		case T_CoerceViaIO:
-			if (walk_cast(check, (CoerceViaIO *) node) ||
+			if (walk_cast(check, node, ((CoerceViaIO *) node)->arg) ||
 				walk_type(check, exprType(node), exprLocation(node)))
+				return true;
+			break;
+		case T_ArrayCoerceExpr:
+			if (walk_cast(check, node, ((ArrayCoerceExpr *) node)->arg))
 				return true;
 			break;
 		case T_CoerceToDomain:
