@@ -54,6 +54,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "worker/control.h"
 #include "worker/slots.h"
 
 /* Once the name is found: with a schema's name, that only tells whether the view would be temporary. */
@@ -477,12 +478,10 @@ create_tree(const CqView *row, const CqViewPlan *plan, const Query *query, char 
 		.view = row->view, .base = base, .owner = owner, .query = query, .settings = row->settings,
 		.query_string = query_string
 	};
-	CqActor		actor;
 
 	cq_create_nodes(&create, plan->tree);
-	cq_owner_begin_user(&actor, owner);
-	cq_tree_run_begin(plan->tree, row->view, row->state);
-	cq_owner_end(&actor);
+	CommandCounterIncrement();
+	cq_control_begin_nodes(row->view);
 }
 
 ObjectAddress

@@ -94,7 +94,6 @@ cq_create_plan(const CqViewOptions *options, const Query *query, const char *que
 
 	memset(planned, 0, sizeof(CqPlanOptions));
 	planned->tells_changes = cq_view_tells_changes(options);
-	planned->has_sink = options->sink != NULL;
 	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
 	foreach(cell, plan->streams)
 	{

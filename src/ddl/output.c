@@ -75,21 +75,15 @@ cq_view_find_sink(const CqViewOptions *options)
 }
 
 static void
-check_sink(const CqView *row, const CqViewPlan *plan, Oid owner)
+check_sink(const CqView *row, const CqViewPlan *plan, Oid owner, const char *query_string)
 {
 	Relation	view = table_open(row->view, AccessShareLock);
 	CqSinkTarget target = {
 		.view = row->view, .owner = owner, .sink = row->sink, .row = RelationGetDescr(view),
-		.is_append_only = cq_changes_only_add(plan, row->emits_on_close),
+		.is_append_only = cq_changes_only_add(plan, row->emits_on_close), .query_text = query_string,
 	};
 
-	if (plan->shape == CQ_SHAPE_AGGREGATE)
-	{
-		CqReject   *reject = cq_changes_key(plan, &target.key);
-
-		if (!target.is_append_only)
-			cq_reject_raise(reject, NULL);
-	}
+	target.no_key = cq_changes_key(plan, &target.key);
 	cq_sink_check(&target);
 	table_close(view, NoLock);
 }
@@ -162,7 +156,7 @@ make_sink(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid
 		  const char *query_string)
 {
 	row->sink = cq_view_find_sink(options);
-	check_sink(row, plan, owner);
+	check_sink(row, plan, owner, query_string);
 	check_circle(row);
 	if (cq_sink_kind(row->sink) == CQ_SINK_TOPIC)
 		row->outbox = create_outbox(get_rel_name(row->view), owner, query_string);

@@ -76,8 +76,7 @@ make_target(const CqView *view, Oid owner, const CqViewPlan *plan, Oid sink, Tup
 	target->owner = owner;
 	target->sink = sink;
 	target->row = row;
-	if (plan->shape == CQ_SHAPE_AGGREGATE)
-		(void) cq_changes_key(plan, &target->key);
+	target->no_key = cq_changes_key(plan, &target->key);
 	return target;
 }
 

@@ -22,6 +22,7 @@
 #include "exec/view_plan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "node/pairs.h"
 #include "state/session_merge.h"
 #include "stream/reader.h"
 #include "storage/bufmgr.h"
@@ -522,19 +523,12 @@ run_tree(CqViewExec *exec, CqBinding *binding)
 
 /* What has become stored: to whoever asks for it. */
 static void
-tell_stored(CqDelta *delta, CqChangeReceiver *receiver, CqMergeCounts *counts)
+tell_stored(const CqViewPlan *plan, CqDelta *delta, CqChangeReceiver *receiver,
+			CqMergeCounts *counts)
 {
-	TupleTableSlot *slot = cq_delta_slot(delta);
-	int32		weight;
-
-	cq_delta_rewind(delta);
-	while (cq_delta_next(delta, slot, &weight))
-	{
-		counts->inserted += Max(weight, 0);
-		for (int i = 0; receiver != NULL && i < abs(weight); i++)
-			receiver->take(receiver, weight < 0 ? slot : NULL, weight > 0 ? slot : NULL);
-	}
-	ExecDropSingleTupleTableSlot(slot);
+	counts->inserted += delta->nrows;
+	if (receiver != NULL)
+		cq_pairs_tell(delta, plan->row_key, plan->has_row_key, receiver);
 }
 
 /* Runs the root's plan over the batch, or the changes of the node below it. */
@@ -587,7 +581,7 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 		CqDelta    *stored = deltas[list_length(exec->plan->tree->nodes) - 1];
 
 		if (stored != NULL)
-			tell_stored(stored, changes, counts);
+			tell_stored(exec->plan, stored, changes, counts);
 	}
 	else
 	{
@@ -607,19 +601,44 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 	PopActiveSnapshot();
 }
 
+static void
+begin_tree(const CqView *row, Oid owner, const CqViewPlan *plan)
+{
+	int			nnodes = list_length(plan->tree->nodes);
+	CqDelta   **deltas = palloc(sizeof(CqDelta *) * nnodes);
+	CqMergeCounts counts = {0};	/* nobody asks */
+	CqTreeRun  *run;
+	CqChangeReceiver *changes;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run = cq_tree_run_prepare(plan->tree, row->view, row->state, NULL);
+	cq_tree_run(run, NULL, deltas);
+	changes = plan->shape == CQ_SHAPE_STORED && deltas[nnodes - 1] != NULL ?
+		cq_output_open(row, owner, plan) : NULL;
+	if (changes != NULL)
+	{
+		tell_stored(plan, deltas[nnodes - 1], changes, &counts);
+		changes->finish(changes);
+	}
+	cq_tree_run_free(run, deltas);
+	PopActiveSnapshot();
+}
+
 void
 cq_view_exec_begin(Oid view)
 {
 	CqView	   *row = cq_view_require(view);
 	Relation	definition = table_open(row->definition, AccessShareLock);
+	Oid			owner = definition->rd_rel->relowner;
 	CqViewPlan *plan;
 	CqActor		actor;
 
-	cq_view_actor_begin(&actor, row, definition->rd_rel->relowner);
+	cq_view_actor_begin(&actor, row, owner);
 	cq_reject_raise(cq_view_plan(row, cq_compat_view_query(definition), &plan), NULL);
 	table_close(definition, NoLock);
 	if (plan->tree != NULL)
-		cq_tree_run_begin(plan->tree, view, row->state);
+		begin_tree(row, owner, plan);
 	cq_owner_end(&actor);
 }
 

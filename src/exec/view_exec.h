@@ -83,7 +83,7 @@ extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int en
 
 /*
  * Has the nodes of a view that is to begin store what they make of nothing, such as a count(*) of
- * 0. Within a transaction, with a snapshot, and the view locked against its workers.
+ * 0, and tells it. Within a transaction, with a snapshot, and the view locked against its workers.
  */
 extern void cq_view_exec_begin(Oid view);
 

@@ -21,7 +21,7 @@ cq_view_plan(const CqView *view, const Query *definition, CqViewPlan **plan)
 {
 	CqPlanOptions options = {
 		.emits_on_close = view->emits_on_close, .expiry = view->expiry, .by_event_time = view->expires_by_event_time,
-		.tells_changes = view->tells_changes, .has_sink = OidIsValid(view->sink), .amends_closed = view->amends_late
+		.tells_changes = view->tells_changes, .amends_closed = view->amends_late
 	};
 
 	if (cq_view_plan_has_windows(view) || view->expires_by_event_time)

@@ -202,17 +202,3 @@ cq_tree_run_free(const CqTreeRun *run, CqDelta **changes)
 			cq_delta_free(changes[i]);
 	}
 }
-
-void
-cq_tree_run_begin(const CqTree *tree, Oid view, Oid output)
-{
-	CqDelta   **changes = palloc(sizeof(CqDelta *) * Max(list_length(tree->nodes), 1));
-	CqTreeRun  *run;
-
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	run = cq_tree_run_prepare(tree, view, output, NULL);
-	cq_tree_run(run, NULL, changes);
-	cq_tree_run_free(run, changes);
-	PopActiveSnapshot();
-}

@@ -38,18 +38,13 @@ extern List *cq_tree_run_plans(const CqTreeRun *run);
 extern List *cq_tree_run_plans_of(const CqTreeRun *run, Oid stream);
 
 /*
- * Takes a batch through the nodes. What comes out of a node is in *changes, which has room for all
- * of them, by number - 1; NULL: nothing. In CurrentMemoryContext. As cq_keep_apply.
+ * Takes a batch through the nodes; NULL: they begin, and store what they make of nothing, such as a
+ * count(*) of 0. What comes out of a node is in *changes, which has room for all of them, by number
+ * - 1; NULL: nothing. In CurrentMemoryContext. As cq_keep_apply.
  */
 extern void cq_tree_run(CqTreeRun *run, const CqTreeBatch *batch, CqDelta **changes);
 
 /* Gives back what has come out of the nodes. */
 extern void cq_tree_run_free(const CqTreeRun *run, CqDelta **changes);
-
-/*
- * Has nodes that begin store what they make of nothing, such as a count(*) of 0. As prepare; the
- * tables are empty.
- */
-extern void cq_tree_run_begin(const CqTree *tree, Oid view, Oid output);
 
 #endif							/* CQ_TREE_RUN_H */

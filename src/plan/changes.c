@@ -84,12 +84,29 @@ column_of_other_bound(const Query *query, const Node *expr)
 	return column_of(query, (const Node *) other);
 }
 
+static CqReject *
+no_key(const CqViewPlan *plan)
+{
+	const char *what = plan->shape == CQ_SHAPE_ROWS ? "rows of the view are only added" :
+		"nothing in the query says by which columns its rows are told apart";
+
+	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
+									   exprLocation((Node *) plan->definition->targetList)),
+						  "Show in the view the columns of GROUP BY, DISTINCT or the partition of a "
+						  "row_number(), or the key of the stream that they come from. Or give the "
+						  "sink a column with the option metadata 'key', or the mode debezium.");
+}
+
 CqReject *
 cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
 {
 	ListCell   *cell;
 
 	*columns = NULL;
+	if (plan->shape == CQ_SHAPE_STORED)
+		*columns = plan->row_key;
+	if (plan->shape != CQ_SHAPE_AGGREGATE)
+		return plan->has_row_key ? NULL : no_key(plan);
 	foreach(cell, plan->keys)
 	{
 		Node	   *expr = (Node *) ((CqKey *) lfirst(cell))->expr;

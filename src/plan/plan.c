@@ -13,6 +13,7 @@
 #include "plan/check.h"
 #include "plan/cut.h"
 #include "plan/plan.h"
+#include "plan/row_key.h"
 
 static bool
 has_aggregation(const Query *query)
@@ -243,8 +244,8 @@ check_only_added(Oid stream)
 	return cq_reject_detail(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
 									  "rows of stream %s change: its mode is upsert",
 									  described->name),
-							"Options that close windows or have rows go, and sinks, are for streams "
-							"whose rows are only added.");
+							"Options that close windows or have rows go are for streams whose rows "
+							"are only added.");
 }
 
 /*
@@ -303,12 +304,13 @@ try_root(const CqCutFlow *flow, void *context)
 
 /* The view shows what the last node stores. */
 static CqViewPlan *
-plan_stored(const CqTree *tree)
+plan_stored(const Query *definition, const CqTree *tree)
 {
 	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
 
 	plan->shape = CQ_SHAPE_STORED;
 	plan->columns = ((CqNode *) llast(tree->nodes))->columns;
+	plan->has_row_key = cq_row_key_find(definition, &plan->row_key);
 	return plan;
 }
 
@@ -331,7 +333,7 @@ plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPla
 	if (reject != NULL ||
 		(reject = cq_cut(definition, streams, try_root, &context, &tree)) != NULL)
 		return reject;
-	*result = tree->is_stored ? plan_stored(tree) : context.plan;
+	*result = tree->is_stored ? plan_stored(definition, tree) : context.plan;
 	(*result)->tree = tree;
 	(*result)->streams = streams;
 	(*result)->definition = definition;
@@ -344,8 +346,8 @@ needs_root(CqReject *reject)
 {
 	if (reject->detail != NULL)
 		return reject;
-	return cq_reject_detail(reject, "Options that close windows or have rows go, and sinks, are "
-							"for queries through which rows of a stream pass one by one.");
+	return cq_reject_detail(reject, "Options that close windows or have rows go are for queries "
+							"through which rows of a stream pass one by one.");
 }
 
 CqReject *
@@ -358,8 +360,7 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 	if (reject == NULL || is_final)
 		return reject;
 	in_nodes = plan_with_nodes(definition, options, result);
-	if (in_nodes == NULL && (wants_root(options) ||
-							 (options->has_sink && (*result)->shape == CQ_SHAPE_STORED)))
+	if (in_nodes == NULL && wants_root(options))
 		return needs_root(reject);
 	return in_nodes;
 }

@@ -99,7 +99,6 @@ typedef struct CqPlanOptions
 	CqExpiry	expiry;
 	bool		by_event_time;	/* else by change */
 	bool		tells_changes;	/* what it changes is asked for */
-	bool		has_sink;		/* by a sink */
 	bool		amends_closed;	/* closed windows may change */
 } CqPlanOptions;
 
@@ -110,6 +109,8 @@ typedef struct CqViewPlan
 	CqTree	   *tree;			/* the nodes below, or NULL: rows of a stream pass one by one */
 	Oid			stream;			/* by whose batches maintain is driven; InvalidOid: by … */
 	int			node;			/* … the changes of a node, in a tuplestore. 0: by neither */
+	bool		has_row_key;	/* of what is stored: no two rows are equal in … */
+	Bitmapset  *row_key;		/* … these columns, from 1: there may be none (row_key.c) */
 	const Query *definition;
 	Query	   *query;			/* the definition, or what of it is above the nodes; group references
 		flattened */
@@ -234,7 +235,10 @@ extern CqReject *cq_read_group(const CqViewPlan *plan, List **targets, Node **ha
 /* Where its changes are asked for, checks that the view's rows change one by one, each with its group (changes.c). */
 extern CqReject *cq_changes_check(const CqViewPlan *plan);
 
-/* The columns of the view, from 1, that tell its rows apart: those that it is grouped by. The reason why there are none, or NULL (changes.c). */
+/*
+ * The columns of the view, from 1, that tell its rows apart: those that it is grouped by, or what
+ * else its query says (row_key.c). The reason why there are none, or NULL (changes.c).
+ */
 extern CqReject *cq_changes_key(const CqViewPlan *plan, Bitmapset **columns);
 
 /* Are the rows that are told of the view only added, and stay (changes.c)? */

@@ -10,7 +10,8 @@
  * The stream's mode says what a message is:
  *		append		the row, for views whose rows are added and stay
  *		upsert		key: what the view is grouped by; value: its row now, none where it is gone
- *		debezium	key: the same; value: the row before and after
+ *		debezium	key: the same, or none where nothing tells the view's rows apart; value: the row
+ *					before and after
  * The key is a JSON object, unless the stream has a column for it (metadata 'key').
  */
 #include "postgres.h"
@@ -140,9 +141,11 @@ check_mode(const CqSinkTarget *target, const CqStream *stream, bool has_key)
 	if (stream->mode == CQ_MODE_APPEND && !target->is_append_only)
 		misfit("rows of the view change, and the sink %s takes only rows that are added", stream->name,
 			   "Set the sink's option mode to upsert or debezium. Rows that are only added are those of closed windows that are not amended.");
-	if (stream->mode == CQ_MODE_UPSERT && !has_key)
+	if (stream->mode == CQ_MODE_UPSERT && !has_key && target->is_append_only)
 		misfit("rows of the view have no key, and the sink %s takes rows by their key", stream->name,
 			   "Give the sink a column with the option metadata 'key', or set its option mode to append.");
+	if (stream->mode == CQ_MODE_UPSERT && !has_key)
+		cq_reject_raise(target->no_key, target->query_text);
 }
 
 static Outbox *
@@ -172,8 +175,7 @@ prepare(const CqSinkTarget *target)
 	has_key = has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY);
 	if (!has_key && outbox->stream->mode != CQ_MODE_APPEND)
 		outbox->key_encoder = open_key_encoder(outbox->stream, outbox->rows->format, columns, outbox->map, target->key);
-	/* A view without GROUP BY has one row, whose key may be empty. */
-	check_mode(target, outbox->stream, has_key || target->key != NULL || !target->is_append_only);
+	check_mode(target, outbox->stream, has_key || target->no_key == NULL);
 	outbox->before = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	outbox->after = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	return outbox;

@@ -20,8 +20,10 @@ typedef struct CqSinkTarget
 	Oid			sink;			/* stream or table */
 	Oid			outbox;			/* where the sink is a topic, else InvalidOid */
 	TupleDesc	row;			/* of the view */
-	Bitmapset  *key;			/* columns of the view, from 1, that tell its rows apart; NULL: nothing does */
+	Bitmapset  *key;			/* columns of the view, from 1, that tell its rows apart */
+	const CqReject *no_key;		/* why there are none such; NULL: key has them, or there is one row */
 	bool		is_append_only; /* rows are added, and stay */
+	const char *query_text;		/* of the view, for the place of an error, or NULL */
 } CqSinkTarget;
 
 typedef enum CqSinkKind

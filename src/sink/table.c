@@ -2,9 +2,14 @@
  * table.c
  *		A table as the sink of a view: it gets what is new, what has changed and what is gone, with its own triggers, defaults and constraints.
  *
- * Rows of a view that only adds are inserted. Other rows are found again by the columns that the view is grouped by: an index over them makes that
- * fast. One that is not there, since it is new or somebody else has deleted it, is inserted; one that is new to the view may be there, since the view was
- * reset. A stream that is kept in the database takes rows that are added.
+ * Rows of a view that only adds are inserted. Other rows are found again by the columns that tell
+ * the view's rows apart: an index over them makes that fast. One that is not there, since it is new
+ * or somebody else has deleted it, is inserted; one that is new to the view may be there, since the
+ * view was reset. Where nothing tells rows apart, one that has the same bytes is taken, and any one
+ * if there are several.
+ *
+ * A stream that is kept in the database takes rows that are added, and with mode upsert others as
+ * well: a message without a value says that the row of its key is gone.
  */
 #include "postgres.h"
 
@@ -14,6 +19,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/query.h"
+#include "catalog/stream.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -33,6 +39,10 @@ typedef struct TableSink
 	char	   *name;			/* qualified and quoted */
 	int			natts;			/* of a row of the view; each is a parameter, the row before comes behind the row after */
 	Oid		   *types;
+	Bitmapset  *compared;		/* columns of the view, from 1, by which its rows are found */
+	bool		by_image;		/* and by all of their bytes: only one of those */
+	bool		is_upsert;		/* a stream */
+	Bitmapset  *message_key;	/* of that: columns of the view that are the message's key */
 	SPIPlanPtr	insert;			/* the rest is prepared when it is first needed */
 	SPIPlanPtr	update;
 	SPIPlanPtr	delete;
@@ -40,30 +50,61 @@ typedef struct TableSink
 	MemoryContext row_context;
 } TableSink;
 
+/* The stream, if it is one and takes rows by key; else NULL. */
+static CqStream *
+upsert_stream(const CqSinkTarget *target)
+{
+	CqStream   *stream;
+
+	if (target->is_append_only || get_rel_relkind(target->sink) != RELKIND_FOREIGN_TABLE)
+		return NULL;
+	stream = cq_stream_get(target->sink, target->owner);
+	return stream->mode == CQ_MODE_UPSERT && stream->key != InvalidAttrNumber ? stream : NULL;
+}
+
+static void
+check_stream(const CqSinkTarget *target, Relation sink, const int *map)
+{
+	const CqStream *stream = upsert_stream(target);
+
+	if (target->is_append_only)
+		return;
+	if (stream == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rows of the view change, and the sink \"%s\" takes only rows that are added",
+						RelationGetRelationName(sink)),
+				 errhint("Set the view's option emit to close, or its option changes to have the "
+						 "changes themselves in a stream; or set the sink's option mode to "
+						 "upsert.")));
+	if (map[stream->key - 1] == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the view has no column for the key of the sink \"%s\"",
+						RelationGetRelationName(sink)),
+				 errhint("Name one of its columns \"%s\".",
+						 get_attname(target->sink, stream->key, false))));
+}
+
 void
 cq_table_sink_check(const CqSinkTarget *target)
 {
 	Relation	sink = table_open(target->sink, AccessShareLock);
-	AclMode		needed = target->is_append_only ? ACL_INSERT : ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_SELECT;
+	bool		is_stream = sink->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+	AclMode		needed = target->is_append_only || is_stream ? ACL_INSERT :
+		ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_SELECT;
+	const int  *map;
 	AclResult	result = pg_class_aclmask(target->sink, target->owner, needed, ACLMASK_ALL) == needed ? ACLCHECK_OK : ACLCHECK_NO_PRIV;
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, get_relkind_objtype(sink->rd_rel->relkind), RelationGetRelationName(sink));
-	if (sink->rd_rel->relkind == RELKIND_FOREIGN_TABLE && !target->is_append_only)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("rows of the view change, and the sink \"%s\" takes only rows that are added", RelationGetRelationName(sink)),
-				 errhint("Set the view's option emit to close, or its option changes to have the changes themselves in a stream.")));
-	if (!target->is_append_only && target->key == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a table as the sink of a view without GROUP BY is not supported"),
-				 errdetail("Nothing would tell the view's row from others in the table.")));
 	if (sink->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the sink of a continuous view cannot be temporary")));
-	(void) cq_sink_map(target->sink, RelationGetDescr(sink), target->row);
+	map = cq_sink_map(target->sink, RelationGetDescr(sink), target->row);
+	if (is_stream)
+		check_stream(target, sink, map);
 	table_close(sink, NoLock);
 }
 
@@ -153,7 +194,7 @@ append_condition(const TableSink *sink, StringInfo statement, const Bitmapset *n
 	const char *separator = " WHERE ";
 	int			column = -1;
 
-	while ((column = bms_next_member(sink->target->key, column)) >= 0)
+	while ((column = bms_next_member(sink->compared, column)) >= 0)
 	{
 		const char *name = column_name(sink, column - 1);
 
@@ -168,6 +209,27 @@ append_condition(const TableSink *sink, StringInfo statement, const Bitmapset *n
 							 sink->natts + column, collation(sink, column - 1));
 		separator = " AND ";
 	}
+}
+
+/* That, or the place of one row with the same bytes. */
+static void
+append_search(const TableSink *sink, StringInfo statement, const Bitmapset *nulls)
+{
+	if (!sink->by_image)
+	{
+		append_condition(sink, statement, nulls);
+		return;
+	}
+	appendStringInfo(statement, " WHERE (tableoid, ctid) OPERATOR(pg_catalog.=) "
+					 "(SELECT tableoid, ctid FROM %s", sink->name);
+	append_condition(sink, statement, nulls);
+	appendStringInfo(statement, "%spg_catalog.record_image_eq(ROW(",
+					 sink->compared != NULL ? " AND " : " WHERE ");
+	append_columns(sink, statement, true, false);
+	appendStringInfoString(statement, "), ROW(");
+	for (int i = 0; i < sink->natts; i++)
+		appendStringInfo(statement, "%s$%d", i > 0 ? ", " : "", sink->natts + i + 1);
+	appendStringInfoString(statement, ")) LIMIT 1)");
 }
 
 static char *
@@ -192,7 +254,7 @@ update_statement(const TableSink *sink, const Bitmapset *nulls)
 	initStringInfo(&statement);
 	appendStringInfo(&statement, "UPDATE %s SET ", sink->name);
 	append_columns(sink, &statement, true, true);
-	append_condition(sink, &statement, nulls);
+	append_search(sink, &statement, nulls);
 	return statement.data;
 }
 
@@ -203,7 +265,7 @@ delete_statement(const TableSink *sink, const Bitmapset *nulls)
 
 	initStringInfo(&statement);
 	appendStringInfo(&statement, "DELETE FROM %s", sink->name);
-	append_condition(sink, &statement, nulls);
+	append_search(sink, &statement, nulls);
 	return statement.data;
 }
 
@@ -226,7 +288,7 @@ null_keys(const TableSink *sink, const TupleTableSlot *row)
 	Bitmapset  *nulls = NULL;
 	int			column = -1;
 
-	while ((column = bms_next_member(sink->target->key, column)) >= 0)
+	while ((column = bms_next_member(sink->compared, column)) >= 0)
 	{
 		if (row->tts_isnull[column - 1])
 			nulls = bms_add_member(nulls, column);
@@ -290,6 +352,25 @@ insert_row(TableSink *sink, TupleTableSlot *row)
 	(void) execute(sink, sink->insert, NULL, row);
 }
 
+/* What is not the key becomes null. */
+static void
+insert_tombstone(TableSink *sink, TupleTableSlot *row)
+{
+	for (int i = 0; i < sink->natts; i++)
+		row->tts_isnull[i] |= !bms_is_member(i + 1, sink->message_key);
+	insert_row(sink, row);
+}
+
+static void
+change_row(TableSink *sink, TupleTableSlot *before, TupleTableSlot *after)
+{
+	bool		is_new = sink->by_image && before == NULL;
+
+	if (is_new || execute_by_key(sink, &sink->update, update_statement,
+								 before ? before : after, after) == 0)
+		insert_row(sink, after);
+}
+
 static void
 take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 {
@@ -300,12 +381,14 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 		SPI_connect();
 	sink->is_connected = true;
 	MemoryContextSwitchTo(sink->row_context);
-	if (sink->target->is_append_only)
-		insert_row(sink, after);
+	if (after == NULL && sink->is_upsert)
+		insert_tombstone(sink, before);
 	else if (after == NULL)
 		(void) execute_by_key(sink, &sink->delete, delete_statement, before, NULL);
-	else if (execute_by_key(sink, &sink->update, update_statement, before ? before : after, after) == 0)
+	else if (sink->target->is_append_only || sink->is_upsert)
 		insert_row(sink, after);
+	else
+		change_row(sink, before, after);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(sink->row_context);
 }
@@ -315,6 +398,38 @@ finish(CqChangeReceiver *self)
 {
 	if (((TableSink *) self)->is_connected)
 		SPI_finish();
+}
+
+/* All that have an equality; the others are compared by their bytes alone. */
+static Bitmapset *
+comparable_columns(const TableSink *sink)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < sink->natts; i++)
+	{
+		if (OidIsValid(lookup_type_cache(sink->types[i], TYPECACHE_EQ_OPR)->eq_opr))
+			columns = bms_add_member(columns, i + 1);
+	}
+	return columns;
+}
+
+static void
+choose_search(TableSink *sink)
+{
+	const CqSinkTarget *target = sink->target;
+	const CqStream *stream = upsert_stream(target);
+
+	sink->by_image = target->key == NULL;
+	sink->compared = sink->by_image ? comparable_columns(sink) : target->key;
+	sink->is_upsert = stream != NULL;
+	for (int i = 0; stream != NULL && i < sink->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(target->row, i)->attname);
+
+		if (get_attnum(target->sink, name) == stream->key)
+			sink->message_key = bms_make_singleton(i + 1);
+	}
 }
 
 CqChangeReceiver *
@@ -331,6 +446,7 @@ cq_table_sink_open(const CqSinkTarget *target)
 	sink->types = palloc(sizeof(Oid) * sink->natts * 2);
 	for (int i = 0; i < sink->natts; i++)
 		sink->types[i] = sink->types[sink->natts + i] = TupleDescAttr(target->row, i)->atttypid;
+	choose_search(sink);
 	sink->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq table sink", ALLOCSET_SMALL_SIZES);
 	return &sink->pub;
 }

@@ -28,6 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "worker/control.h"
 #include "worker/shared.h"
 #include "worker/slots.h"
 
@@ -188,6 +189,12 @@ tell_start(const CqView *view, const char *start)
 			(errmsg("continuous view \"%s\" begins again", get_rel_name(view->view)),
 			 errdetail("It is emptied, and reads %s from %s.%s", cq_view_stream_names(view), start,
 					   output)));
+}
+
+void
+cq_control_begin_nodes(Oid view)
+{
+	cq_view_exec_begin(view);
 }
 
 /* cq.reset(view regclass, "to" text) */

@@ -1,0 +1,16 @@
+/*
+ * control.h
+ *		What commands have done by who maintains views.
+ */
+#ifndef CQ_CONTROL_H
+#define CQ_CONTROL_H
+
+#include "postgres.h"
+
+/*
+ * Has the nodes of a view that was just made, and whose row is there, store and tell what they make
+ * of nothing, such as a count(*) of 0.
+ */
+extern void cq_control_begin_nodes(Oid view);
+
+#endif							/* CQ_CONTROL_H */
