@@ -32,6 +32,7 @@
 #include "plan/cut_level.h"
 #include "plan/scope.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -337,6 +338,21 @@ is_name_free(const List *columns, const char *name)
 }
 
 /* Those that are seen, as ColumnDef *. */
+ColumnDef *
+cq_cut_column(const char *name, const Node *expr)
+{
+	Oid			type = exprType(expr);
+
+	if (get_typtype(type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a value of type %s cannot be kept by a continuous view",
+						format_type_be(type)),
+				 errhint("Name the columns that are needed, or cast the row to a named composite "
+						 "type.")));
+	return makeColumnDef(name, type, exprTypmod(expr), exprCollation(expr));
+}
+
 List *
 cq_cut_columns_of(const Query *query)
 {
@@ -346,15 +362,13 @@ cq_cut_columns_of(const Query *query)
 	foreach(cell, query->targetList)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, cell);
-		Node	   *expr = (Node *) target->expr;
 		const char *name = target->resname;
 
 		if (target->resjunk)
 			continue;
 		for (int n = target->resno; !is_name_free(columns, name); n++)
 			name = psprintf("c%d", n);
-		columns = lappend(columns, makeColumnDef(pstrdup(name), exprType(expr), exprTypmod(expr),
-												 exprCollation(expr)));
+		columns = lappend(columns, cq_cut_column(pstrdup(name), (Node *) target->expr));
 	}
 	return columns;
 }
@@ -384,7 +398,7 @@ note_unbounded(CqLevel *level, const CqLeaf *leaf)
 								  pstrdup(entry->eref->aliasname));
 }
 
-CqReject *
+void
 cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 {
 	CqTree	   *tree = level->cut->tree;
@@ -394,15 +408,10 @@ cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 	node->rule = rule;
 	foreach(cell, level->leaves)
 	{
-		CqNodeInput *input;
-		CqReject   *reject;
-
 		if (rule != CQ_RULE_ADDITIVE)
 			note_unbounded(level, lfirst(cell));
-		reject = cq_cut_make_input(level, lfirst(cell), foreach_current_index(cell) + 1, &input);
-		if (reject != NULL)
-			return reject;
-		node->inputs = lappend(node->inputs, input);
+		node->inputs = lappend(node->inputs,
+							   cq_cut_make_input(lfirst(cell), foreach_current_index(cell) + 1));
 	}
 	node->only_grows = !cq_rule_stores(rule);
 	node->number = list_length(tree->nodes) + 1;
@@ -411,7 +420,6 @@ cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 	flow->stream = InvalidOid;
 	flow->node = node->number;
 	flow->only_grows = node->only_grows;
-	return NULL;
 }
 
 void
@@ -665,13 +673,11 @@ key_by_row(CqLeaf *leaf)
 	leaf->key = (Node *) key;
 }
 
+/* Never refuses. */
 static CqReject *
 make_kept(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 {
-	CqReject   *reject = cq_cut_add_node(level, rule, flow);
-
-	if (reject != NULL)
-		return reject;
+	cq_cut_add_node(level, rule, flow);
 	if (rule == CQ_RULE_DIFFERENCE)
 		add_hash(level);
 	cq_cut_finish_node(level->cut->tree, flow);

@@ -62,6 +62,27 @@ inline_cte(const CqScope *scope, RangeTblEntry *entry)
 	entry->coltypes = entry->coltypmods = entry->colcollations = NIL;
 }
 
+/*
+ * What a part of the query becomes does not know the CTEs of what it was a part of. Those that are
+ * written where they are used stay; recursive ones have to.
+ */
+static bool
+must_inline_cte(const CqScope *scope, const RangeTblEntry *entry)
+{
+	const CqScope *home;
+	CommonTableExpr *cte = cq_scope_cte(scope, entry, &home);
+
+	if (entry->ctelevelsup == 0 || cte == NULL)
+		return false;
+	if (cte->cterecursive)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("WITH RECURSIVE \"%s\" is used in a sub-select, which is not supported where "
+						"a continuous view keeps what it reads", cte->ctename),
+				 errhint("Write it in the sub-select that uses it, or make a view of it.")));
+	return true;
+}
+
 static bool inline_within(Node *node, const CqScope **scope);
 
 static void
@@ -76,11 +97,12 @@ inline_readers(Query *query, const CqScope *outer)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
 
-		if (!cq_scope_reads_stream(&scope, (Node *) entry))
-			continue;
-		if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
+		bool		reads_stream = cq_scope_reads_stream(&scope, (Node *) entry);
+
+		if (reads_stream && entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
 			inline_view(query, entry);
-		else if (entry->rtekind == RTE_CTE)
+		else if (entry->rtekind == RTE_CTE &&
+				 (reads_stream || must_inline_cte(&scope, entry)))
 			inline_cte(&scope, entry);
 	}
 	(void) query_tree_walker(query, inline_within, &inner, QTW_IGNORE_CTE_SUBQUERIES);
@@ -152,7 +174,7 @@ typedef struct Columns
 	bool		whole;			/* the row as a value is named as well */
 	int			natts;			/* of the leaf */
 	int		   *kept;			/* by attribute number: its number among those that are kept */
-	Oid			rowtype;
+	AttrNumber	never_null;		/* where the row may be missing: a column that is null then alone */
 	Index		level;
 } Columns;
 
@@ -209,6 +231,39 @@ column_var(const CqLeaf *leaf, AttrNumber attno)
 	return makeVar(1, attno, type, typmod, collation, 0);
 }
 
+/* The column attno where the row is named. */
+static Var *
+make_var_like(const Var *whole, Var *var, AttrNumber attno)
+{
+	var->varno = whole->varno;
+	var->varattno = attno;
+	var->varlevelsup = whole->varlevelsup;
+	cq_compat_set_nulling(var, cq_compat_nulling(whole));
+	return var;
+}
+
+/* The row, unless it is missing: a row of nulls is not that. */
+static Node *
+row_if_there(const Var *whole, RowExpr *row, AttrNumber never_null)
+{
+	NullTest   *test = makeNode(NullTest);
+	CaseWhen   *when = makeNode(CaseWhen);
+	CaseExpr   *result = makeNode(CaseExpr);
+
+	test->arg = (Expr *) make_var_like(whole, makeVar(1, never_null, INT8OID, -1, InvalidOid, 0),
+									   never_null);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	when->expr = (Expr *) test;
+	when->result = (Expr *) row;
+	when->location = -1;
+	result->casetype = row->row_typeid;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) makeNullConst(row->row_typeid, -1, InvalidOid);
+	result->location = -1;
+	return (Node *) result;
+}
+
 /* A row as a value, of its columns. Where a column was dropped there is a null. */
 static Node *
 row_of_columns(const Var *whole, const Columns *columns)
@@ -218,25 +273,18 @@ row_of_columns(const Var *whole, const Columns *columns)
 
 	for (AttrNumber attno = 1; attno <= columns->natts; attno++)
 	{
-		Var		   *var;
+		int			kept = columns->kept[attno];
 
-		if (columns->kept[attno] == 0)
-		{
-			row->args = lappend(row->args, makeNullConst(INT4OID, -1, InvalidOid));
-			continue;
-		}
-		var = column_var(columns->leaf, attno);
-		var->varno = whole->varno;
-		var->varattno = columns->kept[attno];
-		var->varlevelsup = whole->varlevelsup;
-		cq_compat_set_nulling(var, cq_compat_nulling(whole));
-		row->args = lappend(row->args, var);
+		row->args = lappend(row->args, kept == 0 ?
+							(Node *) makeNullConst(INT4OID, -1, InvalidOid) :
+							(Node *) make_var_like(whole, column_var(columns->leaf, attno), kept));
 	}
 	row->row_typeid = whole->vartype;
 	row->row_format = COERCE_IMPLICIT_CAST;
 	row->colnames = copyObject(entry->eref->colnames);
 	row->location = -1;
-	return (Node *) row;
+	return columns->never_null == 0 ? (Node *) row :
+		row_if_there(whole, row, columns->never_null);
 }
 
 /* In place for queries, so that whoever knows of them still does. */
@@ -354,14 +402,6 @@ add_target(Query *query, Expr *expr, const char *name)
 												pstrdup(name), false));
 }
 
-static ColumnDef *
-column_of(const TargetEntry *entry)
-{
-	Node	   *expr = (Node *) entry->expr;
-
-	return makeColumnDef(entry->resname, exprType(expr), exprTypmod(expr), exprCollation(expr));
-}
-
 static Query *
 select_from_leaf(const CqLeaf *leaf)
 {
@@ -405,7 +445,12 @@ make_flow(const CqLeaf *leaf, Columns *columns, CqNodeInput *input)
 	add_target(flow, leaf->key != NULL ? (Expr *) over_leaf(leaf, leaf->key) : cq_cut_no_key(),
 			   CQ_HASH_COLUMN);
 	foreach(cell, flow->targetList)
-		input->columns = lappend(input->columns, column_of(lfirst_node(TargetEntry, cell)));
+	{
+		const TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		input->columns = lappend(input->columns,
+								 cq_cut_column(target->resname, (Node *) target->expr));
+	}
 	if (!leaf->flow.only_grows)
 		add_weight(flow, columns->natts);
 	return flow;
@@ -423,27 +468,23 @@ replace_entry(const CqLeaf *leaf, const char *name, const List *columns)
 	entry->alias = alias;
 }
 
-CqReject *
-cq_cut_make_input(CqLevel *level, CqLeaf *leaf, int n, CqNodeInput **result)
+CqNodeInput *
+cq_cut_make_input(CqLeaf *leaf, int n)
 {
 	Columns		columns = {.level = 0};
 	CqNodeInput *input = palloc0(sizeof(CqNodeInput));
 
 	find_columns(&columns, leaf);
-	if (columns.whole && !bms_is_empty(cq_cut_nulling(leaf->holder, leaf->rtindex)))
-		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-										"a whole row of the side of an outer join that may be "
-										"missing is not supported in a continuous view"),
-							  "Name the columns that are needed.");
 	input->stream = leaf->flow.stream;
 	input->node = leaf->flow.node;
 	input->only_grows = leaf->flow.only_grows;
 	input->is_broadcast = leaf->is_broadcast;
 	input->flow = make_flow(leaf, &columns, input);
+	if (!bms_is_empty(cq_cut_nulling(leaf->holder, leaf->rtindex)))
+		columns.never_null = list_length(input->columns);	/* that of the hash */
 	query_tree_mutator(leaf->holder, renumber, &columns, QTW_DONT_COPY_QUERY);
 	replace_entry(leaf, cq_tree_input_name(n), input->columns);
-	*result = input;
-	return NULL;
+	return input;
 }
 
 Expr *

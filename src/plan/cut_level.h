@@ -67,9 +67,9 @@ extern int	cq_cut_noutermost(const CqLevel *level);
 
 /*
  * What is kept of a leaf, as the node's n-th input: its entry, and what refers to it, is changed to
- * that. The reason why not, or NULL.
+ * that.
  */
-extern CqReject *cq_cut_make_input(CqLevel *level, CqLeaf *leaf, int n, CqNodeInput **input);
+extern CqNodeInput *cq_cut_make_input(CqLeaf *leaf, int n);
 
 /* Rows of a leaf as values become ones of its columns, whatever columns it is given besides. */
 extern void cq_cut_expand_rows(const CqLeaf *leaf);
@@ -155,6 +155,9 @@ extern bool cq_cut_is_latest(const CqLevel *level, const CqLeaf *leaf);
 extern Query *cq_cut_select_changes(const CqNode *node);
 extern List *cq_cut_columns_of(const Query *query);
 
+/* A column of a node's table, for values of an expression. Raises ERROR where they have no type. */
+extern ColumnDef *cq_cut_column(const char *name, const Node *expr);
+
 /* SELECT all columns FROM (query). */
 extern Query *cq_cut_select_all(Query *query);
 
@@ -164,7 +167,7 @@ extern CqReject *cq_cut_query(CqCut *cut, Query *query, bool is_root, CqCutFlow 
  * A node with the level's leaves for inputs, and its query, which may change until it is finished,
  * for a step; flow: what it passes on.
  */
-extern CqReject *cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow);
+extern void cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow);
 extern void cq_cut_finish_node(CqTree *tree, CqCutFlow *flow);
 
 #endif							/* CQ_CUT_LEVEL_H */

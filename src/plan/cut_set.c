@@ -226,9 +226,7 @@ cq_cut_set_operations(CqCut *cut, Query *query, CqCutFlow *flow)
 	query->sortClause = NIL;
 	if (!is_additive)
 		add_no_key(&level);
-	reject = cq_cut_add_node(&level, is_additive ? CQ_RULE_ADDITIVE : CQ_RULE_DIFFERENCE, flow);
-	if (reject != NULL)
-		return reject;
+	cq_cut_add_node(&level, is_additive ? CQ_RULE_ADDITIVE : CQ_RULE_DIFFERENCE, flow);
 	foreach(cell, level.leaves)
 		select_from_input(query, ((CqLeaf *) lfirst(cell))->rtindex, !is_additive);
 	if (!is_additive)
