@@ -92,17 +92,26 @@ create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown, List
 	}
 }
 
-/* Names of what has no bounds, for people. */
+/* Names of what has no bounds, for people; last, what has none. */
 static char *
 listed(const List *names)
 {
 	StringInfoData text;
+	bool		has_others = false;
 	ListCell   *cell;
 
 	initStringInfo(&text);
 	foreach(cell, names)
-		appendStringInfo(&text, "%s\"%s\"", foreach_current_index(cell) > 0 ? ", " : "",
-						 (char *) lfirst(cell));
+	{
+		const char *name = lfirst(cell);
+
+		if (*name == '\0')
+			has_others = true;
+		else
+			appendStringInfo(&text, "%s\"%s\"", text.len > 0 ? ", " : "", name);
+	}
+	if (has_others)
+		appendStringInfo(&text, "%sparts of the query", text.len > 0 ? ", and of " : "");
 	return text.data;
 }
 

@@ -149,7 +149,7 @@ cq_cut_select_all(Query *query)
 	entry->rtekind = RTE_SUBQUERY;
 	entry->subquery = query;
 	entry->inFromCl = true;
-	entry->eref = makeAlias("part", names);
+	entry->eref = makeAlias(PART_NAME, names);
 	ref->rtindex = 1;
 	outer->commandType = CMD_SELECT;
 	outer->canSetTag = true;
@@ -386,16 +386,34 @@ is_append_only(const CqLevel *level)
 	return true;
 }
 
+/* What people call it: a stream, a name given in the query, or "" for what only we have named. */
+static char *
+name_of_leaf(const CqLeaf *leaf)
+{
+	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+	const char *name = entry->eref->aliasname;
+
+	if (OidIsValid(leaf->flow.stream))
+		return get_rel_name(leaf->flow.stream);
+	return pstrdup(strcmp(name, PART_NAME) == 0 || name[0] == '*' ? "" : name);
+}
+
 static void
 note_unbounded(CqLevel *level, const CqLeaf *leaf)
 {
-	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
 	CqTree	   *tree = level->cut->tree;
+	char	   *name;
+	ListCell   *cell;
 
-	if (leaf->is_broadcast || leaf->key == NULL)
-		tree->unbounded = lappend(tree->unbounded,
-								  OidIsValid(leaf->flow.stream) ? get_rel_name(leaf->flow.stream) :
-								  pstrdup(entry->eref->aliasname));
+	if (!leaf->is_broadcast && leaf->key != NULL)
+		return;
+	name = name_of_leaf(leaf);
+	foreach(cell, tree->unbounded)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return;
+	}
+	tree->unbounded = lappend(tree->unbounded, name);
 }
 
 void

@@ -15,6 +15,8 @@
 #include "nodes/primnodes.h"
 #include "plan/cut.h"
 
+#define PART_NAME "part"		/* of what has no name in the query */
+
 typedef struct CqCut
 {
 	CqTree	   *tree;

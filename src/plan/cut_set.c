@@ -105,7 +105,7 @@ select_from_input(Query *query, int rtindex, bool with_hash)
 	}
 	outer->rtekind = RTE_SUBQUERY;
 	outer->subquery = part;
-	outer->eref = makeAlias("part", copyObject(entry->eref->colnames));
+	outer->eref = makeAlias(PART_NAME, copyObject(entry->eref->colnames));
 	lfirst(list_nth_cell(query->rtable, rtindex - 1)) = outer;
 }
 

@@ -307,7 +307,7 @@ name_columns(RangeTblEntry *entry)
 		if (!lfirst_node(TargetEntry, cell)->resjunk)
 			names = lappend(names, makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
 	}
-	entry->eref = makeAlias("part", names);
+	entry->eref = makeAlias(PART_NAME, names);
 }
 
 static Node *
