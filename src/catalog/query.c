@@ -29,6 +29,29 @@ cq_query_look(const char *statement, int nargs, Oid *types, Datum *args)
 		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
 }
 
+SPIPlanPtr
+cq_query_prepare(const char *statement, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan = SPI_prepare(statement, nargs, types);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", statement, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+void
+cq_query_keep(SPIPlanPtr *plan, const char *statement, int nargs, Oid *types)
+{
+	SPIPlanPtr	prepared;
+
+	if (*plan != NULL)
+		return;
+	prepared = cq_query_prepare(statement, nargs, types);
+	if (SPI_keepplan(prepared) != 0)
+		elog(ERROR, "could not keep the plan of \"%s\"", statement);
+	*plan = prepared;
+}
+
 Datum
 cq_query_column(uint64 row, int number, bool *isnull)
 {

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "executor/spi.h"
+
 /* Runs a statement that is expected to end with this SPI_OK_…; no argument is null where nulls is
  * NULL, else as SPI has it ('n' and ' '). What it returns is in SPI's variables. */
 extern void cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args,
@@ -18,6 +20,12 @@ extern void cq_query_execute(const char *statement, int expected, int nargs, Oid
  * transaction has done: for whoever holds a lock against changes.
  */
 extern void cq_query_look(const char *statement, int nargs, Oid *types, Datum *args);
+
+/* A plan for this connection of SPI. Raises ERROR where the statement cannot be prepared. */
+extern SPIPlanPtr cq_query_prepare(const char *statement, int nargs, Oid *types);
+
+/* Prepares a statement where *plan is NULL, and keeps it for the process. */
+extern void cq_query_keep(SPIPlanPtr *plan, const char *statement, int nargs, Oid *types);
 
 /* A column, from 1, of a row, from 0, of what the last statement returned. */
 extern Datum cq_query_column(uint64 row, int number, bool *isnull);

@@ -63,13 +63,7 @@ oid_array(const List *oids)
 static void
 run(SPIPlanPtr *plan, const char *text, int nargs, Oid *types, Datum *args, int expected)
 {
-	if (*plan == NULL)
-	{
-		*plan = SPI_prepare(text, nargs, types);
-		if (*plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
-		SPI_keepplan(*plan);
-	}
+	cq_query_keep(plan, text, nargs, types);
 	if (SPI_execute_plan(*plan, args, NULL, false, 0) != expected)
 		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(SPI_result));
 }

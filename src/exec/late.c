@@ -41,11 +41,8 @@ find_late_through(CqViewExec *exec)
 	TimestampTz through[] = {DT_NOBEGIN, DT_NOBEGIN};
 
 	SPI_connect();
-	if (plan == NULL)
-	{
-		plan = SPI_prepare("SELECT closed_through, expired_through FROM _cq.closing WHERE view = $1", lengthof(types), types);
-		SPI_keepplan(plan);
-	}
+	cq_query_keep(&plan, "SELECT closed_through, expired_through FROM _cq.closing WHERE view = $1",
+				  lengthof(types), types);
 	if (SPI_execute_plan(plan, args, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _cq.closing: %s", SPI_result_code_string(SPI_result));
 	for (int i = 0; i < (int) lengthof(through) && SPI_processed > 0; i++)

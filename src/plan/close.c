@@ -331,18 +331,12 @@ cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_after, int number
 	return (Node *) makeFuncExpr(function, BOOLOID, list_make2(left, param), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
-static Expr *
-int4_const(int value)
-{
-	return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true);
-}
-
 Expr *
 cq_close_last_end(const CqViewPlan *plan, Expr *time)
 {
 	const CqWindowSteps *steps = &plan->closing;
-	List	   *args = list_make5(time, copyObject(steps->step), copyObject(steps->origin), int4_const(steps->block),
-								  int4_const(steps->last));
+	List	   *args = list_make5(time, copyObject(steps->step), copyObject(steps->origin), cq_plan_int4(steps->block),
+								  cq_plan_int4(steps->last));
 
 	return (Expr *) makeFuncExpr(steps->bound, steps->type, args, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }

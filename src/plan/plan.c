@@ -55,6 +55,13 @@ strip_upper(const Query *query)
 }
 
 /* GROUPING() over all keys: tells the rows of one grouping set from those of another. */
+Expr *
+cq_plan_int4(int32 value)
+{
+	return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false,
+							  true);
+}
+
 static Expr *
 grouping_id(const CqViewPlan *plan)
 {
@@ -63,8 +70,7 @@ grouping_id(const CqViewPlan *plan)
 
 	/* Of the empty set alone, for which the planner may not aggregate. */
 	if (plan->keys == NIL)
-		return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false,
-								  true);
+		return cq_plan_int4(0);
 	foreach(cell, plan->keys)
 	{
 		CqKey	   *key = lfirst(cell);

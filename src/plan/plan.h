@@ -253,6 +253,9 @@ extern Query *cq_read_table(Oid table);
 /* The type _cq.state: see state/state_type.h. */
 extern Oid	cq_plan_state_type(void);
 
+/* A constant of type integer. */
+extern Expr *cq_plan_int4(int32 value);
+
 /* Number of columns of the state table that make up the group, grouping id included. */
 extern int	cq_plan_nkeys(const CqViewPlan *plan);
 

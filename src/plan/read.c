@@ -115,12 +115,6 @@ int4_call(Oid function, Expr *a, Expr *b)
 	return (Expr *) makeFuncExpr(function, INT4OID, list_make2(a, b), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
-static Expr *
-int4_const(int32 value)
-{
-	return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true);
-}
-
 static int
 key_of_reference(const CqViewPlan *plan, Index reference)
 {
@@ -144,16 +138,16 @@ grouping_bits(const CqViewPlan *plan, const GroupingFunc *grouping, Index level)
 	ListCell   *cell;
 
 	if (!plan->has_grouping_id)
-		return int4_const(0);
+		return cq_plan_int4(0);
 	foreach(cell, grouping->refs)
 	{
 		int			from = nkeys - 1 - key_of_reference(plan, lfirst_int(cell));
 		int			to = narguments - 1 - foreach_current_index(cell);
 		Expr	   *bit = int4_call(F_INT4AND,
-									int4_call(F_INT4SHR, (Expr *) state_var(plan, nkeys, level), int4_const(from)),
-									int4_const(1));
+									int4_call(F_INT4SHR, (Expr *) state_var(plan, nkeys, level), cq_plan_int4(from)),
+									cq_plan_int4(1));
 
-		bit = int4_call(F_INT4SHL, bit, int4_const(to));
+		bit = int4_call(F_INT4SHL, bit, cq_plan_int4(to));
 		bits = bits ? int4_call(F_INT4OR, bits, bit) : bit;
 	}
 	return bits;

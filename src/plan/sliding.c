@@ -159,18 +159,12 @@ cq_sliding_check(const CqViewPlan *plan, bool emits_on_close)
 
 /* ---- expressions ---- */
 
-static Expr *
-int4_const(int value)
-{
-	return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true);
-}
-
 Expr *
 cq_sliding_step(const CqViewPlan *plan)
 {
 	const CqSliding *sliding = &plan->sliding;
-	List	   *args = list_make5(copyObject(sliding->time), copyObject(sliding->step), copyObject(sliding->origin), int4_const(1),
-								  int4_const(0));
+	List	   *args = list_make5(copyObject(sliding->time), copyObject(sliding->step), copyObject(sliding->origin), cq_plan_int4(1),
+								  cq_plan_int4(0));
 
 	return (Expr *) makeFuncExpr(cq_window_bound_function(sliding->type), sliding->type, args, InvalidOid, InvalidOid,
 								 COERCE_EXPLICIT_CALL);

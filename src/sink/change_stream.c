@@ -40,11 +40,8 @@ prepare(const ChangeStream *stream)
 	Oid			types[] = {stream->row->tdtypeid, stream->row->tdtypeid};
 	char	   *insert = psprintf("INSERT INTO %s (%s, %s) VALUES ($1, $2)", name,
 								  column_name(stream, OLD_COLUMN), column_name(stream, NEW_COLUMN));
-	SPIPlanPtr	plan = SPI_prepare(insert, lengthof(types), types);
 
-	if (plan == NULL)
-		elog(ERROR, "could not prepare to write to %s: %s", name, SPI_result_code_string(SPI_result));
-	return plan;
+	return cq_query_prepare(insert, lengthof(types), types);
 }
 
 static Datum

@@ -212,11 +212,7 @@ run_id_query(IdQuery *query, Oid view, int64 id)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	if (query->plan == NULL)
-	{
-		query->plan = SPI_prepare(query->statement, lengthof(types), types);
-		SPI_keepplan(query->plan);
-	}
+	cq_query_keep(&query->plan, query->statement, lengthof(types), types);
 	if (SPI_execute_plan(query->plan, args, NULL, false, 0) != query->expected)
 		elog(ERROR, "could not run \"%s\": %s", query->statement, SPI_result_code_string(SPI_result));
 	if (query->expected == SPI_OK_SELECT && SPI_processed > 0)

@@ -274,11 +274,7 @@ delete_statement(const TableSink *sink, const Bitmapset *nulls)
 static SPIPlanPtr
 prepare(const TableSink *sink, const char *statement)
 {
-	SPIPlanPtr	plan = SPI_prepare(statement, sink->natts * 2, sink->types);
-
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", statement, SPI_result_code_string(SPI_result));
-	return plan;
+	return cq_query_prepare(statement, sink->natts * 2, sink->types);
 }
 
 /* The columns of the key that are null, as they are in the view's key. */

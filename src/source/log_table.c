@@ -120,8 +120,12 @@ cq_log_table_set_begin(Oid stream, int64 begin)
 static void
 run(const char *commands)
 {
+	int			code;
+
 	SPI_connect();
-	SPI_execute(commands, false, 0);
+	code = SPI_execute(commands, false, 0);
+	if (code < 0)
+		elog(ERROR, "could not run \"%s\": %s", commands, SPI_result_code_string(code));
 	SPI_finish();
 }
 

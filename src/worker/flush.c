@@ -47,8 +47,8 @@ look(Oid view, Outbox *outbox)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	plan = SPI_prepare(read, lengthof(types), types);
-	if (plan == NULL || SPI_execute_snapshot(plan, args, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 1) != SPI_OK_SELECT)
+	plan = cq_query_prepare(read, lengthof(types), types);
+	if (SPI_execute_snapshot(plan, args, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\": %s", read, SPI_result_code_string(SPI_result));
 	is_there = SPI_processed > 0;
 	if (is_there)

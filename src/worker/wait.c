@@ -145,12 +145,7 @@ count_missing(const Goal *goal, int64 *not_followed)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	if (plan == NULL)
-	{
-		plan = SPI_prepare(compare, lengthof(types), types);
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not prepare \"%s\": %s", compare, SPI_result_code_string(SPI_result));
-	}
+	cq_query_keep(&plan, compare, lengthof(types), types);
 	if (SPI_execute_snapshot(plan, (Datum *) goal->args, NULL, GetLatestSnapshot(), InvalidSnapshot,
 							 true, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\"", compare);
