@@ -263,9 +263,9 @@ CREATE VIEW cq.streams WITH (security_barrier) AS
 SELECT t.ftrelid::regclass AS stream,
        w.fdwname AS source,
        n.srvname AS server,
-       CASE WHEN EXISTS (SELECT FROM _cq.input i JOIN _cq.view v USING (view)
-                         WHERE i.stream = t.ftrelid AND v.status = 'running')
-            THEN coalesce(s.state, 'unread') ELSE 'unread' END AS state,
+       CASE WHEN NOT u.is_wanted THEN 'unread'
+            WHEN x.lack IS NOT NULL THEN 'unserved'
+            ELSE coalesce(s.state, 'unread') END AS state,
        s.state_since,
        s.last_error, s.last_error_time,
        (SELECT count(*) FROM _cq.input i WHERE i.stream = t.ftrelid) AS views,
@@ -275,13 +275,16 @@ SELECT t.ftrelid::regclass AS stream,
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.stream AND a.attnum = f.attno
              WHERE f.stream = t.ftrelid AND NOT f.is_seen AND NOT a.attisdropped
              ORDER BY a.attnum) AS unseen_columns,
-       h.held_up
+       coalesce(CASE WHEN u.is_wanted THEN x.lack END, h.held_up) AS held_up
 FROM pg_catalog.pg_foreign_table t
 JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
 JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver
 JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = n.srvfdw
 LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid
-LEFT JOIN _cq.held_up() h ON h.relation = t.ftrelid,
+LEFT JOIN _cq.held_up() h ON h.relation = t.ftrelid
+CROSS JOIN (SELECT CASE WHEN _cq.is_copy() THEN 'restored' ELSE _cq.workers_lack() END AS lack) x,
+LATERAL (SELECT EXISTS (SELECT FROM _cq.input i JOIN _cq.view v USING (view)
+                        WHERE i.stream = t.ftrelid AND v.status = 'running') AS is_wanted) u,
 LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
          FROM (SELECT max(end_offset) AS end_offset FROM _cq.cursor WHERE stream = t.ftrelid GROUP BY topic, partition) p) c,
 LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time

@@ -130,6 +130,7 @@ def test_nothing_says_running_that_does_not_run(server, log_db):
     try:
         wait_until(lambda: of("v") == ("waiting", "cq.enabled is off", None, None), lambda: str(of("v")))
         assert db.execute("SELECT lag_messages FROM cq.positions WHERE view = 'v'::regclass") == [(None,)]
+        assert db.execute("SELECT state, held_up FROM cq.streams WHERE stream = 's'::regclass") == [("unserved", "cq.enabled is off")]
     finally:
         server.set(cq__enabled=None)
     wait_until(lambda: of("v")[:3] == ("running", None, 0), lambda: str(of("v")))

@@ -385,10 +385,11 @@ walk_side(Check *check, const Query *query, const JoinExpr *join, Node *side, bo
 
 	if (is_nullable)
 		forbid_by_shape(check, unsupported(location >= 0 ? location : start_of(query),
-										  "an outer join that keeps the rows of a table which "
-										  "have no match in the stream is not supported",
-										  "The stream may be on the left of a LEFT JOIN, or in an "
-										  "inner join."));
+										  "a stream on the side of an outer join whose rows may be "
+										  "missing is not supported",
+										  "It may be on the left of a LEFT JOIN with a table, or in "
+										  "an inner join. Of two streams create a view of each, and "
+										  "join them in the query that reads."));
 	stop = walk_from(check, query, side);
 	check->place.refusal = before;
 	return stop;
