@@ -10,6 +10,8 @@ import pytest
 from history import run_history
 from history_shrink import Shrink
 from query_history import QueryHistory
+from query_shrink import QueryShrink, as_script
+from test_nodes import run_transfers, workers  # noqa: F401: a fixture
 
 SEED = int(os.environ.get("FUZZ_SEED") or 1)
 SECONDS = float(os.environ.get("FUZZ_SECONDS") or 0)
@@ -19,9 +21,10 @@ VIEWS = int(os.environ.get("FUZZ_VIEWS") or 100)
 HISTORY = os.environ.get("FUZZ_HISTORY")
 TRIES = int(os.environ.get("FUZZ_TRIES") or 3)
 QUERIES = int(os.environ.get("FUZZ_QUERIES") or 0)
+TRANSFERS = int(os.environ.get("FUZZ_TRANSFERS") or 0)
 
 
-@pytest.mark.skipif(bool(HISTORY or QUERIES), reason="something else was asked for")
+@pytest.mark.skipif(bool(HISTORY or QUERIES or TRANSFERS), reason="something else was asked for")
 def test_fuzz(server, broker, name):
     """As many histories as it takes for so many comparisons, or as fit into the time."""
     began = time.monotonic()
@@ -57,18 +60,40 @@ def test_repeat(server, broker, name):
 
 @pytest.mark.skipif(not QUERIES, reason="FUZZ_QUERIES says how many")
 def test_queries(server, broker, name):
-    """Until so many comparisons of random queries have been made."""
-    made = views = 0
+    """Until so many queries were right, each in its history. What is not is shrunk, and told."""
+    server.set(fsync="off")  # the machine does not fail, and there are many files
+    right, unstable, failures = 0, 0, 0
     refusals, accepted = Counter(), Counter()
     seed = SEED
-    while made < QUERIES:
-        history = QueryHistory(server, broker, f"{name}_{seed}", seed).run()
-        made += history.comparisons
-        views += len(history.views)
+    while right < QUERIES:
+        history = QueryHistory(
+            server, broker, f"{name}_{seed}", seed, queries=200, looks=3, keeps_on=True
+        ).run()
+        right += len(history.compared)
+        unstable += len(history.compared) if history.has_partitions else 0
+        failures += len(history.failures)
         refusals.update(history.refusals)
         accepted.update(history.tags)
-        print(f"seeds {SEED} to {seed}: {made} comparisons of {views} views", flush=True)
+        print(
+            f"seeds {SEED} to {seed}: {right} queries right, {unstable} of them with several "
+            f"partitions and a restart, {failures} wrong",
+            flush=True,
+        )
+        for view, failure in history.failures:
+            print(failure, flush=True)
+            shrunk = QueryShrink(server, f"{name}_{seed}_{view}", history.steps, view).run()
+            print("not found again" if shrunk is None else as_script(*shrunk, view), flush=True)
         seed += 1
     for title, counts in (("refused", refusals), ("accepted", accepted)):
         for what, count in counts.most_common():
             print(f"{title} {count:6} {what}")
+    assert failures == 0
+
+
+@pytest.mark.skipif(not TRANSFERS, reason="FUZZ_TRANSFERS says how many")
+def test_transfers(server, broker, db, topic, workers):  # noqa: F811
+    """So many between ten accounts; the server is killed now and then."""
+    workers(2)
+    views = ["balance", "total", "owned"]
+    steps = max(TRANSFERS // 50000, 4)
+    run_transfers(server, broker, db, topic, views, steps, TRANSFERS // steps, kills_server=True)

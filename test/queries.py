@@ -12,6 +12,7 @@ how much of each kind was compared.
 
 import random
 import re
+import time
 from dataclasses import dataclass, field
 
 import psycopg
@@ -70,6 +71,8 @@ KINDS = {
 RELATIONS = {"stream": 5, "view": 2, "table": 2}
 # An aggregate that takes the values it has, in an order, tells these apart where = does not.
 TIES = {"numeric", "text[]", "jsonb"}
+LOOKS_ONLY = ("json", "point", "xml")  # have no equality
+SLOW = 0.3  # seconds that a query may take
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Relation:
     columns: dict  # type by name
     kind: str  # stream, table, view
     next_id: int = 1
+    upserts: bool = False  # a stream whose rows change and go, by the column key
 
 
 @dataclass
@@ -110,23 +114,32 @@ class Schema:
         columns = {"id": "int", "k": "int", "g": "text"}
         for number in range(self.random.randint(1, 4)):
             columns[f"c{number}"] = self.random.choice(list(VALUES))
-        return Relation(name, columns, kind)
+        upserts = kind == "stream" and name != "s0" and self.random.random() < 0.4
+        if upserts:
+            columns["key"] = "text"
+        return Relation(name, columns, kind, upserts=upserts)
 
     def of(self, kind):
         return [relation for relation in self.relations if relation.kind == kind]
 
-    def ddl(self, server=lambda stream: "SERVER cq_log"):
-        """Streams, and beside each the table of what was put into it. server(stream): where."""
+    def ddl(self, place=lambda stream: ("cq_log", {})):
+        """Streams, and beside each the table of its rows. place(stream): server and options."""
         statements = ["CREATE SCHEMA truth"]
         for relation in self.relations:
             columns = ", ".join(f"{name} {type}" for name, type in relation.columns.items())
-            if relation.kind == "stream":
-                statements += [
-                    f"CREATE FOREIGN TABLE {relation.name} ({columns}) {server(relation)}",
-                    f"CREATE TABLE truth.{relation.name} ({columns})",
-                ]
-            else:
+            if relation.kind == "table":
                 statements.append(f"CREATE TABLE {relation.name} ({columns})")
+                continue
+            statements.append(f"CREATE TABLE truth.{relation.name} ({columns})")
+            server, options = place(relation)
+            if relation.upserts:
+                options = {**options, "mode": "upsert"}
+                columns = columns.replace("key text", "key text OPTIONS (metadata 'key')")
+            options = ", ".join(f"{name} '{value}'" for name, value in options.items())
+            statements.append(
+                f"CREATE FOREIGN TABLE {relation.name} ({columns}) SERVER {server}"
+                + (f" OPTIONS ({options})" if options else "")
+            )
         return statements
 
     def fill_tables(self):
@@ -139,21 +152,45 @@ class Schema:
     def rows(self, most=20):
         """Statements that put some rows into a stream and into its table."""
         stream = self.random.choice(self.of("stream"))
-        values = self.values(stream, self.random.randint(1, most))
-        return [f"INSERT INTO {name} {values}" for name in (stream.name, f"truth.{stream.name}")]
+        count = self.random.randint(1, most)
+        if not stream.upserts:
+            values = self.values(stream, count)
+            return [
+                f"INSERT INTO {name} {values}" for name in (stream.name, f"truth.{stream.name}")
+            ]
+        keys = [f"'{self.random.randrange(12)}'" for _ in range(count)]
+        listed = ", ".join(keys)
+        gone = f"DELETE FROM truth.{stream.name} WHERE key IN ({listed})"
+        if self.random.random() < 0.3:
+            ends = ", ".join(f"({key})" for key in keys)
+            return [f"INSERT INTO {stream.name} (key) VALUES {ends}", gone]
+        # Of rows with the same key the last one is left.
+        rows = [(key, self.row(stream, key)) for key in keys]
+        last = dict(rows).values()
+        return [
+            f"INSERT INTO {stream.name} {self.listed(stream, [row for _, row in rows])}",
+            gone,
+            f"INSERT INTO truth.{stream.name} {self.listed(stream, last)}",
+        ]
+
+    def row(self, relation, key=None):
+        values = {name: self.value(type) for name, type in relation.columns.items()}
+        values["id"] = str(relation.next_id)
+        values["k"] = self.random.choice(["0", "1", "1", "2", "3", "NULL"])
+        if key is not None:
+            values["key"] = key
+        relation.next_id += 1
+        return "(" + ", ".join(f"{values[n]}::{t}" for n, t in relation.columns.items()) + ")"
+
+    @staticmethod
+    def listed(relation, rows):
+        return f"({', '.join(relation.columns)}) VALUES {', '.join(rows)}"
 
     def values(self, relation, count):
-        rows = []
-        for _ in range(count):
-            values = {name: self.value(type) for name, type in relation.columns.items()}
-            values["id"] = str(relation.next_id)
-            values["k"] = self.random.choice(["0", "1", "1", "2", "3", "NULL"])
-            relation.next_id += 1
-            rows.append(", ".join(f"{values[n]}::{t}" for n, t in relation.columns.items()))
-        columns = ", ".join(relation.columns)
-        if not rows:
+        if count == 0:
+            columns = ", ".join(relation.columns)
             return f"({columns}) SELECT {columns} FROM {relation.name} WHERE false"
-        return f"({columns}) VALUES " + ", ".join(f"({row})" for row in rows)
+        return self.listed(relation, [self.row(relation) for _ in range(count)])
 
     def value(self, type):
         return "NULL" if self.random.random() < 0.15 else self.random.choice(VALUES[type])
@@ -497,35 +534,46 @@ def accepted(connection, name, query, options=""):
 
 
 def create_batch(connection, name, query):
-    """The view that shows the same over the tables; false where no server would run the query."""
+    """The view that shows the same over the tables; false where no server would run it, or soon."""
     connection.execute("SET search_path = truth, public")
+    began = time.monotonic()
     try:
         with connection.transaction():
             connection.execute(f"CREATE VIEW truth.{name} AS {query.text}")
-            connection.execute(f"SELECT FROM truth.{name}")
+            connection.execute("SET LOCAL statement_timeout = '2 s'")
+            connection.execute(f"SELECT count(x::text) FROM truth.{name} AS x")
+            connection.execute("SET LOCAL statement_timeout = 0")
+            if time.monotonic() - began > SLOW:
+                raise psycopg.errors.QueryCanceled
         return True
     except psycopg.Error:
+        connection.rollback()
         return False
     finally:
         connection.execute("RESET search_path")
 
 
-def differences(connection, name):
-    """As multisets, both ways: rows that the view lacks, and rows that it has too many."""
+def differences(connection, name, is_strict=False):
+    """As multisets, both ways: rows that the view lacks, and rows that it has too many.
+
+    is_strict: values that are equal have to look the same as well.
+    """
     columns = ", ".join(
-        f"{column}::text" if type == "json" else column
+        f"{column}::text" if type in LOOKS_ONLY or is_strict else column
         for column, type in connection.execute(
             "SELECT quote_ident(attname), atttypid::regtype::text FROM pg_attribute "
             "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
             (name,),
         )
     )
-    return connection.execute(f"""
-        WITH one AS MATERIALIZED (SELECT {columns} FROM {name}),
-             other AS MATERIALIZED (SELECT {columns} FROM truth.{name})
-        SELECT (SELECT json_agg(x) FROM (TABLE other EXCEPT ALL TABLE one LIMIT 5) AS x),
-               (SELECT json_agg(x) FROM (TABLE one EXCEPT ALL TABLE other LIMIT 5) AS x)
-        """).fetchone()
+    missing, extra = [], []
+    for *row, more in connection.execute(f"""
+        SELECT {columns or "NULL"}, sum(one) FROM
+            (SELECT *, 1 AS one FROM {name} UNION ALL SELECT *, -1 FROM truth.{name}) AS x
+        GROUP BY {columns or "()"} HAVING sum(one) <> 0 LIMIT 10
+        """):
+        (missing if more < 0 else extra).append((more, row))
+    return missing, extra
 
 
 def reads_a_stream(schema, text):

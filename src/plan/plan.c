@@ -14,6 +14,8 @@
 #include "plan/cut.h"
 #include "plan/plan.h"
 #include "plan/row_key.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 static bool
 has_aggregation(const Query *query)
@@ -201,6 +203,26 @@ flatten_join_columns(Query *query)
 	query->havingQual = cq_compat_flatten_join_columns(query, query->havingQual);
 }
 
+/* Nothing of rows that have no type of their own can be stored. */
+static CqReject *
+check_columns(const CqViewPlan *plan)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->columns)
+	{
+		Oid			type = lfirst_node(ColumnDef, cell)->typeName->typeOid;
+
+		if (get_typtype(type) == TYPTYPE_PSEUDO)
+			return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+											"a value of type %s cannot be kept by a continuous view",
+											format_type_be(type)),
+								  "Name the columns that are needed, or cast the row to a named "
+								  "composite type.");
+	}
+	return NULL;
+}
+
 /* What is maintained of plan->query, whose driver is known. */
 static CqReject *
 plan_root(CqViewPlan *plan, const CqPlanOptions *options)
@@ -236,7 +258,7 @@ plan_root(CqViewPlan *plan, const CqPlanOptions *options)
 			return reject;
 		plan_rows(plan);
 	}
-	return NULL;
+	return check_columns(plan);
 }
 
 /* Rows of other streams are only added. */

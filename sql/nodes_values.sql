@@ -1,0 +1,72 @@
+-- Values that nodes keep and compare: rows, and what looks different and is equal. Each view is its
+-- query run as a batch; what is found by random queries goes here.
+SET client_min_messages = warning;
+CREATE SCHEMA nodes_values;
+SET search_path = nodes_values;
+CREATE FOREIGN TABLE a (id int, k int, g text, n numeric) SERVER cq_log;
+CREATE FOREIGN TABLE b (id int, k int, g text, n numeric) SERVER cq_log;
+CREATE TYPE kg AS (k int, g text);
+
+-- Of a row without a type of its own nothing can be stored.
+CREATE VIEW v WITH (continuous) AS SELECT count(*) FROM (SELECT DISTINCT ROW(k, g) FROM a) x;
+CREATE VIEW v WITH (continuous) AS
+    SELECT count(*) FROM (SELECT ROW(k, g) r FROM a) x JOIN (SELECT ROW(k, g) r FROM b) y USING (r);
+CREATE VIEW v WITH (continuous) AS
+    SELECT count(array_agg(ROW(id, g))) OVER () FROM a GROUP BY k;
+
+CREATE TABLE shape (name text, query text);
+INSERT INTO shape VALUES
+    ('rg', $$select count(*) from a group by row(k, g)$$),
+    ('rgt', $$select row(k, g)::text, count(distinct id) from a group by row(k, g)$$),
+    ('gr', $$select (row(k, g)::kg).k, count(*) from a group by row(k, g)::kg$$),
+    ('dr', $$select count(*) from (select distinct row(k, g)::kg from a) x$$),
+    ('jr', $$select count(*) from (select row(k, g)::kg r from a) x
+        join (select row(k, g)::kg r from b) y using (r)$$),
+    ('ur', $$select r::text from 
+        (select row(k, g)::kg r from a union select row(k, g)::kg from b) x$$),
+    ('agr', $$select k, array_agg(row(id, g) order by id)::text from a group by k$$),
+    ('cdr', $$select k, count(distinct row(id, g)) from a group by k$$),
+    ('scr', $$select id, (select row(max(b.id), min(b.g)) from b where b.k = a.k)::text from a$$),
+    ('ljr', $$select a.id, row(b.k, b.g)::kg is null from a left join b on b.id = a.id$$);
+
+DO $$
+DECLARE
+    s shape;
+BEGIN
+    FOR s IN TABLE shape LOOP
+        EXECUTE format('CREATE VIEW %I WITH (continuous) AS %s', s.name, s.query);
+    END LOOP;
+END
+$$;
+
+-- What differs, of all views; nothing where all are right.
+CREATE FUNCTION wrong() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    s shape;
+    n bigint;
+BEGIN
+    FOR s IN TABLE shape LOOP
+        PERFORM cq.wait(format('nodes_values.%I', s.name)::regclass);
+    END LOOP;
+    FOR s IN TABLE shape LOOP
+        EXECUTE format('SELECT count(*) FROM ((TABLE %1$I EXCEPT ALL (%2$s)) '
+                       'UNION ALL ((%2$s) EXCEPT ALL TABLE %1$I)) x', s.name, s.query) INTO n;
+        IF n > 0 THEN
+            RETURN NEXT format('%s: %s rows', s.name, n);
+        END IF;
+    END LOOP;
+END
+$$;
+
+SELECT wrong();
+INSERT INTO a SELECT i, nullif(i % 4, 3), (ARRAY['x', 'y', NULL])[i % 3 + 1], i % 2
+FROM generate_series(1, 15) i;
+SELECT wrong();
+INSERT INTO b SELECT i, nullif(i % 5, 3), (ARRAY['x', 'y', NULL])[i % 3 + 1], i % 2
+FROM generate_series(1, 9) i;
+SELECT wrong();
+INSERT INTO a VALUES (NULL, NULL, NULL, NULL), (3, 1, 'x', 1.0), (3, 1, 'x', 1.00);
+INSERT INTO b VALUES (NULL, NULL, NULL, NULL), (3, 1, 'x', 1.00);
+SELECT wrong();
+SELECT view, bad_rows, status FROM cq.views WHERE bad_rows > 0 OR status <> 'running';
+DROP SCHEMA nodes_values CASCADE;
