@@ -140,6 +140,14 @@ ALTER FOREIGN TABLE columns_k RENAME COLUMN k TO key;
 ALTER FOREIGN TABLE columns_k RENAME TO columns_kk;
 SELECT attname, attfdwoptions FROM pg_attribute
     WHERE attrelid = 'columns_kk'::regclass AND attnum > 0 ORDER BY attnum;
+-- Nor does the key go where rows change.
+CREATE FOREIGN TABLE columns_u (id int, gone int, key text OPTIONS (metadata 'key'))
+    SERVER cq_log OPTIONS (mode 'upsert');
+ALTER FOREIGN TABLE columns_u DROP COLUMN gone, DROP COLUMN key CASCADE;
+ALTER FOREIGN TABLE columns_u DROP COLUMN gone, OPTIONS (DROP mode), DROP COLUMN key;
+ALTER FOREIGN TABLE columns_u OPTIONS (DROP mode);
+ALTER FOREIGN TABLE columns_u DROP COLUMN key;
+DROP FOREIGN TABLE columns_u;
 DROP SERVER columns_kafka CASCADE;
 DROP FOREIGN TABLE columns_s, columns_failing CASCADE;
 DROP FUNCTION columns_day;

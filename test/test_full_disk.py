@@ -54,15 +54,20 @@ def messages(first, end):
     return [{"id": number, "text": f"{number} " * 100} for number in range(first, end)]
 
 
+VIEWS = "first", "rows", "told", "total"
+
+
 def test_a_full_disk(small_db, broker, topic):
     db = small_db
     name = topic()
     db.execute(f"CREATE FOREIGN TABLE s (id bigint, text text) SERVER kafka OPTIONS (topic '{name}', format 'json')")
     db.execute("CREATE CONTINUOUS VIEW rows AS SELECT id, text FROM s")
     db.execute("CREATE CONTINUOUS VIEW total AS SELECT count(*), sum(id) FROM s")
+    db.execute("CREATE CONTINUOUS VIEW first AS SELECT DISTINCT ON (id % 1000) id % 1000 AS k, id, text "
+               "FROM s ORDER BY k, id")
     db.execute("CREATE CONTINUOUS VIEW told WITH (changes = 'c') AS SELECT id % 1000 AS k, count(*) FROM s GROUP BY 1")
     broker.produce(name, messages(0, 1000))
-    for view in ("rows", "total", "told"):
+    for view in VIEWS:
         db.wait(view)
     fill(db, 1000)
     broker.produce(name, messages(1000, 20000))
@@ -71,12 +76,13 @@ def test_a_full_disk(small_db, broker, topic):
         return dict(db.execute("SELECT view::text, last_error FROM cq.views"))
     wait_until(lambda: "No space left on device" in (errors()["rows"] or ""), lambda: (errors(), db.state("rows")))
     fill(db, 0)
-    for view in ("rows", "total", "told"):
+    for view in VIEWS:
         db.wait(view)
     assert db.execute("TABLE total") == [(20000, sum(range(20000)))]
     assert db.execute("SELECT count(*), count(DISTINCT id), sum(id) FROM rows") == [(20000, 20000, sum(range(20000)))]
     assert db.execute("SELECT count(*), min(count), max(count) FROM told") == [(1000, 20, 20)]
+    db.assert_equal("SELECT k, id FROM first", "SELECT k, k FROM generate_series(0, 999) AS k")
     db.assert_equal("TABLE told", "SELECT (new).k, (new).count FROM c WHERE (new).count = 20")
     assert db.execute("SELECT view::text, status, bad_rows FROM cq.views ORDER BY 1") == [
-        ("rows", "running", 0), ("told", "running", 0), ("total", "running", 0)]
+        (view, "running", 0) for view in VIEWS]
     assert db.execute("TABLE cq.errors") == []

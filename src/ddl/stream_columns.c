@@ -3,9 +3,9 @@
  *		Columns of streams, where an option names one, or a message has a field of its name.
  *
  * A stream may name its event time's column: then that column stays, and the option follows its
- * name. Which settings event times are read under is written down when the option is given, since
- * all views share them. A column whose name is its field in the messages keeps the field when it
- * gets another name.
+ * name. The column of the key stays as well, where rows change. Which settings event times are read
+ * under is written down when the option is given, since all views share them. A column whose name
+ * is its field in the messages keeps the field when it gets another name.
  */
 #include "postgres.h"
 
@@ -245,6 +245,17 @@ cq_stream_columns_rename(CqCommand *command)
 	}
 }
 
+/* Of a stream whose rows change: that by which they are told apart. */
+static bool
+is_key(Oid stream, AttrNumber column)
+{
+	const char *mode = find_option(GetForeignTable(stream)->options, "mode");
+	const char *metadata = find_option(GetForeignColumnOptions(stream, column), "metadata");
+
+	return mode != NULL && strcmp(mode, "append") != 0 &&
+		metadata != NULL && strcmp(metadata, "key") == 0;
+}
+
 /* However a column goes: by itself, with a type, with what it is computed of. */
 static void
 on_access(ObjectAccessType access, Oid class, Oid object, int column, void *arg)
@@ -264,6 +275,13 @@ on_access(ObjectAccessType access, Oid class, Oid object, int column, void *arg)
 						get_rel_name(object)),
 				 errdetail("It is the stream's event time."),
 				 errhint("Drop the option event_time first, or set it to another column.")));
+	if (is_key(object, column))
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop column \"%s\" of stream \"%s\"",
+						get_attname(object, column, false), get_rel_name(object)),
+				 errdetail("It is the key by which the stream's rows are told apart."),
+				 errhint("Drop the option mode first, or the stream.")));
 }
 
 void

@@ -61,10 +61,13 @@ look(const CqIngest *ingest, const CqIngestLane *lane, const CqCursor *cursor, u
 		cq_reader_is_at_end(reader, cursor->topic, cursor->partition, found->reading.held_up,
 							CQ_READING_TEXT_LENGTH);
 	found->reading.has_caught_up = (found->reading.has_caught_up || is_at_end) && !lane->is_down;
-	/* What comes is held up for a moment, between being there and being fetched. */
+	/*
+	 * What comes is held up for a moment, between being there and being fetched. Where that moves
+	 * the cursor from one look to the next, nothing else holds it up.
+	 */
 	if (found->reading.held_up[0] == '\0')
 		found->held_since = 0;
-	else if (found->held_since == 0)
+	else if (found->held_since == 0 || found->next_offset != cursor->next_offset)
 		found->held_since = began;
 	if (found->held_since != 0 && began - found->held_since < USECS_PER_SEC)
 		found->reading.held_up[0] = '\0';
