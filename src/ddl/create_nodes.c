@@ -30,12 +30,19 @@ cq_create_nodes_index(Oid table)
 }
 
 static void
-create_part(const CqCreateNodes *create, CqPart *part, const char *label, List *columns)
+create_part(const CqCreateNodes *create, CqPart *part, const char *label, List *columns,
+			const CqTimeColumn *time)
 {
 	part->relation = cq_view_create_part(RELKIND_RELATION, create->base, label, columns,
 										 storage_options(), create->owner, create->query_string);
 	NewRelationCreateToastTable(part->relation, (Datum) 0);
 	cq_create_nodes_index(part->relation);
+	if (time->column != InvalidAttrNumber)
+	{
+		const char *name = list_nth_node(ColumnDef, columns, time->column - 1)->colname;
+
+		cq_part_index_create(part->relation, "time", list_make1(cq_part_index_column(name)), false);
+	}
 	cq_adopt_part(part->relation, create->view);
 	cq_part_insert(create->view, part);
 }
@@ -47,11 +54,12 @@ create_inputs(const CqCreateNodes *create, const CqNode *node)
 
 	foreach(cell, node->inputs)
 	{
+		const CqNodeInput *input = lfirst(cell);
 		int			n = foreach_current_index(cell) + 1;
 		CqPart		part = {.node = node->number, .role = CQ_PART_INPUT, .number = n};
 
-		create_part(create, &part, psprintf("node%d_input%d", node->number, n),
-					((CqNodeInput *) lfirst(cell))->columns);
+		create_part(create, &part, psprintf("node%d_input%d", node->number, n), input->columns,
+					&input->time);
 	}
 }
 
@@ -88,7 +96,8 @@ create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown, List
 	{
 		CqPart		part = {.node = node->number, .role = CQ_PART_OUTPUT, .number = 1};
 
-		create_part(create, &part, psprintf("node%d_output", node->number), node->columns);
+		create_part(create, &part, psprintf("node%d_output", node->number), node->columns,
+					&node->time);
 	}
 }
 

@@ -78,7 +78,7 @@ choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan
 	}
 	planned->expiry = plan->shape == CQ_SHAPE_ROWS ? CQ_EXPIRES_ROWS : CQ_EXPIRES_GROUPS;
 	if (plan->shape == CQ_SHAPE_ROWS || (options->says_retention_by && !options->by_event_time) ||
-		planned->event_time == InvalidAttrNumber || plan->session != NULL)
+		(planned->event_time == InvalidAttrNumber && plan->tree == NULL) || plan->session != NULL)
 		return;
 	windows.expiry = CQ_EXPIRES_WINDOWS;
 	windows.by_event_time = true;

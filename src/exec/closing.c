@@ -25,6 +25,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/part.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
@@ -224,6 +225,60 @@ run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
 	PopActiveSnapshot();
 }
 
+static void
+cut_table(const CqPart *part, const List *columns, const CqTimeColumn *time, CqWindowBound *bound,
+		  TimestampTz needed)
+{
+	TimestampTz horizon = needed - time->lead;
+
+	if (time->column == InvalidAttrNumber)
+		return;
+	if (time->kind == CQ_TIME_OF_END)
+		horizon++;
+	else if (time->kind == CQ_TIME_OF_START)
+		horizon = cq_window_bound_first_needed(bound, cq_window_bound_before(bound, horizon));
+	while (cq_retention_delete(part->relation,
+							   list_nth_node(ColumnDef, columns, time->column - 1)->colname,
+							   horizon, DROPPED_ROWS) == DROPPED_ROWS)
+		CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * What nodes keep for windows that are closed, all of them that a row is in. No batch of the view
+ * runs: rows that are still to come touch none of it.
+ */
+static void
+cut_nodes(Closing *closing, TimestampTz closed_through)
+{
+	const CqViewPlan *plan = closing->plan;
+	List	   *parts = plan->tree != NULL ? cq_part_list(closing->relid) : NIL;
+	CqWindowBound bound;
+	TimestampTz needed;
+	CqActor		actor;
+	ListCell   *cell;
+
+	if (parts == NIL)
+		return;
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	cq_window_bound_init(&bound, &plan->closing);
+	needed = cq_window_bound_first_needed(&bound, closed_through);
+	foreach(cell, parts)
+	{
+		const CqPart *part = lfirst(cell);
+		const CqNode *node = part->node > 0 ? list_nth(plan->tree->nodes, part->node - 1) : NULL;
+
+		if (node != NULL && strcmp(part->role, CQ_PART_INPUT) == 0)
+		{
+			const CqNodeInput *input = list_nth(node->inputs, part->number - 1);
+
+			cut_table(part, input->columns, &input->time, &bound, needed);
+		}
+		else if (node != NULL)
+			cut_table(part, node->columns, &node->time, &bound, needed);
+	}
+	cq_owner_end(&actor);
+}
+
 /* Writes the rows of windows that end after from and not after to, and drops what no other window needs. */
 static void
 emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
@@ -242,8 +297,12 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	receiver = cq_merge_result_receiver(closing->view->result, &counts, changes);
 	cq_reject_raise(cq_read_closed(closing->plan, closing->view->state, &read), NULL);
 	run_query(read, make_params(type, bounds, lengthof(bounds)), receiver);
+	/* Its batches may be at rows of closed windows, when they touch a key that is in several. */
+	if (closing->plan->tree != NULL)
+		cq_view_lock_exclusive(closing->view->state);
 	if (!closing->plan->amends_closed)
 		run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(type, &to, 1), None_Receiver);
+	cut_nodes(closing, to);
 	if (changes != NULL)
 		changes->finish(changes);
 	cq_owner_end(&actor);
@@ -300,10 +359,11 @@ emit(void *arg)
 	else
 	{
 		/* A batch that tells changes must find the rows that it has found before. */
-		if (closing->view->tells_changes)
+		if (closing->view->tells_changes || closing->plan->tree != NULL)
 			cq_view_lock_exclusive(closing->view->state);
 		if (!drop_rows(closing, marks.closed_through))
 			return;
+		cut_nodes(closing, marks.closed_through);
 	}
 	marks.emitted_through = marks.closed_through;
 	write_marks(closing->relid, &marks);
@@ -415,7 +475,10 @@ decide(void *arg)
 	marks = read_marks(closing->relid);
 	if (!watermark_for_closing(closing->view, &watermark))
 		return;
+	watermark -= closing->plan->longest_lag;
 	find_bounds(closing, watermark, &before, &marks.next_close);
+	if (!TIMESTAMP_NOT_FINITE(marks.next_close))
+		marks.next_close += closing->plan->longest_lag;
 	if (before > marks.closed_through)
 	{
 		marks.closed_through = before;

@@ -13,6 +13,9 @@
  * counts as well. Where only some of a row's windows are closed, it counts in the others. (What it
  * does to the state of those that are closed is never looked at again.)
  *
+ * A view that joins streams may have a row in windows before its own time: it is judged by the
+ * earliest of them, against a watermark that is less by what the most is for any stream.
+ *
  * Of sessions, none ends before its times: there a row is late when its time is before the watermark.
  */
 #include "postgres.h"
@@ -136,7 +139,7 @@ make_judge(CqViewExec *exec, const CqLane *lane, const CqBatch *batch)
 	Judge		judge = {.exec = exec};
 
 	judge.closed_through = find_late_through(exec);
-	judge.delay = view->allowed_lateness;
+	judge.delay = view->allowed_lateness + exec->plan->longest_lag;
 	judge.delay += view->watermark_delay >= 0 ? view->watermark_delay :
 		cq_reader_stream(lane->reader)->watermark_delay;
 	if (!view->emits_on_close || view->amends_late)
@@ -225,6 +228,15 @@ event_time(const CqViewExec *exec, const CqBatch *batch, int row)
 	return DatumGetTimestampTz(batch->values[exec->event_time - 1][row]);
 }
 
+/* The earliest time of whose windows the row is. */
+static TimestampTz
+window_time(const CqViewExec *exec, const CqBatch *batch, int row)
+{
+	TimestampTz time = event_time(exec, batch, row);
+
+	return TIMESTAMP_NOT_FINITE(time) ? time : time - exec->lag;
+}
+
 Bitmapset *
 cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const Bitmapset *skip)
 {
@@ -244,7 +256,7 @@ cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const B
 		int			slice = batch->fetch.messages[row].slice;
 
 		if (!nulls[row] &&
-			is_late(&judge, slice, event_time(exec, batch, row), times->before[row]) &&
+			is_late(&judge, slice, window_time(exec, batch, row), times->before[row]) &&
 			!bms_is_member(row, batch->absent) && !bms_is_member(row, skip))
 			late = bms_add_member(late, row);
 	}
@@ -267,7 +279,7 @@ keep(CqViewExec *exec, Oid stream, const CqBatch *batch, int row)
 
 	if (exec->bound == NULL)
 		nulls[9] = 'n';
-	else if (!last_end_of(exec, time, &last_end))
+	else if (!last_end_of(exec, window_time(exec, batch, row), &last_end))
 		return;
 	SPI_connect();
 	args[0] = ObjectIdGetDatum(exec->view);

@@ -276,6 +276,23 @@ decoding_settings(const CqViewExec *exec, Oid stream)
 	return cq_settings_intern(cq_settings_without(exec->row->settings, CQ_SETTING_SEARCH_PATH));
 }
 
+static void
+set_times(const CqViewPlan *plan, CqStreamUse *use)
+{
+	ListCell   *cell;
+
+	use->event_time = plan->closing.event_time;
+	foreach(cell, plan->lags)
+	{
+		const CqStreamLag *lag = lfirst(cell);
+
+		if (lag->stream != use->stream)
+			continue;
+		use->event_time = lag->event_time;
+		use->lag = lag->lag;
+	}
+}
+
 static List *
 find_uses(const CqViewExec *exec, const List *plans)
 {
@@ -289,6 +306,7 @@ find_uses(const CqViewExec *exec, const List *plans)
 
 		use->stream = lfirst_oid(cell);
 		use->settings = decoding_settings(exec, use->stream);
+		set_times(exec->plan, use);
 		foreach(plan, plans)
 			use->needed = bms_join(use->needed,
 								   cq_batch_needed_columns(lfirst(plan), use->stream));
@@ -305,11 +323,6 @@ prepare_root(CqViewExec *exec)
 	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		exec->layout = cq_group_layout(exec->plan);
-		if (cq_view_plan_has_windows(exec->row) && exec->plan->session == NULL)
-		{
-			exec->bound = palloc(sizeof(CqWindowBound));
-			cq_window_bound_init(exec->bound, &exec->plan->closing);
-		}
 		if (exec->plan->session == NULL)
 			prepare_cache(exec);
 	}
@@ -332,8 +345,12 @@ prepare_plan(CqViewExec *exec)
 
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	cq_reject_raise(cq_view_plan(exec->row, query, &exec->plan), NULL);
-	exec->event_time = exec->plan->closing.event_time;
 	cq_view_plan_check_state(exec->row, exec->plan);
+	if (cq_view_plan_has_windows(exec->row) && exec->plan->session == NULL)
+	{
+		exec->bound = palloc(sizeof(CqWindowBound));
+		cq_window_bound_init(exec->bound, &exec->plan->closing);
+	}
 	if (exec->plan->shape != CQ_SHAPE_STORED)
 		plans = prepare_root(exec);
 	if (exec->plan->tree != NULL)
@@ -443,6 +460,8 @@ set_use(CqViewExec *exec, Oid stream)
 			continue;
 		exec->needed = use->needed;
 		exec->settings = use->settings;
+		exec->event_time = use->event_time;
+		exec->lag = use->lag;
 	}
 }
 

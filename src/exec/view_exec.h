@@ -21,6 +21,8 @@ typedef struct CqStreamUse
 	Oid			stream;
 	Bitmapset  *needed;			/* columns that the plans read */
 	const List *settings;		/* under which they are decoded; interned */
+	AttrNumber	event_time;		/* where windows are closed, or expire: its column */
+	int64		lag;			/* by so much windows of a row lie before its time at most */
 } CqStreamUse;
 
 typedef struct CqViewExec
@@ -42,7 +44,8 @@ typedef struct CqViewExec
 	Bitmapset  *needed;			/* of the stream that it was got for last: as in its use */
 	const List *settings;
 	CqWindowBound *bound;		/* where windows are closed, or expire; else NULL */
-	AttrNumber	event_time;		/* the stream's column, there */
+	AttrNumber	event_time;		/* there, and of that stream: as in its use */
+	int64		lag;
 	TimestampTz closed_through; /* in this transaction, where closed windows are amended */
 	TimestampTz expired_through;	/* the same: what lies before is not amended any more */
 	CqGroupLayout *layout;		/* for groups */

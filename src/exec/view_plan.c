@@ -24,7 +24,9 @@ cq_view_plan(const CqView *view, const Query *definition, CqViewPlan **plan)
 		.tells_changes = view->tells_changes, .amends_closed = view->amends_late
 	};
 
-	if (cq_view_plan_has_windows(view) || view->expires_by_event_time)
+	/* Of several streams, the plan itself asks for what there is. */
+	if ((cq_view_plan_has_windows(view) || view->expires_by_event_time) &&
+		list_length(view->streams) == 1)
 	{
 		Oid			stream = cq_view_only_stream(view);
 

@@ -189,8 +189,9 @@ panes_of(const FuncExpr *call, Oid type)
 										  BoolGetDatum(type == TIMESTAMPTZOID)));
 }
 
-static CqReject *
-take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex, AttrNumber event_time)
+CqReject *
+cq_close_take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex,
+					  AttrNumber event_time)
 {
 	CqWindowKind kind;
 	FuncExpr   *call = copyObject(cq_window_call(entry, &kind));
@@ -256,7 +257,7 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 				return not_closable("needs cumulating windows grouped by their end", call->location, "Add window_end to GROUP BY.");
 			group_by_end(query, rtindex, exprType(linitial(call->args)));
 		}
-		return take_windows(plan, lfirst(cell), rtindex, event_time);
+		return cq_close_take_windows(plan, lfirst(cell), rtindex, event_time);
 	}
 	return not_closable("needs a GROUP BY over windows of event time",
 						location_of(query->targetList),

@@ -11,6 +11,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "plan/check.h"
+#include "plan/close_tree.h"
 #include "plan/cut.h"
 #include "plan/plan.h"
 #include "plan/row_key.h"
@@ -272,7 +273,7 @@ check_only_added(Oid stream)
 	return cq_reject_detail(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
 									  "rows of stream %s change: its mode is upsert",
 									  described->name),
-							"Options that close windows or have rows go are for streams whose rows "
+							"Options that close windows, or have rows go, are for streams whose rows "
 							"are only added.");
 }
 
@@ -310,7 +311,8 @@ plan_without_nodes(const Query *definition, const CqPlanOptions *options, CqView
 
 typedef struct RootContext
 {
-	CqPlanOptions options;		/* but those that wants_root tells of */
+	CqPlanOptions options;		/* but those that are about windows or expiry */
+	bool		is_refused;		/* the last node's table is to have all that the view shows */
 	CqViewPlan *plan;			/* the last that could be made */
 } RootContext;
 
@@ -321,6 +323,12 @@ try_root(const CqCutFlow *flow, void *context)
 	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
 	CqReject   *reject;
 
+	if (root->is_refused)
+		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+													 "windows of a view whose rows are only added "
+													 "cannot be closed"),
+										   exprLocation((Node *) flow->query->targetList)),
+							  "Group by window_end.");
 	plan->stream = flow->stream;
 	plan->node = flow->node;
 	plan->query = copyObject(flow->query);
@@ -342,18 +350,41 @@ plan_stored(const Query *definition, const CqTree *tree)
 	return plan;
 }
 
-/* Options that are about what today's roots alone have: windows to close, times to keep. */
+/* Windows that are closed, or expire, by what the last node stores. */
+static CqReject *
+plan_windows(CqViewPlan *plan, const CqPlanOptions *options)
+{
+	plan->keeps_end = options->expiry == CQ_EXPIRES_RESULTS;
+	plan->hides_expired = options->expiry == CQ_EXPIRES_WINDOWS;
+	if (options->amends_closed)
+		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+													 "late = 'amend' is for queries through which "
+													 "rows of one stream pass one by one"),
+										   exprLocation((Node *) plan->definition->targetList)),
+							  "With a longer allowed_lateness windows are closed later.");
+	return cq_close_tree_find(plan);
+}
+
+/* Options that are about windows, which each query may have that falls apart by them. */
+static bool
+is_about_windows(const CqPlanOptions *options)
+{
+	return options->emits_on_close || options->expiry == CQ_EXPIRES_WINDOWS;
+}
+
+/* Options that are about what today's roots alone have: times to keep. */
 static bool
 wants_root(const CqPlanOptions *options)
 {
-	return options->emits_on_close || options->amends_closed ||
-		options->expiry != CQ_EXPIRES_NOTHING;
+	return options->expiry == CQ_EXPIRES_ROWS || options->expiry == CQ_EXPIRES_GROUPS;
 }
 
 static CqReject *
 plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
 {
-	RootContext context = {.options.tells_changes = options->tells_changes};
+	RootContext context = {
+		.options.tells_changes = options->tells_changes, .is_refused = is_about_windows(options)
+	};
 	List	   *streams;
 	CqTree	   *tree;
 	CqReject   *reject = cq_check_tree(definition, &streams);
@@ -365,7 +396,7 @@ plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPla
 	(*result)->tree = tree;
 	(*result)->streams = streams;
 	(*result)->definition = definition;
-	return NULL;
+	return is_about_windows(options) ? plan_windows(*result, options) : NULL;
 }
 
 /* The reason why rows do not pass one by one, where they would have to. */
@@ -374,8 +405,8 @@ needs_root(CqReject *reject)
 {
 	if (reject->detail != NULL)
 		return reject;
-	return cq_reject_detail(reject, "Options that close windows or have rows go are for queries "
-							"through which rows of a stream pass one by one.");
+	return cq_reject_detail(reject, "Options that have rows and groups go are for queries through "
+							"which rows of a stream pass one by one.");
 }
 
 CqReject *
@@ -388,9 +419,12 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 	if (reject == NULL || is_final)
 		return reject;
 	in_nodes = plan_with_nodes(definition, options, result);
-	if (in_nodes == NULL && wants_root(options))
-		return needs_root(reject);
-	return in_nodes;
+	if (in_nodes == NULL)
+		return wants_root(options) ? needs_root(reject) : NULL;
+	/* Were it not for the windows, nodes would not be needed: then that is what is to be said. */
+	return is_about_windows(options) &&
+		plan_without_nodes(definition, &(CqPlanOptions) {0}, result, &is_final) == NULL ?
+		reject : in_nodes;
 }
 
 int

@@ -70,7 +70,9 @@ typedef struct CqAggregate
 /* How windows that are closed, or expire, lie: what _cq.window_bound is asked for. */
 typedef struct CqWindowSteps
 {
-	int			rtindex;		/* of the window function in the query; 0: windows are not closed */
+	int			rtindex;		/* of the window function in the query; 0: there is none */
+	AttrNumber	column;			/* of what a node stores: that says of which window a row is … */
+	bool		column_is_start;	/* … by its start; else by its end */
 	AttrNumber	event_time;		/* the stream's column */
 	Oid			type;			/* of its bounds: timestamptz or timestamp */
 	Oid			bound;			/* the function */
@@ -91,6 +93,18 @@ typedef struct CqSession
 	int64		gap;			/* microseconds, or what a bigint counts */
 	int			key;			/* which of the keys the session is, from 0 */
 } CqSession;
+/*
+ * Windows of a query that keeps what it reads: a row of a stream belongs to windows of times that
+ * lie so far before its own at most (close_tree.c).
+ */
+typedef struct CqStreamLag
+{
+	Oid			stream;
+	AttrNumber	event_time;		/* the stream's column */
+	int64		lag;			/* microseconds */
+	int64		lead;			/* and so far behind it at most; -1: any */
+} CqStreamLag;
+
 /* What is to be planned for, besides the query. */
 typedef struct CqPlanOptions
 {
@@ -122,6 +136,8 @@ typedef struct CqViewPlan
 	int			windows_rtindex;	/* in the query */
 	CqSession  *session;		/* or NULL */
 	CqWindowSteps closing;
+	List	   *lags;			/* of CqStreamLag *: of streams whose windows are closed by what is stored */
+	int64		longest_lag;	/* of them: windows are waited for so much longer */
 	bool		amends_closed;	/* rows of closed windows may change: then it tells changes */
 	bool		tells_changes;	/* each group is one row of the state, and one of the view: see changes.c */
 	CqSliding	sliding;
@@ -141,6 +157,13 @@ extern CqReject *cq_plan_view(const Query *definition, const CqPlanOptions *opti
 
 /* Finds the windows that are closed, or expire, and has the query grouped by their end (close.c). */
 extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
+
+/* The windows that are closed, or expire, of an entry of a range table (close.c). */
+extern CqReject *cq_close_take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex,
+									   AttrNumber event_time);
+
+/* Finds by which columns rows are told that no open window needs: sets time in the tree (tree_time.c). */
+extern void cq_tree_time_find(const CqViewPlan *plan);
 
 /* What emit = 'close' does not go with: where the answer for all windows is not that for each. */
 extern CqReject *cq_close_check(const CqViewPlan *plan);

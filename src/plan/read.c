@@ -455,63 +455,35 @@ expired_through(const CqViewPlan *plan, Oid state)
 	return (Expr *) link;
 }
 
+static Var *
+stored_bound(const CqViewPlan *plan)
+{
+	return state_var(plan, plan->closing.column - 1, 0);
+}
+
+/* The end of the window that a row of the state is of. */
+static Expr *
+end_of_window(const CqViewPlan *plan)
+{
+	ReadContext context = {.plan = plan};
+
+	if (plan->shape != CQ_SHAPE_STORED)
+		return (Expr *) over_state((Node *) cq_close_end(plan), &context);
+	return plan->closing.column_is_start ? cq_close_last_end(plan, (Expr *) stored_bound(plan)) :
+		(Expr *) stored_bound(plan);
+}
+
 /* Windows that have expired are not shown, whether or not they are still there. */
 static void
 hide_expired(const CqViewPlan *plan, Oid state, Query *read)
 {
-	ReadContext context = {.plan = plan};
-	Node	   *end = over_state((Node *) cq_close_end(plan), &context);
+	Node	   *end = (Node *) end_of_window(plan);
 	ParseState *pstate = make_parsestate(NULL);
 
 	read->jointree->quals = (Node *) make_op(pstate, list_make2(makeString("pg_catalog"), makeString(">")), end,
 											 (Node *) expired_through(plan, state), NULL, -1);
 	read->hasSubLinks = true;
 	free_parsestate(pstate);
-}
-
-CqReject *
-cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
-{
-	ReadContext context = {.plan = plan};
-	CqReject   *reject = read_aggregate(plan, state, result);
-	Expr	   *end;
-
-	if (reject != NULL)
-		return reject;
-	end = (Expr *) over_state((Node *) cq_close_end(plan), &context);
-	if (plan->keeps_end)
-		(*result)->targetList = lappend((*result)->targetList,
-										makeTargetEntry(copyObject(end), list_length((*result)->targetList) + 1, pstrdup(CQ_END_COLUMN), false));
-	(*result)->jointree->quals = (Node *) make_ands_explicit(list_make2(cq_close_condition(plan, end, true, 1),
-																		cq_close_condition(plan, copyObject(end), false, 2)));
-	return NULL;
-}
-
-int
-cq_read_closing_column(const CqViewPlan *plan, bool *is_pane)
-{
-	ReadContext context = {.plan = plan};
-
-	*is_pane = plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex;
-	return *is_pane ? pane_column(plan) : ((Var *) over_state((Node *) cq_close_end(plan), &context))->varattno - 1;
-}
-
-Query *
-cq_read_delete_closed(const CqViewPlan *plan, Oid state)
-{
-	ReadContext context = {.plan = plan};
-	Query	   *query = query_over(state);
-	Expr	   *end;
-
-	if (plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex)
-		end = cq_close_last_end(plan, (Expr *) state_var(plan, pane_column(plan), 0));
-	else
-		end = (Expr *) over_state((Node *) cq_close_end(plan), &context);
-	query->commandType = CMD_DELETE;
-	query->resultRelation = STATE_RTINDEX;
-	query->jointree->quals = cq_close_condition(plan, end, false, 1);
-	cq_compat_require_delete(query, STATE_RTINDEX);
-	return query;
 }
 
 /* Does ORDER BY say which rows there are, and not only how they are shown? */
@@ -536,14 +508,15 @@ is_sorted_by(const Query *query, const TargetEntry *entry)
 	return false;
 }
 
+/* The rows of the state as the view has them; is_sorted: in the view's own order. */
 static CqReject *
-read_rows(const CqViewPlan *plan, Oid state, Query **result)
+select_rows(const CqViewPlan *plan, Oid state, Query **result, bool *is_sorted)
 {
 	Query	   *read = query_over(state);
-	bool		is_sorted = true;
 	ListCell   *cell;
 	int			column = 0;
 
+	*is_sorted = true;
 	foreach(cell, plan->definition->targetList)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
@@ -553,7 +526,7 @@ read_rows(const CqViewPlan *plan, Oid state, Query **result)
 			continue;
 		if (entry->resjunk && is_sorted_below(plan->definition))
 		{
-			is_sorted = false;
+			*is_sorted = false;
 			continue;
 		}
 		if (entry->resjunk)
@@ -568,10 +541,87 @@ read_rows(const CqViewPlan *plan, Oid state, Query **result)
 	}
 	if (plan->sliding.time != NULL)
 		read->jointree->quals = cq_sliding_condition(plan, state_var(plan, column, 0));
+	*result = read;
+	return NULL;
+}
+
+static CqReject *
+read_rows(const CqViewPlan *plan, Oid state, Query **result)
+{
+	Query	   *read;
+	bool		is_sorted;
+	CqReject   *reject = select_rows(plan, state, &read, &is_sorted);
+
+	if (reject != NULL)
+		return reject;
+	if (plan->hides_expired)
+		hide_expired(plan, state, read);
 	*result = select_from(read);
 	if (is_sorted)
 		(*result)->sortClause = copyObject(plan->definition->sortClause);
 	return NULL;
+}
+
+/* What is stored, in no order. */
+static CqReject *
+read_stored(const CqViewPlan *plan, Oid state, Query **result)
+{
+	bool		is_sorted;
+	CqReject   *reject = select_rows(plan, state, result, &is_sorted);
+	ListCell   *cell;
+
+	if (reject != NULL)
+		return reject;
+	foreach(cell, (*result)->targetList)
+		lfirst_node(TargetEntry, cell)->ressortgroupref = 0;
+	return NULL;
+}
+
+CqReject *
+cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
+{
+	CqReject   *reject = plan->shape == CQ_SHAPE_STORED ? read_stored(plan, state, result) :
+		read_aggregate(plan, state, result);
+	Expr	   *end;
+
+	if (reject != NULL)
+		return reject;
+	end = end_of_window(plan);
+	if (plan->keeps_end)
+		(*result)->targetList = lappend((*result)->targetList,
+										makeTargetEntry(copyObject(end), list_length((*result)->targetList) + 1, pstrdup(CQ_END_COLUMN), false));
+	(*result)->jointree->quals = (Node *) make_ands_explicit(list_make2(cq_close_condition(plan, end, true, 1),
+																		cq_close_condition(plan, copyObject(end), false, 2)));
+	return NULL;
+}
+
+int
+cq_read_closing_column(const CqViewPlan *plan, bool *is_pane)
+{
+	ReadContext context = {.plan = plan};
+
+	*is_pane = plan->closing.column_is_start;
+	if (plan->shape == CQ_SHAPE_STORED)
+		return plan->closing.column - 1;
+	*is_pane = plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex;
+	return *is_pane ? pane_column(plan) : ((Var *) over_state((Node *) cq_close_end(plan), &context))->varattno - 1;
+}
+
+Query *
+cq_read_delete_closed(const CqViewPlan *plan, Oid state)
+{
+	Query	   *query = query_over(state);
+	Expr	   *end;
+
+	if (plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex)
+		end = cq_close_last_end(plan, (Expr *) state_var(plan, pane_column(plan), 0));
+	else
+		end = end_of_window(plan);
+	query->commandType = CMD_DELETE;
+	query->resultRelation = STATE_RTINDEX;
+	query->jointree->quals = cq_close_condition(plan, end, false, 1);
+	cq_compat_require_delete(query, STATE_RTINDEX);
+	return query;
 }
 
 Query *
@@ -600,8 +650,11 @@ cq_read_table(Oid table)
 CqReject *
 cq_read_query(const CqViewPlan *plan, Oid state, Query **read)
 {
-	CqReject   *reject = plan->shape == CQ_SHAPE_AGGREGATE ? read_aggregate(plan, state, read) : read_rows(plan, state, read);
+	CqReject   *reject;
 
+	if (plan->shape != CQ_SHAPE_AGGREGATE)
+		return read_rows(plan, state, read);
+	reject = read_aggregate(plan, state, read);
 	if (reject == NULL && plan->hides_expired)
 		hide_expired(plan, state, *read);
 	return reject;

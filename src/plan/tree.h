@@ -45,6 +45,22 @@ typedef enum CqKeepRule
 /* Is what comes in stored? */
 #define cq_rule_keeps_inputs(rule) ((rule) == CQ_RULE_DIFFERENCE || (rule) == CQ_RULE_LINEAR)
 
+/* What a column says of when a row was, in the order in which they are chosen. */
+typedef enum CqTimeKind
+{
+	CQ_TIME_OF_END,				/* the end of its window */
+	CQ_TIME_OF_ROW,				/* its event time */
+	CQ_TIME_OF_START			/* the start of its window */
+} CqTimeKind;
+
+/* Where windows are closed, or expire: by which column rows are told that no open one needs. */
+typedef struct CqTimeColumn
+{
+	AttrNumber	column;			/* InvalidAttrNumber: none */
+	CqTimeKind	kind;
+	int64		lead;			/* microseconds: a row is of use for windows so long after it */
+} CqTimeColumn;
+
 /* One of the relations that a node's step reads. */
 typedef struct CqNodeInput
 {
@@ -54,6 +70,7 @@ typedef struct CqNodeInput
 	List	   *columns;		/* of ColumnDef *: of the table. The last one is CQ_HASH_COLUMN */
 	bool		is_broadcast;	/* read whole for each batch; where it changes, all keys are touched */
 	bool		only_grows;		/* its rows have no weights: all are new */
+	CqTimeColumn time;
 } CqNodeInput;
 
 typedef struct CqNode
@@ -65,6 +82,7 @@ typedef struct CqNode
 	List	   *columns;		/* of ColumnDef *: what step yields. Where the rule stores it, the last one
 		is CQ_HASH_COLUMN: of the row's key, as in the inputs */
 	bool		only_grows;		/* what it passes on has no weights: all rows are new */
+	CqTimeColumn time;			/* of what it stores */
 } CqNode;
 
 #define CQ_HASH_COLUMN "_cq_hash"	/* bigint: of the key */

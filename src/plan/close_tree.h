@@ -1,0 +1,19 @@
+/*
+ * close_tree.h
+ *		Closing windows of queries that keep what they read: how rows of its streams lie to windows.
+ */
+#ifndef CQ_CLOSE_TREE_H
+#define CQ_CLOSE_TREE_H
+
+#include "postgres.h"
+
+#include "plan/plan.h"
+
+/*
+ * Finds, of a plan whose last node is shown, the column that says in which window a row is, and for
+ * each stream how far a row's window may lie behind its time: sets closing and lags. The reason why
+ * windows cannot be closed one by one, with its place, or NULL.
+ */
+extern CqReject *cq_close_tree_find(CqViewPlan *plan);
+
+#endif							/* CQ_CLOSE_TREE_H */
