@@ -443,6 +443,15 @@ add_test(List *equalities, Finder *finder, const CqInner *inner, const List *con
 	return found ? lappend(equalities, equality) : equalities;
 }
 
+/* Is there no row where the sub-select finds none? */
+static bool
+is_filter(const CqInner *inner, const List *conditions)
+{
+	return (inner->link->subLinkType == EXISTS_SUBLINK ||
+			inner->link->subLinkType == ANY_SUBLINK) &&
+		list_member_ptr(conditions, inner->link) && is_flat(inner->query);
+}
+
 /* The sub-selects of the query's expressions; those that have no key in common are broadcast. */
 static Part *
 join_sublinks(Finder *finder, Query *query, Part *part, const List *conditions, List **outward)
@@ -467,26 +476,62 @@ join_sublinks(Finder *finder, Query *query, Part *part, const List *conditions, 
 			broadcast(sub);
 		else
 			part = both;
-		*outward = list_concat(*outward, equalities);
+		if (is_filter(inner, conditions))
+			*outward = list_concat(*outward, equalities);
 	}
 	return part;
 }
 
+/* A sub-select that gives rows, or leaves some out, whatever it finds. */
+static bool
+is_made(const Finder *finder, const Query *query, const Node *item)
+{
+	const RangeTblEntry *entry;
+
+	if (!IsA(item, RangeTblRef))
+		return false;
+	entry = rt_fetch(((const RangeTblRef *) item)->rtindex, query->rtable);
+	return entry->rtekind == RTE_SUBQUERY && inner_of(finder->level, entry->subquery) != NULL &&
+		!is_flat(entry->subquery);
+}
+
+/*
+ * outward: equalities, with what is around the query as well, without which none of its rows is.
+ * Those of a sub-select that is asked for no rows, or gives some where it finds none, only say
+ * which of its own rows belong to which around it, and do not link these.
+ */
 static Part *
 part_of_query(Finder *finder, Query *query, List **outward)
 {
 	List	   *conditions = NIL;
 	List	   *equalities;
 	List	   *parts = NIL;
+	List	   *made = NIL;
+	List	   *ties = NIL;			/* of lists of Equality *: of those that are made */
 	Part	   *part;
 	ListCell   *cell;
+	ListCell   *tie;
 
 	finder->holders = lappend(finder->holders, query);
 	conditions = cq_cut_conditions(query->jointree->quals);
 	equalities = find_equalities(finder, conditions);
 	foreach(cell, query->jointree->fromlist)
-		parts = lappend(parts, part_of_item(finder, query, lfirst(cell), &equalities));
+	{
+		List	   *own = NIL;
+		Part	   *more = part_of_item(finder, query, lfirst(cell), &own);
+
+		if (is_made(finder, query, lfirst(cell)))
+		{
+			made = lappend(made, more);
+			ties = lappend(ties, own);
+			continue;
+		}
+		parts = lappend(parts, more);
+		equalities = list_concat(equalities, own);
+	}
 	part = query->setOperations != NULL ? palloc0(sizeof(Part)) : join_all(parts, equalities);
+	forboth(cell, made, tie, ties)
+		part = join_parts(part, lfirst(cell), lfirst(tie));
 	part = join_sublinks(finder, query, part, conditions, &equalities);
 	finder->holders = list_delete_last(finder->holders);
 	*outward = list_concat(*outward, equalities);

@@ -49,7 +49,8 @@ static List *keys_of_query(Query *query);
 static bool
 same_column(const Var *one, const Var *other)
 {
-	return one->varno == other->varno && one->varattno == other->varattno;
+	return one->varlevelsup == other->varlevelsup && one->varno == other->varno &&
+		one->varattno == other->varattno;
 }
 
 static bool
@@ -167,7 +168,7 @@ is_other_bound(const Query *query, const Var *one, const Var *other)
 {
 	CqWindowKind kind;
 
-	return one->varno == other->varno &&
+	return one->varlevelsup == 0 && one->varno == other->varno &&
 		cq_window_call(rt_fetch(one->varno, query->rtable), &kind) != NULL &&
 		(kind != CQ_WINDOW_CUMULATE || one->varattno == CQ_WINDOW_END);
 }
@@ -430,15 +431,16 @@ expressions_of(const Level *level)
 	return list_concat(list_concat(keys, keys_of_numbers(query)), keys_of_rows(level));
 }
 
-/* Without what follows from the rest. */
+/* Without what follows from the rest, and what is around the query: it is the same for all rows. */
 static List *
 reduce(const Level *level, List *key)
 {
 	for (int i = list_length(key) - 1; i >= 0; i--)
 	{
 		List	   *rest = list_delete_nth_cell(list_copy(key), i);
+		const Var  *column = list_nth(key, i);
 
-		if (IsA(list_nth(key, i), Var) && follows(level, list_nth(key, i), rest))
+		if (IsA(column, Var) && (column->varlevelsup > 0 || follows(level, column, rest)))
 			key = rest;
 	}
 	return key;
