@@ -59,6 +59,8 @@ INSERT INTO shape VALUES
     ('wrf', $$select count(a) a, count(b) b, count(*) from a full join b using (id)$$),
     ('ctet', $$with c as materialized (select * from t), e as (select k from c where nm > 'd') select k, n from (select k, count(distinct v) n from a where k in (select k from e) group by k) x where exists (select from c where c.k = x.k)$$),
     ('roll', $$select k, count(distinct v) from a group by rollup(k)$$),
+    ('day', $$select date_trunc('minute', ts) m, count(distinct v) from a group by 1$$),
+    ('jday', $$select a.id, b.w from a left join b on to_char(a.ts, 'SS') = to_char(b.ts, 'SS')$$),
     ('wc', $$select count(*) from a join b on true$$),
     ('donf', $$select v from (select distinct on (k) v from a order by k, v, id) x where v > 1$$),
     ('topx', $$select v, nm from (select v, nm, row_number() over (partition by nm order by v, id, ts) rn from a cross join t) x where rn < 3$$),

@@ -21,6 +21,11 @@ CREATE CONTINUOUS VIEW v_13 AS SELECT * FROM (SELECT k FROM s LIMIT 3) x;
 CREATE CONTINUOUS VIEW v_14 AS SELECT DISTINCT k FROM s;
 CREATE CONTINUOUS VIEW v_15 AS SELECT k FROM s LIMIT 10;
 CREATE CONTINUOUS VIEW v_16 AS SELECT k, row_number() OVER (ORDER BY id) FROM s;
+-- Times as TimeZone and DateStyle have them are keys: those settings are kept. What catalogs say is none.
+CREATE CONTINUOUS VIEW v_key_1 AS SELECT t::date AS d, count(DISTINCT k) FROM s GROUP BY t::date;
+CREATE CONTINUOUS VIEW v_key_2 AS SELECT DISTINCT date_trunc('day', t) AS d, to_char(t, 'Day') AS name FROM s;
+CREATE CONTINUOUS VIEW v_key_3 AS SELECT s.id FROM s LEFT JOIN s2 ON s.t::date = to_timestamp(s2.k)::date;
+CREATE CONTINUOUS VIEW v_key_4 AS SELECT count(DISTINCT id) FROM s GROUP BY k::regclass::text;
 CREATE CONTINUOUS VIEW v AS SELECT s.ctid, s.id FROM s JOIN s2 USING (k);
 CREATE CONTINUOUS VIEW v AS SELECT count(DISTINCT id) FROM s GROUP BY tableoid;
 CREATE CONTINUOUS VIEW v_17 AS SELECT k FROM s FOR UPDATE;

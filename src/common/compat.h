@@ -475,6 +475,17 @@ cq_compat_is_json_function(const Node *node)
 #endif
 }
 
+/* JSON_OBJECT and the like, which take values of any type. */
+static inline bool
+cq_compat_is_json_constructor(const Node *node)
+{
+#if PG_VERSION_NUM >= 160000
+	return IsA(node, JsonConstructorExpr);
+#else
+	return false;
+#endif
+}
+
 /* Does the path of such a function compare times in a way that depends on a setting or on today? */
 static inline bool
 cq_compat_json_path_is_mutable(const Node *node)

@@ -14,7 +14,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "nodes/makefuncs.h"
@@ -153,6 +155,70 @@ is_nullable(const Finder *finder, const Origin *origin)
 }
 
 /*
+ * A stable function of the server between times and what they are written as depends on settings
+ * alone, and those are kept: on TimeZone, DateStyle and the like.
+ */
+static bool
+is_between_times(Oid function)
+{
+	Oid		   *types;
+	int			ntypes;
+	Oid			result = get_func_signature(function, &types, &ntypes);
+	bool		has_time = false;
+
+	for (int i = 0; i <= ntypes; i++)
+	{
+		switch (i < ntypes ? types[i] : result)
+		{
+			case DATEOID:
+			case TIMEOID:
+			case TIMETZOID:
+			case TIMESTAMPOID:
+			case TIMESTAMPTZOID:
+			case INTERVALOID:
+				has_time = true;
+				break;
+			case BOOLOID:
+			case INT4OID:
+			case OIDOID:
+			case FLOAT8OID:
+			case NUMERICOID:
+			case TEXTOID:
+			case CSTRINGOID:
+				break;
+			default:
+				return false;
+		}
+	}
+	return has_time;
+}
+
+static bool
+is_changing_function(Oid function, void *context)
+{
+	char		volatility = func_volatile(function);
+
+	return volatility != PROVOLATILE_IMMUTABLE &&
+		(volatility != PROVOLATILE_STABLE || function >= FirstGenbkiObjectId ||
+		 !is_between_times(function));
+}
+
+/* May it give something else for the same row, one day? Then it is no key. */
+static bool
+is_changing(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) ||
+		cq_compat_is_json_function(node) || cq_compat_is_json_constructor(node) ||
+		check_functions_in_node(node, is_changing_function, NULL))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, is_changing, NULL, 0);
+	return expression_tree_walker(node, is_changing, NULL);
+}
+
+/*
  * The expression as one of a leaf; false where it is none. One that makes something of the nulls of
  * a row without match is none: that row has the key of the other side.
  */
@@ -162,7 +228,7 @@ find_member(Finder *finder, Node *expr, Member *member)
 	Origin		origin = {.finder = finder};
 
 	if (find_origin(expr, &origin) || origin.leaf == NULL || expression_returns_set(expr) ||
-		contain_mutable_functions(expr) ||
+		(contain_mutable_functions(expr) && is_changing(expr, NULL)) ||
 		(contain_nonstrict_functions(expr) && is_nullable(finder, &origin)))
 		return false;
 	member->leaf = origin.leaf;
