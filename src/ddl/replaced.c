@@ -115,7 +115,7 @@ has_same_query(const CqView *before, const Query *query)
 
 /*
  * Not where somebody has altered it, or an aggregate keeps another state now: then it has to be
- * made anew.
+ * made anew. So it has where nodes keep other things.
  */
 static bool
 state_fits(const CqView *before, const CqViewPlan *plan)
@@ -146,7 +146,7 @@ cq_replaced_is_same(const CqView *before, const CqView *row, const CqViewOptions
 	return has_same_options(before, row) && is_same_output(before, options) &&
 		has_same_settings(before, row) &&
 		has_same_server_options(before, options->server_options) && has_same_query(before, query) &&
-			state_fits(before, plan);
+			state_fits(before, plan) && cq_cut_part_fits(plan->tree, before->view);
 }
 
 /* ---- telling ---- */

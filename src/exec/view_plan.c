@@ -41,6 +41,17 @@ is_pane(const char *column)
 	return strcmp(column, CQ_PANE_COLUMN) == 0;
 }
 
+static void
+check_nodes(const CqView *view, const CqViewPlan *plan)
+{
+	if (!cq_cut_part_fits(plan->tree, view->view))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("what the continuous view keeps is not what its query needs"),
+				 errdetail("A view or function that it reads by has been altered."),
+				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
+}
+
 void
 cq_view_plan_check_state(const CqView *view, const CqViewPlan *plan)
 {
@@ -65,4 +76,5 @@ cq_view_plan_check_state(const CqView *view, const CqViewPlan *plan)
 				 errdetail("The table, the view's definition or an aggregate has been altered."),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 	table_close(state, NoLock);
+	check_nodes(view, plan);
 }

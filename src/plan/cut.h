@@ -44,4 +44,9 @@ typedef CqReject *(*CqCutRoot) (const CqCutFlow *flow, void *context);
 extern CqReject *cq_cut(const Query *definition, List *streams, CqCutRoot try_root, void *context,
 						CqTree **tree);
 
+/* ---- cut_part.c ---- */
+
+/* Are the tables that there are of the view's nodes those of the tree? NULL: it has no nodes. */
+extern bool cq_cut_part_fits(const CqTree *tree, Oid view);
+
 #endif							/* CQ_CUT_H */
