@@ -32,6 +32,19 @@ def await_workers(db, count):
     wait_until(lambda: len(db.worker_pids()) == count, lambda: f"{len(db.worker_pids())} workers, not {count}")
 
 
+def test_dropped_while_it_is_read(server, log_db):
+    """Of a stream that goes just when a worker reads it nothing is said."""
+    before = len(server.log())
+    for _ in range(25):
+        log_db.execute("CREATE SCHEMA brief")
+        log_db.execute("CREATE FOREIGN TABLE brief.s (k int) SERVER cq_log")
+        log_db.execute("INSERT INTO brief.s SELECT generate_series(1, 100)")
+        log_db.execute("CREATE VIEW brief.v WITH (continuous) AS SELECT k, count(*) FROM brief.s GROUP BY k")
+        log_db.execute("INSERT INTO brief.s SELECT generate_series(1, 100)")
+        log_db.execute("DROP SCHEMA brief CASCADE")
+    assert "could not open relation" not in server.log()[before:]
+
+
 def test_extension_comes_and_goes(server, log_db):
     for step in range(5):
         create(log_db)

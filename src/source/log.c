@@ -137,6 +137,18 @@ position_is_there(LogSource *source, const CqLogTable *table)
 	return !source->has_gap;
 }
 
+/* Locks it to the end of the transaction. False: the stream has just been dropped. */
+static bool
+lock_log(const CqLogTable *table)
+{
+	Relation	relation = try_table_open(table->relid, AccessShareLock);
+
+	if (relation == NULL)
+		return false;
+	table_close(relation, NoLock);
+	return true;
+}
+
 static bool
 log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms)
 {
@@ -149,7 +161,7 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 	source->is_at_end = source->is_held_up = false;
 	if (source->position < 0)
 		return false;
-	if (!cq_log_table_find(source->stream, &table))
+	if (!cq_log_table_find(source->stream, &table) || !lock_log(&table))
 	{
 		source->is_at_end = true;	/* nobody has written anything yet */
 		return false;
