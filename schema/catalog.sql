@@ -44,6 +44,23 @@ CREATE TABLE _cq.input (
 CREATE INDEX input_stream ON _cq.input (stream);
 COMMENT ON TABLE _cq.input IS 'streams that feed continuous views';
 
+-- Continuous views that others read by their names. Where the version that one has seen is the
+-- version of the other, the two are level: of one moment.
+CREATE TABLE _cq.reads (
+    view            regclass NOT NULL,
+    named           regclass NOT NULL,
+    seen            bigint,                         -- null: nothing yet
+    PRIMARY KEY (view, named)
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+CREATE INDEX reads_named ON _cq.reads (named);
+COMMENT ON TABLE _cq.reads IS 'continuous views that others read by their names';
+
+CREATE TABLE _cq.version (
+    view            regclass PRIMARY KEY,
+    version         bigint NOT NULL                 -- one more with each change of its rows
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE _cq.version IS 'versions of continuous views that others read by their names';
+
 -- What a view is made of: node 0 is its root, which people read, others are below it.
 CREATE TABLE _cq.node (
     view            regclass NOT NULL,
@@ -254,7 +271,7 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.input', '_cq.node', '_cq.part',
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.input', '_cq.reads', '_cq.version', '_cq.node', '_cq.part',
                                     '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing',
                                     '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
                                     '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink', '_cq.outbox_end', '_cq.log', '_cq.identity']::regclass[] LOOP

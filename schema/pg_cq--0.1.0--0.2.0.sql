@@ -36,6 +36,23 @@ CREATE TABLE _cq.input (
 CREATE INDEX input_stream ON _cq.input (stream);
 COMMENT ON TABLE _cq.input IS 'streams that feed continuous views';
 
+-- Continuous views that others read by their names. Where the version that one has seen is the
+-- version of the other, the two are level: of one moment.
+CREATE TABLE _cq.reads (
+    view            regclass NOT NULL,
+    named           regclass NOT NULL,
+    seen            bigint,                         -- null: nothing yet
+    PRIMARY KEY (view, named)
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+CREATE INDEX reads_named ON _cq.reads (named);
+COMMENT ON TABLE _cq.reads IS 'continuous views that others read by their names';
+
+CREATE TABLE _cq.version (
+    view            regclass PRIMARY KEY,
+    version         bigint NOT NULL                 -- one more with each change of its rows
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE _cq.version IS 'versions of continuous views that others read by their names';
+
 -- What a view is made of: node 0 is its root, which people read, others are below it.
 CREATE TABLE _cq.node (
     view            regclass NOT NULL,
@@ -116,7 +133,8 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.input', '_cq.node', '_cq.part']::regclass[] LOOP
+    FOREACH relation IN ARRAY ARRAY['_cq.input', '_cq.reads', '_cq.version', '_cq.node',
+                                    '_cq.part']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;
 END
@@ -309,6 +327,7 @@ SELECT v.view,
                                          THEN 'stream ' || t.stream END, t.state, t.last_error)
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN h.held_up IS NOT NULL THEN h.held_up
+                     WHEN w.named IS NOT NULL THEN 'waits for continuous view ' || w.named
                      WHEN NOT i.is_started THEN 'has not begun yet' END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
@@ -347,6 +366,15 @@ LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.stream, m.state, s.last_error
            ORDER BY o.view, o.number) t ON t.view = v.view
 LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
 LEFT JOIN _cq.part c ON c.view = v.view AND c.role = 'changes'
+-- Of those that it reads and is not level with, one that is behind itself, if there is one.
+LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.named FROM _cq.reads o
+           JOIN _cq.version e ON e.view = o.named
+           CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM _cq.reads b
+                                              JOIN _cq.version f ON f.view = b.named
+                                              WHERE b.view = o.named
+                                              AND b.seen IS DISTINCT FROM f.version) AS is_behind) x
+           WHERE x.is_behind OR o.seen IS DISTINCT FROM e.version
+           ORDER BY o.view, NOT x.is_behind, o.named::text) w ON w.view = v.view
 LEFT JOIN _cq.held_up() h ON h.relation = v.view
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
 LEFT JOIN (SELECT o.view,

@@ -206,6 +206,7 @@ SELECT v.view,
                                          THEN 'stream ' || t.stream END, t.state, t.last_error)
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN h.held_up IS NOT NULL THEN h.held_up
+                     WHEN w.named IS NOT NULL THEN 'waits for continuous view ' || w.named
                      WHEN NOT i.is_started THEN 'has not begun yet' END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
@@ -244,6 +245,15 @@ LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.stream, m.state, s.last_error
            ORDER BY o.view, o.number) t ON t.view = v.view
 LEFT JOIN _cq.failing_views() a (view) ON a.view = v.view
 LEFT JOIN _cq.part c ON c.view = v.view AND c.role = 'changes'
+-- Of those that it reads and is not level with, one that is behind itself, if there is one.
+LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.named FROM _cq.reads o
+           JOIN _cq.version e ON e.view = o.named
+           CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM _cq.reads b
+                                              JOIN _cq.version f ON f.view = b.named
+                                              WHERE b.view = o.named
+                                              AND b.seen IS DISTINCT FROM f.version) AS is_behind) x
+           WHERE x.is_behind OR o.seen IS DISTINCT FROM e.version
+           ORDER BY o.view, NOT x.is_behind, o.named::text) w ON w.view = v.view
 LEFT JOIN _cq.held_up() h ON h.relation = v.view
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
 LEFT JOIN (SELECT o.view,

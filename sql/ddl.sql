@@ -36,7 +36,6 @@ CREATE CONTINUOUS VIEW bad WITH (frobnicate) AS SELECT auction FROM bid;
 CREATE CONTINUOUS VIEW bad WITH (on_error) AS SELECT auction FROM bid;
 CREATE CONTINUOUS VIEW bad WITH (on_error = 'maybe') AS SELECT auction FROM bid;
 CREATE CONTINUOUS VIEW bad WITH (retention = '-1 s') AS SELECT auction FROM bid;
-CREATE CONTINUOUS VIEW bad AS SELECT auction FROM hot;
 CREATE CONTINUOUS VIEW bad AS WITH gone AS (DELETE FROM parts RETURNING 1) SELECT auction FROM bid;
 CREATE CONTINUOUS VIEW nowhere.bad AS SELECT auction FROM bid;
 

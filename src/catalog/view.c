@@ -15,6 +15,7 @@
 #include "catalog/part.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
+#include "catalog/reads.h"
 #include "catalog/view.h"
 #include "common/owner.h"
 #include "common/version.h"
@@ -182,12 +183,13 @@ cq_view_only_stream(const CqView *view)
 char *
 cq_view_stream_names(const CqView *view)
 {
-	int			n = list_length(view->streams);
+	const List *read = view->streams != NIL ? view->streams : view->named;
+	int			n = list_length(read);
 	StringInfoData names;
 	ListCell   *cell;
 
 	initStringInfo(&names);
-	foreach(cell, view->streams)
+	foreach(cell, read)
 	{
 		int			i = foreach_current_index(cell);
 
@@ -202,7 +204,7 @@ cq_view_streams_are_readable(const CqView *view, Oid user)
 {
 	ListCell   *cell;
 
-	foreach(cell, view->streams)
+	foreach(cell, list_concat_copy(view->streams, view->named))
 	{
 		if (pg_class_aclcheck(lfirst_oid(cell), user, ACL_SELECT) != ACLCHECK_OK)
 			return false;
@@ -254,6 +256,7 @@ insert_belongings(const CqView *view)
 	CqNodeRow	root = {.kind = "root", .fingerprint = view->fingerprint};
 
 	cq_input_insert(view->view, view->streams);
+	cq_reads_insert(view->view, view->named);
 	cq_node_insert(view->view, &root);
 	for (int i = 0; i < (int) lengthof(root_parts); i++)
 	{
@@ -316,6 +319,8 @@ cq_view_get(Oid relid)
 	if (view != NULL)
 	{
 		view->streams = cq_input_list(relid, &view->is_started);
+		view->named = cq_reads_list(relid);
+		view->is_started |= view->streams == NIL && view->named != NIL;
 		get_parts(view);
 	}
 	return view;
@@ -444,6 +449,7 @@ cq_view_replace(const CqView *view)
 			   VIEW_NATTS, types, values, nulls);
 	CommandCounterIncrement();
 	cq_input_forget(view->view);
+	cq_reads_forget(view->view);
 	cq_node_forget(view->view);
 	cq_part_forget(view->view);
 	insert_belongings(view);

@@ -26,6 +26,7 @@ typedef struct CqView
 	Oid			definition;		/* the query as written */
 	Oid			state;			/* table of groups or rows */
 	List	   *streams;		/* of OIDs: that feed it, as the query names them */
+	List	   *named;			/* of OIDs: continuous views that it reads by their names */
 	char	   *status;			/* running, paused, failed, restored */
 	char	   *status_detail;	/* or NULL */
 	char	   *query;			/* as it was written; NULL: of a dump of 0.1.0 */
@@ -68,10 +69,10 @@ extern CqView *cq_view_require_readable(Oid relid);
 /* The stream of a view that has just one; raises ERROR for others, which nobody should ask for. */
 extern Oid	cq_view_only_stream(const CqView *view);
 
-/* Their names, for messages: "a", or "a" and "b", or "a", "b" and "c"; palloc'd. */
+/* Their names, or those of views that it reads where there are no streams, for messages: "a", or "a" and "b", or "a", "b" and "c"; palloc'd. */
 extern char *cq_view_stream_names(const CqView *view);
 
-/* May the user read all of them? */
+/* May the user read all streams and views that it reads? */
 extern bool cq_view_streams_are_readable(const CqView *view, Oid user);
 
 /* The table that has the view's rows as people read them, or from which they are made: the result, or else the state. */

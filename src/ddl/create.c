@@ -37,6 +37,7 @@
 #include "ddl/create_plan.h"
 #include "ddl/ddl.h"
 #include "ddl/fingerprint.h"
+#include "ddl/named.h"
 #include "ddl/output.h"
 #include "ddl/replaced.h"
 #include "ddl/view_options.h"
@@ -452,6 +453,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 	CqView	   *row = palloc0(sizeof(CqView));
 
 	row->streams = list_copy(plan->streams);
+	row->named = list_copy(plan->named);
 	row->status = "running";
 	row->pause_on_error = options->pause_on_error;
 	row->start = options->start;
@@ -513,8 +515,11 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	plan = cq_create_plan(&options, query, query_string, &planned);
 	check_permissions(query, owner);
 	check_plans(plan, query_string);
+	cq_named_lock(plan->named);
 
 	row = plan_row(&options, &planned, plan);
+	if (before)
+		cq_named_check_replaced(replaced, row);
 	cq_view_start_check(row->start, list_length(row->streams));
 	if (before && cq_replaced_is_same(before, row, &options, plan, query))
 	{
@@ -551,6 +556,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	}
 	row->query = cq_grammar_query_text(query_string, stmt_location, stmt_len);
 	cq_view_make_output(row, plan, &options, owner, query_string);
+	cq_named_check_circle(row);
 	if (before)
 	{
 		/* In the order in which workers take them: the view's row, its cursors, its state. */
@@ -566,6 +572,10 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	CommandCounterIncrement();
 	if (plan->tree != NULL)
 		create_tree(row, plan, query, stmt->view->relname, owner, query_string);
+	if (row->named != NIL)
+		cq_control_begin_reading(row->view);
+	if (before)
+		cq_control_push(row->view);
 	cq_catalog_changed();
 	return relation_address(row->view);
 }

@@ -12,6 +12,7 @@
 #include "catalog/follow.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "catalog/reads.h"
 #include "commands/event_trigger.h"
 #include "common/version.h"
 #include "ddl/ddl.h"
@@ -87,10 +88,13 @@ forget_views(Datum dropped)
 	for (uint64 i = 0; i < ngone; i++)
 	{
 		bool		is_null;
+		Oid			view = DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1, &is_null));
 
-		cq_follow_forget(DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1, &is_null)));
+		cq_follow_forget(view);
+		cq_reads_forget(view);
 	}
 	run_over("DELETE FROM _cq.input WHERE view = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.version WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.node WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.closing WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1)", dropped);

@@ -144,7 +144,7 @@ cq_fingerprint_node(const CqNode *node, const char *rule, const List *nodes, con
 		if (input->node > 0)
 			cq_fingerprint_add(text, "node", list_nth(nodes, input->node - 1));
 		else
-			add_stream(text, input->stream);
+			add_stream(text, OidIsValid(input->view) ? input->view : input->stream);
 		cq_fingerprint_add_columns(text, "kept", input->columns);
 		cq_fingerprint_add(text, "is", psprintf("broadcast %d growing %d", input->is_broadcast,
 												input->only_grows));
@@ -175,6 +175,8 @@ cq_fingerprint_root(const CqView *view, const CqViewPlan *plan, const Query *que
 	ListCell   *cell;
 
 	foreach(cell, view->streams)
+		add_stream(text, lfirst_oid(cell));
+	foreach(cell, view->named)
 		add_stream(text, lfirst_oid(cell));
 	cq_fingerprint_add_query(text, "step", query);
 	cq_fingerprint_add_columns(text, "column", plan->columns);

@@ -30,8 +30,6 @@
 #include "utils/rel.h"
 #include "utils/varlena.h"
 
-#define CIRCLE_LOCK	1
-
 bool
 cq_view_tells_changes(const CqViewOptions *options)
 {
@@ -100,64 +98,12 @@ create_outbox(char *base, Oid owner, const char *query_string)
 	return outbox;
 }
 
-static Datum
-array_of_oids(const List *oids)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
-	ListCell   *cell;
-
-	foreach(cell, oids)
-		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
-										   TYPALIGN_INT));
-}
-
-/* What the view writes must not come back to it, through whatever views. */
-static void
-check_circle(const CqView *row)
-{
-	static const char reach[] =
-		"WITH RECURSIVE reached AS (SELECT $1 AS stream "
-		"UNION SELECT unnest(ARRAY[v.sink, c.relation])::oid FROM reached r "
-		"JOIN _cq.input i ON i.stream = r.stream JOIN _cq.view v USING (view) "
-		"LEFT JOIN _cq.part c ON c.view = v.view AND c.role = 'changes' WHERE v.view <> $3) "
-		"SELECT FROM reached WHERE stream = ANY ($2)";
-	Oid			types[] = {OIDOID, OIDARRAYOID, OIDOID};
-	Datum		args[] = {
-		ObjectIdGetDatum(row->sink), array_of_oids(row->streams), ObjectIdGetDatum(row->view)
-	};
-	bool		is_circle;
-	CqActor		actor;
-
-	cq_owner_begin_catalog(&actor);
-	/*
-	 * Two at once would not see each other's half of a circle, nor would an old snapshot. Not on the
-	 * table itself: workers write to it, and this is held to the commit.
-	 */
-	LockDatabaseObject(RelationRelationId,
-					   get_relname_relid("view", get_namespace_oid("_cq", false)), CIRCLE_LOCK,
-					   ExclusiveLock);
-	SPI_connect();
-	cq_query_look(reach, lengthof(types), types, args);
-	is_circle = SPI_processed > 0;
-	SPI_finish();
-	cq_owner_end(&actor);
-	if (is_circle)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("the continuous view would read what it writes to \"%s\"", get_rel_name(row->sink)),
-				 errdetail("The sink feeds, by itself or through other continuous views, %s.",
-						   list_length(row->streams) == 1 ? "the stream that the view reads" :
-						   "a stream that the view reads")));
-}
-
 static void
 make_sink(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner,
 		  const char *query_string)
 {
 	row->sink = cq_view_find_sink(options);
 	check_sink(row, plan, owner, query_string);
-	check_circle(row);
 	if (cq_sink_kind(row->sink) == CQ_SINK_TOPIC)
 		row->outbox = create_outbox(get_rel_name(row->view), owner, query_string);
 }

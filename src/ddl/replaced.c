@@ -187,8 +187,11 @@ cq_replaced_tell_lost(const CqView *before, const CqView *row)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "Its rows, and indexes on it, are dropped. It reads %s again from %s.",
-					 cq_view_stream_names(row), row->start);
+	appendStringInfo(&text, "Its rows, and indexes on it, are dropped. It reads %s again",
+					 cq_view_stream_names(row));
+	if (row->streams != NIL)
+		appendStringInfo(&text, " from %s", row->start);
+	appendStringInfoChar(&text, '.');
 	append_output(&text, before, row);
 	ereport(NOTICE,
 			(errmsg("continuous view \"%s\" begins again", get_rel_name(before->view)),

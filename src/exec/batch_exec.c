@@ -24,6 +24,7 @@
 #include "exec/decoding.h"
 #include "exec/event_time.h"
 #include "exec/exec.h"
+#include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/pace.h"
@@ -58,68 +59,20 @@ typedef struct Link
 
 static Link *chain = NULL;
 
-/* To plan it runs functions of constants. Did it take too long, as it did the last time? */
-static bool
-takes_too_long_again(Oid view)
-{
-	CqViewExec *exec = cq_view_exec_find(view);
-
-	return exec != NULL && cq_watch_timed_out() && !cq_watch_yields() && exec->ntimeouts++ > 0;
-}
-
 /* A view whose query no longer works (a column dropped, say) must not take the others down: it stops where it is. */
 static CqViewExec *
 get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	CqViewExec *volatile exec = NULL;
+	const char *reason;
+	CqViewExec *exec = cq_view_run_get(view, lane->stream, &reason);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		cq_watch_begin_part(view);
-		cq_batch_begin_part();
-		exec = cq_view_exec_get(view, lane->stream);
-		cq_batch_end_part();
-		cq_watch_end_part();
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		const char *reason;
-		ErrorData  *error;
-
-		cq_watch_end_part();
-		cq_batch_abandon_part();
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
-		reason = takes_too_long_again(view) ?
-			"to plan it takes longer than cq.view_timeout" : NULL;
-		if (cq_fault_passes(error) && reason == NULL)
-		{
-			if (!cq_watch_yields())
-			{
-				(*cq_view_exec_failures(view))++;
-				cq_stats_view_error(view, cq_fault_text(error));
-			}
-			ReThrowError(error);
-		}
-		cq_cursor_leave(lane, view, fetch, 0);
-		reason = reason != NULL ? reason : error->message;
-		cq_view_set_status(view, "failed", reason);
-		cq_stats_view_error(view, reason);
-		*left = true;
-	}
-	PG_END_TRY();
-	return exec;
+	if (reason == NULL)
+		return exec;
+	cq_cursor_leave(lane, view, fetch, 0);
+	cq_view_set_status(view, "failed", reason);
+	cq_stats_view_error(view, reason);
+	*left = true;
+	return NULL;
 }
 
 /*
@@ -241,6 +194,29 @@ follow_chain(CqLane *lane, const List *fed, CqBatchResult (*apply_next) (CqLane 
 	return true;
 }
 
+/* False where one of them has left the lane. */
+static bool
+run_views(CqLane *lane, CqBatch *batch, List *execs, CqGraph *graph, List **fed)
+{
+	bool		left = false;
+	ListCell   *cell;
+
+	foreach(cell, execs)
+	{
+		CqViewExec *exec = lfirst(cell);
+
+		bool		stays = cq_view_run(lane, cq_decoding_of_view(lane, batch, exec), exec);
+		bool		is_circle = stays && stop_in_circle(lane, batch, exec);
+
+		left |= !stays || is_circle;
+		if ((!stays || is_circle) && graph != NULL)
+			cq_graph_leave_out(graph, exec->view);
+		if (!is_circle)
+			*fed = add_fed_streams(*fed, exec);
+	}
+	return !left;
+}
+
 /* All of a batch but begin and commit. */
 static CqBatchResult
 apply(CqLane *lane, CqBatch *batch)
@@ -251,6 +227,7 @@ apply(CqLane *lane, CqBatch *batch)
 	List	   *execs = NIL;
 	List	   *exclusive = NIL;
 	List	   *fed = NIL;
+	CqGraph    *graph;
 	bool		left = false;
 	ListCell   *cell;
 
@@ -285,21 +262,20 @@ apply(CqLane *lane, CqBatch *batch)
 		lane->closes_windows |= cq_view_plan_has_windows(exec->row);
 		lane->fills_outbox |= OidIsValid(exec->row->outbox);
 	}
-	execs = list_concat(execs, exclusive);
-	cq_decoding_run(lane, batch, execs);
+	graph = cq_graph_open(exclusive);
+	cq_decoding_run(lane, batch, list_concat_copy(execs, exclusive));
 	lane->event_times = cq_event_time_find(lane, batch);
 	chain = &link;
-	foreach(cell, execs)
+	left |= !run_views(lane, batch, execs, NULL, &fed);
+	cq_graph_lock(graph);
+	left |= !run_views(lane, batch, exclusive, graph, &fed);
+	left |= !cq_graph_follow(graph);
+	foreach(cell, cq_graph_followers(graph))
 	{
-		if (!cq_view_run(lane, cq_decoding_of_view(lane, batch, lfirst(cell)), lfirst(cell)))
-			left = true;
-		else if (stop_in_circle(lane, batch, lfirst(cell)))
-		{
-			left = true;
-			continue;
-		}
 		fed = add_fed_streams(fed, lfirst(cell));
+		lane->fills_outbox |= OidIsValid(((CqViewExec *) lfirst(cell))->row->outbox);
 	}
+	cq_graph_close(graph);
 	goes_on = follow_chain(lane, fed, apply);
 	chain = link.from;
 	if (!goes_on)

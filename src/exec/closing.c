@@ -37,6 +37,7 @@
 #include "common/wake.h"
 #include "common/watch.h"
 #include "exec/closing.h"
+#include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
@@ -367,6 +368,8 @@ emit(void *arg)
 	}
 	marks.emitted_through = marks.closed_through;
 	write_marks(closing->relid, &marks);
+	if (closing->view->emits_on_close)
+		cq_graph_push(closing->relid, false);
 }
 
 /* ---- decision ---- */
@@ -466,6 +469,7 @@ decide(void *arg)
 	Marks		marks = read_marks(closing->relid);
 	TimestampTz watermark;
 	TimestampTz before;
+	bool		has_changed = false;
 
 	closing->view = cq_view_get(closing->relid);
 	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) || watermark < marks.next_close ||
@@ -482,6 +486,7 @@ decide(void *arg)
 	if (before > marks.closed_through)
 	{
 		marks.closed_through = before;
+		has_changed = !closing->view->emits_on_close || is_one_step(closing->plan);
 		if (closing->view->emits_on_close && is_one_step(closing->plan))
 		{
 			emit_rows(closing, marks.emitted_through, marks.closed_through);
@@ -492,6 +497,8 @@ decide(void *arg)
 	if (closing->plan->session != NULL)
 		marks.next_close = next_session_end(closing, marks.closed_through);
 	write_marks(closing->relid, &marks);
+	if (has_changed)
+		cq_graph_push(closing->relid, false);
 	closing->is_done = true;
 }
 

@@ -19,6 +19,7 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
+#include "catalog/reads.h"
 #include "catalog/view.h"
 #include "common/attempt.h"
 #include "common/version.h"
@@ -28,6 +29,7 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "exec/closing.h"
+#include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/view_actor.h"
 #include "exec/view_lock.h"
@@ -140,16 +142,24 @@ expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 
 /*
  * Where changes are told, a batch must find the one row of a group that it has found before: nobody
- * deletes it meanwhile. The lock is held to the end of the transaction, which goes on with no other
+ * deletes it meanwhile. Where others read the view by its name, they follow. The lock is held to the end of the transaction, which goes on with no other
  * such view, lest two wait for each other.
  */
 static void
 hold_off(const CqView *view)
 {
-	if (!view->tells_changes)
+	if (!view->tells_changes && cq_reads_readers(view->view) == NIL)
 		return;
 	cq_view_lock_exclusive(view->state);
 	holds_view = true;
+}
+
+static int64
+delete_rows(const CqView *view, Oid table, const char *column, TimestampTz horizon, int64 max_rows)
+{
+	if (cq_retention_is_due(table, column, horizon))
+		hold_off(view);
+	return cq_retention_delete(table, column, horizon, max_rows);
 }
 
 /* Windows are closed, which is what closing.c is for. */
@@ -164,7 +174,7 @@ expire_view(const CqView *view, int64 max_rows)
 	switch (view->expiry)
 	{
 		case CQ_EXPIRES_ROWS:
-			return cq_retention_delete(view->state, column, horizon, max_rows);
+			return delete_rows(view, view->state, column, horizon, max_rows);
 		case CQ_EXPIRES_GROUPS:
 			if (!cq_retention_is_due(view->state, column, horizon))
 				return 0;
@@ -173,7 +183,8 @@ expire_view(const CqView *view, int64 max_rows)
 		case CQ_EXPIRES_RESULTS:
 			if (view->amends_late)
 				horizon = cq_closing_expired_through(view->view);
-			return horizon == DT_NOBEGIN ? 0 : cq_retention_delete(view->result, CQ_END_COLUMN, horizon + 1, max_rows);
+			return horizon == DT_NOBEGIN ? 0 :
+				delete_rows(view, view->result, CQ_END_COLUMN, horizon + 1, max_rows);
 		default:
 			return 0;
 	}
@@ -188,6 +199,8 @@ expire(void *arg)
 	if (view == NULL)
 		return;
 	expiry->nexpired += expire_view(view, expiry->max_rows);
+	if (expiry->nexpired > 0)
+		cq_graph_push(view->view, false);
 	if (view->steps_kept >= 0 && view->tells_changes &&
 		cq_retention_is_due(view->state, CQ_STEP_COLUMN, expiry->oldest - view->steps_kept))
 		hold_off(view);

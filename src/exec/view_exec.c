@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/part.h"
+#include "catalog/reads.h"
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
@@ -17,6 +18,7 @@
 #include "common/settings.h"
 #include "exec/lock.h"
 #include "exec/output.h"
+#include "exec/told.h"
 #include "exec/view_actor.h"
 #include "exec/view_exec.h"
 #include "exec/view_plan.h"
@@ -202,6 +204,19 @@ cq_view_exec_sweep(void)
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(exec->view)))
 			forget_entry(exec);
 	}
+}
+
+void
+cq_view_exec_forget(void)
+{
+	HASH_SEQ_STATUS scan;
+	CqViewExec *exec;
+
+	if (views == NULL)
+		return;
+	hash_seq_init(&scan, views);
+	while ((exec = hash_seq_search(&scan)) != NULL)
+		forget_entry(exec);
 }
 
 /* The query, with all that it reads locked; sets the owner. */
@@ -397,7 +412,7 @@ prepare(CqViewExec *exec)
 	MemoryContextReset(exec->context);
 	exec->planned = exec->planned_small = NULL;
 	exec->tree = NULL;
-	exec->plans = exec->parts = NIL;
+	exec->plans = exec->parts = exec->readers = exec->below = NIL;
 	exec->layout = NULL;
 	exec->bound = NULL;
 	caller = MemoryContextSwitchTo(exec->context);
@@ -405,6 +420,9 @@ prepare(CqViewExec *exec)
 	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)
 	{
 		exec->parts = parts_of(exec->view);
+		exec->readers = cq_reads_readers(exec->view);
+		exec->below = cq_reads_below(exec->view);
+		exec->level = cq_reads_level(exec->view);
 		lock_parts(exec);
 		exec->is_valid = true;	/* an invalidation on the way makes it false again */
 		prepare_plan(exec);
@@ -481,6 +499,8 @@ cq_view_exec_get(Oid view, Oid stream)
 		if (!exec->is_valid)
 			continue;
 		set_use(exec, stream);
+		exec->told = exec->told_now = NULL;
+		exec->is_told_whole = false;
 		return exec;
 	}
 }
@@ -525,21 +545,6 @@ bind_batch(const PlannedStmt *plan, void *context)
 	cq_batch_bind(&binding);
 }
 
-/* What the batch changes, by node. */
-static CqDelta **
-run_tree(CqViewExec *exec, CqBinding *binding)
-{
-	CqTreeBatch batch = {
-		.stream = binding->stream, .nrows = binding->end - binding->first,
-		.checks_kept = exec->checks_kept, .bind = bind_batch, .unbind = cq_batch_unbind,
-		.context = binding
-	};
-	CqDelta   **changes = palloc(sizeof(CqDelta *) * list_length(exec->plan->tree->nodes));
-
-	cq_tree_run(exec->tree, &batch, changes);
-	return changes;
-}
-
 /* What has become stored: to whoever asks for it. */
 static void
 tell_stored(const CqViewPlan *plan, CqDelta *delta, CqChangeReceiver *receiver,
@@ -573,6 +578,77 @@ run_root(CqViewExec *exec, CqBinding *binding, CqDelta **changes, DestReceiver *
 	cq_batch_unbind();
 }
 
+/* To sinks and the like, and to the views that read this one by its name. */
+static CqChangeReceiver *
+open_changes(CqViewExec *exec)
+{
+	CqChangeReceiver *changes = NULL;
+
+	if (exec->plan->amends_closed)
+		changes = cq_output_open_amended(exec->row, exec->owner, exec->plan);
+	else if (!exec->row->emits_on_close)
+		changes = cq_output_open(exec->row, exec->owner, exec->plan);
+	return exec->plan->shape == CQ_SHAPE_STORED ? changes : cq_told_open(exec, changes);
+}
+
+static void
+run_groups(CqViewExec *exec, CqBinding *binding, CqDelta **deltas, CqChangeReceiver *changes,
+		   CqMergeCounts *counts)
+{
+	CqGroupRow *row = exec->plan->tells_changes ? cq_group_row_open(exec->plan) : NULL;
+	DestReceiver *receiver = make_receiver(exec, counts, changes, row);
+
+	run_root(exec, binding, deltas, receiver);
+	receiver->rDestroy(receiver);
+	if (changes != NULL)
+		changes->finish(changes);
+	if (row != NULL)
+		cq_group_row_close(row);
+}
+
+static void
+run_stored(CqViewExec *exec, CqDelta **deltas, CqChangeReceiver *changes, CqMergeCounts *counts)
+{
+	CqDelta    *stored = deltas[list_length(exec->plan->tree->nodes) - 1];
+
+	if (stored != NULL)
+	{
+		tell_stored(exec->plan, stored, changes, counts);
+		if (!exec->row->emits_on_close)
+			cq_told_add(exec, stored);
+	}
+	if (changes != NULL)
+		changes->finish(changes);
+}
+
+/* binding: NULL where it is not a batch that has come. */
+static void
+run(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMergeCounts *counts)
+{
+	CqDelta   **deltas = NULL;
+	CqChangeReceiver *changes;
+	CqActor		actor;
+
+	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	cq_view_actor_begin(&actor, exec->row, exec->owner);
+	cq_told_begin(exec);
+	if (exec->tree != NULL)
+	{
+		deltas = palloc(sizeof(CqDelta *) * list_length(exec->plan->tree->nodes));
+		cq_tree_run(exec->tree, batch, deltas);
+	}
+	changes = open_changes(exec);
+	if (exec->plan->shape == CQ_SHAPE_STORED)
+		run_stored(exec, deltas, changes, counts);
+	else
+		run_groups(exec, binding, deltas, changes, counts);
+	if (deltas != NULL)
+		cq_tree_run_free(exec->tree, deltas);
+	cq_owner_end(&actor);
+	PopActiveSnapshot();
+}
+
 void
 cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip, CqMergeCounts *counts)
 {
@@ -580,44 +656,22 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 		.stream = cq_reader_stream(batch->reader)->relid, .batch = batch, .first = first, .end = end,
 		.skip = skip
 	};
-	CqDelta   **deltas = NULL;
-	CqChangeReceiver *changes = NULL;
-	CqGroupRow *row = NULL;
-	DestReceiver *receiver;
-	CqActor		actor;
+	CqTreeBatch tree_batch = {
+		.stream = binding.stream, .nrows = end - first, .checks_kept = exec->checks_kept,
+		.bind = bind_batch, .unbind = cq_batch_unbind, .context = &binding
+	};
 
-	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
-	PushActiveSnapshot(GetTransactionSnapshot());
-	cq_view_actor_begin(&actor, exec->row, exec->owner);
-	if (exec->tree != NULL)
-		deltas = run_tree(exec, &binding);
-	if (exec->plan->amends_closed)
-		changes = cq_output_open_amended(exec->row, exec->owner, exec->plan);
-	else if (!exec->row->emits_on_close)
-		changes = cq_output_open(exec->row, exec->owner, exec->plan);
-	if (exec->plan->shape == CQ_SHAPE_STORED)
-	{
-		CqDelta    *stored = deltas[list_length(exec->plan->tree->nodes) - 1];
+	run(exec, &tree_batch, &binding, counts);
+}
 
-		if (stored != NULL)
-			tell_stored(exec->plan, stored, changes, counts);
-	}
-	else
-	{
-		if (exec->plan->tells_changes)
-			row = cq_group_row_open(exec->plan);
-		receiver = make_receiver(exec, counts, changes, row);
-		run_root(exec, &binding, deltas, receiver);
-		receiver->rDestroy(receiver);
-	}
-	if (changes != NULL)
-		changes->finish(changes);
-	if (row != NULL)
-		cq_group_row_close(row);
-	if (deltas != NULL)
-		cq_tree_run_free(exec->tree, deltas);
-	cq_owner_end(&actor);
-	PopActiveSnapshot();
+void
+cq_view_exec_run_told(CqViewExec *exec, const List *told, CqMergeCounts *counts)
+{
+	CqTreeBatch batch = {.told = told};
+
+	if (exec->plan->shape != CQ_SHAPE_STORED)
+		elog(ERROR, "what continuous views tell is not stored by view %u", exec->view);
+	run(exec, &batch, NULL, counts);
 }
 
 static void

@@ -40,6 +40,9 @@ typedef struct CqViewExec
 	bool		checks_kept;	/* has them say whether what they keep is at fault */
 	List	   *plans;			/* of PlannedStmt *: all of them; NIL: just being prepared */
 	List	   *parts;			/* of Oid: tables of the nodes */
+	List	   *readers;		/* of Oid: views that read it by its name */
+	List	   *below;			/* of Oid: those that it reads so, itself or through others */
+	int			level;			/* how many of those stand one over the other */
 	List	   *uses;			/* of CqStreamUse *: of each stream */
 	Bitmapset  *needed;			/* of the stream that it was got for last: as in its use */
 	const List *settings;
@@ -62,6 +65,10 @@ typedef struct CqViewExec
 	int32		doubted_partition;	/* the first row, lately, that may be at fault, or the server */
 	int64		doubted_offset;
 	Oid			state_file;		/* relfilenode that the cache speaks of */
+	CqDelta    *told;			/* what the transaction changes of its rows, for its readers; NULL:
+		nobody asks */
+	CqDelta    *told_now;		/* the same of the run under way */
+	bool		is_told_whole;	/* more than that has changed */
 } CqViewExec;
 
 /*
@@ -84,6 +91,9 @@ extern int *cq_view_exec_failures(Oid view);
 extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip,
 							 CqMergeCounts *counts);
 
+/* The same with what continuous views that it reads by their names have told: of CqToldView *. */
+extern void cq_view_exec_run_told(CqViewExec *exec, const List *told, CqMergeCounts *counts);
+
 /*
  * Has the nodes of a view that is to begin store what they make of nothing, such as a count(*) of
  * 0, and tells it. Within a transaction, with a snapshot, and the view locked against its workers.
@@ -92,6 +102,9 @@ extern void cq_view_exec_begin(Oid view);
 
 /* Gives back what is kept of views that were dropped. Between batches, within a transaction. */
 extern void cq_view_exec_sweep(void);
+
+/* Gives back what is kept of all views: of a process that does not maintain them. */
+extern void cq_view_exec_forget(void);
 
 /* The view if it has been asked for before, prepared or not, or NULL. */
 extern CqViewExec *cq_view_exec_find(Oid view);

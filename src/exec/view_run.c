@@ -21,6 +21,7 @@
 #include "exec/dead_letter.h"
 #include "exec/late.h"
 #include "exec/output.h"
+#include "exec/told.h"
 #include "exec/view_lock.h"
 #include "exec/view_plan.h"
 #include "exec/view_run.h"
@@ -61,6 +62,7 @@ typedef struct ViewRun
 {
 	CqLane	   *lane;
 	CqBatch    *batch;
+	const List *told;			/* in place of them: what other views have told */
 	CqViewExec *exec;
 	MemoryContext context;		/* of one attempt, since there may be thousands */
 	Bitmapset  *skip;			/* rows it leaves out: they could not be decoded, or are late */
@@ -115,11 +117,15 @@ attempt(ViewRun *run, int first, int end)
 		cq_fault_watch(&watch);
 		cq_watch_begin_part(run->exec->view);
 		cq_batch_begin_part();
-		cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
+		if (run->told != NIL)
+			cq_view_exec_run_told(run->exec, run->told, &run->counts);
+		else
+			cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
 		cq_batch_end_part();
 		cq_watch_require_time();
 		cq_watch_end_part();
 		cq_fault_unwatch(&watch);
+		cq_told_keep(run->exec);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
@@ -483,7 +489,7 @@ report(const ViewRun *run, instr_time start)
 	};
 	instr_time	duration;
 
-	for (int i = 0; i < run->batch->fetch.nslices; i++)
+	for (int i = 0; run->batch != NULL && i < run->batch->fetch.nslices; i++)
 		stats.bytes += run->batch->fetch.slices[i].nbytes;
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
@@ -491,10 +497,9 @@ report(const ViewRun *run, instr_time start)
 	note_count(run->exec->view, &stats);
 }
 
-void
-cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row, const char *reason)
+static void
+fail(Oid view, const char *reason)
 {
-	cq_cursor_leave(lane, view, &batch->fetch, row);
 	cq_view_set_status(view, "failed", reason);
 	cq_stats_view_error(view, reason);
 	ereport(WARNING,
@@ -502,6 +507,13 @@ cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row, co
 			 errmsg("continuous view \"%s\" has stopped", get_rel_name(view)),
 			 errdetail("%s", reason),
 			 errhint("Mend the cause and call cq.resume, or set on_error to skip.")));
+}
+
+void
+cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row, const char *reason)
+{
+	cq_cursor_leave(lane, view, &batch->fetch, row);
+	fail(view, reason);
 }
 
 /* Too much waits to be sent: the view goes no further, and the others do. */
@@ -566,7 +578,7 @@ bool
 cq_view_run_is_exclusive(const CqViewExec *exec)
 {
 	return exec->plan->session != NULL || exec->plan->tells_changes || exec->plan->tree != NULL ||
-		(exec->row->tells_changes && !exec->row->emits_on_close);
+		exec->readers != NIL || (exec->row->tells_changes && !exec->row->emits_on_close);
 }
 
 bool
@@ -613,3 +625,87 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	return false;
 }
 
+/* ---- what other views have told ---- */
+
+/* To plan it runs functions of constants. Did it take too long, as it did the last time? */
+static bool
+takes_too_long_again(Oid view)
+{
+	CqViewExec *exec = cq_view_exec_find(view);
+
+	return exec != NULL && cq_watch_timed_out() && !cq_watch_yields() && exec->ntimeouts++ > 0;
+}
+
+CqViewExec *
+cq_view_run_get(Oid view, Oid stream, const char **reason)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	CqViewExec *volatile exec = NULL;
+
+	*reason = NULL;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		cq_watch_begin_part(view);
+		cq_batch_begin_part();
+		exec = cq_view_exec_get(view, stream);
+		cq_batch_end_part();
+		cq_watch_end_part();
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		cq_watch_end_part();
+		cq_batch_abandon_part();
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		*reason = takes_too_long_again(view) ?
+			"to plan it takes longer than cq.view_timeout" : NULL;
+		if (cq_fault_passes(error) && *reason == NULL)
+		{
+			if (!cq_watch_yields())
+			{
+				(*cq_view_exec_failures(view))++;
+				cq_stats_view_error(view, cq_fault_text(error));
+			}
+			ReThrowError(error);
+		}
+		*reason = *reason != NULL ? *reason : error->message;
+	}
+	PG_END_TRY();
+	return exec;
+}
+
+bool
+cq_view_run_told(CqViewExec *exec, const List *told)
+{
+	ViewRun		run = {.exec = exec, .told = told, .stop = 0};
+	instr_time	start;
+	ErrorData  *error;
+
+	INSTR_TIME_SET_CURRENT(start);
+	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
+	error = attempt(&run, 0, 0);
+	MemoryContextDelete(run.context);
+	if (error == NULL)
+	{
+		report(&run, start);
+		exec->nfailures = 0;
+		return true;
+	}
+	if (cq_watch_timed_out())
+		cq_stats_view_error(exec->view, "it takes longer than cq.view_timeout");
+	else
+		fail(exec->view, error->message);
+	return false;
+}

@@ -15,6 +15,19 @@
  */
 extern bool cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec);
 
+/*
+ * As cq_view_exec_get, in a subtransaction. *reason: why it has to stop (then NULL is returned), or
+ * NULL. Raises ERROR where the whole batch is to be done again.
+ */
+extern CqViewExec *cq_view_run_get(Oid view, Oid stream, const char **reason);
+
+/*
+ * Applies to the view what those that it reads by their names have told (of CqToldView *), all of
+ * it, in a subtransaction. False: it has failed, which is noted, or has not had the time. Raises
+ * ERROR where all is to be done again.
+ */
+extern bool cq_view_run_told(CqViewExec *exec, const List *told);
+
 /* Is it maintained by one batch after the other, over all workers? */
 extern bool cq_view_run_is_exclusive(const CqViewExec *exec);
 

@@ -10,8 +10,14 @@
 
 #include "access/xact.h"
 #include "catalog/part.h"
+#include "common/compat.h"
+#include "common/settings.h"
+#include "executor/executor.h"
 #include "node/keep.h"
+#include "node/kept.h"
 #include "node/tree_run.h"
+#include "nodes/makefuncs.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 typedef struct NodeRun
@@ -19,6 +25,8 @@ typedef struct NodeRun
 	const CqNode *node;
 	CqKeep	   *keep;
 	List	   *flows;			/* of CqFlow *, by input */
+	List	   *reads;			/* of CqFlow *, by input: all rows of a view, or NULL */
+	Oid		   *inputs;			/* their tables */
 } NodeRun;
 
 struct CqTreeRun
@@ -50,6 +58,7 @@ prepare_node(const CqNode *node, const List *parts, Oid output, CqFlowExpect exp
 	ListCell   *cell;
 
 	run->node = node;
+	run->inputs = inputs;
 	foreach(cell, node->inputs)
 	{
 		const CqNodeInput *input = lfirst(cell);
@@ -59,6 +68,8 @@ prepare_node(const CqNode *node, const List *parts, Oid output, CqFlowExpect exp
 		run->flows = lappend(run->flows,
 							 cq_flow_prepare(input->flow, NULL,
 											 OidIsValid(input->stream) ? expect : NULL));
+		run->reads = lappend(run->reads, input->read == NULL ? NULL :
+							 cq_flow_prepare(input->read, NULL, NULL));
 	}
 	if (!OidIsValid(output))
 		output = find_part(parts, node->number, CQ_PART_OUTPUT, 1);
@@ -101,6 +112,23 @@ plans_of_flows(const NodeRun *run, Oid stream)
 	return plans;
 }
 
+/* Those that read all rows of views. */
+static List *
+plans_of_reads(const NodeRun *run)
+{
+	List	   *plans = NIL;
+	ListCell   *cell;
+
+	foreach(cell, run->reads)
+	{
+		const CqFlow *planned = lfirst(cell);
+
+		if (planned != NULL)
+			plans = lappend(lappend(plans, planned->small), planned->large);
+	}
+	return plans;
+}
+
 List *
 cq_tree_run_plans_of(const CqTreeRun *run, Oid stream)
 {
@@ -119,9 +147,104 @@ cq_tree_run_plans(const CqTreeRun *run)
 	ListCell   *cell;
 
 	foreach(cell, run->nodes)
+	{
+		plans = list_concat(plans, plans_of_reads(lfirst(cell)));
 		plans = list_concat(plans, cq_keep_plans(((NodeRun *) lfirst(cell))->keep));
+	}
 	return plans;
 }
+
+/* ---- views that are read by their names ---- */
+
+static const CqToldView *
+find_told(const CqTreeBatch *batch, Oid view)
+{
+	ListCell   *cell;
+
+	foreach(cell, batch != NULL ? batch->told : NIL)
+	{
+		const CqToldView *told = lfirst(cell);
+
+		if (told->view == view)
+			return told;
+	}
+	return NULL;
+}
+
+/* All rows of the view, each once more than it was. Under the settings that it makes its rows under. */
+static CqDelta *
+read_whole(const CqNodeInput *input, const CqFlow *read, const List *settings)
+{
+	TupleDesc	row = ExecCleanTypeFromTL(read->large->planTree->targetlist);
+	List	   *columns = NIL;
+	CqDelta    *delta;
+	DestReceiver *receiver;
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < row->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(row, i);
+
+		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid,
+												 column->atttypmod, column->attcollation));
+	}
+	delta = cq_delta_make(cq_delta_columns(columns, false), false);
+	cq_settings_apply(settings, CQ_SETTINGS_ALL);
+	receiver = cq_delta_receiver(delta, 1);
+	cq_flow_run(read->large, NULL, receiver);
+	receiver->rDestroy(receiver);
+	AtEOXact_GUC(true, level);
+	return delta;
+}
+
+static void
+take_less(void *delta, TupleTableSlot *row)
+{
+	cq_delta_add(delta, row, -1);
+}
+
+/* What is kept of the view, each row once less. */
+static void
+add_kept(const CqNodeInput *input, Oid table, CqDelta *delta)
+{
+	CqKept	   *kept = cq_kept_open(table, cq_delta_columns(input->columns, true));
+
+	cq_kept_fetch_all(kept, take_less, delta);
+	cq_kept_close(kept);
+}
+
+static void
+run_over(PlannedStmt *plan, CqDelta *rows, char *name, DestReceiver *receiver)
+{
+	QueryEnvironment *environment = create_queryEnv();
+
+	cq_delta_register(rows, name, environment);
+	cq_flow_run(plan, environment, receiver);
+}
+
+static CqDelta *
+run_told(NodeRun *run, int i, const CqToldView *told)
+{
+	const CqNodeInput *input = list_nth(run->node->inputs, i);
+	CqDelta    *rows = told->changes;
+	CqDelta    *delta = cq_keep_make_changes(run->keep, i);
+	DestReceiver *receiver = cq_delta_receiver(delta, 0);
+
+	if (rows == NULL)
+		rows = read_whole(input, list_nth(run->reads, i), told->settings);
+	else
+		cq_compat_check_permissions(input->read);
+	run_over(cq_flow_plan(list_nth(run->flows, i), rows->nrows), rows, CQ_TOLD_NAME, receiver);
+	receiver->rDestroy(receiver);
+	if (told->changes == NULL)
+	{
+		cq_delta_free(rows);
+		add_kept(input, run->inputs[i], delta);
+	}
+	return delta;
+}
+
+/* ---- nodes ---- */
 
 /* What the batch, or the node below, changes of an input; NULL: nothing. */
 static CqDelta *
@@ -130,28 +253,33 @@ run_flow(NodeRun *run, int i, const CqTreeBatch *batch, CqDelta **changes)
 	const CqNodeInput *input = list_nth(run->node->inputs, i);
 	const CqFlow *flow = list_nth(run->flows, i);
 	CqDelta    *below = input->node > 0 ? changes[input->node - 1] : NULL;
-	QueryEnvironment *environment = NULL;
-	CqDelta    *delta;
+	const CqToldView *told = OidIsValid(input->view) ? find_told(batch, input->view) : NULL;
+	CqDelta    *delta = NULL;
 	DestReceiver *receiver;
 	PlannedStmt *plan;
 
-	if (input->node > 0 ? below == NULL : batch == NULL || batch->stream != input->stream)
-		return NULL;
-	plan = cq_flow_plan(flow, below != NULL ? below->nrows : batch->nrows);
-	delta = cq_keep_make_changes(run->keep, i);
-	receiver = cq_delta_receiver(delta, input->only_grows ? 1 : 0);
-	if (below != NULL)
+	if (told != NULL)
+		delta = run_told(run, i, told);
+	else if (below != NULL ||
+			 (batch != NULL && OidIsValid(input->stream) && batch->stream == input->stream))
 	{
-		environment = create_queryEnv();
-		cq_delta_register(below, cq_tree_changes_name(input->node), environment);
+		plan = cq_flow_plan(flow, below != NULL ? below->nrows : batch->nrows);
+		delta = cq_keep_make_changes(run->keep, i);
+		receiver = cq_delta_receiver(delta, input->only_grows ? 1 : 0);
+		if (below != NULL)
+			run_over(plan, below, cq_tree_changes_name(input->node), receiver);
+		else
+		{
+			batch->bind(plan, batch->context);
+			cq_flow_run(plan, NULL, receiver);
+			batch->unbind();
+		}
+		receiver->rDestroy(receiver);
 	}
-	else
-		batch->bind(plan, batch->context);
-	cq_flow_run(plan, environment, receiver);
-	if (below == NULL)
-		batch->unbind();
-	receiver->rDestroy(receiver);
-	return delta->nrows > 0 ? delta : NULL;
+	if (delta == NULL || delta->nrows > 0)
+		return delta;
+	cq_delta_free(delta);
+	return NULL;
 }
 
 static CqDelta *

@@ -14,10 +14,19 @@
 
 typedef struct CqTreeRun CqTreeRun;
 
-/* A batch of a stream, as the caller has it. */
+/* What has become of the rows of a continuous view that the view reads by its name. */
+typedef struct CqToldView
+{
+	Oid			view;
+	CqDelta    *changes;		/* with its columns and weights; NULL: it is to be compared as a whole */
+	const List *settings;		/* those that it is read under, then */
+} CqToldView;
+
+/* A batch of a stream, as the caller has it; or what has been told by views. */
 typedef struct CqTreeBatch
 {
-	Oid			stream;
+	Oid			stream;			/* or InvalidOid */
+	const List *told;			/* of CqToldView * */
 	int64		nrows;
 	bool		checks_kept;	/* each node first, by cq_keep_check */
 	void		(*bind) (const PlannedStmt *plan, void *context);	/* scans of it in this plan read the batch */

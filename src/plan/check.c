@@ -50,6 +50,7 @@ typedef struct Check
 	int			entry;			/* of its range table, where the walk came in */
 	bool		anywhere;		/* streams may stand where rows do not pass one by one, too */
 	List	   *streams;		/* of Oid, each once */
+	List	   *views;			/* of Oid: continuous views that are read by their names */
 	int			nstreams;
 	int			second;			/* the entry by which the second came in */
 	List	   *functions;		/* of OIDs: those whose bodies are being walked,
@@ -278,6 +279,39 @@ meet_stream(Check *check, const RangeTblEntry *entry)
 	return false;
 }
 
+/* Why a view cannot be read by its name, or NULL. */
+static CqReject *
+check_named(const Check *check, const CqView *view)
+{
+	int			location = location_of_entry(check, check->entry);
+
+	if (!check->anywhere)
+		return unsupported(location, "a continuous view over a continuous view is not supported "
+						   "with these options",
+						   "Those that close windows or have rows go are for views over "
+						   "streams.");
+	if (view->steps_kept >= 0)
+		return unsupported(location, "a continuous view over one that slides with the clock is not "
+						   "supported",
+						   "Put the condition on now into the query that reads, or have windows.");
+	return NULL;
+}
+
+static bool
+meet_view(Check *check, const RangeTblEntry *entry)
+{
+	CqView	   *view = cq_view_get(entry->relid);
+	CqReject   *reject = check_named(check, view);
+
+	if (check->place.refusal != NULL)
+		return stop_at_stream(check);
+	if (reject != NULL)
+		return refuse(check, cq_reject_detail(reject, "\"%s\" is a continuous view.",
+											  get_rel_name(entry->relid)));
+	check->views = list_append_unique_oid(check->views, entry->relid);
+	return false;
+}
+
 /* The same text is walked where the view stands, since what may stand in it depends on that. */
 static bool
 walk_view(Check *check, const RangeTblEntry *entry)
@@ -288,17 +322,7 @@ walk_view(Check *check, const RangeTblEntry *entry)
 	bool		stop;
 
 	if (cq_view_is(entry->relid))
-	{
-		CqReject   *reject = unsupported(location_of_entry(check, check->entry),
-										 "a continuous view over a continuous view is not "
-										 "supported yet",
-										 "Create that one with the option changes, and read the "
-										 "stream that it makes of it; or read both in an ordinary "
-										 "view.");
-
-		return refuse(check, cq_reject_detail(reject, "\"%s\" is a continuous view.",
-											  get_rel_name(entry->relid)));
-	}
+		return meet_view(check, entry);
 	view = table_open(entry->relid, AccessShareLock);
 	query = cq_compat_view_query(view);
 	table_close(view, NoLock);
@@ -730,7 +754,7 @@ walk_query(Check *check, const Query *query, bool is_top)
 static CqReject *
 check_any_stream(const Check *check)
 {
-	if (check->streams != NIL)
+	if (check->streams != NIL || check->views != NIL)
 		return NULL;
 	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_WRONG_OBJECT_TYPE,
 												 "a continuous view must read a stream"),
@@ -780,7 +804,7 @@ cq_check_query(const Query *query, Oid *stream)
 }
 
 CqReject *
-cq_check_tree(const Query *query, List **streams)
+cq_check_tree(const Query *query, List **streams, List **views)
 {
 	Check		check = {.query = query, .place.location = -1, .anywhere = true};
 	CqReject   *reject = check_all(&check);
@@ -788,5 +812,6 @@ cq_check_tree(const Query *query, List **streams)
 	if (reject != NULL)
 		return reject;
 	*streams = check.streams;
+	*views = check.views;
 	return check_any_stream(&check);
 }

@@ -110,7 +110,7 @@ find_in_entry(CqLevel *level, Query *query, int rtindex, int depth)
 {
 	RangeTblEntry *entry = rt_fetch(rtindex, query->rtable);
 
-	if (entry->rtekind == RTE_RELATION && cq_scope_is_stream(entry))
+	if (cq_scope_is_view(entry) || cq_scope_is_stream(entry))
 		add_leaf(level, query, rtindex, depth);
 	else if (entry->rtekind != RTE_SUBQUERY || !reads_stream(entry->subquery))
 		return;
@@ -239,9 +239,9 @@ open_level(CqCut *cut, Query *query)
 	return level;
 }
 
-/* Cuts what is below the leaves. */
+/* Cuts what is below the leaves. rule: of nodes for continuous views among them. */
 static CqReject *
-cut_leaves(CqLevel *level)
+cut_leaves(CqLevel *level, CqKeepRule rule)
 {
 	ListCell   *cell;
 
@@ -254,6 +254,11 @@ cut_leaves(CqLevel *level)
 		if (entry->rtekind == RTE_RELATION && cq_cut_is_upsert(entry))
 		{
 			cq_cut_make_latest(level, leaf);
+			continue;
+		}
+		if (cq_scope_is_view(entry))
+		{
+			cq_cut_make_copy(level, leaf, rule);
 			continue;
 		}
 		if (entry->rtekind == RTE_RELATION)
@@ -300,6 +305,32 @@ cq_cut_select_changes(const CqNode *node)
 
 		query->targetList = lappend(query->targetList, makeTargetEntry((Expr *) var, n,
 																	   column->colname, false));
+	}
+	return query;
+}
+
+Query *
+cq_cut_select_in_places(const CqNode *node, const Bitmapset *used, int natts)
+{
+	Query	   *query = cq_cut_select_changes(node);
+	List	   *changes = query->targetList;
+	int			nused = 0;
+
+	query->targetList = NIL;
+	for (AttrNumber attno = 1; attno <= natts + 1; attno++)
+	{
+		Expr	   *expr = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
+		char	   *name = psprintf("c%d", attno);
+
+		if (attno > natts)
+		{
+			expr = ((TargetEntry *) llast(changes))->expr;
+			name = pstrdup(CQ_WEIGHT_COLUMN);
+		}
+		else if (bms_is_member(attno, used))
+			expr = ((TargetEntry *) list_nth(changes, nused++))->expr;
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry(expr, attno, name, false));
 	}
 	return query;
 }
@@ -556,7 +587,8 @@ reads_tables(const Query *query)
 	{
 		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
 
-		if ((entry->rtekind == RTE_RELATION && !cq_scope_is_stream(entry)) ||
+		if ((entry->rtekind == RTE_RELATION && !cq_scope_is_stream(entry) &&
+			 !cq_scope_is_view(entry)) ||
 			(entry->rtekind == RTE_SUBQUERY && !reads_stream(entry->subquery) &&
 			 reads_tables(entry->subquery)) || entry->rtekind == RTE_CTE)
 			return true;
@@ -706,7 +738,7 @@ static CqReject *
 make_flow(CqLevel *level, CqCutFlow *flow)
 {
 	CqLeaf	   *leaf = linitial(level->leaves);
-	CqReject   *reject = cut_leaves(level);
+	CqReject   *reject = cut_leaves(level, CQ_RULE_DIFFERENCE);
 
 	if (reject != NULL)
 		return reject;
@@ -774,7 +806,7 @@ is_inner_join(const CqLevel *level)
 static CqReject *
 make_join(CqLevel *level, CqCutFlow *flow)
 {
-	CqReject   *reject = cut_leaves(level);
+	CqReject   *reject = cut_leaves(level, CQ_RULE_LINEAR);
 
 	if (reject != NULL)
 		return reject;
@@ -967,7 +999,7 @@ cut_upper(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow)
 		(void) cq_cut_find_keys(level);
 	if (leaf->key == NULL)
 		cq_cut_find_upper_key(level);
-	reject = cut_leaves(level);
+	reject = cut_leaves(level, CQ_RULE_LINEAR);
 	if (reject != NULL)
 		return reject;
 	if (query->limitCount == NULL && query->limitOffset == NULL && !query->hasDistinctOn)
@@ -986,7 +1018,7 @@ is_root_of_groups(CqCut *cut, Query *query, CqCutFlow *flow)
 
 	before.nodes = list_copy(before.nodes);
 	before.unbounded = list_copy(before.unbounded);
-	if (level->inners == NIL && cut_leaves(level) == NULL && leaf->flow.only_grows)
+	if (level->inners == NIL && cut_leaves(level, CQ_RULE_LINEAR) == NULL && leaf->flow.only_grows)
 	{
 		*flow = leaf->flow;
 		flow->query = copy;

@@ -168,28 +168,6 @@ make_step(const List *given, const List *stored, bool is_text)
 
 /* ---- the node ---- */
 
-/* What changes there, with a column, be it null, in each place where the stream has one. */
-static Query *
-select_as_stream(const CqNode *node, const Bitmapset *used, int natts)
-{
-	Query	   *query = cq_cut_select_changes(node);
-	List	   *changes = query->targetList;
-	int			nused = 0;
-
-	query->targetList = NIL;
-	for (AttrNumber attno = 1; attno <= natts; attno++)
-	{
-		if (bms_is_member(attno, used))
-			add_target(query, ((TargetEntry *) list_nth(changes, nused++))->expr,
-					   psprintf("c%d", attno));
-		else
-			add_target(query, (Expr *) makeNullConst(INT4OID, -1, InvalidOid),
-					   psprintf("c%d", attno));
-	}
-	add_target(query, ((TargetEntry *) llast(changes))->expr, CQ_WEIGHT_COLUMN);
-	return query;
-}
-
 static CqNode *
 make_node(CqTree *tree, Oid stream, Query *flow)
 {
@@ -229,7 +207,7 @@ cq_cut_make_latest(CqLevel *level, CqLeaf *leaf)
 	leaf->flow.node = node->number;
 	cq_compat_void_entry(entry);
 	entry->rtekind = RTE_SUBQUERY;
-	entry->subquery = select_as_stream(node, used, natts);
+	entry->subquery = cq_cut_select_in_places(node, used, natts);
 	entry->inFromCl = true;
 	entry->alias = alias;
 	entry->eref = eref;

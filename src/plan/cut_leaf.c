@@ -99,6 +99,8 @@ inline_readers(Query *query, const CqScope *outer)
 
 		bool		reads_stream = cq_scope_reads_stream(&scope, (Node *) entry);
 
+		if (cq_scope_is_view(entry))
+			continue;			/* a leaf */
 		if (reads_stream && entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
 			inline_view(query, entry);
 		else if (entry->rtekind == RTE_CTE &&

@@ -151,6 +151,14 @@ extern void cq_cut_make_latest(CqLevel *level, CqLeaf *leaf);
 /* Is the leaf of what changes in such a node? */
 extern bool cq_cut_is_latest(const CqLevel *level, const CqLeaf *leaf);
 
+/* ---- cut_view.c ---- */
+
+/*
+ * A node, of this rule, that has what is known of a continuous view's rows. The leaf's entry becomes
+ * a sub-select of what changes there, with columns in the same places.
+ */
+extern void cq_cut_make_copy(CqLevel *level, CqLeaf *leaf, CqKeepRule rule);
+
 /* ---- cut.c ---- */
 
 /* All columns of what changes in a node, and the weight. */
@@ -159,6 +167,12 @@ extern List *cq_cut_columns_of(const Query *query);
 
 /* A column of a node's table, for values of an expression. Raises ERROR where they have no type. */
 extern ColumnDef *cq_cut_column(const char *name, const Node *expr);
+
+/*
+ * All columns of what changes in a node, and the weight, of one that has only those of a relation's
+ * columns which are used: with a column, be it null, in each place.
+ */
+extern Query *cq_cut_select_in_places(const CqNode *node, const Bitmapset *used, int natts);
 
 /* SELECT all columns FROM (query). */
 extern Query *cq_cut_select_all(Query *query);

@@ -379,6 +379,20 @@ wants_root(const CqPlanOptions *options)
 	return options->expiry == CQ_EXPIRES_ROWS || options->expiry == CQ_EXPIRES_GROUPS;
 }
 
+/* Nothing says how late rows of other views are, nor are they theirs to delete. */
+static CqReject *
+check_options_over_views(const Query *definition, const CqPlanOptions *options)
+{
+	if (!is_about_windows(options) && !options->amends_closed &&
+		options->expiry == CQ_EXPIRES_NOTHING)
+		return NULL;
+	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+												 "a continuous view over a continuous view is not "
+												 "supported with these options"),
+									   exprLocation((Node *) definition->targetList)),
+						  "Those that close windows or have rows go are for views over streams.");
+}
+
 static CqReject *
 plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
 {
@@ -386,15 +400,19 @@ plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPla
 		.options.tells_changes = options->tells_changes, .is_refused = is_about_windows(options)
 	};
 	List	   *streams;
+	List	   *named;
 	CqTree	   *tree;
-	CqReject   *reject = cq_check_tree(definition, &streams);
+	CqReject   *reject = cq_check_tree(definition, &streams, &named);
 
+	if (reject == NULL && named != NIL)
+		reject = check_options_over_views(definition, options);
 	if (reject != NULL ||
 		(reject = cq_cut(definition, streams, try_root, &context, &tree)) != NULL)
 		return reject;
 	*result = tree->is_stored ? plan_stored(definition, tree) : context.plan;
 	(*result)->tree = tree;
 	(*result)->streams = streams;
+	(*result)->named = named;
 	(*result)->definition = definition;
 	return is_about_windows(options) ? plan_windows(*result, options) : NULL;
 }

@@ -120,6 +120,7 @@ typedef struct CqViewPlan
 {
 	CqShape		shape;
 	List	   *streams;		/* of Oid: that are read, each once */
+	List	   *named;			/* of Oid: continuous views that are read by their names */
 	CqTree	   *tree;			/* the nodes below, or NULL: rows of a stream pass one by one */
 	Oid			stream;			/* by whose batches maintain is driven; InvalidOid: by … */
 	int			node;			/* … the changes of a node, in a tuplestore. 0: by neither */

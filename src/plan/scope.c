@@ -8,6 +8,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/stream.h"
+#include "catalog/view.h"
 #include "common/compat.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -59,6 +60,13 @@ cq_scope_is_stream(const RangeTblEntry *entry)
 	return entry->inh && entry->relkind != RELKIND_VIEW && has_stream_child(entry->relid);
 }
 
+bool
+cq_scope_is_view(const RangeTblEntry *entry)
+{
+	return entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW &&
+		cq_view_is(entry->relid);
+}
+
 static bool find_stream(Node *node, const CqScope **scope);
 
 static bool
@@ -83,7 +91,7 @@ entry_reads_stream(const CqScope *scope, const RangeTblEntry *entry)
 		return cte != NULL && cq_scope_reads_stream(home, cte->ctequery);
 	}
 	if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
-		return view_reads_stream(entry->relid);
+		return cq_view_is(entry->relid) || view_reads_stream(entry->relid);
 	return cq_scope_is_stream(entry);
 }
 

@@ -23,10 +23,13 @@ extern CommonTableExpr *cq_scope_cte(const CqScope *scope, const RangeTblEntry *
 									 const CqScope **home);
 
 /*
- * Does anything below a node of the scope's query (or of none: NULL) scan a stream: through sub-
- * selects, views, CTEs, parents, in whatever expression? What functions read is not looked at.
+ * Does anything below a node of the scope's query (or of none: NULL) scan a stream, or a continuous
+ * view, whose rows come and go as those of a stream: through sub-selects, views, CTEs, parents, in whatever expression? What functions read is not looked at.
  */
 extern bool cq_scope_reads_stream(const CqScope *scope, Node *node);
+
+/* A continuous view, which is read as a stream of its changes would be. */
+extern bool cq_scope_is_view(const RangeTblEntry *entry);
 
 /* A relation that is a stream, or whose scan would scan one as its child. */
 extern bool cq_scope_is_stream(const RangeTblEntry *entry);

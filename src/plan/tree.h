@@ -64,8 +64,11 @@ typedef struct CqTimeColumn
 /* One of the relations that a node's step reads. */
 typedef struct CqNodeInput
 {
-	Oid			stream;			/* flow reads its batches; InvalidOid: the changes of node */
-	int			node;			/* the number of the node whose changes flow reads; 0: a stream */
+	Oid			stream;			/* flow reads its batches; or InvalidOid */
+	int			node;			/* the number of the node whose changes flow reads; or 0 */
+	Oid			view;			/* a continuous view: flow reads what is told of its rows, as
+		CQ_TOLD_NAME; or InvalidOid */
+	Query	   *read;			/* of a view: all of its rows, with all of its columns */
 	Query	   *flow;			/* yields columns; and where they have one, the weight (int4), last */
 	List	   *columns;		/* of ColumnDef *: of the table. The last one is CQ_HASH_COLUMN */
 	bool		is_broadcast;	/* read whole for each batch; where it changes, all keys are touched */
@@ -84,6 +87,9 @@ typedef struct CqNode
 	bool		only_grows;		/* what it passes on has no weights: all rows are new */
 	CqTimeColumn time;			/* of what it stores */
 } CqNode;
+
+/* The tuplestore with what is told of a continuous view: rows of it, and the weight. */
+#define CQ_TOLD_NAME "_cq_told"
 
 #define CQ_HASH_COLUMN "_cq_hash"	/* bigint: of the key */
 #define CQ_WEIGHT_COLUMN "_cq_weight"	/* int4: how many of the row there are more, or less */

@@ -20,6 +20,7 @@
 #include "catalog/view.h"
 #include "catalog/view_start.h"
 #include "common/clock.h"
+#include "exec/graph.h"
 #include "exec/view_exec.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -139,6 +140,7 @@ start_again(Oid view, const char *start)
 			SPI_OK_UPDATE, lengthof(types), types, args);
 	execute("UPDATE _cq.input SET is_started = false WHERE view = $1", SPI_OK_UPDATE, 1, types,
 			args);
+	execute("UPDATE _cq.reads SET seen = NULL WHERE view = $1", SPI_OK_UPDATE, 1, types, args);
 }
 
 /* The table is its owner's, and so may be triggers on it. */
@@ -187,6 +189,8 @@ tell_start(const CqView *view, const char *start)
 		output = psprintf(" What it makes of it goes to \"%s\" again.", get_rel_name(sink));
 	ereport(NOTICE,
 			(errmsg("continuous view \"%s\" begins again", get_rel_name(view->view)),
+			 view->streams == NIL ?
+			 errdetail("It is emptied, and reads %s again.%s", cq_view_stream_names(view), output) :
 			 errdetail("It is emptied, and reads %s from %s.%s", cq_view_stream_names(view), start,
 					   output)));
 }
@@ -195,6 +199,20 @@ void
 cq_control_begin_nodes(Oid view)
 {
 	cq_view_exec_begin(view);
+}
+
+void
+cq_control_begin_reading(Oid view)
+{
+	cq_graph_begin(view);
+	cq_view_exec_forget();
+}
+
+void
+cq_control_push(Oid view)
+{
+	cq_graph_push(view, true);
+	cq_view_exec_forget();
 }
 
 /* cq.reset(view regclass, "to" text) */
@@ -220,6 +238,8 @@ cq_reset(PG_FUNCTION_ARGS)
 	empty_parts(view->view);
 	cq_view_exec_begin(view->view);
 	cq_view_forget_closing(view->view);
+	CommandCounterIncrement();
+	cq_control_push(view->view);
 	cq_catalog_changed();
 	PG_RETURN_VOID();
 }

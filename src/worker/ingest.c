@@ -159,6 +159,7 @@ static bool
 work(CqIngest *ingest)
 {
 	int64		began = cq_clock_real_monotonic();
+	bool		has_changed;
 	bool		had_something;
 
 	cq_shared_is_busy = true;
@@ -166,9 +167,11 @@ work(CqIngest *ingest)
 	hear_of_changes(ingest);
 	cq_yield_condemn(ingest->slot);
 	MemoryContextSwitchTo(ingest->context);
-	if (ingest->lanes_are_stale)
+	has_changed = ingest->lanes_are_stale;
+	if (has_changed)
 		cq_load_lanes(ingest);
 	cq_load_settle(ingest);
+	cq_level_run(ingest, has_changed);
 	had_something = cq_turn_run(ingest);
 	cq_event_take(ingest);
 	cq_look_tell(ingest, began);

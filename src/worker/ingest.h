@@ -105,4 +105,12 @@ extern void cq_event_take(CqIngest *ingest);
 /* Tells of all partitions that are read, after a round that began then (of the real clock). */
 extern void cq_look_tell(const CqIngest *ingest, int64 began);
 
+/* ---- level.c ---- */
+
+/*
+ * Brings views level that read others by their names and have stayed behind; looks for them where
+ * something has changed, and now and then. No transaction is open before or after.
+ */
+extern void cq_level_run(CqIngest *ingest, bool has_changed);
+
 #endif							/* CQ_INGEST_H */

@@ -16,6 +16,7 @@
 #include "catalog/query.h"
 #include "catalog/view.h"
 #include "exec/closing.h"
+#include "exec/graph.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -382,10 +383,12 @@ static List *
 find_feeders(Oid view)
 {
 	static const char read[] =
-		"WITH RECURSIVE feeder AS (SELECT $1::regclass AS view, 0 AS distance "
-		"UNION SELECT v.view, distance + 1 FROM feeder f JOIN _cq.input i ON i.view = f.view "
+		"WITH RECURSIVE link AS (SELECT i.view AS reader, v.view FROM _cq.input i "
 		"JOIN (SELECT view, sink AS stream FROM _cq.view "
-		"UNION ALL SELECT view, relation FROM _cq.part WHERE role = 'changes') v USING (stream)) "
+		"UNION ALL SELECT view, relation FROM _cq.part WHERE role = 'changes') v USING (stream) "
+		"UNION SELECT view, named FROM _cq.reads), "
+		"feeder AS (SELECT $1::regclass AS view, 0 AS distance "
+		"UNION SELECT l.view, distance + 1 FROM feeder f JOIN link l ON l.reader = f.view) "
 		"SELECT view::oid FROM feeder GROUP BY view HAVING max(distance) > 0 "
 		"ORDER BY max(distance) DESC, view::oid";
 	Oid			types[] = {OIDOID};
@@ -410,6 +413,44 @@ find_feeders(Oid view)
 }
 
 static bool
+is_level(Oid view)
+{
+	bool		is_level;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	is_level = cq_graph_is_level(view);
+	PopActiveSnapshot();
+	return is_level;
+}
+
+/* With what it reads by name. */
+static bool
+wait_for_level(const CqView *view, TimestampTz deadline)
+{
+	TimestampTz began = GetCurrentTimestamp();
+
+	if (view->named == NIL)
+		return true;
+	while (!is_level(view->view))
+	{
+		long		delay = LOOK_MS;
+
+		require_progress(view->view);
+		if (!RecoveryInProgress() &&
+			TimestampDifferenceExceeds(began, GetCurrentTimestamp(), GRACE_MS))
+			cq_wait_require_workers();
+		if (deadline != DT_NOEND)
+		{
+			delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline));
+			if (delay <= 0)
+				return false;
+		}
+		wait_a_while(delay);
+	}
+	return true;
+}
+
+static bool
 wait_for_view(const CqView *view, TimestampTz deadline)
 {
 	List	   *goals = NIL;
@@ -422,6 +463,7 @@ wait_for_view(const CqView *view, TimestampTz deadline)
 	ConditionVariablePrepareToSleep(&cq_shared->changed);
 	foreach(cell, goals)
 		is_reached = is_reached && wait_for_goal(lfirst(cell), deadline);
+	is_reached = is_reached && wait_for_level(view, deadline);
 	ConditionVariableCancelSleep();
 	return is_reached;
 }

@@ -1,0 +1,722 @@
+/*
+ * graph.c
+ *		Views that read others by their names: see graph.h.
+ *
+ *		batch ──► view 1 ──rows, ±1──► view 2 ──┐
+ *		             └─────────────────────────►└─► view 3		each once, in this order; all or nothing
+ *
+ * Each view that is read has a version (_cq.version), one more with each transaction that changes it;
+ * one that reads has noted the version that it has seen (_cq.reads). Where the two are equal, for it
+ * and for all below it, it is level: what it shows is its query over what they show. Only then does
+ * it follow, and it follows all that a transaction changes below it at once; so it never shows a
+ * moment that was not. One that cannot follow (it is paused, has failed, somebody has locked it)
+ * stays behind with all that is above it, and is brought level later.
+ *
+ * Locks: those on relations without waiting (lock.h); then the views that are maintained by one
+ * transaction at a time, by level and oid, for all of the transaction's views before the first of
+ * them is touched. Whoever reads is on a higher level than what it reads, so that two transactions
+ * take them in the same order, whatever they begin with.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "catalog/query.h"
+#include "catalog/reads.h"
+#include "common/owner.h"
+#include "common/wake.h"
+#include "exec/closing.h"
+#include "exec/graph.h"
+#include "exec/lock.h"
+#include "exec/output.h"
+#include "exec/told.h"
+#include "exec/view_lock.h"
+#include "exec/view_plan.h"
+#include "exec/view_run.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "stats/stats.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+
+typedef struct Member
+{
+	Oid			view;
+	CqViewExec *exec;			/* NULL: left out from the beginning, or: */
+	const CqView *changed;		/* its rows have changed, who knows which */
+	int			level;
+	bool		is_left_out;
+	bool		has_followed;
+} Member;
+
+struct CqGraph
+{
+	List	   *members;			/* of Member *, by level and oid */
+};
+
+/* ---- its views ---- */
+
+static Member *
+find_member(const CqGraph *graph, Oid view)
+{
+	ListCell   *cell;
+
+	foreach(cell, graph->members)
+	{
+		Member	   *member = lfirst(cell);
+
+		if (member->view == view)
+			return member;
+	}
+	return NULL;
+}
+
+static Member *
+add_member(CqGraph *graph, Oid view, CqViewExec *exec)
+{
+	Member	   *member = palloc0(sizeof(Member));
+
+	member->view = view;
+	member->exec = exec;
+	member->level = exec != NULL ? exec->level : cq_reads_level(view);
+	member->is_left_out = exec == NULL;
+	graph->members = lappend(graph->members, member);
+	return member;
+}
+
+static void
+stop(Oid view, const char *status, const char *reason)
+{
+	cq_view_set_status(view, status, reason);
+	cq_stats_view_error(view, reason);
+	cq_catalog_changed();
+}
+
+/* One that is above others, or NULL: it is not to be run. */
+static CqViewExec *
+get_reader(Oid view)
+{
+	const char *reason;
+	CqViewExec *exec;
+
+	/* It makes transactions fail: it is brought level by itself. */
+	if (*cq_view_exec_failures(view) >= CQ_FAILURES_TOGETHER || !cq_lock_keep_view(view))
+		return NULL;
+	exec = cq_view_run_get(view, InvalidOid, &reason);
+	if (reason != NULL)
+		stop(view, "failed", reason);
+	return exec;
+}
+
+static int
+compare_members(const ListCell *one, const ListCell *other)
+{
+	const Member *a = lfirst(one);
+	const Member *b = lfirst(other);
+
+	if (a->level != b->level)
+		return a->level - b->level;
+	return (a->view > b->view) - (a->view < b->view);
+}
+
+static List *
+readers_of(const Member *member)
+{
+	if (member->exec != NULL)
+		return member->exec->readers;
+	return member->changed != NULL ? cq_reads_readers(member->view) : NIL;
+}
+
+static void
+add_above(CqGraph *graph)
+{
+	for (int i = 0; i < list_length(graph->members); i++)
+	{
+		ListCell   *cell;
+
+		foreach(cell, readers_of(list_nth(graph->members, i)))
+		{
+			if (find_member(graph, lfirst_oid(cell)) == NULL)
+				add_member(graph, lfirst_oid(cell), get_reader(lfirst_oid(cell)));
+		}
+	}
+	list_sort(graph->members, compare_members);
+}
+
+CqGraph *
+cq_graph_open(const List *execs)
+{
+	CqGraph    *graph = palloc0(sizeof(CqGraph));
+	ListCell   *cell;
+
+	foreach(cell, execs)
+		add_member(graph, ((CqViewExec *) lfirst(cell))->view, lfirst(cell));
+	add_above(graph);
+	return graph;
+}
+
+/* A deadlock or a cancellation while it waits counts as the view's failure. */
+static void
+lock_exclusively(CqViewExec *exec)
+{
+	exec->nfailures++;
+	if (cq_view_plan_has_windows(exec->row))
+		cq_closing_hold_off(exec->row->state);
+	cq_view_lock_exclusive(exec->row->state);
+	exec->nfailures--;
+}
+
+void
+cq_graph_lock(CqGraph *graph)
+{
+	ListCell   *cell;
+
+	foreach(cell, graph->members)
+	{
+		const Member *member = lfirst(cell);
+
+		if (member->exec == NULL || !cq_view_run_is_exclusive(member->exec))
+			continue;
+		lock_exclusively(member->exec);
+		if (member->exec->readers != NIL)
+			cq_told_collect(member->exec);
+	}
+}
+
+void
+cq_graph_leave_out(CqGraph *graph, Oid view)
+{
+	Member	   *member = find_member(graph, view);
+
+	if (member != NULL)
+		member->is_left_out = true;
+}
+
+List *
+cq_graph_followers(const CqGraph *graph)
+{
+	List	   *followers = NIL;
+	ListCell   *cell;
+
+	foreach(cell, graph->members)
+	{
+		const Member *member = lfirst(cell);
+
+		if (member->has_followed)
+			followers = lappend(followers, member->exec);
+	}
+	return followers;
+}
+
+void
+cq_graph_close(CqGraph *graph)
+{
+	ListCell   *cell;
+
+	foreach(cell, graph->members)
+	{
+		CqViewExec *exec = ((const Member *) lfirst(cell))->exec;
+
+		if (exec == NULL || exec->told == NULL)
+			continue;
+		cq_delta_free(exec->told);
+		exec->told = NULL;
+	}
+}
+
+/* ---- versions ---- */
+
+static Datum
+array_of_oids(const List *oids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	ListCell   *cell;
+
+	foreach(cell, oids)
+		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
+}
+
+static void
+execute(SPIPlanPtr *plan, const char *text, int nargs, Datum *args, int expected)
+{
+	Oid			types[] = {OIDARRAYOID, OIDARRAYOID};
+
+	if (*plan == NULL)
+	{
+		*plan = SPI_prepare(text, nargs, types);
+		if (*plan == NULL || SPI_keepplan(*plan) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", text,
+				 SPI_result_code_string(SPI_result));
+	}
+	if (SPI_execute_plan(*plan, args, NULL, false, 0) != expected)
+		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(SPI_result));
+}
+
+static List *
+take_oids(MemoryContext context, int column)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	List	   *oids = NIL;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+
+		oids = list_append_unique_oid(oids,
+									  DatumGetObjectId(cq_query_column(i, column, &is_null)));
+	}
+	MemoryContextSwitchTo(caller);
+	return oids;
+}
+
+/* Those of some views that are not level with what they themselves read; *with: with which. */
+static List *
+find_behind(const List *views, List **with)
+{
+	static SPIPlanPtr plan = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		args[] = {array_of_oids(views)};
+	List	   *behind;
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	execute(&plan, "SELECT r.view::oid, r.named::oid FROM _cq.reads r "
+			"JOIN _cq.version t ON t.view = r.named "
+			"WHERE r.view = ANY ($1) AND r.seen IS DISTINCT FROM t.version",
+			lengthof(args), args, SPI_OK_SELECT);
+	behind = take_oids(caller, 1);
+	if (with != NULL)
+		*with = take_oids(caller, 2);
+	SPI_finish();
+	cq_owner_end(&actor);
+	return behind;
+}
+
+/* Those that do not run: they have been prepared when they did. */
+static List *
+find_standing(const List *views)
+{
+	static SPIPlanPtr plan = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		args[] = {array_of_oids(views)};
+	List	   *standing;
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	execute(&plan, "SELECT view::oid FROM _cq.view WHERE view = ANY ($1) AND status <> 'running'",
+			lengthof(args), args, SPI_OK_SELECT);
+	standing = take_oids(caller, 1);
+	SPI_finish();
+	cq_owner_end(&actor);
+	return standing;
+}
+
+/* The versions of those that have changed go on; those that have followed have seen that. */
+static void
+note_versions(const List *changed, const List *followed)
+{
+	static SPIPlanPtr tell = NULL;
+	static SPIPlanPtr note = NULL;
+	Datum		args[] = {array_of_oids(changed), array_of_oids(followed)};
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	execute(&tell, "UPDATE _cq.version SET version = version + 1 WHERE view = ANY ($1)", 1, args,
+			SPI_OK_UPDATE);
+	execute(&note, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
+			"WHERE t.view = r.named AND r.named = ANY ($1) AND r.view = ANY ($2)", lengthof(args),
+			args, SPI_OK_UPDATE);
+	SPI_finish();
+	cq_owner_end(&actor);
+}
+
+/* ---- following ---- */
+
+static bool
+are_any_in(const List *some, const List *others)
+{
+	ListCell   *cell;
+
+	foreach(cell, some)
+	{
+		if (list_member_oid(others, lfirst_oid(cell)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_changed(const Member *member)
+{
+	return member->changed != NULL || (member->exec != NULL && cq_told_is_any(member->exec));
+}
+
+/* What the views that it reads have told in this transaction: of CqToldView *. */
+static List *
+find_told(const CqGraph *graph, const List *named)
+{
+	List	   *told = NIL;
+	ListCell   *cell;
+
+	foreach(cell, named)
+	{
+		const Member *member = find_member(graph, lfirst_oid(cell));
+		CqToldView *of_view;
+
+		if (member == NULL || !has_changed(member))
+			continue;
+		of_view = palloc0(sizeof(CqToldView));
+		of_view->view = member->view;
+		if (member->changed == NULL)
+			of_view->changes = cq_told_changes(member->exec);
+		of_view->settings = member->changed != NULL ? member->changed->settings :
+			member->exec->row->settings;
+		told = lappend(told, of_view);
+	}
+	return told;
+}
+
+/* Too much waits to be sent. */
+static bool
+is_blocked(const CqViewExec *exec)
+{
+	const char *reason = cq_output_full(exec->row);
+
+	if (reason != NULL)
+		stop(exec->view, "blocked", reason);
+	return reason != NULL;
+}
+
+/* Itself and all below: where one of them is behind, it is. */
+static List *
+views_of_reader(const Member *member)
+{
+	List	   *below = member->exec != NULL ? list_copy(member->exec->below) :
+		cq_reads_below(member->view);
+
+	return lappend_oid(below, member->view);
+}
+
+static List *
+find_all_behind(const CqGraph *graph)
+{
+	List	   *views = NIL;
+	ListCell   *cell;
+
+	foreach(cell, graph->members)
+		views = list_concat_unique_oid(views, views_of_reader(lfirst(cell)));
+	return find_behind(views, NULL);
+}
+
+static void
+leave_out_standing(CqGraph *graph)
+{
+	List	   *views = NIL;
+	ListCell   *cell;
+
+	foreach(cell, graph->members)
+		views = lappend_oid(views, ((const Member *) lfirst(cell))->view);
+	foreach(cell, find_standing(views))
+		cq_graph_leave_out(graph, lfirst_oid(cell));
+}
+
+static bool
+has_told(const CqGraph *graph)
+{
+	ListCell   *cell;
+
+	foreach(cell, graph->members)
+	{
+		if (has_changed(lfirst(cell)))
+			return true;
+	}
+	return false;
+}
+
+/* It does not follow, nor does any that is above it. */
+static void
+stay_behind(const Member *member, List **behind)
+{
+	if (list_member_oid(*behind, member->view))
+		return;
+	*behind = lappend_oid(*behind, member->view);
+	cq_catalog_changed();		/* somebody looks after it */
+}
+
+/* False where it stops. */
+static bool
+follow(CqGraph *graph, Member *member, List **behind)
+{
+	List	   *told = find_told(graph, member->exec != NULL ? member->exec->row->named :
+								 cq_reads_list(member->view));
+
+	if (told == NIL || member->changed != NULL)
+		return true;
+	if (member->is_left_out || are_any_in(views_of_reader(member), *behind))
+	{
+		stay_behind(member, behind);
+		return true;
+	}
+	member->has_followed = !is_blocked(member->exec) && cq_view_run_told(member->exec, told);
+	if (!member->has_followed)
+		stay_behind(member, behind);
+	return member->has_followed;
+}
+
+bool
+cq_graph_follow(CqGraph *graph)
+{
+	List	   *behind;
+	List	   *changed = NIL;
+	List	   *followed = NIL;
+	bool		goes_on = true;
+	ListCell   *cell;
+
+	if (!has_told(graph))
+		return true;
+	leave_out_standing(graph);
+	behind = find_all_behind(graph);
+	foreach(cell, graph->members)
+		goes_on &= follow(graph, lfirst(cell), &behind);
+	foreach(cell, graph->members)
+	{
+		const Member *member = lfirst(cell);
+
+		if (has_changed(member))
+			changed = lappend_oid(changed, member->view);
+		if (member->has_followed)
+			followed = lappend_oid(followed, member->view);
+	}
+	note_versions(changed, followed);
+	return goes_on;
+}
+
+/* ---- views that stay behind ---- */
+
+/* All views that are not level with one that they themselves read: of Oid. *running: those that run. */
+static List *
+read_behind(List **running)
+{
+	static const char read[] =
+		"SELECT r.view::oid, v.status = 'running' FROM _cq.reads r JOIN _cq.view v USING (view) "
+		"JOIN _cq.version t ON t.view = r.named WHERE r.seen IS DISTINCT FROM t.version";
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *behind;
+	CqActor		actor;
+
+	*running = NIL;
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	behind = take_oids(caller, 1);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+
+		if (DatumGetBool(cq_query_column(i, 2, &is_null)))
+			*running = list_append_unique_oid(*running,
+											  DatumGetObjectId(cq_query_column(i, 1, &is_null)));
+	}
+	SPI_finish();
+	cq_owner_end(&actor);
+	return behind;
+}
+
+List *
+cq_graph_find_behind(void)
+{
+	List	   *running;
+	List	   *behind = read_behind(&running);
+	ListCell   *cell;
+
+	foreach(cell, running)
+	{
+		if (are_any_in(cq_reads_below(lfirst_oid(cell)), behind))
+			running = foreach_delete_current(running, cell);
+	}
+	return running;
+}
+
+bool
+cq_graph_is_level(Oid view)
+{
+	return find_behind(lappend_oid(cq_reads_below(view), view), NULL) == NIL;
+}
+
+/* Those that the view reads, as they are until the end of the transaction. False: not now. */
+static bool
+hold_still(const List *named, List **rows)
+{
+	List	   *members = NIL;
+	ListCell   *cell;
+
+	*rows = NIL;
+	foreach(cell, named)
+	{
+		CqView	   *row = cq_lock_keep_view(lfirst_oid(cell)) ? cq_view_get(lfirst_oid(cell)) : NULL;
+		Member	   *member = palloc0(sizeof(Member));
+
+		if (row == NULL)
+			return false;
+		*rows = lappend(*rows, row);
+		member->view = row->view;
+		member->level = cq_reads_level(row->view);
+		members = lappend(members, member);
+	}
+	list_sort(members, compare_members);
+	foreach(cell, members)
+	{
+		const CqView *row = cq_view_get(((const Member *) lfirst(cell))->view);
+
+		if (cq_view_plan_has_windows(row))
+			cq_closing_hold_off(row->state);
+		cq_view_lock_exclusive(row->state);
+	}
+	return true;
+}
+
+static List *
+compare_whole(const List *rows, const List *with)
+{
+	List	   *told = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		const CqView *row = lfirst(cell);
+		CqToldView *whole;
+
+		if (!list_member_oid(with, row->view))
+			continue;
+		whole = palloc0(sizeof(CqToldView));
+		whole->view = row->view;
+		whole->settings = row->settings;
+		told = lappend(told, whole);
+	}
+	return told;
+}
+
+/* It has seen all that is there. */
+static void
+note_level(Oid view)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		args[] = {array_of_oids(list_make1_oid(view))};
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	execute(&plan, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
+			"WHERE t.view = r.named AND r.view = ANY ($1)", lengthof(args), args, SPI_OK_UPDATE);
+	SPI_finish();
+	cq_owner_end(&actor);
+}
+
+/* The view's own turn: what it reads is as it stays, and level. */
+static void
+catch_up(CqGraph *graph, CqViewExec *exec, const List *rows)
+{
+	List	   *with;
+
+	if (find_behind(list_make1_oid(exec->view), &with) == NIL || is_blocked(exec) ||
+		!cq_view_run_told(exec, compare_whole(rows, with)))
+		return;
+	note_level(exec->view);
+	(void) cq_graph_follow(graph);
+}
+
+bool
+cq_graph_level(Oid view)
+{
+	CqGraph    *graph;
+	CqViewExec *exec;
+	const char *reason;
+	List	   *rows;
+
+	if (!cq_lock_keep_view(view))
+		return false;
+	exec = cq_view_run_get(view, InvalidOid, &reason);
+	if (reason != NULL)
+		stop(view, "failed", reason);
+	if (exec == NULL)
+		return true;
+	graph = cq_graph_open(list_make1(exec));
+	if (!hold_still(exec->row->named, &rows))
+		return false;
+	cq_graph_lock(graph);
+	if (find_standing(list_make1_oid(view)) == NIL && find_behind(exec->below, NULL) == NIL)
+		catch_up(graph, exec, rows);
+	cq_graph_close(graph);
+	return true;
+}
+
+void
+cq_graph_begin(Oid view)
+{
+	CqViewExec *exec = cq_view_exec_get(view, InvalidOid);
+	CqMergeCounts counts = {0};	/* nobody asks */
+	List	   *rows = NIL;
+	ListCell   *cell;
+
+	if (exec == NULL)
+		return;					/* it does not run, and is brought level when it does */
+	foreach(cell, exec->row->named)
+		rows = lappend(rows, cq_view_require(lfirst_oid(cell)));
+	cq_view_exec_run_told(exec, compare_whole(rows, exec->row->named), &counts);
+	note_level(view);
+}
+
+/*
+ * All above the view, as a command locks what it changes: batches do without them until its commit,
+ * instead of waiting for what it holds.
+ */
+static void
+keep_batches_away(Oid view)
+{
+	List	   *members = NIL;
+	List	   *views = list_make1_oid(view);
+	ListCell   *cell;
+
+	for (int i = 0; i < list_length(views); i++)
+	{
+		views = list_concat_unique_oid(views, cq_reads_readers(list_nth_oid(views, i)));
+		if (i > 0)
+		{
+			Member	   *member = palloc0(sizeof(Member));
+
+			member->view = list_nth_oid(views, i);
+			member->level = cq_reads_level(member->view);
+			members = lappend(members, member);
+		}
+	}
+	list_sort(members, compare_members);
+	foreach(cell, members)
+		LockRelationOid(((const Member *) lfirst(cell))->view, ShareRowExclusiveLock);
+}
+
+void
+cq_graph_push(Oid view, bool is_command)
+{
+	CqGraph    *graph;
+	CqView	   *row;
+
+	if (cq_reads_readers(view) == NIL)
+		return;
+	if (is_command)
+		keep_batches_away(view);
+	row = cq_view_require(view);
+	cq_view_lock_exclusive(row->state);
+	graph = palloc0(sizeof(CqGraph));
+	add_member(graph, view, NULL)->changed = row;
+	add_above(graph);
+	cq_graph_lock(graph);
+	(void) cq_graph_follow(graph);
+	cq_graph_close(graph);
+}

@@ -1,0 +1,146 @@
+/*
+ * told.c
+ *		What a transaction changes of a view's rows: see told.h.
+ *
+ * A view that tells its changes, or whose rows are only added or stored, has them at hand. Of one
+ * whose rows are made of partial states when it is read it is known that they have changed, and
+ * nothing more: its readers then compare what they know of it with what is there.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "exec/told.h"
+#include "nodes/makefuncs.h"
+#include "plan/tree.h"
+#include "utils/rel.h"
+
+typedef struct Collector
+{
+	CqChangeReceiver pub;
+	CqDelta    *delta;
+	CqChangeReceiver *next;		/* or NULL */
+} Collector;
+
+/* The view's columns, and the weight. */
+static TupleDesc
+columns_of(Oid view)
+{
+	Relation	relation = table_open(view, AccessShareLock);
+	TupleDesc	row = RelationGetDescr(relation);
+	List	   *columns = NIL;
+
+	for (int i = 0; i < row->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(row, i);
+
+		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid,
+												 column->atttypmod, column->attcollation));
+	}
+	table_close(relation, NoLock);
+	return cq_delta_columns(columns, false);
+}
+
+void
+cq_told_collect(CqViewExec *exec)
+{
+	exec->told = cq_delta_make(columns_of(exec->view), false);
+}
+
+void
+cq_told_begin(CqViewExec *exec)
+{
+	exec->told_now = exec->told != NULL ? cq_delta_make(exec->told->columns, false) : NULL;
+}
+
+static void
+add_all(CqDelta *from, CqDelta *to)
+{
+	TupleTableSlot *slot = cq_delta_slot(from);
+	int32		weight;
+
+	cq_delta_rewind(from);
+	while (cq_delta_next(from, slot, &weight))
+		cq_delta_add(to, slot, weight);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+cq_told_add(CqViewExec *exec, CqDelta *stored)
+{
+	/* Not all of what is stored is shown then. */
+	if (exec->plan->hides_expired)
+		exec->is_told_whole = true;
+	else if (exec->told_now != NULL)
+		add_all(stored, exec->told_now);
+}
+
+void
+cq_told_keep(CqViewExec *exec)
+{
+	if (exec->told_now == NULL)
+		return;
+	add_all(exec->told_now, exec->told);
+	cq_delta_free(exec->told_now);
+	exec->told_now = NULL;
+}
+
+static void
+take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+{
+	Collector  *collector = (Collector *) self;
+
+	if (before != NULL)
+		cq_delta_add(collector->delta, before, -1);
+	if (after != NULL)
+		cq_delta_add(collector->delta, after, 1);
+	if (collector->next != NULL)
+		collector->next->take(collector->next, before, after);
+}
+
+static void
+finish(CqChangeReceiver *self)
+{
+	Collector  *collector = (Collector *) self;
+
+	if (collector->next != NULL)
+		collector->next->finish(collector->next);
+}
+
+static bool
+has_changes(const CqViewPlan *plan)
+{
+	return plan->shape != CQ_SHAPE_AGGREGATE || plan->tells_changes;
+}
+
+CqChangeReceiver *
+cq_told_open(CqViewExec *exec, CqChangeReceiver *next)
+{
+	Collector  *collector;
+
+	/* What closes windows shows what is emitted, and not what a batch brings. */
+	if (exec->told_now == NULL || (exec->row->emits_on_close && !exec->plan->amends_closed))
+		return next;
+	if (!has_changes(exec->plan))
+	{
+		exec->is_told_whole = true;
+		return next;
+	}
+	collector = palloc0(sizeof(Collector));
+	collector->pub.take = take;
+	collector->pub.finish = finish;
+	collector->delta = exec->told_now;
+	collector->next = next;
+	return &collector->pub;
+}
+
+bool
+cq_told_is_any(const CqViewExec *exec)
+{
+	return exec->told != NULL && (exec->is_told_whole || exec->told->nrows > 0);
+}
+
+CqDelta *
+cq_told_changes(const CqViewExec *exec)
+{
+	return exec->is_told_whole ? NULL : exec->told;
+}

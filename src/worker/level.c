@@ -1,0 +1,119 @@
+/*
+ * level.c
+ *		Continuous views that read others by their names and have stayed behind: they are brought
+ *		level.
+ *
+ * They are new, were paused, have been locked, or what they read has begun again. One worker looks
+ * after them, each in a transaction of its own, when something has changed, and each second.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/identity.h"
+#include "common/fault.h"
+#include "common/watch.h"
+#include "exec/graph.h"
+#include "exec/view_run.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "worker/ingest.h"
+
+#define LOOK_MS	1000
+
+static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+commit(void)
+{
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static List *
+find_behind(MemoryContext context)
+{
+	List	   *views = NIL;
+
+	begin();
+	if (cq_identity_matches())
+	{
+		List	   *found = cq_graph_find_behind();
+
+		MemoryContextSwitchTo(context);
+		views = list_copy(found);
+	}
+	commit();
+	MemoryContextSwitchTo(context);
+	return views;
+}
+
+/* True where it is level, or was not to be brought there. */
+static bool
+level(Oid view)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool volatile is_done = false;
+
+	PG_TRY();
+	{
+		begin();
+		is_done = cq_graph_level(view);
+		cq_watch_end();
+		commit();
+		cq_view_run_count();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		cq_watch_end();
+		cq_view_run_forget();
+		if (!cq_fault_passes(error) || ProcDiePending)
+			PG_RE_THROW();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return is_done;
+}
+
+void
+cq_level_run(CqIngest *ingest, bool has_changed)
+{
+	static TimestampTz next_look = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	List	   *tried = NIL;
+
+	if (ingest->worker != 0 || (!has_changed && now < next_look))
+		return;
+	next_look = TimestampTzPlusMilliseconds(now, LOOK_MS);
+	for (;;)
+	{
+		List	   *views = list_difference_oid(find_behind(CurrentMemoryContext), tried);
+		ListCell   *cell;
+
+		if (views == NIL)
+			return;
+		foreach(cell, views)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!level(lfirst_oid(cell)))
+				next_look = 0;
+		}
+		tried = list_concat(tried, views);
+	}
+}
