@@ -46,6 +46,13 @@ INSERT INTO shape VALUES
         select from b where b.id = d.k and b.id = a.id))$$),
     ('exa', $$select id, k from a where exists (select from d where d.id = a.id and exists (
         select count(*) from b where b.id = d.k and b.id = a.id))$$),
+    -- Of a set operation that is about rows around it a part that is not.
+    ('ula', $$select a.id, x.id xi from a left join lateral (
+        select id from b where b.k = a.k union select id from d) x on true$$),
+    ('uin', $$select a.id from a where id not in (
+        select id from b where b.k = a.k except select id from d except all (select 3))$$),
+    ('uar', $$select a.id, array(select id from b where b.k = a.k union all
+        (select id from d order by id limit 2) order by 1) from a$$),
     -- Columns from around a sub-select, where it says how rows are told apart.
     ('lad', $$select a.g from a join lateral (
         select distinct b.k c, a.k d from b where a.id < b.k) x on x.c = a.k$$),

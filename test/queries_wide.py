@@ -3,8 +3,6 @@ and within aggregates, aggregates of one's own, windows of time, records, JSON, 
 in odd ways; schemas with few values or many nulls.
 """
 
-import random
-
 from queries import AGGREGATES, KINDS, ORDERED, TIES, VALUES, Query, Schema, Source
 from queries_more import KEYS, OUTER, TYPES, WITHOUT_EQUALITY, MoreQueries
 
@@ -90,13 +88,6 @@ KINDS |= {
     "cte_chain": 1.5,
 }
 NUMBERED = ("int", "text", "boolean", "date")
-
-
-def generator(seed, **sizes):
-    """A schema and what draws queries over it."""
-    rng = random.Random(seed)
-    schema = WideSchema(rng, **sizes)
-    return schema, WideQueries(schema, rng)
 
 
 class WideSchema(Schema):

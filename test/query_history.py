@@ -12,7 +12,7 @@ from conftest import fresh_database, kill, wait_until
 from history_model import Failed
 from queries import SLOW, Relation, accepted, create_batch, differences, reads_a_stream
 from queries_more import TYPES
-from queries_wide import generator
+from queries_tangle import generator
 
 OPTIONS = ["", "", ", on_error = pause"]
 # Where nothing but workers chooses rows and columns, values look the same as well.

@@ -56,8 +56,18 @@ class QueryShrink:
             db.execute("DROP SCHEMA public CASCADE")
             db.execute("CREATE SCHEMA public")
             return self.run_steps(steps)
+        except psycopg.OperationalError:
+            db.close()
+            wait_until(self.is_up, "the server does not come back")
+            return "crash"
         except psycopg.Error:
             return None
+
+    def is_up(self):
+        try:
+            return self.db.value("SELECT true")
+        except psycopg.OperationalError:
+            return False
 
     def run_steps(self, steps):
         for step in steps:
@@ -69,6 +79,8 @@ class QueryShrink:
                     self.db.execute(f"CREATE VIEW {name} WITH (continuous) AS {text}")
                 except psycopg.errors.FeatureNotSupported:
                     return None
+                except psycopg.OperationalError:
+                    raise
                 except psycopg.Error:
                     return "create"
             elif step != "WAIT":

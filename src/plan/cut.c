@@ -119,8 +119,14 @@ find_in_entry(CqLevel *level, Query *query, int rtindex, int depth)
 		cq_cut_flatten_joins(entry->subquery);
 		add_inner(level, entry->subquery, query, NULL, depth + 1);
 	}
-	else
+	else if (query->setOperations == NULL)
 		add_leaf(level, query, rtindex, depth);
+	else
+	{
+		/* What a set operation is of stays a query. */
+		entry->subquery = cq_cut_select_all(entry->subquery);
+		add_inner(level, entry->subquery, query, NULL, depth + 1);
+	}
 }
 
 Query *
