@@ -86,9 +86,13 @@ CREATE CONTINUOUS VIEW hides_2 AS SELECT id, hidden_constant() FROM s;
 CREATE CONTINUOUS VIEW hides_3 AS SELECT id, hidden_elsewhere() FROM s;
 CREATE CONTINUOUS VIEW hides_4 AS SELECT k, hidden_sum(id) FROM s GROUP BY k;
 CREATE CONTINUOUS VIEW hides_5 AS SELECT k, count(DISTINCT id + hidden_and_caught()) FROM s GROUP BY k;
-SELECT format('CALL wait_until_failed(%L)', 'hides_' || i) FROM generate_series(1, 5) i \gexec
+CREATE FOREIGN TABLE timed (t timestamptz) SERVER cq_log OPTIONS (event_time 't', watermark '0 s');
+CREATE CONTINUOUS VIEW hides_6 WITH (emit = 'close') AS
+  SELECT window_start, count(*) FROM timed, cq.tumble(t, '1 s') GROUP BY 1 HAVING count(*) < hidden_and_caught();
+INSERT INTO timed VALUES ('2026-01-01 00:00:00Z'), ('2026-01-01 00:00:05Z');
+SELECT format('CALL wait_until_failed(%L)', 'hides_' || i) FROM generate_series(1, 6) i \gexec
 SELECT view, status_detail FROM cq.views WHERE view::text ~ '^hides_' ORDER BY view::text;
-DROP VIEW hides_1, hides_2, hides_3, hides_4, hides_5;
+DROP VIEW hides_1, hides_2, hides_3, hides_4, hides_5, hides_6;
 -- Nor where a view that is read comes to read one: what is kept does not fit then.
 CREATE VIEW altered AS SELECT k FROM dim;
 CREATE CONTINUOUS VIEW kept AS SELECT s.id, e.id AS other FROM s LEFT JOIN elsewhere e USING (id) WHERE s.k IN (SELECT k FROM altered);

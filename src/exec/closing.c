@@ -55,6 +55,7 @@
 #include "stats/stats.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "stream/batch.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -595,7 +596,9 @@ take_step(void *arg)
 	CqFaultWatch watch;
 
 	cq_fault_watch(&watch);
+	cq_batch_begin_part();
 	cq_watch_run(closing->relid, closing->step, closing);
+	cq_batch_end_part();
 	cq_fault_unwatch(&watch);
 }
 
@@ -620,7 +623,10 @@ do_one(const List *views, Oid *last, void (*step) (void *closing))
 		closing.step = step;
 		error = cq_attempt(take_step, &closing);
 		if (error != NULL)
+		{
+			cq_batch_abandon_part();
 			cq_fault_note_raiser(error);
+		}
 		if (error != NULL ? cq_watch_yields() : !closing.is_done)
 			cq_lock_let_view(closing.relid);
 		else if (error != NULL)
