@@ -75,4 +75,21 @@ TABLE alike EXCEPT ALL
 SELECT (new).sketch, count(*) FROM told_changes
 WHERE (old).sketch IS DISTINCT FROM (new).sketch GROUP BY 1;
 SELECT view, message FROM cq.errors ORDER BY error_id;
+-- Options that are constants are looked at when the view is made.
+CREATE FOREIGN TABLE plainly (k int, at timestamptz, v float8) SERVER cq_log;
+CREATE CONTINUOUS VIEW v AS SELECT cq.forecast(v, at, 0) OVER (PARTITION BY k ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT cq.forecast(v, at, 1000000) OVER (PARTITION BY k ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT k FROM (SELECT k, cq.anomaly(v, at, 'no such') OVER (ORDER BY at) AS a FROM plainly) x WHERE (a).is_anomaly;
+CREATE CONTINUOUS VIEW v AS SELECT cq.anomaly(v, at, level => 95) OVER (PARTITION BY k ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT cq.anomaly(v, at, step => '-1 s') OVER (PARTITION BY k ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT cq.anomaly(v, at, min_training => 2 * 100, max_training => 100) OVER (ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT cq.anomaly(ARRAY[v, v], at, 'auto') OVER (PARTITION BY k ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT cq.decompose(v, at, 1) OVER (PARTITION BY k ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT cq.forecast_model(v, at, '') OVER (PARTITION BY k ORDER BY at) FROM plainly;
+CREATE CONTINUOUS VIEW v AS SELECT k, cq.ewma(v, at, '0 s') FROM plainly GROUP BY k;
+CREATE CONTINUOUS VIEW v AS SELECT k, cq.ewm_stddev(v, at, '1 month' ORDER BY v) FROM plainly GROUP BY k;
+CREATE CONTINUOUS VIEW v AS SELECT cq.forecast(v, at, k) OVER (ORDER BY at), cq.anomaly(v, at, NULL) OVER (ORDER BY at),
+  cq.forecast(v, at, step => '1 min', season => 7, model => 'ets') OVER (ORDER BY at) AS by_minute,
+  cq.anomaly(ARRAY[v], at, 'half_space_trees', "window" => 20) OVER (ORDER BY at) AS trees,
+  cq.decompose(v, at, 7, robust => true) OVER (ORDER BY at) FROM plainly;
 DROP SCHEMA series_views CASCADE;

@@ -40,6 +40,7 @@
 #include "ddl/named.h"
 #include "ddl/output.h"
 #include "ddl/replaced.h"
+#include "ddl/series_call.h"
 #include "ddl/view_options.h"
 #include "miscadmin.h"
 #include "node/tree_run.h"
@@ -513,6 +514,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
 	plan = cq_create_plan(&options, query, query_string, &planned);
+	cq_series_call_check(query, query_string);
 	check_permissions(query, owner);
 	check_plans(plan, query_string);
 	cq_named_lock(plan->named);
