@@ -129,6 +129,17 @@ INSERT INTO a VALUES (0, 0, at(1000)), (0, 0, at(1975)), (0, 0, at(1996.5)), (0,
 INSERT INTO b VALUES (0, 0, at(1000)), (0, 0, at(1975)), (0, 0, at(1996.5)), (0, 0, at(2030));
 SELECT wrong();
 
+-- An origin may be anything that does not change, under the settings of CREATE.
+SET timezone = 'Europe/Berlin';
+CREATE CONTINUOUS VIEW day WITH (emit = 'close') AS
+    SELECT window_end, count(*) AS n FROM a, cq.tumble(at, '10 min', date '2026-01-01') GROUP BY window_end;
+CREATE CONTINUOUS VIEW day_nodes WITH (emit = 'close') AS
+    SELECT window_end, count(DISTINCT k) AS n FROM a, cq.hop(at, '5 min', '10 min', '2026-01-01'::timestamptz + interval '1 min') GROUP BY window_end;
+RESET timezone;
+SELECT cq.wait('day'), cq.wait('day_nodes');
+SELECT * FROM day ORDER BY window_end;
+SELECT * FROM day_nodes ORDER BY window_end;
+
 -- Windows that are retained for a time.
 CREATE TABLE retained (name text, query text);
 INSERT INTO retained VALUES

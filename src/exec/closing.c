@@ -25,7 +25,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
-#include "catalog/part.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
@@ -39,6 +38,7 @@
 #include "exec/closing.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
+#include "exec/node_cut.h"
 #include "exec/output.h"
 #include "exec/view_actor.h"
 #include "exec/view_lock.h"
@@ -227,57 +227,19 @@ run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
 	PopActiveSnapshot();
 }
 
-static void
-cut_table(const CqPart *part, const List *columns, const CqTimeColumn *time, CqWindowBound *bound,
-		  TimestampTz needed)
-{
-	TimestampTz horizon = needed - time->lead;
-
-	if (time->column == InvalidAttrNumber)
-		return;
-	if (time->kind == CQ_TIME_OF_END)
-		horizon++;
-	else if (time->kind == CQ_TIME_OF_START)
-		horizon = cq_window_bound_first_needed(bound, cq_window_bound_before(bound, horizon));
-	while (cq_retention_delete(part->relation,
-							   list_nth_node(ColumnDef, columns, time->column - 1)->colname,
-							   horizon, DROPPED_ROWS) == DROPPED_ROWS)
-		CHECK_FOR_INTERRUPTS();
-}
-
-/*
- * What nodes keep for windows that are closed, all of them that a row is in. No batch of the view
- * runs: rows that are still to come touch none of it.
- */
+/* What nodes keep for windows that are closed. */
 static void
 cut_nodes(Closing *closing, TimestampTz closed_through)
 {
-	const CqViewPlan *plan = closing->plan;
-	List	   *parts = plan->tree != NULL ? cq_part_list(closing->relid) : NIL;
 	CqWindowBound bound;
-	TimestampTz needed;
 	CqActor		actor;
-	ListCell   *cell;
 
-	if (parts == NIL)
+	if (closing->plan->tree == NULL)
 		return;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_window_bound_init(&bound, &plan->closing);
-	needed = cq_window_bound_first_needed(&bound, closed_through);
-	foreach(cell, parts)
-	{
-		const CqPart *part = lfirst(cell);
-		const CqNode *node = part->node > 0 ? list_nth(plan->tree->nodes, part->node - 1) : NULL;
-
-		if (node != NULL && strcmp(part->role, CQ_PART_INPUT) == 0)
-		{
-			const CqNodeInput *input = list_nth(node->inputs, part->number - 1);
-
-			cut_table(part, input->columns, &input->time, &bound, needed);
-		}
-		else if (node != NULL)
-			cut_table(part, node->columns, &node->time, &bound, needed);
-	}
+	cq_window_bound_init(&bound, &closing->plan->closing);
+	cq_node_cut(closing->view, closing->plan, &bound,
+				cq_window_bound_first_needed(&bound, closed_through));
 	cq_owner_end(&actor);
 }
 

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/part.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/reads.h"
@@ -31,6 +32,7 @@
 #include "exec/closing.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
+#include "exec/node_cut.h"
 #include "exec/view_actor.h"
 #include "exec/view_lock.h"
 #include "exec/view_plan.h"
@@ -140,6 +142,13 @@ expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 	return nexpired;
 }
 
+static void
+hold_alone(const CqView *view)
+{
+	cq_view_lock_exclusive(view->state);
+	holds_view = true;
+}
+
 /*
  * Where changes are told, a batch must find the one row of a group that it has found before: nobody
  * deletes it meanwhile. Where others read the view by its name, they follow. The lock is held to the end of the transaction, which goes on with no other
@@ -148,10 +157,8 @@ expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 static void
 hold_off(const CqView *view)
 {
-	if (!view->tells_changes && cq_reads_readers(view->view) == NIL)
-		return;
-	cq_view_lock_exclusive(view->state);
-	holds_view = true;
+	if (view->tells_changes || cq_reads_readers(view->view) != NIL)
+		hold_alone(view);
 }
 
 static int64
@@ -160,6 +167,40 @@ delete_rows(const CqView *view, Oid table, const char *column, TimestampTz horiz
 	if (cq_retention_is_due(table, column, horizon))
 		hold_off(view);
 	return cq_retention_delete(table, column, horizon, max_rows);
+}
+
+static bool
+has_nodes(Oid view)
+{
+	ListCell   *cell;
+
+	foreach(cell, cq_part_list(view))
+	{
+		if (((const CqPart *) lfirst(cell))->node > 0)
+			return true;
+	}
+	return false;
+}
+
+/* And what nodes keep for rows that would be too old when they come. */
+static int64
+expire_rows(const CqView *view, const char *column, TimestampTz horizon, int64 max_rows)
+{
+	int64		nexpired = delete_rows(view, view->state, column, horizon, max_rows);
+	Relation	definition;
+	CqViewPlan *plan;
+	CqActor		actor;
+
+	if (!view->expires_by_event_time || !has_nodes(view->view))
+		return nexpired;
+	definition = table_open(view->definition, AccessShareLock);
+	cq_view_actor_begin(&actor, view, definition->rd_rel->relowner);
+	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
+	hold_alone(view);
+	cq_node_cut(view, plan, NULL, horizon - plan->longest_lag);
+	cq_owner_end(&actor);
+	table_close(definition, NoLock);
+	return nexpired;
 }
 
 /* Windows are closed, which is what closing.c is for. */
@@ -174,7 +215,7 @@ expire_view(const CqView *view, int64 max_rows)
 	switch (view->expiry)
 	{
 		case CQ_EXPIRES_ROWS:
-			return delete_rows(view, view->state, column, horizon, max_rows);
+			return expire_rows(view, column, horizon, max_rows);
 		case CQ_EXPIRES_GROUPS:
 			if (!cq_retention_is_due(view->state, column, horizon))
 				return 0;

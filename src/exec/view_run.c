@@ -595,7 +595,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	skip_undecoded(&run);
 	if (exec->row->pause_on_error && run.skip != NULL)
 		end = bms_next_member(run.skip, -1);
-	if (cq_view_plan_has_windows(exec->row))
+	if (cq_view_plan_has_windows(exec->row) || exec->plan->lags != NIL)
 	{
 		run.late = cq_late_find(exec, lane, batch, run.skip);
 		run.skip = bms_add_members(run.skip, run.late);

@@ -773,7 +773,7 @@ anchors_of_query(Query *query, List **anchors)
 		*anchors = show_anchors(query, *anchors);
 	if (reject == NULL && *anchors == NIL)
 		return not_closable("a part of it does not show of which window a row is", location,
-							"Add window_end to the select list.");
+							"Add window_end, or the event time, to the select list.");
 	return reject;
 }
 
@@ -799,17 +799,33 @@ find_bound(const List *anchors)
 	return found;
 }
 
+static CqReject *
+anchors_of_view(const CqViewPlan *plan, List **anchors)
+{
+	Query	   *query = copyObject(unconstify(Query *, plan->definition));
+
+	cq_cut_inline(query);
+	return anchors_of_query(query, anchors);
+}
+
+static void
+set_lags(CqViewPlan *plan, const Anchor *anchor)
+{
+	ListCell   *cell;
+
+	plan->lags = anchor->lags;
+	foreach(cell, plan->lags)
+		plan->longest_lag = Max(plan->longest_lag, ((CqStreamLag *) lfirst(cell))->lag);
+	cq_tree_time_find(plan);
+}
+
 CqReject *
 cq_close_tree_find(CqViewPlan *plan)
 {
-	Query	   *query = copyObject(unconstify(Query *, plan->definition));
 	const Anchor *anchor;
 	List	   *anchors;
-	CqReject   *reject;
-	ListCell   *cell;
+	CqReject   *reject = anchors_of_view(plan, &anchors);
 
-	cq_cut_inline(query);
-	reject = anchors_of_query(query, &anchors);
 	if (reject != NULL)
 		return reject;
 	anchor = find_bound(anchors);
@@ -819,11 +835,46 @@ cq_close_tree_find(CqViewPlan *plan)
 							"Add window_end to the select list.");
 	plan->closing.column = anchor->column->varattno;
 	plan->closing.column_is_start = anchor->kind == ANCHOR_START;
-	plan->lags = anchor->lags;
-	foreach(cell, plan->lags)
-		plan->longest_lag = Max(plan->longest_lag, ((CqStreamLag *) lfirst(cell))->lag);
 	reject = cq_close_take_windows(plan, anchor->windows, 0, InvalidAttrNumber);
 	if (reject == NULL)
-		cq_tree_time_find(plan);
+		set_lags(plan, anchor);
 	return reject;
+}
+
+/* A row without a time counts as of when it came. */
+static Expr *
+time_of_row(Expr *time)
+{
+	CoalesceExpr *coalesce = makeNode(CoalesceExpr);
+
+	coalesce->coalescetype = exprType((Node *) time);
+	coalesce->args = list_make2(copyObject(time), cq_sliding_ago(coalesce->coalescetype, 0));
+	coalesce->location = -1;
+	return (Expr *) coalesce;
+}
+
+CqReject *
+cq_close_tree_find_time(CqViewPlan *plan)
+{
+	const Anchor *anchor;
+	List	   *anchors;
+	CqReject   *reject = anchors_of_view(plan, &anchors);
+
+	if (reject == NULL && time_of(anchors) == NULL)
+		reject = not_closable("", exprLocation((Node *) plan->definition->targetList),
+							  "Add the event time of a stream to the select list; of streams that "
+							  "are joined, one that does not lie any time behind that of the "
+							  "other rows: a.at >= b.at - interval '1 min'.");
+	if (reject != NULL)
+	{
+		reject->message = "retention by event time needs the time of a row, and how far apart the "
+			"times are of rows that are joined";
+		return reject;
+	}
+	anchor = time_of(anchors);
+	plan->time = time_of_row(get_tle_by_resno(plan->query->targetList,
+											  anchor->column->varattno)->expr);
+	plan->time_column = CQ_EVENT_TIME_COLUMN;
+	set_lags(plan, anchor);
+	return NULL;
 }

@@ -16,4 +16,9 @@
  */
 extern CqReject *cq_close_tree_find(CqViewPlan *plan);
 
+/*
+ * The same of a plan whose rows are only added, for the time of a row: sets time and lags.
+ */
+extern CqReject *cq_close_tree_find_time(CqViewPlan *plan);
+
 #endif							/* CQ_CLOSE_TREE_H */

@@ -372,11 +372,31 @@ is_about_windows(const CqPlanOptions *options)
 	return options->emits_on_close || options->expiry == CQ_EXPIRES_WINDOWS;
 }
 
-/* Options that are about what today's roots alone have: times to keep. */
-static bool
-wants_root(const CqPlanOptions *options)
+/*
+ * Rows that are only added go by when they came; or by event time, and with them what is kept of
+ * the streams, where that says how long it is of use.
+ */
+static CqReject *
+plan_expiring_rows(CqViewPlan *plan, const CqPlanOptions *options)
 {
-	return options->expiry == CQ_EXPIRES_ROWS || options->expiry == CQ_EXPIRES_GROUPS;
+	CqReject   *reject;
+
+	if (!options->by_event_time)
+		return NULL;
+	reject = cq_close_tree_find_time(plan);
+	if (reject != NULL)
+		return reject;
+	plan->columns = NIL;
+	plan_rows(plan);
+	return NULL;
+}
+
+/* Options that are about what other roots alone have: times to keep. */
+static bool
+wants_root(const CqPlanOptions *options, const CqViewPlan *plan)
+{
+	return options->expiry == CQ_EXPIRES_GROUPS ||
+		(options->expiry == CQ_EXPIRES_ROWS && plan->shape != CQ_SHAPE_ROWS);
 }
 
 /* Nothing says how late rows of other views are, nor are they theirs to delete. */
@@ -414,17 +434,25 @@ plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPla
 	(*result)->streams = streams;
 	(*result)->named = named;
 	(*result)->definition = definition;
-	return is_about_windows(options) ? plan_windows(*result, options) : NULL;
+	if (is_about_windows(options))
+		return plan_windows(*result, options);
+	if (options->expiry == CQ_EXPIRES_ROWS && (*result)->shape == CQ_SHAPE_ROWS)
+		return plan_expiring_rows(*result, options);
+	return NULL;
 }
 
-/* The reason why rows do not pass one by one, where they would have to. */
+/* With the reason why rows do not pass one by one, where they would have to. */
 static CqReject *
-needs_root(CqReject *reject)
+needs_root(const CqReject *reject)
 {
-	if (reject->detail != NULL)
-		return reject;
-	return cq_reject_detail(reject, "Options that have rows and groups go are for queries through "
-							"which rows of a stream pass one by one.");
+	CqReject   *result = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+								   "retention of groups, and of rows that change, is for queries "
+								   "through which rows of a stream pass one by one");
+
+	result = cq_reject_detail(cq_reject_at(result, reject->location), "Not so here: %s.",
+							  reject->message);
+	return cq_reject_hint(result, "Windows of cq.tumble, cq.hop or cq.cumulate over event times go "
+						  "with all that is kept for them: group by window_end.");
 }
 
 CqReject *
@@ -437,12 +465,13 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 	if (reject == NULL || is_final)
 		return reject;
 	in_nodes = plan_with_nodes(definition, options, result);
-	if (in_nodes == NULL)
-		return wants_root(options) ? needs_root(reject) : NULL;
-	/* Were it not for the windows, nodes would not be needed: then that is what is to be said. */
-	return is_about_windows(options) &&
-		plan_without_nodes(definition, &(CqPlanOptions) {0}, result, &is_final) == NULL ?
-		reject : in_nodes;
+	if (in_nodes == NULL && !wants_root(options, *result))
+		return NULL;
+	/* Were it not for these, nodes would not be needed: then that is what is to be said. */
+	if ((is_about_windows(options) || options->expiry != CQ_EXPIRES_NOTHING) &&
+		plan_without_nodes(definition, &(CqPlanOptions) {0}, result, &is_final) == NULL)
+		return reject;
+	return in_nodes != NULL ? in_nodes : needs_root(reject);
 }
 
 int

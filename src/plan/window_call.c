@@ -7,11 +7,15 @@
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "plan/window_call.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -141,6 +145,31 @@ cq_window_call_check(const FuncExpr *call)
 	return NULL;
 }
 
+/* Whatever depends on settings alone, which are the view's own, as a constant. */
+static Node *
+value_under_settings(Node *expr)
+{
+	EState	   *estate;
+	ExprState  *state;
+	int16		length;
+	bool		is_by_value;
+	Datum		value;
+	bool		is_null;
+
+	if (IsA(expr, Const) || contain_volatile_functions(expr) || contain_var_clause(expr) ||
+		checkExprHasSubLink(expr))
+		return expr;
+	estate = CreateExecutorState();
+	state = ExecPrepareExpr((Expr *) expr, estate);
+	value = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &is_null);
+	get_typlenbyval(exprType(expr), &length, &is_by_value);
+	if (!is_null)
+		value = datumCopy(value, is_by_value, length);
+	FreeExecutorState(estate);
+	return (Node *) makeConst(exprType(expr), exprTypmod(expr), exprCollation(expr), length, value,
+							  is_null, is_by_value);
+}
+
 bool
 cq_window_settle(FuncExpr *call, bool with_calendar)
 {
@@ -157,6 +186,8 @@ cq_window_settle(FuncExpr *call, bool with_calendar)
 		if (is_alterable(lfirst(cell), NULL))
 			return false;
 		constant = (Const *) eval_const_expressions(NULL, lfirst(cell));
+		if (is_origin)
+			constant = (Const *) value_under_settings((Node *) constant);
 		if (!IsA(constant, Const) || (constant->constisnull && !is_origin) ||
 			(is_zoned && !is_origin && !with_calendar && goes_by_calendar(constant)))
 			return false;
