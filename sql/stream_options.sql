@@ -15,6 +15,19 @@ CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic '');
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'a, b c');
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'a,,b');
 
+-- How values are written.
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', time_format 'later');
+CREATE FOREIGN TABLE t (a int OPTIONS (time_format '')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (number_format 'roman')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', values 'all');
+CREATE FOREIGN TABLE t (a int OPTIONS (envelope 'op')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int, op text OPTIONS (envelope 'op')) SERVER options_kafka OPTIONS (topic 'x, y', mode 'debezium');
+SELECT a FROM t;
+INSERT INTO t (a) VALUES (1);
+DROP FOREIGN TABLE t;
+SELECT _cq.message_key('(0,1)');
+SELECT _cq.unknown_value('a', 1);
+
 -- Words and times.
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', format 'xml');
 CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (mode 'sideways');

@@ -130,6 +130,13 @@ find_event_time(Oid relid, const char *name)
 	return attno;
 }
 
+static bool
+is_of_values(const char *name)
+{
+	return strcmp(name, "values") == 0 || strcmp(name, "time_format") == 0 ||
+		strcmp(name, "number_format") == 0;
+}
+
 /* Takes an option of the table. The values were checked when they were set. */
 static void
 apply_option(CqStream *stream, DefElem *option)
@@ -143,6 +150,10 @@ apply_option(CqStream *stream, DefElem *option)
 		reject = cq_stream_parse_topics(value, &stream->topics);
 	else if (strcmp(name, "format") == 0)
 		stream->format = value;
+	else if (strcmp(name, "key_format") == 0)
+		stream->key_format = value;
+	else if (strcmp(name, "key_schema") == 0)
+		stream->key_schema = value;
 	else if (strcmp(name, "event_time") == 0)
 		stream->event_time = find_event_time(stream->relid, value);
 	else if (strcmp(name, "timezone") == 0)
@@ -176,19 +187,79 @@ apply_option(CqStream *stream, DefElem *option)
 		stream->schema = value;
 	else if (strcmp(name, "subject") == 0)
 		stream->subject = value;
+	else if (strcmp(name, "subject_names") == 0)
+	{
+		reject = cq_option_choice(name, value, cq_stream_subject_names, &choice);
+		stream->subject_names = (CqSubjectNames) choice;
+	}
+	else if (strcmp(name, "register_schema") == 0)
+		(void) parse_bool(value, &stream->registers);
 	else if (strcmp(name, "framing") == 0)
 	{
 		reject = cq_option_choice(name, value, cq_stream_framings, &choice);
 		stream->is_framed = choice == 0;
+		stream->is_wrapped = choice == 2;
 	}
 	else if (strcmp(name, "mode") == 0)
 	{
 		reject = cq_option_choice(name, value, cq_stream_modes, &choice);
 		stream->mode = (CqStreamMode) choice;
 	}
-	else
+	else if (strcmp(name, "unavailable_value") == 0)
+		stream->unavailable = value;
+	/* How values are written is settled before: describe_values. */
+	else if (!is_of_values(name))
 		stream->properties = lappend(stream->properties, option);
 	cq_reject_raise(reject, NULL);
+}
+
+static const char *
+find_value(const List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
+			return defGetString(lfirst_node(DefElem, cell));
+	}
+	return NULL;
+}
+
+/* Takes what options say of times and numbers. */
+static void
+apply_formats(const List *options, CqValueStyle *style)
+{
+	const char *times = find_value(options, "time_format");
+	const char *numbers = find_value(options, "number_format");
+	int			choice = 0;
+
+	if (times != NULL)
+		cq_reject_raise(cq_stream_parse_time_format(times, style), NULL);
+	if (numbers == NULL)
+		return;
+	cq_reject_raise(cq_option_choice("number_format", numbers, cq_stream_number_formats, &choice),
+					NULL);
+	style->numbers = CQ_NUMBERS_NUMBER + choice;
+}
+
+#define UNAVAILABLE_VALUE	"__debezium_unavailable_value"	/* Debezium's own default */
+
+/* How values are written: as Debezium does, where its envelope is, or the option values says so. */
+static void
+describe_values(CqStream *stream, const List *options)
+{
+	const char *values = find_value(options, "values");
+
+	if (values != NULL ? strcmp(values, "debezium") == 0 : stream->mode == CQ_MODE_DEBEZIUM)
+	{
+		stream->style.times = CQ_TIMES_DEBEZIUM;
+		stream->style.numbers = CQ_NUMBERS_NUMBER;
+		stream->style.is_debezium = true;
+		if (stream->unavailable == NULL && cq_mode_changes(stream->mode))
+			stream->unavailable = UNAVAILABLE_VALUE;
+	}
+	apply_formats(options, &stream->style);
 }
 
 /* The kinds of metadata, and the types that a column of each may have. */
@@ -227,9 +298,25 @@ find_origin(const Form_pg_attribute attribute, const char *metadata)
 	return metadata_types[choice].origin;
 }
 
+/* What stands beside the row is written by Debezium itself: times as milliseconds. */
 static void
-describe_column(CqStreamColumn *column, const Form_pg_attribute attribute)
+describe_envelope(const CqStream *stream, CqStreamColumn *column, const char *path)
 {
+	if (stream->mode != CQ_MODE_DEBEZIUM)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("option \"envelope\" of column \"%s\" has no meaning", column->name),
+				 errdetail("It is for streams with mode debezium, and says which field of the "
+						   "envelope the column has.")));
+	cq_reject_raise(cq_stream_parse_path(path, &column->path), NULL);
+	column->is_of_envelope = true;
+	column->style.times = CQ_TIMES_MILLISECONDS;
+}
+
+static void
+describe_column(const CqStream *stream, CqStreamColumn *column, const Form_pg_attribute attribute)
+{
+	List	   *options = GetForeignColumnOptions(attribute->attrelid, attribute->attnum);
 	ListCell   *cell;
 
 	column->attno = attribute->attnum;
@@ -238,7 +325,8 @@ describe_column(CqStreamColumn *column, const Form_pg_attribute attribute)
 	column->path = list_make1(column->name);
 	if (attribute->attgenerated != '\0')
 		column->origin = CQ_COLUMN_GENERATED;
-	foreach(cell, GetForeignColumnOptions(attribute->attrelid, attribute->attnum))
+	column->style = stream->style;
+	foreach(cell, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
@@ -252,7 +340,15 @@ describe_column(CqStreamColumn *column, const Form_pg_attribute attribute)
 			cq_reject_raise(cq_stream_parse_path(defGetString(option), &column->path), NULL);
 		else if (strcmp(option->defname, "metadata") == 0)
 			column->origin = find_origin(attribute, defGetString(option));
+		else if (strcmp(option->defname, "key") == 0)
+		{
+			cq_reject_raise(cq_stream_parse_path(defGetString(option), &column->path), NULL);
+			column->origin = CQ_COLUMN_KEY_FIELD;
+		}
+		else if (strcmp(option->defname, "envelope") == 0)
+			describe_envelope(stream, column, defGetString(option));
 	}
+	apply_formats(options, &column->style);
 }
 
 static void
@@ -268,7 +364,7 @@ describe_columns(CqStream *stream)
 
 		if (attribute->attisdropped)
 			continue;
-		describe_column(&stream->columns[stream->ncolumns++], attribute);
+		describe_column(stream, &stream->columns[stream->ncolumns++], attribute);
 		if (stream->columns[stream->ncolumns - 1].origin == CQ_COLUMN_KEY)
 			stream->key = attribute->attnum;
 	}
@@ -297,6 +393,7 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->properties = select_options(server->options, false);
 	foreach(cell, GetForeignTable(relid)->options)
 		apply_option(stream, lfirst_node(DefElem, cell));
+	describe_values(stream, GetForeignTable(relid)->options);
 	/* What the options say stands before these, and counts. */
 	stream->event_settings = lappend(stream->event_settings, "TimeZone=UTC");
 	stream->event_settings = lappend(stream->event_settings, "DateStyle=ISO, MDY");
@@ -305,36 +402,48 @@ cq_stream_get(Oid relid, Oid userid)
 									 select_options(user_mapping_options(userid, server_id), false));
 	stream->registry = cq_stream_server_registry(server_id, userid, &stream->registry_is_trusted);
 	describe_columns(stream);
+	if (stream->key_format == NULL &&
+		(stream->mode == CQ_MODE_DEBEZIUM || cq_stream_has_key_fields(stream)))
+		stream->key_format = stream->format;
 	return stream;
+}
+
+bool
+cq_stream_has_key_fields(const CqStream *stream)
+{
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == CQ_COLUMN_KEY_FIELD)
+			return true;
+	}
+	return false;
 }
 
 /* Rows are told apart by the key of their message, within a partition. */
 static void
 require_keyed(const CqStream *stream)
 {
-	if (stream->key == InvalidAttrNumber)
+	if (stream->key == InvalidAttrNumber && stream->mode == CQ_MODE_UPSERT &&
+		!cq_stream_has_key_fields(stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
 				 errmsg("stream %s has no column for the key of a message", stream->name),
 				 errdetail("Its mode is upsert: a message takes the place of the one before it with "
 						   "the same key."),
-				 errhint("Add a column of type text or bytea with the option metadata 'key'.")));
+				 errhint("Add a column of type text or bytea with the option metadata 'key'%s.",
+						 stream->kind == CQ_STREAM_KAFKA ?
+						 ", or columns with the option key for fields of it" : "")));
 	if (list_length(stream->topics) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("reading stream %s is not supported: its mode is upsert, and it has several "
-						"topics", stream->name),
+				 errmsg("reading stream %s is not supported: its mode is %s, and it has several "
+						"topics", stream->name, cq_stream_modes[stream->mode]),
 				 errhint("Make a stream of each, and put them together with UNION ALL.")));
 }
 
 void
 cq_stream_require_readable(const CqStream *stream)
 {
-	if (stream->mode == CQ_MODE_UPSERT)
+	if (cq_mode_changes(stream->mode))
 		require_keyed(stream);
-	else if (stream->mode != CQ_MODE_APPEND)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("reading stream %s is not supported: its mode is %s", stream->name, cq_stream_modes[stream->mode]),
-				 errhint("Such streams can be the sink of a continuous view. A foreign table with mode append reads the topic's messages as they are.")));
 }

@@ -9,6 +9,7 @@
 
 #include "access/attnum.h"
 #include "common/reject.h"
+#include "common/value_style.h"
 #include "nodes/pg_list.h"
 
 typedef enum CqStreamKind
@@ -27,6 +28,7 @@ typedef enum CqColumnOrigin
 	CQ_COLUMN_TIMESTAMP,
 	CQ_COLUMN_KEY,
 	CQ_COLUMN_HEADERS,
+	CQ_COLUMN_KEY_FIELD,		/* a field of the message's key */
 	CQ_COLUMN_GENERATED			/* computed of the others, as the table's definition says */
 } CqColumnOrigin;
 
@@ -37,13 +39,16 @@ typedef enum CqTombstone
 	CQ_TOMBSTONE_SKIP
 } CqTombstone;
 
-/* What a message means; the last one as output only. */
+/* What a message means. */
 typedef enum CqStreamMode
 {
 	CQ_MODE_APPEND,				/* a row that is added (default) */
 	CQ_MODE_UPSERT,				/* what the row of its key is now; without a value it is gone */
-	CQ_MODE_DEBEZIUM			/* what the row of its key was and is */
+	CQ_MODE_DEBEZIUM			/* what the row of its key was and is, in Debezium's envelope */
 } CqStreamMode;
+
+/* Are its rows changed by others with the same key? */
+#define cq_mode_changes(mode) ((mode) != CQ_MODE_APPEND)
 
 typedef enum CqOnGap
 {
@@ -51,12 +56,22 @@ typedef enum CqOnGap
 	CQ_ON_GAP_SKIP
 } CqOnGap;
 
+/* Which subject the schema of what is written belongs to. */
+typedef enum CqSubjectNames
+{
+	CQ_SUBJECT_TOPIC,			/* the topic's name and -value, or -key (default) */
+	CQ_SUBJECT_RECORD,			/* the name of the record */
+	CQ_SUBJECT_TOPIC_RECORD		/* both names */
+} CqSubjectNames;
+
 typedef struct CqStreamColumn
 {
 	AttrNumber	attno;
 	char	   *name;			/* of the column */
 	CqColumnOrigin origin;
-	List	   *path;			/* of char *, for CQ_COLUMN_VALUE */
+	List	   *path;			/* of char *, for CQ_COLUMN_VALUE and CQ_COLUMN_KEY_FIELD */
+	bool		is_of_envelope; /* path begins beside the row, where mode debezium has one */
+	CqValueStyle style;
 } CqStreamColumn;
 
 typedef struct CqStream
@@ -66,7 +81,11 @@ typedef struct CqStream
 	char	   *name;			/* schema-qualified and quoted, for messages */
 	List	   *topics;			/* of char * */
 	char	   *format;
+	char	   *key_format;		/* of the key's fields; NULL: keys are bytes, or text */
+	char	   *key_schema;		/* as schema, of keys */
 	CqStreamMode mode;
+	CqValueStyle style;			/* of columns that say nothing else */
+	const char *unavailable;	/* stands for a value that has not changed; NULL: nothing does */
 	CqTombstone tombstone;
 	CqOnGap		on_gap;
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
@@ -82,7 +101,10 @@ typedef struct CqStream
 	int			ncolumns;
 	char	   *schema;			/* the option of that name, or NULL */
 	bool		is_framed;		/* messages begin with the number of their schema */
-	char	   *subject;		/* of the schema that is written by; NULL: as the topic says */
+	bool		is_wrapped;		/* of JSON: values, and keys, are in Connect's envelope */
+	char	   *subject;		/* of the schema that is written by; NULL: as subject_names says */
+	CqSubjectNames subject_names;
+	bool		registers;		/* schemas that are written by, where they are not yet */
 	List	   *registry;		/* of DefElem: what server and user mapping say of the schema registry */
 	bool		registry_is_trusted;	/* a superuser's server says where it is */
 	List	   *properties;		/* of DefElem: server's, then table's, then user mapping's librdkafka properties */
@@ -114,7 +136,10 @@ extern bool cq_stream_is(Oid relid);
  */
 extern CqStream *cq_stream_get(Oid relid, Oid userid);
 
-/* Raises ERROR where the stream's mode allows writing alone, or needs what the stream has not. */
+/* Raises ERROR where the stream's mode needs for reading what the stream has not. */
 extern void cq_stream_require_readable(const CqStream *stream);
+
+/* Are there columns for fields of the key? */
+extern bool cq_stream_has_key_fields(const CqStream *stream);
 
 #endif							/* CQ_CATALOG_STREAM_H */

@@ -15,12 +15,16 @@
 #include "catalog/stream_options.h"
 #include "common/options.h"
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 
 const char *const cq_stream_tombstones[] = {"error", "row", "skip", NULL};
 const char *const cq_stream_gap_choices[] = {"pause", "skip", NULL};
-const char *const cq_stream_framings[] = {"registry", "none", NULL};
+const char *const cq_stream_framings[] = {"registry", "none", "connect", NULL};
 const char *const cq_stream_modes[] = {"append", "upsert", "debezium", NULL};
+const char *const cq_stream_subject_names[] = {"topic", "record", "topic_record", NULL};
+const char *const cq_stream_values[] = {"plain", "debezium", NULL};
+const char *const cq_stream_number_formats[] = {"number", "string", "base64", NULL};
 const char *const cq_stream_error_choices[] = {"fail", "skip", NULL};
 
 enum
@@ -119,6 +123,74 @@ check_log_mode(const char *name, const char *value)
 	return reject;
 }
 
+static CqReject *
+check_subject_names(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_subject_names, &choice);
+}
+
+static CqReject *
+check_boolean(const char *name, const char *value)
+{
+	bool		result;
+
+	if (parse_bool(value, &result))
+		return NULL;
+	return cq_reject_hint(cq_option_bad_value(name, value), "Valid values: true, false.");
+}
+
+static CqReject *
+check_values(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_values, &choice);
+}
+
+static CqReject *
+check_number_format(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_option_choice(name, value, cq_stream_number_formats, &choice);
+}
+
+CqReject *
+cq_stream_parse_time_format(const char *value, CqValueStyle *style)
+{
+	/* In the order of the enum, from CQ_TIMES_ISO on. */
+	static const char *const words[] = {"iso", "seconds", "milliseconds", "microseconds",
+	"nanoseconds"};
+
+	style->pattern = NULL;
+	for (int i = 0; i < (int) lengthof(words); i++)
+	{
+		if (strcmp(value, words[i]) == 0)
+		{
+			style->times = CQ_TIMES_ISO + i;
+			return NULL;
+		}
+	}
+	if (strpbrk(value, "YJHMDSyjhmds") == NULL || strchr(value, ' ') == value)
+		return cq_reject_hint(cq_option_bad_value("time_format", value),
+							  "Valid values: iso, seconds, milliseconds, microseconds, "
+							  "nanoseconds, or a pattern as to_timestamp has them, such as "
+							  "YYYY-MM-DD HH24:MI:SS.");
+	style->times = CQ_TIMES_PATTERN;
+	style->pattern = pstrdup(value);
+	return NULL;
+}
+
+static CqReject *
+check_time_format(const char *name, const char *value)
+{
+	CqValueStyle style;
+
+	return cq_stream_parse_time_format(value, &style);
+}
+
 /* What the setting of that name takes. */
 static CqReject *
 check_setting(const char *name, const char *value)
@@ -198,11 +270,19 @@ check_secret(const char *name, const char *value)
 static const CqOptionRule rules[] = {
 	{"topic", KAFKA_TABLE, check_topics},
 	{"format", KAFKA_TABLE, check_format},
+	{"key_format", KAFKA_TABLE, check_format},
 	{"schema", KAFKA_TABLE, NULL},
+	{"key_schema", KAFKA_TABLE, NULL},
 	{"framing", KAFKA_TABLE, check_framing},
 	{"subject", KAFKA_TABLE, NULL},
+	{"subject_names", KAFKA_TABLE, check_subject_names},
+	{"register_schema", KAFKA_TABLE, check_boolean},
 	{"mode", KAFKA_TABLE, check_mode},
 	{"mode", LOG_TABLE, check_log_mode},
+	{"values", KAFKA_TABLE, check_values},
+	{"time_format", KAFKA_TABLE | KAFKA_COLUMN, check_time_format},
+	{"number_format", KAFKA_TABLE | KAFKA_COLUMN, check_number_format},
+	{"unavailable_value", KAFKA_TABLE, NULL},
 	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
 	{"timezone", KAFKA_TABLE, check_setting},
 	{"datestyle", KAFKA_TABLE, check_setting},
@@ -214,6 +294,8 @@ static const CqOptionRule rules[] = {
 	{"on_error", KAFKA_TABLE | LOG_TABLE, check_on_error},
 	{"retention", LOG_TABLE, check_interval},
 	{"path", KAFKA_COLUMN, check_path},
+	{"envelope", KAFKA_COLUMN, check_path},
+	{"key", KAFKA_COLUMN, check_path},
 	{"metadata", KAFKA_COLUMN | LOG_COLUMN, check_metadata},
 	{"schema_registry", KAFKA_SERVER, check_urls},
 	{"schema_registry_ca", KAFKA_SERVER, check_pem},

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "format/avro_encode.h"
 #include "format/avro_plan.h"
+#include "format/avro_write.h"
 #include "format/json_settings.h"
 #include "format/json_value_private.h"
 #include "format/registry.h"
@@ -55,8 +56,16 @@ typedef struct AvroDecoder
 	CqAvroTarget *targets;
 	int			ntargets;
 	StringInfoData json;		/* of one value */
+	List	   *unavailable;	/* of Unavailable *: what stands for values that have not changed */
 	int64		nmessages;		/* so far */
 } AvroDecoder;
+
+/* Such a value as messages have it. */
+typedef struct Unavailable
+{
+	CqAvroKind	kind;
+	StringInfoData bytes;
+} Unavailable;
 
 /* What decoding one message works on. */
 typedef struct Row
@@ -91,10 +100,105 @@ open_target(CqAvroTarget *target, const CqColumn *column)
 	target->column = *column;
 	target->column.name = pstrdup(column->name);
 	target->path = utf8_path(column->path);
-	target->converter = cq_json_converter_create(column->type, column->typmod);
+	if (column->type == CQ_COLUMN_PRESENCE)
+		return;
+	target->converter = cq_json_converter_create(column->type, column->typmod, &column->style);
 	target->is_document = target->converter->type == JSONOID || target->converter->type == JSONBOID;
+	if (target->is_document)
+	{
+		CqValueStyle style = {.is_debezium = true};
+
+		target->documents = cq_json_converter_create(column->type, column->typmod, &style);
+	}
 	target->may_change = cq_json_composite_is_within(target->converter);
 	target->checks_nulls = column->is_not_null || cq_json_converter_checks_nulls(target->converter);
+}
+
+/* ---- values that are not in the message ---- */
+
+static StringInfo
+add_unavailable(AvroDecoder *decoder, CqAvroKind kind)
+{
+	Unavailable *unavailable = palloc(sizeof(Unavailable));
+
+	unavailable->kind = kind;
+	initStringInfo(&unavailable->bytes);
+	decoder->unavailable = lappend(decoder->unavailable, unavailable);
+	return &unavailable->bytes;
+}
+
+static void
+write_text(const char *text, StringInfo out)
+{
+	cq_avro_write_long(strlen(text), out);
+	appendStringInfoString(out, text);
+}
+
+/* Arrays of the text, and of its bytes as numbers; the items may be unions with null, which is first. */
+static void
+add_arrays(AvroDecoder *decoder, const char *text, bool has_nulls)
+{
+	StringInfo	texts = add_unavailable(decoder, CQ_AVRO_ARRAY);
+	StringInfo	numbers = add_unavailable(decoder, CQ_AVRO_ARRAY);
+
+	cq_avro_write_long(1, texts);
+	if (has_nulls)
+		cq_avro_write_long(1, texts);
+	write_text(text, texts);
+	cq_avro_write_long(0, texts);
+	cq_avro_write_long(strlen(text), numbers);
+	for (const char *byte = text; *byte != '\0'; byte++)
+	{
+		if (has_nulls)
+			cq_avro_write_long(1, numbers);
+		cq_avro_write_long(*byte, numbers);
+	}
+	cq_avro_write_long(0, numbers);
+}
+
+/* A map with the text as its only key and value. */
+static void
+add_map(AvroDecoder *decoder, const char *text, bool has_nulls)
+{
+	StringInfo	map = add_unavailable(decoder, CQ_AVRO_MAP);
+
+	cq_avro_write_long(1, map);
+	write_text(text, map);
+	if (has_nulls)
+		cq_avro_write_long(1, map);
+	write_text(text, map);
+	cq_avro_write_long(0, map);
+}
+
+/* As json_unavailable.c has it for JSON. */
+static void
+describe_unavailable(AvroDecoder *decoder, const char *value)
+{
+	char	   *text = pg_server_to_any(value, strlen(value), PG_UTF8);
+
+	write_text(text, add_unavailable(decoder, CQ_AVRO_STRING));
+	write_text(text, add_unavailable(decoder, CQ_AVRO_BYTES));
+	for (int has_nulls = 0; has_nulls <= 1; has_nulls++)
+	{
+		add_arrays(decoder, text, has_nulls);
+		add_map(decoder, text, has_nulls);
+	}
+}
+
+static bool
+is_unavailable(const AvroDecoder *decoder, const CqAvroInput *in, CqAvroKind kind)
+{
+	ListCell   *cell;
+
+	foreach(cell, decoder->unavailable)
+	{
+		const Unavailable *unavailable = lfirst(cell);
+
+		if (unavailable->kind == kind && in->end - in->at >= unavailable->bytes.len &&
+			memcmp(in->at, unavailable->bytes.data, unavailable->bytes.len) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* The option schema, which may have been wrong when it was set. */
@@ -136,6 +240,8 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 		open_target(&decoder->targets[i], &columns[i]);
 	decoder->writers = hash_create("pg_cq avro schemas", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	initStringInfo(&decoder->json);
+	if (options->unavailable != NULL)
+		describe_unavailable(decoder, options->unavailable);
 	if (options->schema != NULL)
 		decoder->reader = parse_option(options->schema);
 	for (int i = 0; i < ncolumns && decoder->reader != NULL; i++)
@@ -272,7 +378,17 @@ take_token(Row *row, CqAvroTarget *target, const CqJsonToken *token)
 		cq_json_convert(target->converter, token, row->arena, &target->values[row->number]);
 
 	target->outcome = is_taken ? CQ_AVRO_TAKEN : CQ_AVRO_AWAITS;
+	target->is_text_of_one = false;
 	target->nulls[row->number] = !is_taken;
+	target->token = *token;
+}
+
+static void
+take_document(Row *row, CqAvroTarget *target, const CqJsonToken *token)
+{
+	target->outcome = CQ_AVRO_AWAITS;
+	target->is_text_of_one = true;
+	target->nulls[row->number] = true;
 	target->token = *token;
 }
 
@@ -311,7 +427,10 @@ take_slowly(Row *row, const CqAvroSchema *schema, CqAvroTarget *target, int dept
 		appendStringInfoChar(json, ' ');	/* which ends a number */
 		kept = memcpy(cq_json_arena_take(row->arena, json->len), json->data, json->len);
 		(void) cq_json_token_read(kept, &token);
-		take_token(row, target, &token);
+		if (schema->logical == CQ_AVRO_DOCUMENT && target->is_document)
+			take_document(row, target, &token);
+		else
+			take_token(row, target, &token);
 		return;
 	}
 	fault = row->in.fault;
@@ -328,6 +447,12 @@ take(Row *row, const CqAvroSchema *schema, const CqAvroTaker *taker, int depth)
 	const char *start = row->in.at;
 
 	target->is_seen = true;
+	if (row->decoder->unavailable != NIL && is_unavailable(row->decoder, &row->in, schema->kind))
+	{
+		if (cq_avro_read_past(&row->in, schema, depth))
+			refuse_cell(row, target, &cq_bad_cell_unavailable);
+		return;
+	}
 	if (taker->quick != NULL && taker->quick(&row->in, schema, target, row->arena, &target->values[row->number]))
 	{
 		target->nulls[row->number] = false;
@@ -420,6 +545,27 @@ take_null(Row *row, const CqAvroStep *step)
 	}
 }
 
+static void
+note_presence(Row *row, CqAvroTarget *target)
+{
+	target->is_seen = true;
+	target->values[row->number] = BoolGetDatum(true);
+	target->nulls[row->number] = false;
+	target->outcome = CQ_AVRO_TAKEN;
+}
+
+/* Does nobody read the value? */
+static bool
+are_presences(const CqAvroStep *step)
+{
+	for (int i = 0; i < step->ntakers; i++)
+	{
+		if (step->takers[i].target->converter != NULL)
+			return false;
+	}
+	return true;
+}
+
 /* What is within first, then those who take all of it, each from its beginning. */
 static bool
 run_step(Row *row, const CqAvroStep *step, int depth)
@@ -439,8 +585,16 @@ run_step(Row *row, const CqAvroStep *step, int depth)
 	}
 	if (step->inner != NULL && !(step->schema->kind == CQ_AVRO_MAP ? run_map : run_record) (row, step, depth))
 		return false;
+	if (step->inner == NULL && are_presences(step) &&
+		!cq_avro_read_past(&row->in, step->schema, depth))
+		return false;
 	for (int i = 0; i < step->ntakers && row->in.fault == NULL; i++)
 	{
+		if (step->takers[i].target->converter == NULL)
+		{
+			note_presence(row, step->takers[i].target);
+			continue;
+		}
 		row->in.at = start;
 		take(row, step->schema, &step->takers[i], depth);
 	}
@@ -495,7 +649,7 @@ settle(Row *row)
 		if (target->outcome != CQ_AVRO_AWAITS)
 			continue;
 		cell = (CqJsonCell) {
-			.token = target->token, .converter = target->converter, .column = &target->column, .row = row->number,
+			.token = target->token, .converter = target->is_text_of_one ? target->documents : target->converter, .column = &target->column, .row = row->number,
 			.value = &target->values[row->number], .is_null = &target->nulls[row->number]
 		};
 		cq_json_later_add(row->decoder->later, &cell, row->bad);
@@ -609,4 +763,5 @@ const CqFormat cq_avro_format = {
 	.settings = cq_json_settings,
 	.encoder_open = cq_avro_encoder_open,
 	.encode = cq_avro_encode,
+	.encode_change = cq_avro_encode_change,
 };

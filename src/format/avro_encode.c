@@ -3,12 +3,15 @@
  *		From a row to a message of Avro: see avro_encode.h.
  *
  * Decides that a row is what it is as JSON, and that the message is this as a value of the schema: so what is written reads back to the
- * same row. The schema is the option's, or else the latest of the stream's subject; in framed messages it goes under the
- * number that the registry has for it. A column must be a field of it; a field without a column is its default, or null.
+ * same row. The schema is the option's, or one made of the columns where it is to be registered, or else the latest of the
+ * stream's subject; in framed messages it goes under the number that the registry has for it. Where nobody may wait for that
+ * (in a worker's transaction), a mark made of the schema's text stands in its place until it is known (sink/framing.c). A column must be a field of it; a field without a column is its default, or null.
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "format/avro_encode.h"
+#include "format/avro_columns.h"
 #include "format/avro_schema.h"
 #include "format/avro_write.h"
 #include "format/json_encode.h"
@@ -45,53 +48,118 @@ parse(const List *texts)
 	return schema;
 }
 
-/* The number of the option's schema, which has to be registered already. */
-static uint32
-look_up(CqRegistry *registry, const char *subject, const char *text)
+/* ---- the schema ---- */
+
+char *
+cq_avro_encode_subject(const CqFormatOptions *options, const char *schema)
 {
+	const char *record;
+
+	if (options->subject != NULL)
+		return pstrdup(options->subject);
+	if (!options->names_record)
+		return psprintf("%s-%s", options->topic, options->is_key ? "key" : "value");
+	record = cq_avro_schema_name(parse(list_make1((char *) schema)));
+	return options->names_topic ? psprintf("%s-%s", options->topic, record) : pstrdup(record);
+}
+
+uint32
+cq_avro_encode_mark(const char *schema)
+{
+	return hash_bytes((const unsigned char *) schema, strlen(schema));
+}
+
+/* Rows before and after, by the names that Debezium has for them. */
+static char *
+wrap_schema(const char *row)
+{
+	const CqAvroSchema *schema = parse(list_make1((char *) row));
+
+	if (schema->kind != CQ_AVRO_RECORD)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("the schema of rows that change is not a record")));
+	return psprintf("{\"type\":\"record\",\"name\":\"Envelope\",\"fields\":["
+					"{\"name\":\"before\",\"type\":[\"null\",%s],\"default\":null},"
+					"{\"name\":\"after\",\"type\":[\"null\",\"%s\"],\"default\":null},"
+					"{\"name\":\"op\",\"type\":\"string\"},"
+					"{\"name\":\"ts_ms\",\"type\":[\"null\",\"long\"],\"default\":null}]}",
+					row, cq_avro_schema_name(schema));
+}
+
+char *
+cq_avro_encode_schema(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
+{
+	char	   *row = options->schema != NULL ?
+		pg_server_to_any(options->schema, strlen(options->schema), PG_UTF8) :
+		cq_avro_columns_schema(options->topic, options->is_key, columns, ncolumns);
+
+	return options->is_enveloped ? wrap_schema(row) : row;
+}
+
+/* The number that the registry has for it, or gives it. */
+static uint32
+find_number(const CqFormatOptions *options, const char *text)
+{
+	char	   *subject = cq_avro_encode_subject(options, text);
 	uint32		id = 0;
 	char	   *reason;
 
-	if (!cq_registry_number(registry, subject, text, false, &id, &reason))
+	if (!cq_registry_number(options->registry, subject, text, options->registers, &id, &reason))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the schema of the option schema is not registered under subject \"%s\"", subject),
-				 errdetail("%s", reason)));
+				 options->registers ?
+				 errmsg("the schema registry does not take the schema for subject \"%s\"", subject) :
+				 errmsg("the schema of the stream is not registered under subject \"%s\"", subject),
+				 errdetail("%s", reason),
+				 options->registers ? 0 :
+				 errhint("With the option register_schema 'true' it is registered where it is not.")));
 	return id;
 }
 
+/* The latest of its subject. */
 static void
-find_schema(AvroEncoder *encoder, const CqFormatOptions *options)
+find_latest(AvroEncoder *encoder, const CqFormatOptions *options)
 {
-	char	   *path;
+	char	   *subject = cq_avro_encode_subject(options, NULL);
+	char	   *path = psprintf("subjects/%s/versions/latest", cq_http_escape(subject));
 	CqRegistrySchema found;
 
-	if (options->schema != NULL)
-	{
-		char	   *text = pg_server_to_any(options->schema, strlen(options->schema), PG_UTF8);
-
-		encoder->schema = parse(list_make1(text));
-		if (options->is_framed && options->registry != NULL)
-			encoder->id = look_up(options->registry, options->subject, text);
-		return;
-	}
-	if (options->registry == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("a stream of format avro needs to know its schemas"),
-				 errhint("Set the option schema_registry of the server, or the option schema of the stream.")));
-	path = psprintf("subjects/%s/versions/latest", cq_http_escape(options->subject));
 	if (!cq_registry_fetch(options->registry, path, true, &found))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the schema registry has no subject \"%s\"", options->subject),
-				 errhint("Register a schema for it, or set the option schema of the stream.")));
+				 errmsg("the schema registry has no subject \"%s\"", subject),
+				 errhint("Register a schema for it, or set the option %s of the stream, or "
+						 "register_schema 'true'.", options->is_key ? "key_schema" : "schema")));
 	if (strcmp(found.type, "AVRO") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the schema of subject \"%s\" is one of %s, and not of Avro", options->subject, found.type)));
+				 errmsg("the schema of subject \"%s\" is one of %s, and not of Avro", subject, found.type)));
 	encoder->schema = parse(found.texts);
 	encoder->id = (uint32) found.id;
+}
+
+static void
+find_schema(AvroEncoder *encoder, const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
+{
+	char	   *text;
+
+	if (options->schema == NULL && options->registry == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("a stream of format avro needs to know its schemas"),
+				 errhint("Set the option schema_registry of the server, or the option %s of the stream.",
+						 options->is_key ? "key_schema" : "schema")));
+	if (options->schema == NULL && !options->registers && !options->defers && !options->names_record)
+	{
+		find_latest(encoder, options);
+		return;
+	}
+	text = cq_avro_encode_schema(options, columns, ncolumns);
+	encoder->schema = parse(list_make1(text));
+	if (!options->is_framed || options->registry == NULL)
+		return;
+	encoder->id = options->defers ? cq_avro_encode_mark(text) : find_number(options, text);
 }
 
 /* A field that nobody would write is a mistake. */
@@ -129,27 +197,28 @@ CqEncoder *
 cq_avro_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	AvroEncoder *encoder = palloc0(sizeof(AvroEncoder));
+	const CqAvroSchema *row;
 
 	encoder->is_framed = options->is_framed;
-	find_schema(encoder, options);
+	find_schema(encoder, options, columns, ncolumns);
+	row = options->is_enveloped ?
+		cq_avro_schema_without_null(cq_avro_schema_field(encoder->schema, "before")->type) : encoder->schema;
 	for (int i = 0; i < ncolumns; i++)
-		check_column(encoder->schema, &columns[i]);
+		check_column(row, &columns[i]);
 	encoder->json = cq_json_encoder_open(options, columns, ncolumns);
 	encoder->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq avro row", ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&encoder->object);
 	return (CqEncoder *) encoder;
 }
 
-void
-cq_avro_encode(CqEncoder *opaque, const Datum *values, const bool *nulls, StringInfo out)
+/* What stands as JSON in encoder->object. */
+static void
+write_object(AvroEncoder *encoder, StringInfo out)
 {
-	AvroEncoder *encoder = (AvroEncoder *) opaque;
 	MemoryContext caller;
 	CqJsonToken token;
 	CqReject   *reject;
 
-	resetStringInfo(&encoder->object);
-	cq_json_encode(encoder->json, values, nulls, &encoder->object);
 	appendStringInfoChar(&encoder->object, ' ');
 	if (encoder->is_framed)
 	{
@@ -167,4 +236,24 @@ cq_avro_encode(CqEncoder *opaque, const Datum *values, const bool *nulls, String
 				(errcode(reject->sqlerrcode),
 				 errmsg("the row cannot be written as Avro: %s", reject->message)));
 	MemoryContextReset(encoder->context);
+}
+
+void
+cq_avro_encode(CqEncoder *opaque, const Datum *values, const bool *nulls, StringInfo out)
+{
+	AvroEncoder *encoder = (AvroEncoder *) opaque;
+
+	resetStringInfo(&encoder->object);
+	cq_json_encode(encoder->json, values, nulls, &encoder->object);
+	write_object(encoder, out);
+}
+
+void
+cq_avro_encode_change(CqEncoder *opaque, const CqChange *change, StringInfo out)
+{
+	AvroEncoder *encoder = (AvroEncoder *) opaque;
+
+	resetStringInfo(&encoder->object);
+	cq_json_encode_change(encoder->json, change, &encoder->object);
+	write_object(encoder, out);
 }

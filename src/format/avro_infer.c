@@ -33,6 +33,8 @@ type_of_bytes(const CqAvroSchema *schema, int32 *typmod)
 			return UUIDOID;
 		case CQ_AVRO_DURATION:
 			return INTERVALOID;
+		case CQ_AVRO_DOCUMENT:
+			return JSONBOID;
 		default:
 			return schema->kind == CQ_AVRO_STRING ? TEXTOID : BYTEAOID;
 	}

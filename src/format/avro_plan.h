@@ -29,8 +29,10 @@ typedef struct CqAvroTarget
 {
 	CqColumn	column;
 	List	   *path;			/* of char *, UTF-8 */
-	CqJsonConverter *converter;
+	CqJsonConverter *converter; /* NULL: of CQ_COLUMN_PRESENCE */
 	bool		is_document;	/* json or jsonb: strings keep their quotes */
+	CqJsonConverter *documents; /* the same for strings that are the text of one */
+	bool		is_text_of_one; /* what awaits */
 	bool		checks_nulls;	/* null is not simply null to it */
 	bool		may_change;		/* see cq_json_composite_refresh */
 	bool		is_seen;		/* some message has had the field */

@@ -279,6 +279,7 @@ set_logical(CqAvroSchema *schema, const CqJsonToken *object)
 		{"uuid", CQ_AVRO_STRING, CQ_AVRO_UUID, 0},
 		{"uuid", CQ_AVRO_FIXED, CQ_AVRO_UUID, 0},
 		{"duration", CQ_AVRO_FIXED, CQ_AVRO_DURATION, 0},
+		{"io.debezium.data.Json", CQ_AVRO_STRING, CQ_AVRO_DOCUMENT, 0},
 		{"io.debezium.time.Date", CQ_AVRO_INT, CQ_AVRO_DATE, 0},
 		{"io.debezium.time.Time", CQ_AVRO_INT, CQ_AVRO_TIME, 1000},
 		{"io.debezium.time.MicroTime", CQ_AVRO_LONG, CQ_AVRO_TIME, 1000000},

@@ -46,7 +46,8 @@ typedef enum CqAvroLogical
 	CQ_AVRO_TIMESTAMP,
 	CQ_AVRO_LOCAL_TIMESTAMP,
 	CQ_AVRO_UUID,
-	CQ_AVRO_DURATION
+	CQ_AVRO_DURATION,
+	CQ_AVRO_DOCUMENT			/* a string that is the text of a JSON document */
 } CqAvroLogical;
 
 typedef struct CqAvroSchema CqAvroSchema;

@@ -343,8 +343,10 @@ quick_of_bytes(const CqAvroSchema *schema, Oid type)
 CqAvroQuick
 cq_avro_value_quick(const CqAvroSchema *schema, const CqAvroTarget *target)
 {
-	Oid			type = target->converter->type;
+	Oid			type = target->converter != NULL ? target->converter->type : InvalidOid;
 
+	if (target->converter == NULL)
+		return NULL;
 	if (OidIsValid(target->converter->domain))
 		return NULL;
 	switch (schema->kind)

@@ -470,7 +470,14 @@ static bool
 write_string(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
 {
 	char	   *text = unescape(token);
+	int			nquotes = token->kind == CQ_JSON_STRING ? 1 : 0;
 
+	if (schema->logical == CQ_AVRO_DOCUMENT && writing->manner == CQ_AVRO_OF_ROW &&
+		token->kind != CQ_JSON_NULL && token->kind != CQ_JSON_MISSING)
+	{
+		write_bytes(token->text - nquotes, token->length + 2 * nquotes, out);
+		return true;
+	}
 	if (text == NULL || token->kind == CQ_JSON_NULL || token->kind == CQ_JSON_MISSING ||
 		(token->kind != CQ_JSON_STRING && (writing->is_strict || writing->manner == CQ_AVRO_OF_SCHEMA)))
 		return misfit(writing, schema, token);

@@ -6,6 +6,12 @@
 
 #include "format/format.h"
 
+CqReject	cq_bad_cell_unavailable = {
+	.sqlerrcode = ERRCODE_DATA_EXCEPTION,
+	.message = "the value has not changed, and is not in the message",
+	.location = -1
+};
+
 void
 cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqReject *reject)
 {

@@ -12,8 +12,10 @@
 #include "postgres.h"
 
 #include "access/attnum.h"
+#include "catalog/pg_type_d.h"
 #include "common/reject.h"
 #include "common/settings.h"
+#include "common/value_style.h"
 #include "lib/stringinfo.h"
 #include "nodes/bitmapset.h"
 #include "source/source.h"
@@ -28,7 +30,11 @@ typedef struct CqColumn
 	int32		typmod;
 	Oid			collation;
 	bool		is_not_null;	/* a null or missing field is then a bad cell */
+	CqValueStyle style;
 } CqColumn;
+
+/* The type of a column that only asks whether there is something at its path: true, or else null. */
+#define CQ_COLUMN_PRESENCE	VOIDOID
 
 /* A field of a row that could not be decoded; attno 0: the whole message. */
 typedef struct CqBadCell
@@ -51,6 +57,9 @@ typedef struct CqBadCells
  */
 extern bool cq_bad_cells_concern_server(int sqlerrcode);
 
+/* The reject of a cell whose value has not changed, and is not in the message: see unavailable. */
+extern CqReject cq_bad_cell_unavailable;
+
 extern void cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqReject *reject);
 
 typedef struct CqDecoder CqDecoder;
@@ -62,8 +71,28 @@ typedef struct CqFormatOptions
 	const char *schema;			/* the option of that name, or NULL */
 	bool		is_framed;		/* each message begins with the number of its schema */
 	struct CqRegistry *registry;	/* where schemas are, or NULL */
-	const char *subject;		/* under which name there, for what is written; or NULL */
+	const char *subject;		/* under which name there, for what is written; NULL: of topic and record */
+	const char *topic;
+	bool		is_key;			/* what is written is a key */
+	bool		names_topic;	/* the subject has the name of the topic */
+	bool		names_record;	/* and that of the record */
+	bool		registers;		/* the schema, where it is not yet */
+	bool		defers;			/* the number of the schema is put in later: see cq_framing */
+	bool		is_enveloped;	/* changes of rows are written: encode_change */
+	bool		may_be_wrapped; /* of JSON: values may be in Connect's envelope with a schema */
+	bool		is_wrapped;		/* they are */
+	const char *unavailable;	/* text in place of a value that has not changed; NULL: none is */
 } CqFormatOptions;
+
+/* A change of a row, in Debezium's terms. */
+typedef struct CqChange
+{
+	const Datum *before;		/* indexed by attno - 1; NULL: there was none */
+	const bool *before_nulls;
+	const Datum *after;			/* NULL: it is gone */
+	const bool *after_nulls;
+	int64		milliseconds;	/* since 1970 */
+} CqChange;
 
 typedef struct CqFormat
 {
@@ -104,6 +133,9 @@ typedef struct CqFormat
 	/* NULL where the format cannot write. encode appends one row's value to out. */
 	CqEncoder  *(*encoder_open) (const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
 	void		(*encode) (CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out);	/* indexed by attno - 1 */
+
+	/* The row before and after, of which one may be NULL; with is_enveloped. */
+	void		(*encode_change) (CqEncoder *encoder, const CqChange *change, StringInfo out);
 
 	/*
 	 * NULL where columns cannot be inferred. Returns CqColumn * with name, type and path, from a

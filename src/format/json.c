@@ -22,6 +22,7 @@
 #include "format/json_later.h"
 #include "format/json_parser.h"
 #include "format/json_settings.h"
+#include "format/json_unavailable.h"
 #include "format/json_value.h"
 #include "format/json_walk.h"
 #include "mb/pg_wchar.h"
@@ -32,7 +33,8 @@ typedef struct Target
 {
 	CqColumn	column;
 	int			token;
-	CqJsonConverter *converter;
+	int			wrapped_token;	/* where the message is wrapped */
+	CqJsonConverter *converter; /* NULL: of CQ_COLUMN_PRESENCE */
 	bool		checks_nulls;	/* null is not simply null to it */
 	bool		is_seen;		/* some message has had the field */
 	bool		may_change;		/* its type may be altered: see cq_json_composite_refresh */
@@ -48,9 +50,18 @@ typedef struct JsonDecoder
 	CqJsonLater *later;
 	Target	   *targets;
 	int			ntargets;
+	CqJsonUnavailable *unavailable; /* NULL: no value stands for another */
+	bool		may_be_wrapped;
+	bool		must_be_wrapped;
+	int			schema_token;	/* of Connect's envelope */
+	int			payload_token;
 	int64		nmessages;		/* so far */
 	bool		has_unseen;		/* some target is not seen yet, as far as is known */
 } JsonDecoder;
+
+/* Of Connect's envelope. */
+#define SCHEMA	"schema"
+#define PAYLOAD	"payload"
 
 static void
 free_parser(void *parser)
@@ -74,6 +85,23 @@ utf8_path(const List *path)
 	return result;
 }
 
+static void
+open_target(JsonDecoder *decoder, Target *target, const CqColumn *column)
+{
+	List	   *path = utf8_path(column->path);
+
+	target->column = *column;
+	target->column.name = pstrdup(column->name);
+	target->token = cq_json_shape_add(decoder->shape, path);
+	if (decoder->may_be_wrapped)
+		target->wrapped_token = cq_json_shape_add(decoder->shape, lcons(PAYLOAD, list_copy(path)));
+	if (column->type == CQ_COLUMN_PRESENCE)
+		return;
+	target->converter = cq_json_converter_create(column->type, column->typmod, &column->style);
+	target->may_change = cq_json_composite_is_within(target->converter);
+	target->checks_nulls = column->is_not_null || cq_json_converter_checks_nulls(target->converter);
+}
+
 static CqDecoder *
 decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
@@ -84,17 +112,17 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	decoder->targets = palloc0(sizeof(Target) * ncolumns);
 	decoder->ntargets = ncolumns;
 	decoder->has_unseen = true;
-	for (int i = 0; i < ncolumns; i++)
+	decoder->may_be_wrapped = options->may_be_wrapped || options->is_wrapped;
+	decoder->must_be_wrapped = options->is_wrapped;
+	if (decoder->may_be_wrapped)
 	{
-		Target	   *target = &decoder->targets[i];
-
-		target->column = columns[i];
-		target->column.name = pstrdup(columns[i].name);
-		target->token = cq_json_shape_add(decoder->shape, utf8_path(columns[i].path));
-		target->converter = cq_json_converter_create(columns[i].type, columns[i].typmod);
-		target->may_change = cq_json_composite_is_within(target->converter);
-		target->checks_nulls = columns[i].is_not_null || cq_json_converter_checks_nulls(target->converter);
+		decoder->schema_token = cq_json_shape_add(decoder->shape, list_make1(SCHEMA));
+		decoder->payload_token = cq_json_shape_add(decoder->shape, list_make1(PAYLOAD));
 	}
+	if (options->unavailable != NULL)
+		decoder->unavailable = cq_json_unavailable_create(options->unavailable);
+	for (int i = 0; i < ncolumns; i++)
+		open_target(decoder, &decoder->targets[i], &columns[i]);
 
 	decoder->parser = cq_json_parser_create();
 	if (decoder->parser == NULL)
@@ -176,16 +204,59 @@ set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, in
 	cq_json_later_add(decoder->later, &cell, bad);
 }
 
+/* Columns that only ask, and values that are not there. */
+static bool
+decode_specially(JsonDecoder *decoder, Target *target, const CqJsonToken *token, int row,
+				 CqBadCells *bad)
+{
+	if (target->converter == NULL)
+	{
+		target->values[row] = BoolGetDatum(true);
+		target->nulls[row] = token->kind == CQ_JSON_MISSING || token->kind == CQ_JSON_NULL;
+		return true;
+	}
+	if (decoder->unavailable == NULL ||
+		!cq_json_unavailable_is(decoder->unavailable, token))
+		return false;
+	target->is_seen = true;
+	target->values[row] = (Datum) 0;
+	target->nulls[row] = true;
+	cq_bad_cells_add(bad, row, target->column.attno, &cq_bad_cell_unavailable);
+	return true;
+}
+
+/* Is the value within Connect's envelope? */
+static bool
+is_wrapped(const JsonDecoder *decoder)
+{
+	const CqJsonToken *tokens = decoder->shape->tokens;
+
+	return tokens[decoder->schema_token].kind != CQ_JSON_MISSING &&
+		tokens[decoder->payload_token].kind == CQ_JSON_OBJECT;
+}
+
 static inline void
 decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
 {
 	const CqJsonToken *tokens = decoder->shape->tokens;
+	bool		in_payload = decoder->may_be_wrapped && is_wrapped(decoder);
+	bool		is_special = decoder->may_be_wrapped || decoder->unavailable != NULL;
 
+	if (decoder->must_be_wrapped && !in_payload)
+	{
+		set_row_null(decoder, row);
+		cq_bad_cells_add(bad, row, 0,
+						 cq_reject(ERRCODE_INVALID_TEXT_REPRESENTATION,
+								   "invalid JSON message: it has no schema and payload"));
+		return;
+	}
 	for (int i = 0; i < decoder->ntargets; i++)
 	{
 		Target	   *target = &decoder->targets[i];
-		const CqJsonToken *token = &tokens[target->token];
+		const CqJsonToken *token = &tokens[in_payload ? target->wrapped_token : target->token];
 
+		if (unlikely(is_special) && decode_specially(decoder, target, token, row, bad))
+			continue;
 		if (token->kind != CQ_JSON_MISSING && token->kind != CQ_JSON_NULL &&
 			cq_json_convert(target->converter, token, arena, &target->values[row]))
 			target->nulls[row] = false;
@@ -289,5 +360,6 @@ const CqFormat cq_json_format = {
 	.settings = cq_json_settings,
 	.encoder_open = cq_json_encoder_open,
 	.encode = cq_json_encode,
+	.encode_change = cq_json_encode_change,
 	.infer = cq_json_infer
 };

@@ -30,6 +30,7 @@ struct CqJsonComposite
 	TupleDesc	descriptor;
 	Attribute  *attributes;
 	MemoryContext context;		/* of all that hangs on the version */
+	CqValueStyle style;
 };
 
 /* In the composite's context, which is current and empty. */
@@ -50,7 +51,8 @@ describe(CqJsonComposite *composite, TypeCacheEntry *type)
 			continue;
 		attribute->name = pstrdup(pg_server_to_any(name, strlen(name), PG_UTF8));
 		attribute->length = strlen(attribute->name);
-		attribute->converter = cq_json_converter_create(described->atttypid, described->atttypmod);
+		attribute->converter = cq_json_converter_create(described->atttypid,
+														 described->atttypmod, &composite->style);
 		attribute->checks_nulls = cq_json_converter_checks_nulls(attribute->converter);
 	}
 	/* Last: where the catalog could not be read, it is read again. */
@@ -78,12 +80,13 @@ refresh(CqJsonComposite *composite, Oid type)
 }
 
 CqJsonComposite *
-cq_json_composite_create(Oid type)
+cq_json_composite_create(Oid type, const CqValueStyle *style)
 {
 	CqJsonComposite *composite = palloc0(sizeof(CqJsonComposite));
 
 	composite->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq composite type",
 											   ALLOCSET_SMALL_SIZES);
+	composite->style = *style;
 	refresh(composite, type);
 	return composite;
 }

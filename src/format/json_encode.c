@@ -472,3 +472,25 @@ cq_json_encode(CqEncoder *opaque, const Datum *values, const bool *nulls, String
 		pfree(message);
 	}
 }
+
+static void
+encode_image(CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out)
+{
+	if (values == NULL)
+		appendStringInfoString(out, "null");
+	else
+		cq_json_encode(encoder, values, nulls, out);
+}
+
+void
+cq_json_encode_change(CqEncoder *encoder, const CqChange *change, StringInfo out)
+{
+	char		operation = change->before == NULL ? 'c' : change->after == NULL ? 'd' : 'u';
+
+	appendStringInfoString(out, "{\"before\":");
+	encode_image(encoder, change->before, change->before_nulls, out);
+	appendStringInfoString(out, ",\"after\":");
+	encode_image(encoder, change->after, change->after_nulls, out);
+	appendStringInfo(out, ",\"op\":\"%c\",\"ts_ms\":" INT64_FORMAT "}", operation,
+					 change->milliseconds);
+}

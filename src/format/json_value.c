@@ -484,7 +484,10 @@ CqJsonQuick
 cq_json_value_quick(const CqJsonConverter *converter)
 {
 	int32		typmod = converter->typmod;
+	CqJsonQuick styled = cq_json_style_quick(converter);
 
+	if (styled != NULL)
+		return styled;
 	if (converter->element != NULL)
 		return quick_array;
 	if (converter->composite != NULL)
@@ -512,7 +515,7 @@ cq_json_value_quick(const CqJsonConverter *converter)
 		case BPCHAROID:
 			return typmod < (int32) VARHDRSZ ? quick_text : quick_bpchar;
 		case JSONOID:
-			return quick_json;
+			return converter->style.is_debezium ? NULL : quick_json;
 		case BYTEAOID:
 			return quick_bytea;
 		case UUIDOID:

@@ -14,6 +14,7 @@
  * - json and jsonb take the document as it stands: a string stays a string, with its quotes.
  * - arrays take a JSON array, nested ones as dimensions; composite types and hstore take an
  *   object. What is within follows the same rules.
+ * A CqValueStyle says otherwise of times, numeric and documents: see json_style.c.
  *
  * There are two ways. The quick one knows the common types, never raises an error, and gives up on whatever
  * it does not know. The slow one knows all, and raises an error for what is wrong.
@@ -23,6 +24,7 @@
 
 #include "postgres.h"
 
+#include "common/value_style.h"
 #include "format/json_token.h"
 
 /* By-reference values of a batch, a large piece of memory at a time. All zeros to begin with. */
@@ -40,7 +42,7 @@ extern char *cq_json_arena_take(CqJsonArena *arena, Size size);
 typedef struct CqJsonConverter CqJsonConverter;
 
 /* In CurrentMemoryContext. Raises ERROR for a type that has no input function. */
-extern CqJsonConverter *cq_json_converter_create(Oid type, int32 typmod);
+extern CqJsonConverter *cq_json_converter_create(Oid type, int32 typmod, const CqValueStyle *style);
 
 /* The quick way; pieces of the arena come from CurrentMemoryContext. The token is not null. */
 extern bool cq_json_convert(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value);

@@ -22,6 +22,7 @@ struct CqJsonConverter
 	CqJsonQuick quick;			/* NULL: there is none for this type */
 	bool		takes_utf8;		/* text needs no conversion to the server's encoding */
 	CqJsonClock clock;
+	CqValueStyle style;
 
 	FmgrInfo	input;
 	Oid			typioparam;
@@ -50,10 +51,22 @@ extern CqJsonQuick cq_json_value_quick(const CqJsonConverter *converter);
 extern bool cq_json_array_build(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, bool slowly,
 								Datum *value);
 
+/* ---- json_style.c ---- */
+
+/* The quick way for what the converter's style says of its type; NULL: it says nothing. */
+extern CqJsonQuick cq_json_style_quick(const CqJsonConverter *converter);
+
+/* The slow way of the same. False: the style says nothing of such a token. May raise ERROR. */
+extern bool cq_json_style_convert(CqJsonConverter *converter, const CqJsonToken *token,
+								  Datum *value);
+
+/* The bytes of a string in base64, palloc'd; NULL where it is none. */
+extern bytea *cq_json_value_base64(const CqJsonToken *token);
+
 /* ---- json_composite.c ---- */
 
 /* In CurrentMemoryContext. */
-extern CqJsonComposite *cq_json_composite_create(Oid type);
+extern CqJsonComposite *cq_json_composite_create(Oid type, const CqValueStyle *style);
 
 /* A row from a JSON object; slowly as above. */
 extern bool cq_json_composite_build(CqJsonConverter *converter, const CqJsonToken *token,

@@ -46,7 +46,7 @@ type_of_bounds(Oid type)
 }
 
 CqJsonConverter *
-cq_json_converter_create(Oid type, int32 typmod)
+cq_json_converter_create(Oid type, int32 typmod, const CqValueStyle *style)
 {
 	CqJsonConverter *converter = palloc0(sizeof(CqJsonConverter));
 	Oid			base = getBaseTypeAndTypmod(type, &typmod);
@@ -56,6 +56,7 @@ cq_json_converter_create(Oid type, int32 typmod)
 	converter->type = base;
 	converter->typmod = typmod;
 	converter->context = CurrentMemoryContext;
+	converter->style = *style;
 	converter->takes_utf8 = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
 	if (base != type)
 		converter->domain = type;
@@ -66,10 +67,10 @@ cq_json_converter_create(Oid type, int32 typmod)
 	converter->holds_times = is_time(base) || is_time(type_of_bounds(base));
 	converter->holds_offsets = base == TIMETZOID || type_of_bounds(base) == TIMETZOID;
 	if (get_typtype(base) == TYPTYPE_COMPOSITE)
-		converter->composite = cq_json_composite_create(base);
+		converter->composite = cq_json_composite_create(base, style);
 	if (OidIsValid(element))
 	{
-		converter->element = cq_json_converter_create(element, typmod);
+		converter->element = cq_json_converter_create(element, typmod, style);
 		converter->element_type = element;
 		get_typlenbyvalalign(element, &converter->element_length, &converter->element_byval, &converter->element_align);
 	}
@@ -174,13 +175,29 @@ remove_white_space(char *text)
 	*out = '\0';
 }
 
+bytea *
+cq_json_value_base64(const CqJsonToken *token)
+{
+	char	   *text = cq_json_value_text(token);
+	int			room;
+	int			length;
+	bytea	   *result;
+
+	remove_white_space(text);
+	room = pg_b64_dec_len(strlen(text));
+	result = palloc(VARHDRSZ + room);
+	length = pg_b64_decode(text, strlen(text), (void *) VARDATA(result), room);
+	if (length < 0)
+		return NULL;
+	SET_VARSIZE(result, VARHDRSZ + length);
+	return result;
+}
+
 static Datum
 bytes(CqJsonConverter *converter, const CqJsonToken *token)
 {
 	char	   *text;
-	int			room;
 	bytea	   *result;
-	int			length;
 
 	if (token->kind != CQ_JSON_STRING)
 		ereport(ERROR,
@@ -190,17 +207,12 @@ bytes(CqJsonConverter *converter, const CqJsonToken *token)
 	text = server_text(converter, token);
 	if (text[0] == '\\' && text[1] == 'x')
 		return InputFunctionCall(&converter->input, text, converter->typioparam, converter->typmod);
-
-	remove_white_space(text);
-	room = pg_b64_dec_len(strlen(text));
-	result = palloc(VARHDRSZ + room);
-	length = pg_b64_decode(text, strlen(text), (void *) VARDATA(result), room);
-	if (length < 0)
+	result = cq_json_value_base64(token);
+	if (result == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid base64 sequence"),
 				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after \\x.")));
-	SET_VARSIZE(result, VARHDRSZ + length);
 	return PointerGetDatum(result);
 }
 
@@ -244,6 +256,8 @@ convert_base(CqJsonConverter *converter, const CqJsonToken *token)
 	char	   *text;
 
 	if (converter->quick != NULL && converter->quick(converter, token, &arena, &value))
+		return value;
+	if (cq_json_style_convert(converter, token, &value))
 		return value;
 	if (converter->element != NULL && token->kind == CQ_JSON_ARRAY)
 	{

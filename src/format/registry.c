@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "common/clock.h"
+#include "common/hashfn.h"
 #include "format/json_parser.h"
 #include "format/json_walk.h"
 #include "format/registry.h"
@@ -41,6 +42,8 @@ typedef struct Document
 	char	   *text;
 	int64		id;
 	List	   *references;		/* of char *: paths */
+	char	   *asked_path;		/* of a question whose answer is a number; the key is something else */
+	char	   *body;			/* of such a question; else NULL */
 } Document;
 
 typedef struct Number
@@ -199,7 +202,8 @@ ask(CqRegistry *registry, Document *document)
 		return;
 	document->context = AllocSetContextCreate(registry->context, "pg_cq schema request", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(document->context);
-	document->call = start_call(registry, document->path, NULL);
+	document->call = start_call(registry, document->body != NULL ? document->asked_path : document->path,
+								document->body);
 	registry->nasked++;
 	MemoryContextSwitchTo(caller);
 }
@@ -350,7 +354,17 @@ take_answer(CqRegistry *registry, Document *document, const CqHttpResponse *resp
 	char	   *type;
 	List	   *references;
 
-	if (text != NULL && read_references(registry, &tokens[REFERENCES], &references))
+	if (document->body != NULL && is_json && response->status == 200 && tokens[ID].kind == CQ_JSON_INTEGER)
+	{
+		document->id = tokens[ID].integer;
+		document->state = CQ_REGISTRY_HERE;
+	}
+	else if (document->body != NULL)
+	{
+		note_trouble(registry, document, describe(response, is_json, tokens));
+		return;
+	}
+	else if (text != NULL && read_references(registry, &tokens[REFERENCES], &references))
 	{
 		type = text_of(&tokens[TYPE]);
 		document->text = MemoryContextStrdup(registry->context, text);
@@ -556,20 +570,50 @@ request(CqRegistry *registry, const char *path, const char *body)
 	return response;
 }
 
-bool
-cq_registry_number(CqRegistry *registry, const char *subject, const char *text, bool registers, uint32 *id, char **reason)
+static char *
+path_of_subject(const char *subject, bool registers)
 {
-	char	   *path = psprintf("subjects/%s%s", cq_http_escape(subject), registers ? "/versions" : "");
-	const CqHttpResponse *response;
-	CqJsonToken tokens[NMEMBERS];
+	return psprintf("subjects/%s%s", cq_http_escape(subject), registers ? "/versions" : "");
+}
+
+static char *
+body_of_schema(const char *text)
+{
 	StringInfoData body;
-	bool		is_json;
 
 	initStringInfo(&body);
 	appendStringInfoString(&body, "{\"schema\":");
 	escape_json(&body, text);
 	appendStringInfoChar(&body, '}');
-	response = request(registry, path, body.data);
+	return body.data;
+}
+
+CqRegistryState
+cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *text, bool registers, uint32 *id, const char **trouble)
+{
+	uint64		hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text), registers));
+	char	   *path = path_of_subject(subject, registers);
+	Document   *document = find_document(registry, psprintf(UINT64_FORMAT " %s", hash, path));
+
+	if (document->body == NULL)
+	{
+		document->asked_path = MemoryContextStrdup(registry->context, path);
+		document->body = MemoryContextStrdup(registry->context, body_of_schema(text));
+	}
+	look_at(registry, document);
+	*trouble = document->state == CQ_REGISTRY_ASKED ? document->trouble : NULL;
+	*id = (uint32) document->id;
+	return document->state;
+}
+
+bool
+cq_registry_number(CqRegistry *registry, const char *subject, const char *text, bool registers, uint32 *id, char **reason)
+{
+	const CqHttpResponse *response;
+	CqJsonToken tokens[NMEMBERS];
+	bool		is_json;
+
+	response = request(registry, path_of_subject(subject, registers), body_of_schema(text));
 	is_json = parse(response->body, response->length, tokens);
 	if (response->status == 200 && is_json && tokens[ID].kind == CQ_JSON_INTEGER)
 	{

@@ -298,19 +298,103 @@ fetch_stored(const CqKeep *keep, CqTouched *touched)
 	return rows;
 }
 
+/* Columns of such an input: …, key, partition, is_gone, whether values lack, hash. */
+static AttrNumber
+find_key(const CqKeep *keep)
+{
+	ListCell   *cell;
+
+	foreach(cell, input_of(keep, 0)->columns)
+	{
+		if (strcmp(lfirst_node(ColumnDef, cell)->colname, "key") == 0)
+			return foreach_current_index(cell) + 1;
+	}
+	elog(ERROR, "a node for the newest rows has no key");
+}
+
+/* What has no key ends all rows: of the partition that it is in, which has to be the only one. */
+typedef struct Ending
+{
+	AttrNumber	partition;
+	bool		is_any;
+	bool		has_others;		/* there are rows in other partitions */
+	int32		first;			/* that any row is in */
+	bool		has_first;
+} Ending;
+
+static void
+note_partition(Ending *ending, TupleTableSlot *row)
+{
+	bool		is_null;
+	int32		partition = DatumGetInt32(slot_getattr(row, ending->partition, &is_null));
+
+	if (!ending->has_first)
+		ending->first = partition;
+	ending->has_first = true;
+	ending->has_others |= partition != ending->first;
+}
+
+static void
+touch_latest(const CqKeep *keep, CqDelta *changes, CqTouched *touched, Ending *ending)
+{
+	AttrNumber	key = find_key(keep);
+	TupleTableSlot *slot = cq_delta_slot(changes);
+	int32		weight;
+
+	ending->partition = key + 1;
+	cq_delta_rewind(changes);
+	while (cq_delta_next(changes, slot, &weight))
+	{
+		bool		is_ending;
+
+		(void) slot_getattr(slot, key, &is_ending);
+		ending->is_any |= is_ending;
+		note_partition(ending, slot);
+		if (is_ending)
+			cq_touched_add_all(touched);
+		else
+			cq_touched_add(touched, cq_changes_hash(slot, changes->natts));
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+check_ending(const CqKeep *keep, CqDelta *stored, Ending *ending)
+{
+	TupleTableSlot *slot = cq_delta_slot(stored);
+	int32		weight;
+
+	cq_delta_rewind(stored);
+	while (cq_delta_next(stored, slot, &weight))
+		note_partition(ending, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	cq_delta_rewind(stored);
+	if (ending->has_others)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a truncate event in stream \"%s\" has no place among its rows",
+						get_rel_name(input_of(keep, 0)->stream)),
+				 errdetail("They are in several partitions, which have no order between them."),
+				 errhint("Events of a table that is truncated belong into a topic with one "
+						 "partition.")));
+}
+
 static void
 apply_latest(Application *application)
 {
 	const CqKeep *keep = application->keep;
 	CqDelta    *rows[2] = {application->changes[0], NULL};
+	Ending		ending = {0};
 	CqTouched  *touched;
 	CqNet	   *net;
 
 	if (rows[0] == NULL)
 		return;
 	touched = cq_touched_make();
-	touch_keys(keep, 0, rows[0], touched);
+	touch_latest(keep, rows[0], touched, &ending);
 	rows[1] = fetch_stored(keep, touched);
+	if (ending.is_any)
+		check_ending(keep, rows[1], &ending);
 	net = cq_net_make(keep->columns, keep->columns->natts);
 	run_step(keep, rows, cq_net_receiver(net));
 	cq_delta_free(rows[1]);

@@ -175,8 +175,10 @@ anchors_of_stream(const RangeTblEntry *entry, int rtindex, int location, List **
 	int32		typmod;
 	Oid			collation;
 
-	if (stream->mode == CQ_MODE_UPSERT)
-		return not_closable("rows of a stream change, whose mode is upsert", location,
+	if (cq_mode_changes(stream->mode))
+		return not_closable(stream->mode == CQ_MODE_UPSERT ?
+							"rows of a stream change, whose mode is upsert" :
+							"rows of a stream change, whose mode is debezium", location,
 							"Leave the option out: what changes is corrected as it comes.");
 	if (stream->event_time == InvalidAttrNumber)
 		return not_closable("a stream has no event times", location,

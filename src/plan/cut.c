@@ -257,7 +257,7 @@ cut_leaves(CqLevel *level, CqKeepRule rule)
 		RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
 		CqReject   *reject;
 
-		if (entry->rtekind == RTE_RELATION && cq_cut_is_upsert(entry))
+		if (entry->rtekind == RTE_RELATION && cq_cut_changes(entry))
 		{
 			cq_cut_make_latest(level, leaf);
 			continue;

@@ -138,8 +138,8 @@ extern CqReject *cq_cut_set_operations(CqCut *cut, Query *query, CqCutFlow *flow
 
 /* ---- cut_latest.c ---- */
 
-/* Is it a stream with mode upsert? */
-extern bool cq_cut_is_upsert(const RangeTblEntry *entry);
+/* Is it a stream whose rows change? */
+extern bool cq_cut_changes(const RangeTblEntry *entry);
 
 /*
  * A node that keeps the newest row of each key of such a stream, with the columns that the level

@@ -262,17 +262,17 @@ plan_root(CqViewPlan *plan, const CqPlanOptions *options)
 	return check_columns(plan);
 }
 
-/* Rows of other streams are only added. */
+/* Rows of streams with another mode are only added. */
 static CqReject *
 check_only_added(Oid stream)
 {
 	const CqStream *described = cq_stream_get(stream, InvalidOid);
 
-	if (described->mode != CQ_MODE_UPSERT)
+	if (!cq_mode_changes(described->mode))
 		return NULL;
 	return cq_reject_detail(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-									  "rows of stream %s change: its mode is upsert",
-									  described->name),
+									  "rows of stream %s change: its mode is %s", described->name,
+									  described->mode == CQ_MODE_UPSERT ? "upsert" : "debezium"),
 							"Options that close windows, or have rows go, are for streams whose rows "
 							"are only added.");
 }

@@ -251,7 +251,7 @@ keys_of_stream(int rtindex, Oid relid)
 	const CqStream *stream = cq_stream_get(relid, InvalidOid);
 	Var		   *key;
 
-	if (stream->mode != CQ_MODE_UPSERT || stream->key == InvalidAttrNumber)
+	if (!cq_mode_changes(stream->mode) || stream->key == InvalidAttrNumber)
 		return NIL;
 	key = makeVar(rtindex, stream->key, get_atttype(relid, stream->key), -1, InvalidOid, 0);
 	return list_make1(list_make1(key));

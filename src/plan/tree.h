@@ -33,8 +33,8 @@ typedef enum CqKeepRule
 
 	/*
 	 * step(changes, what is stored of the touched keys) less what is stored: the rows of a stream
-	 * with mode upsert. The output is kept, the one input is not; the step reads the output as a
-	 * second one.
+	 * whose rows change. The output is kept, the one input is not; the step reads the output as a
+	 * second one. Where the key of a message is null, all keys are touched.
 	 */
 	CQ_RULE_LATEST
 } CqKeepRule;

@@ -8,6 +8,7 @@
 #define CQ_EMITTER_PARTS_H
 
 #include "sink/emitter.h"
+#include "sink/framing.h"
 #include "sink/outbox_read.h"
 #include "source/kafka_transaction.h"
 #include "stats/sink_stats.h"
@@ -31,6 +32,8 @@ struct CqEmitter
 	char	   *name;			/* of the view, for messages */
 	EmitterPhase phase;
 	CqKafkaTransaction *transaction;	/* NULL: none */
+	CqFraming  *framing;		/* of the stream as the producer knows it; NULL: there is nothing to put in */
+	MemoryContext framing_context;
 	CqOutboxRows rows;			/* being sent */
 	CqOutboxRows next;			/* handed over; none where nrows is 0 */
 	int64		kafka_id;		/* rows up to here are in Kafka */

@@ -23,6 +23,8 @@
 #define LONGEST_BACKOFF_MS	30000
 #define FENCED_MS			30000	/* before a producer that was fenced comes back, and fences in its turn */
 #define REAP_MS				100
+#define ASK_MS				50		/* before the registry's answer is looked for */
+#define REFUSED_MS			1000	/* the same where something is wrong */
 #define STRAGGLER_MS		1000	/* before a producer is followed by one that goes by the same name, if it does not end at once */
 
 /* What a closed emitter leaves: a thread that still waits for a broker, and the rows that it has. */
@@ -211,7 +213,7 @@ cq_emitter_work(CqEmitter *emitter, CqEmitterWork work)
 
 /* All that a producer is made of. */
 static char *
-describe_options(const CqStream *stream)
+describe_options(const CqStream *stream, const CqFraming *framing)
 {
 	StringInfoData text;
 	ListCell   *cell;
@@ -225,6 +227,8 @@ describe_options(const CqStream *stream)
 
 		appendStringInfo(&text, " %s=%s", property->defname, quote_literal_cstr(defGetString(property)));
 	}
+	if (framing != NULL)
+		appendStringInfo(&text, " %s", cq_framing_describe(framing));
 	return text.data;
 }
 
@@ -245,15 +249,38 @@ open_stream(const CqEmitter *emitter)
 	return stream;
 }
 
+/* Nothing is sent before the numbers of its schemas are known: they are asked for, and looked for again. */
+static bool
+has_numbers(CqEmitter *emitter, const CqStream *stream)
+{
+	MemoryContext caller;
+	const char *trouble = NULL;
+
+	if (emitter->framing_context == NULL)
+		emitter->framing_context = AllocSetContextCreate(emitter->context, "pg_cq framing", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(emitter->framing_context);
+	caller = MemoryContextSwitchTo(emitter->framing_context);
+	emitter->framing = cq_framing_make(stream);
+	MemoryContextSwitchTo(caller);
+	if (emitter->framing == NULL || cq_framing_is_known(emitter->framing, &trouble))
+		return true;
+	if (trouble != NULL)
+		cq_emitter_tell_trouble(emitter, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, trouble, NULL);
+	emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), trouble != NULL ? REFUSED_MS : ASK_MS);
+	return false;
+}
+
 static bool
 open_transaction(CqEmitter *emitter)
 {
 	CqStream   *stream = open_stream(emitter);
 	CqSourceConfig config = cq_reader_config(stream, false);
 
+	if (!has_numbers(emitter, stream))
+		return true;
 	if (emitter->options != NULL)
 		pfree(emitter->options);
-	emitter->options = MemoryContextStrdup(emitter->context, describe_options(stream));
+	emitter->options = MemoryContextStrdup(emitter->context, describe_options(stream, emitter->framing));
 	emitter->options_are_stale = false;
 	emitter->transaction = cq_kafka_transaction_open(&config, emitter->sink.epoch);
 	fd_changes++;
@@ -279,7 +306,9 @@ cq_emitter_connect(CqEmitter *emitter)
 static bool
 check_options(CqEmitter *emitter)
 {
-	emitter->options_are_stale = strcmp(describe_options(open_stream(emitter)), emitter->options) != 0;
+	CqStream   *stream = open_stream(emitter);
+
+	emitter->options_are_stale = strcmp(describe_options(stream, cq_framing_make(stream)), emitter->options) != 0;
 	return true;
 }
 

@@ -133,6 +133,10 @@ hand_over(CqEmitter *emitter)
 	cq_outbox_read(&sink, emitter->phase == EMITTER_SENDING ? emitter->rows.last_id : emitter->kafka_id, MAX_ROWS, MAX_BYTES, next);
 	MemoryContextSwitchTo(caller);
 	check_topics(emitter, next);
+	caller = MemoryContextSwitchTo(emitter->next_batch);
+	for (uint64 i = 0; i < next->nrows && emitter->framing != NULL; i++)
+		cq_framing_apply(emitter->framing, &next->rows[i].message);
+	MemoryContextSwitchTo(caller);
 	if (emitter->kafka_id == sink.sent_id && next->last_id == sink.sending_id && next->nrows == 0)
 		return true;
 	if (!cq_outbox_lock_progress(&sink))

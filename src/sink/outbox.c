@@ -132,6 +132,9 @@ open_key_encoder(const CqStream *stream, const CqFormat *format, TupleDesc colum
 	if (nkeys < bms_num_members(key))
 		misfit("a column that the view is grouped by is not part of the value in the sink %s", stream->name,
 			   "The key is made of these columns. Give the sink one more column with the option metadata 'key', and fill it in the view.");
+	if (nkeys > 0 && format != &cq_json_format)
+		misfit("the sink %s has no columns for the key", stream->name,
+			   "Give it columns with the option key, for the fields of the key, and fill them in the view.");
 	return nkeys > 0 ? format->encoder_open(cq_reader_format_options(stream), described, nkeys) : NULL;
 }
 
@@ -162,17 +165,13 @@ prepare(const CqSinkTarget *target)
 		aclcheck_error(result, OBJECT_FOREIGN_TABLE, get_rel_name(target->sink));
 	outbox->target = target;
 	outbox->stream = cq_stream_get(target->sink, target->owner);
-	/* Its schema may have to be asked for, and this is within a transaction, of a worker at that. */
-	if (strcmp(outbox->stream->format, "avro") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a sink of format avro is not supported: %s", outbox->stream->name)));
-	outbox->rows = cq_outgoing_open(outbox->stream, columns);
+	outbox->rows = cq_outgoing_open_sink(outbox->stream, columns);
 	outbox->map = cq_sink_map(target->sink, columns, target->row);
 	if (list_length(outbox->stream->topics) > 1 && !has_column(outbox->stream, outbox->map, CQ_COLUMN_TOPIC))
 		misfit("the sink %s has several topics, and the view does not say which", outbox->stream->name,
 			   "A column with the option metadata 'topic' says it.");
-	has_key = has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY);
+	has_key = has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY) ||
+		has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY_FIELD);
 	if (!has_key && outbox->stream->mode != CQ_MODE_APPEND)
 		outbox->key_encoder = open_key_encoder(outbox->stream, outbox->rows->format, columns, outbox->map, target->key);
 	check_mode(target, outbox->stream, has_key || target->no_key == NULL);
@@ -276,16 +275,25 @@ encode(const Outbox *outbox, CqEncoder *encoder, TupleTableSlot *row, StringInfo
 
 /* What Debezium calls the envelope. */
 static void
-encode_images(const Outbox *outbox, TupleTableSlot *before, TupleTableSlot *after, StringInfo out)
+encode_change(const Outbox *outbox, TupleTableSlot *before, TupleTableSlot *after, StringInfo out)
 {
-	char		operation = before == NULL ? 'c' : after == NULL ? 'd' : 'u';
-	int64		milliseconds = (cq_clock_now() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000;
+	CqChange	change = {
+		.milliseconds = (cq_clock_now() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000
+	};
 
-	appendStringInfoString(out, "{\"before\":");
-	encode(outbox, outbox->rows->encoder, before, out);
-	appendStringInfoString(out, ",\"after\":");
-	encode(outbox, outbox->rows->encoder, after, out);
-	appendStringInfo(out, ",\"op\":\"%c\",\"ts_ms\":" INT64_FORMAT "}", operation, milliseconds);
+	if (before != NULL)
+	{
+		slot_getallattrs(before);
+		change.before = before->tts_values;
+		change.before_nulls = before->tts_isnull;
+	}
+	if (after != NULL)
+	{
+		slot_getallattrs(after);
+		change.after = after->tts_values;
+		change.after_nulls = after->tts_isnull;
+	}
+	outbox->rows->format->encode_change(outbox->rows->encoder, &change, out);
 }
 
 static void
@@ -315,7 +323,7 @@ set_value(const Outbox *outbox, TupleTableSlot *before, TupleTableSlot *after, T
 
 	initStringInfo(&value);
 	if (outbox->stream->mode == CQ_MODE_DEBEZIUM)
-		encode_images(outbox, before, after, &value);
+		encode_change(outbox, before, after, &value);
 	else if (after != NULL)
 		encode(outbox, outbox->rows->encoder, after, &value);
 	set_bytes(slot, OUTBOX_VALUE, value.len > 0 ? value.data : NULL, value.len);

@@ -63,6 +63,12 @@ cq_batch_unbind(void)
 }
 
 const CqBinding *
+cq_batch_bound(void)
+{
+	return is_bound ? &binding : NULL;
+}
+
+const CqBinding *
 cq_batch_binding(Oid stream)
 {
 	return is_bound && binding.stream == stream ? &binding : NULL;

@@ -31,7 +31,10 @@ struct CqBatch
 	const List *settings;		/* under which it was decoded; NIL: the session's */
 	List	   *others;			/* of CqBatch *: the same messages under other settings */
 	Bitmapset  *absent;			/* rows that are none: tombstones, where the stream skips them. Scans leave them out */
-	Bitmapset  *gone;			/* tombstones of a stream with mode upsert: rows whose key is gone */
+	Bitmapset  *gone;			/* where rows change: rows whose key is gone */
+	Bitmapset  *truncating;		/* of these: with all other keys */
+	Bitmapset **lacking;		/* [attno - 1]: rows without the column's value, which has not changed; or
+		NULL */
 	Datum	  **values;			/* [attno - 1][row]; NULL for a column not decoded */
 	bool	  **nulls;
 	CqBadCells	bad;			/* ordered by row */
@@ -95,6 +98,9 @@ typedef struct CqBinding
 	int			end;
 	const Bitmapset *skip;
 } CqBinding;
+
+/* The binding, or NULL. */
+extern const CqBinding *cq_batch_bound(void);
 
 extern void cq_batch_bind(const CqBinding *binding);
 extern void cq_batch_unbind(void);

@@ -13,7 +13,8 @@
  */
 #include "postgres.h"
 
-#include "stream/reader_state.h"
+#include "stream/envelope.h"
+#include "stream/key.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -26,32 +27,44 @@
 /* ---- decoders ---- */
 
 static CqKeptDecoder *
-open_decoder(CqReader *reader, const Bitmapset *columns)
+open_decoder(CqReader *reader, const Bitmapset *columns, bool is_of_key)
 {
+	CqColumnOrigin origin = is_of_key ? CQ_COLUMN_KEY_FIELD : CQ_COLUMN_VALUE;
+	bool		is_debezium = reader->stream->mode == CQ_MODE_DEBEZIUM && !is_of_key;
 	MemoryContext context = AllocSetContextCreate(reader->context, "pg_cq decoder",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CqKeptDecoder *kept = palloc(sizeof(CqKeptDecoder));
-	CqColumn   *described = palloc(sizeof(CqColumn) * Max(reader->stream->ncolumns, 1));
+	CqColumn   *described = palloc(sizeof(CqColumn) *
+								   (reader->stream->ncolumns + CQ_ENVELOPE_COLUMNS));
 	int			ncolumns = 0;
 
 	for (int i = 0; i < reader->stream->ncolumns; i++)
 	{
 		const CqStreamColumn *column = &reader->stream->columns[i];
 
-		if (column->origin == CQ_COLUMN_VALUE && bms_is_member(column->attno, columns))
-			described[ncolumns++] = reader->columns[i];
+		if (column->origin != origin || !bms_is_member(column->attno, columns))
+			continue;
+		described[ncolumns] = reader->columns[i];
+		if (is_debezium)
+			cq_envelope_place(column, &described[ncolumns]);
+		ncolumns++;
 	}
+	if (is_debezium)
+		ncolumns = cq_envelope_add_columns(reader, described, ncolumns);
 	kept->context = context;
 	kept->columns = bms_copy(columns);
-	kept->decoder = reader->format->decoder_open(reader->format_options, described, ncolumns);
+	kept->is_of_key = is_of_key;
+	kept->decoder = is_of_key ?
+		reader->key_format->decoder_open(reader->key_options, described, ncolumns) :
+		reader->format->decoder_open(reader->format_options, described, ncolumns);
 	MemoryContextSwitchTo(caller);
 	return kept;
 }
 
-/* A decoder for the columns of the value among columns. */
+/* A decoder for the columns of the value, or key, among columns. */
 static CqDecoder *
-get_decoder(CqReader *reader, const Bitmapset *columns)
+get_decoder(CqReader *reader, const Bitmapset *columns, bool is_of_key)
 {
 	MemoryContext caller;
 	CqKeptDecoder *kept;
@@ -60,7 +73,7 @@ get_decoder(CqReader *reader, const Bitmapset *columns)
 	foreach(cell, reader->decoders)
 	{
 		kept = lfirst(cell);
-		if (bms_equal(kept->columns, columns))
+		if (kept->is_of_key == is_of_key && bms_equal(kept->columns, columns))
 			return kept->decoder;
 	}
 	if (list_length(reader->decoders) == MOST_DECODERS)
@@ -69,7 +82,7 @@ get_decoder(CqReader *reader, const Bitmapset *columns)
 		reader->decoders = list_delete_last(reader->decoders);
 		MemoryContextDelete(kept->context);
 	}
-	kept = open_decoder(reader, columns);
+	kept = open_decoder(reader, columns, is_of_key);
 	caller = MemoryContextSwitchTo(reader->context);
 	reader->decoders = lcons(kept, reader->decoders);
 	MemoryContextSwitchTo(caller);
@@ -82,11 +95,19 @@ cq_reader_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen)
 	ListCell   *cell;
 
 	*seen = *unseen = NULL;
-	if (reader->format->fields == NULL)
-		return false;
 	foreach(cell, reader->decoders)
-		reader->format->fields(((CqKeptDecoder *) lfirst(cell))->decoder, UNSEEN_MESSAGES, seen,
-							   unseen);
+	{
+		const CqKeptDecoder *kept = lfirst(cell);
+		const CqFormat *format = kept->is_of_key ? reader->key_format : reader->format;
+
+		if (format->fields != NULL)
+			format->fields(kept->decoder, UNSEEN_MESSAGES, seen, unseen);
+	}
+	for (int i = 1; i <= CQ_ENVELOPE_COLUMNS; i++)
+	{
+		*seen = bms_del_member(*seen, reader->batch.natts + i);
+		*unseen = bms_del_member(*unseen, reader->batch.natts + i);
+	}
 	*unseen = bms_del_members(bms_del_members(*unseen, *seen), reader->told_unseen);
 	*seen = bms_del_members(*seen, reader->told_seen);
 	return !bms_is_empty(*seen) || !bms_is_empty(*unseen);
@@ -113,10 +134,11 @@ prepare_arrays(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 {
 	int			nrows = Max(batch->nrows, 1);
 
-	for (int i = 0; i < batch->natts; i++)
+	for (int i = 0; i < batch->natts + CQ_ENVELOPE_COLUMNS; i++)
 	{
 		CqColumnArrays *arrays = &reader->arrays[i];
-		bool		is_needed = bms_is_member(i + 1, columns);
+		bool		is_needed = bms_is_member(i + 1, columns) ||
+			(i >= batch->natts && reader->stream->mode == CQ_MODE_DEBEZIUM);
 
 		if (is_needed && arrays->capacity < nrows)
 		{
@@ -140,7 +162,7 @@ note_tombstone(CqReader *reader, CqBatch *batch, int row)
 {
 	CqReject   *reject;
 
-	if (reader->stream->mode == CQ_MODE_UPSERT)
+	if (cq_mode_changes(reader->stream->mode))
 	{
 		batch->gone = bms_add_member(batch->gone, row);
 		return;
@@ -164,7 +186,7 @@ note_tombstone(CqReader *reader, CqBatch *batch, int row)
 static void
 take_tombstone(CqReader *reader, CqBatch *batch, int row, const Bitmapset *columns)
 {
-	bool		is_row = reader->stream->mode != CQ_MODE_UPSERT &&
+	bool		is_row = !cq_mode_changes(reader->stream->mode) &&
 		reader->stream->tombstone == CQ_TOMBSTONE_ROW;
 
 	note_tombstone(reader, batch, row);
@@ -184,19 +206,29 @@ take_tombstone(CqReader *reader, CqBatch *batch, int row, const Bitmapset *colum
 	}
 }
 
-/* Whose row would it be? Returns whether there are such messages. */
-static bool
+/* Whose row would it be? */
+static void
 reject_keyless(CqReader *reader, CqBatch *batch)
 {
-	int			nbad = batch->bad.ncells;
-
-	for (int row = 0; reader->stream->mode == CQ_MODE_UPSERT && row < batch->nrows; row++)
+	for (int row = 0; row < batch->nrows; row++)
 	{
-		if (batch->fetch.messages[row].key == NULL)
+		if (batch->fetch.messages[row].key == NULL && !bms_is_member(row, batch->truncating) &&
+			!bms_is_member(row, batch->absent))
 			cq_bad_cells_add(&batch->bad, row, 0,
 							 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "the message has no key"));
 	}
-	return batch->bad.ncells > nbad;
+}
+
+static void
+decode_run(CqReader *reader, CqBatch *batch, const Bitmapset *columns, CqDecoder *decoder, int first,
+		   int end)
+{
+	int			first_bad = batch->bad.ncells;
+
+	reader->format->decode(decoder, &batch->fetch.messages[first], end - first, first, batch->values,
+						   batch->nulls, &batch->bad);
+	if (cq_mode_changes(reader->stream->mode))
+		cq_envelope_settle(reader, batch, columns, first, end, first_bad);
 }
 
 /* The columns of the value: runs of messages that have one go to the format. */
@@ -204,7 +236,7 @@ static void
 decode_values(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 {
 	const CqMessage *messages = batch->fetch.messages;
-	CqDecoder  *decoder = get_decoder(reader, columns);
+	CqDecoder  *decoder = get_decoder(reader, columns, false);
 	int			row = 0;
 
 	while (row < batch->nrows)
@@ -214,11 +246,22 @@ decode_values(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 		while (end < batch->nrows && messages[end].value != NULL)
 			end++;
 		if (end > row)
-			reader->format->decode(decoder, &messages[row], end - row, row, batch->values,
-								   batch->nulls, &batch->bad);
+			decode_run(reader, batch, columns, decoder, row, end);
 		for (row = end; row < batch->nrows && messages[row].value == NULL; row++)
 			take_tombstone(reader, batch, row, columns);
 	}
+}
+
+static bool
+has_key_fields(const CqReader *reader, const Bitmapset *columns)
+{
+	for (int i = 0; i < reader->stream->ncolumns; i++)
+	{
+		if (reader->stream->columns[i].origin == CQ_COLUMN_KEY_FIELD &&
+			bms_is_member(reader->columns[i].attno, columns))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -232,8 +275,14 @@ fill_columns(CqReader *reader, CqBatch *batch, const Bitmapset *columns, const L
 
 	cq_settings_apply(settings, CQ_SETTINGS_ALL);
 	decode_values(reader, batch, columns);
-	if (reject_keyless(reader, batch))
+	if (cq_mode_changes(reader->stream->mode))
+	{
+		reject_keyless(reader, batch);
+		cq_envelope_fill(reader, batch, columns);
 		cq_batch_sort_rejects(batch);
+	}
+	if (has_key_fields(reader, columns))
+		cq_key_fill(reader, batch, columns, get_decoder(reader, columns, true));
 	if (cq_metadata_fill(reader, batch, columns))
 		cq_batch_sort_rejects(batch);
 	if (cq_generated_fill(reader, batch, columns))
@@ -252,13 +301,14 @@ static CqBatch *
 share_batch(const CqBatch *batch)
 {
 	CqBatch    *other = palloc(sizeof(CqBatch));
+	int			ncolumns = batch->natts + CQ_ENVELOPE_COLUMNS;
 
 	*other = *batch;
 	other->others = NIL;
-	other->values = memcpy(palloc(sizeof(Datum *) * Max(batch->natts, 1)), batch->values,
-						   sizeof(Datum *) * batch->natts);
-	other->nulls = memcpy(palloc(sizeof(bool *) * Max(batch->natts, 1)), batch->nulls,
-						  sizeof(bool *) * batch->natts);
+	other->values = memcpy(palloc(sizeof(Datum *) * ncolumns), batch->values,
+						   sizeof(Datum *) * ncolumns);
+	other->nulls = memcpy(palloc(sizeof(bool *) * ncolumns), batch->nulls,
+						  sizeof(bool *) * ncolumns);
 	other->decoded = bms_copy(batch->decoded);
 	memset(&other->bad, 0, sizeof(CqBadCells));
 	return other;

@@ -122,6 +122,30 @@ reject_row(const Computation *computation, int row, CqReject *reject)
 	cq_bad_cells_add(&computation->batch->bad, row, computation->column->attno, reject);
 }
 
+/* What is computed of a value that is left out cannot be computed. */
+static void
+reject_lacking(Computation *computation)
+{
+	CqBatch    *batch = computation->batch;
+	int			input = -1;
+
+	while (batch->lacking != NULL &&
+		   (input = bms_next_member(computation->generated->inputs, input)) >= 0)
+	{
+		int			row = -1;
+
+		while ((row = bms_next_member(batch->lacking[input - 1], row)) >= 0)
+		{
+			if (bms_is_member(row, computation->bad_rows))
+				continue;
+			computation->bad_rows = bms_add_member(computation->bad_rows, row);
+			reject_row(computation, row,
+					   cq_reject(ERRCODE_DATA_EXCEPTION, "column \"%s\" is computed of a value that has not "
+								 "changed, and is not in the message", computation->column->name));
+		}
+	}
+}
+
 /* Rows with a bad input are bad in this column, too, and rows that are no rows have none. */
 static void
 pass_on_rejects(Computation *computation)
@@ -140,6 +164,7 @@ pass_on_rejects(Computation *computation)
 			reject_row(computation, cell.row, cell.reject);
 		computation->bad_rows = bms_add_member(computation->bad_rows, cell.row);
 	}
+	reject_lacking(computation);
 	computation->bad_rows = bms_add_members(computation->bad_rows, batch->absent);
 	computation->bad_rows = bms_add_members(computation->bad_rows, batch->gone);
 	while ((row = bms_next_member(computation->bad_rows, row)) >= 0)

@@ -114,6 +114,7 @@ fill_column(CqReader *reader, CqBatch *batch, const CqColumn *column, CqColumnOr
 	switch (origin)
 	{
 		case CQ_COLUMN_VALUE:
+		case CQ_COLUMN_KEY_FIELD:
 		case CQ_COLUMN_GENERATED:
 			Assert(false);
 			break;
@@ -148,7 +149,7 @@ cq_metadata_fill(CqReader *reader, CqBatch *batch, const Bitmapset *needed)
 		const CqStreamColumn *column = &reader->stream->columns[i];
 
 		if (column->origin != CQ_COLUMN_VALUE && column->origin != CQ_COLUMN_GENERATED &&
-			bms_is_member(column->attno, needed))
+			column->origin != CQ_COLUMN_KEY_FIELD && bms_is_member(column->attno, needed))
 			fill_column(reader, batch, &reader->columns[i], column->origin);
 	}
 	return batch->bad.ncells > nbad;

@@ -51,6 +51,11 @@ begin_insert(ResultRelInfo *result, EState *estate)
 	CqSourceConfig config;
 
 	modify->stream = cq_stream_get(RelationGetRelid(relation), cq_compat_modify_user(result, estate));
+	if (modify->stream->mode == CQ_MODE_DEBEZIUM)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot insert into stream \"%s\"", RelationGetRelationName(relation)),
+				 errdetail("Its mode is debezium: messages say what rows were and are.")));
 	config = cq_reader_config(modify->stream, true);
 	modify->rows = cq_outgoing_open(modify->stream, RelationGetDescr(relation));
 	modify->batch_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq insert", ALLOCSET_DEFAULT_SIZES);

@@ -11,8 +11,25 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-CqOutgoingRows *
-cq_outgoing_open(const CqStream *stream, TupleDesc descriptor)
+static void
+open_key(CqOutgoingRows *rows, CqColumn *columns, bool defers)
+{
+	const CqStream *stream = rows->stream;
+	CqFormatOptions *options = cq_reader_key_options(stream);
+	int			ncolumns = 0;
+
+	rows->key_format = cq_format_find(stream->key_format);
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == CQ_COLUMN_KEY_FIELD)
+			columns[ncolumns++] = columns[i];
+	}
+	options->defers = defers;
+	rows->key_encoder = rows->key_format->encoder_open(options, columns, ncolumns);
+}
+
+static CqOutgoingRows *
+open_rows(const CqStream *stream, TupleDesc descriptor, const CqFormatOptions *options)
 {
 	CqOutgoingRows *rows = palloc0(sizeof(CqOutgoingRows));
 	CqColumn   *columns = cq_reader_columns(stream, descriptor);
@@ -26,12 +43,26 @@ cq_outgoing_open(const CqStream *stream, TupleDesc descriptor)
 				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder", stream->name, stream->format)));
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
-		if (stream->columns[i].origin == CQ_COLUMN_VALUE)
+		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !stream->columns[i].is_of_envelope)
 			columns[ncolumns++] = columns[i];
 	}
-	rows->encoder = rows->format->encoder_open(cq_reader_format_options(stream), columns, ncolumns);
+	rows->encoder = rows->format->encoder_open(options, columns, ncolumns);
 	initStringInfo(&rows->encoded);
+	if (cq_stream_has_key_fields(stream))
+		open_key(rows, cq_reader_columns(stream, descriptor), options->defers);
 	return rows;
+}
+
+CqOutgoingRows *
+cq_outgoing_open(const CqStream *stream, TupleDesc descriptor)
+{
+	return open_rows(stream, descriptor, cq_reader_format_options(stream));
+}
+
+CqOutgoingRows *
+cq_outgoing_open_sink(const CqStream *stream, TupleDesc descriptor)
+{
+	return open_rows(stream, descriptor, cq_reader_sink_options(stream));
 }
 
 static const char *
@@ -74,6 +105,7 @@ set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Dat
 	switch (column->origin)
 	{
 		case CQ_COLUMN_VALUE:
+		case CQ_COLUMN_KEY_FIELD:
 		case CQ_COLUMN_GENERATED:
 			break;
 		case CQ_COLUMN_TOPIC:
@@ -100,6 +132,27 @@ set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Dat
 			row->has_headers = true;
 			break;
 	}
+}
+
+/* Where all of its fields are null there is no key. */
+static void
+encode_key(const CqOutgoingRows *rows, TupleTableSlot *slot, CqMessage *message)
+{
+	const CqStream *stream = rows->stream;
+	StringInfoData key;
+	bool		is_null = true;
+
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == CQ_COLUMN_KEY_FIELD)
+			is_null &= slot->tts_isnull[stream->columns[i].attno - 1];
+	}
+	if (is_null)
+		return;
+	initStringInfo(&key);
+	rows->key_format->encode(rows->key_encoder, slot->tts_values, slot->tts_isnull, &key);
+	message->key = key.data;
+	message->key_length = key.len;
 }
 
 bool
@@ -152,6 +205,8 @@ cq_outgoing_describe(const CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoin
 			set_metadata(stream, &stream->columns[i], TupleDescAttr(slot->tts_tupleDescriptor, index)->atttypid,
 						 slot->tts_values[index], row);
 	}
+	if (rows->key_encoder != NULL)
+		encode_key(rows, slot, &row->message);
 	if (stream->kind == CQ_STREAM_LOG && row->partition > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -174,6 +229,7 @@ cq_outgoing_fill(CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row)
 				 errmsg("a row for stream %s has no key", rows->stream->name),
 				 errdetail("Its mode is upsert: a row takes the place of the one before it with the "
 						   "same key."),
-				 errhint("The key is the column with the option metadata 'key'.")));
+				 errhint("The key is the column with the option metadata 'key', or those with the option "
+						 "key.")));
 	set_value(rows, slot, &row->message);
 }

@@ -18,11 +18,16 @@ typedef struct CqOutgoingRows
 	const CqStream *stream;
 	const CqFormat *format;
 	CqEncoder  *encoder;		/* of the value columns */
+	const CqFormat *key_format; /* NULL: no columns are fields of the key */
+	CqEncoder  *key_encoder;
 	StringInfoData encoded;
 } CqOutgoingRows;
 
 /* In CurrentMemoryContext. stream stays the caller's, and has to last. Raises ERROR where the format cannot write. */
 extern CqOutgoingRows *cq_outgoing_open(const CqStream *stream, TupleDesc descriptor);
+
+/* The same of a sink, within a transaction that cannot wait: numbers of schemas are put in later. */
+extern CqOutgoingRows *cq_outgoing_open_sink(const CqStream *stream, TupleDesc descriptor);
 
 /*
  * The message of a row, whose columns are the foreign table's. What it points to is the slot's or palloc'd in CurrentMemoryContext. Raises ERROR

@@ -13,7 +13,8 @@
 #include "commands/defrem.h"
 #include "common/owner.h"
 #include "format/registry.h"
-#include "stream/reader_state.h"
+#include "stream/envelope.h"
+#include "stream/key.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -56,6 +57,7 @@ cq_reader_columns(const CqStream *stream, TupleDesc descriptor)
 		columns[i].typmod = attribute->atttypmod;
 		columns[i].collation = attribute->attcollation;
 		columns[i].is_not_null = attribute->attnotnull;
+		columns[i].style = described->style;
 	}
 	return columns;
 }
@@ -104,17 +106,52 @@ cq_reader_server_registry(Oid server, Oid userid)
 	return find_registry(said, is_trusted);
 }
 
-CqFormatOptions *
-cq_reader_format_options(const CqStream *stream)
+/* Of values and of keys. */
+static CqFormatOptions *
+make_options(const CqStream *stream)
 {
 	CqFormatOptions *options = palloc0(sizeof(CqFormatOptions));
 
-	options->schema = stream->schema;
 	options->is_framed = stream->is_framed;
 	options->registry = find_registry(stream->registry, stream->registry_is_trusted);
+	options->registers = stream->registers;
+	options->names_topic = stream->subject_names != CQ_SUBJECT_RECORD;
+	options->names_record = stream->subject_names != CQ_SUBJECT_TOPIC;
+	options->topic = stream->topics != NIL ? linitial(stream->topics) : NULL;
+	return options;
+}
+
+CqFormatOptions *
+cq_reader_format_options(const CqStream *stream)
+{
+	CqFormatOptions *options = make_options(stream);
+
+	options->schema = stream->schema;
 	options->subject = stream->subject;
-	if (options->subject == NULL && stream->topics != NIL)
-		options->subject = psprintf("%s-value", (char *) linitial(stream->topics));
+	options->is_wrapped = stream->is_wrapped && stream->mode != CQ_MODE_DEBEZIUM;
+	options->may_be_wrapped = stream->mode == CQ_MODE_DEBEZIUM;
+	options->unavailable = stream->unavailable;
+	return options;
+}
+
+CqFormatOptions *
+cq_reader_key_options(const CqStream *stream)
+{
+	CqFormatOptions *options = make_options(stream);
+
+	options->schema = stream->key_schema;
+	options->may_be_wrapped = true;
+	options->is_key = true;
+	return options;
+}
+
+CqFormatOptions *
+cq_reader_sink_options(const CqStream *stream)
+{
+	CqFormatOptions *options = cq_reader_format_options(stream);
+
+	options->defers = true;
+	options->is_enveloped = stream->mode == CQ_MODE_DEBEZIUM;
 	return options;
 }
 
@@ -143,6 +180,8 @@ find_settings(CqReader *reader)
 		if (reader->stream->columns[i].origin == CQ_COLUMN_VALUE &&
 			reader->format->settings != NULL)
 			reader->settings[column->attno - 1] = reader->format->settings(column);
+		if (reader->stream->columns[i].origin == CQ_COLUMN_KEY_FIELD)
+			reader->settings[column->attno - 1] = reader->key_format->settings(column);
 	}
 	for (int i = 0; i < reader->batch.natts; i++)
 	{
@@ -169,9 +208,9 @@ prepare_columns(CqReader *reader)
 
 	reader->columns = cq_reader_columns(reader->stream, descriptor);
 	batch->natts = descriptor->natts;
-	batch->values = palloc0(sizeof(Datum *) * Max(batch->natts, 1));
-	batch->nulls = palloc0(sizeof(bool *) * Max(batch->natts, 1));
-	reader->arrays = palloc0(sizeof(CqColumnArrays) * Max(batch->natts, 1));
+	batch->values = palloc0(sizeof(Datum *) * (batch->natts + CQ_ENVELOPE_COLUMNS));
+	batch->nulls = palloc0(sizeof(bool *) * (batch->natts + CQ_ENVELOPE_COLUMNS));
+	reader->arrays = palloc0(sizeof(CqColumnArrays) * (batch->natts + CQ_ENVELOPE_COLUMNS));
 	cq_generated_describe(reader, relation);
 	find_settings(reader);
 	table_close(relation, NoLock);
@@ -190,6 +229,11 @@ open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions
 	reader->stream = stream;
 	reader->format = find_format(stream);
 	reader->format_options = cq_reader_format_options(stream);
+	if (cq_stream_has_key_fields(stream))
+	{
+		reader->key_format = cq_format_find(stream->key_format);
+		reader->key_options = cq_reader_key_options(stream);
+	}
 	reader->is_bounded = bounded;
 	reader->routine = cq_reader_routine(stream);
 	reader->batch.reader = reader;
@@ -257,6 +301,19 @@ raise_trouble(const CqReader *reader, const char *awaits, const char *trouble)
 			 errdetail("%s", trouble)));
 }
 
+static bool
+prepare_keys(CqReader *reader, char **awaits, char **trouble)
+{
+	CqMessage  *keys;
+	int			nkeys;
+	int		   *rows;
+
+	if (reader->key_format == NULL || reader->key_format->prepare == NULL)
+		return true;
+	keys = cq_key_messages(&reader->batch.fetch, &nkeys, &rows);
+	return reader->key_format->prepare(reader->key_options, keys, nkeys, awaits, trouble);
+}
+
 /* Can what was fetched be decoded? Else it is held until it can. */
 static bool
 is_prepared(CqReader *reader)
@@ -267,11 +324,15 @@ is_prepared(CqReader *reader)
 	char	   *trouble = NULL;
 	bool		is_here;
 
-	if (reader->format->prepare == NULL)
+	if (reader->format->prepare == NULL &&
+		(reader->key_format == NULL || reader->key_format->prepare == NULL))
 		return true;
 	MemoryContextReset(reader->question);
 	caller = MemoryContextSwitchTo(reader->question);
-	is_here = reader->format->prepare(reader->format_options, fetch->messages, fetch->nmessages, &awaits, &trouble);
+	is_here = reader->format->prepare == NULL ||
+		reader->format->prepare(reader->format_options, fetch->messages, fetch->nmessages, &awaits, &trouble);
+	if (is_here)
+		is_here = prepare_keys(reader, &awaits, &trouble);
 	if (trouble != NULL && reader->is_bounded)
 		raise_trouble(reader, awaits, trouble);
 	if (!is_here && !reader->is_held)
@@ -342,6 +403,8 @@ cq_reader_release(CqReader *reader)
 	batch->decoded = NULL;
 	batch->absent = NULL;
 	batch->gone = NULL;
+	batch->truncating = NULL;
+	batch->lacking = NULL;
 	batch->settings = NIL;
 	batch->others = NIL;
 	memset(&batch->bad, 0, sizeof(CqBadCells));

@@ -23,6 +23,7 @@ typedef struct CqKeptDecoder
 {
 	MemoryContext context;		/* of all of it */
 	Bitmapset  *columns;
+	bool		is_of_key;
 	CqDecoder  *decoder;
 } CqKeptDecoder;
 
@@ -42,6 +43,8 @@ struct CqReader
 	CqSource   *source;
 	const CqFormat *format;
 	CqFormatOptions *format_options;
+	const CqFormat *key_format; /* of the key's fields; NULL: there are no columns for them */
+	CqFormatOptions *key_options;
 	CqColumn   *columns;		/* as the format sees them, in the order of stream->columns; without meaning for metadata */
 
 	List	   *decoders;		/* of CqKeptDecoder *, the one used last first */
@@ -87,6 +90,10 @@ extern const CqSourceRoutine *cq_reader_routine(const CqStream *stream);
 
 /* What the stream says of its messages; borrows from it. In CurrentMemoryContext. */
 extern CqFormatOptions *cq_reader_format_options(const CqStream *stream);
+extern CqFormatOptions *cq_reader_key_options(const CqStream *stream);
+
+/* The same of what a sink writes. */
+extern CqFormatOptions *cq_reader_sink_options(const CqStream *stream);
 
 /* The schema registry of a server, as userid asks it; NULL: it has none. */
 extern CqRegistry *cq_reader_server_registry(Oid server, Oid userid);

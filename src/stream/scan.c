@@ -126,7 +126,8 @@ next_row(CqScanState *scan, ForeignScanState *node)
 static void
 find_latest(CqScanState *scan, ForeignScanState *node)
 {
-	scan->latest = cq_latest_begin(RelationGetDescr(node->ss.ss_currentRelation), scan->needed);
+	scan->latest = cq_latest_begin(scan->stream, RelationGetDescr(node->ss.ss_currentRelation),
+								   scan->needed);
 	while (next_row(scan, node))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -161,7 +162,7 @@ iterate_scan(ForeignScanState *node)
 	MemoryContext caller;
 	bool		has_row;
 
-	if (unlikely(scan->is_upsert && !scan->is_bound))
+	if (unlikely(scan->is_changing && !scan->is_bound))
 		return iterate_latest(scan, node);
 	ExecClearTuple(slot);
 	if (unlikely(scan->row + 1 >= scan->end))
@@ -183,8 +184,8 @@ iterate_scan(ForeignScanState *node)
 		slot->tts_isnull[column->index] = column->nulls[scan->row];
 	}
 	ExecStoreVirtualTuple(slot);
-	if (unlikely(scan->is_upsert))
-		cq_latest_place(scan->batch, scan->row, &slot->tts_tid);
+	if (unlikely(scan->is_changing))
+		cq_latest_place(scan->row, &slot->tts_tid);
 	return slot;
 }
 
@@ -218,12 +219,12 @@ begin_scan(ForeignScanState *node, int eflags)
 	if (scan->is_bound)
 	{
 		begin_bound(scan, binding);
-		scan->is_upsert = cq_reader_stream(binding->batch->reader)->mode == CQ_MODE_UPSERT;
+		scan->is_changing = cq_mode_changes(cq_reader_stream(binding->batch->reader)->mode);
 	}
 	else
 	{
 		scan->stream = cq_stream_get(relid, cq_compat_scan_user(node));
-		scan->is_upsert = scan->stream->mode == CQ_MODE_UPSERT;
+		scan->is_changing = cq_mode_changes(scan->stream->mode);
 		scan->pushdown = cq_pushdown_open(scan->stream, plan->scan.scanrelid, plan->fdw_exprs, &node->ss.ps);
 	}
 }

@@ -81,19 +81,19 @@ get_plan(PlannerInfo *root, RelOptInfo *relation, Oid relid, ForeignPath *path, 
 	CqStream   *stream = cq_stream_get(relid, InvalidOid);
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
 	List	   *narrowing = NIL;
-	bool		is_upsert = stream->mode == CQ_MODE_UPSERT;
+	bool		is_changing = cq_mode_changes(stream->mode);
 	ListCell   *cell;
 
 	cq_stream_require_readable(stream);
 	/* Which message is the newest of its key is known only after all have been read. */
-	foreach(cell, is_upsert ? NIL : clauses)
+	foreach(cell, is_changing ? NIL : clauses)
 	{
 		if (cq_pushdown_accepts(stream, relation->relid, lfirst(cell)))
 			narrowing = lappend(narrowing, lfirst(cell));
 	}
 	return make_foreignscan(tlist, clauses, relation->relid, narrowing,
 							find_needed(relation, relid, clauses,
-										is_upsert ? stream->key : InvalidAttrNumber),
+										is_changing ? stream->key : InvalidAttrNumber),
 							NIL, NIL, outer_plan);
 }
 

@@ -34,7 +34,7 @@ typedef struct CqScanState
 	CqPushdown *pushdown;
 	CqBounded  *bounded;
 
-	bool		is_upsert;		/* rows are those that are there now; bound: all, with their place */
+	bool		is_changing;	/* rows are those that are there now; bound: all, with their place */
 	CqLatest   *latest;			/* while not bound, once all has been read */
 } CqScanState;
 

@@ -41,6 +41,8 @@ split_path(const char *name)
 	return path;
 }
 
+static const CqFormatOptions plain_options = {0};
+
 static CqColumn *
 table_columns(Oid relid, int *ncolumns)
 {
@@ -179,7 +181,7 @@ json_decode(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	make_batch(ncolumns, nmessages, &values, &nulls);
-	decoder = cq_json_format.decoder_open(NULL, columns, ncolumns);
+	decoder = cq_json_format.decoder_open(&plain_options, columns, ncolumns);
 	cq_json_format.decode(decoder, messages, nmessages, 0, values, nulls, &bad);
 	for (int i = 0; i < nmessages; i++)
 	{
@@ -287,7 +289,7 @@ json_bench(PG_FUNCTION_ARGS)
 	int			nmessages;
 	CqMessage  *messages = file_messages(text_to_cstring(PG_GETARG_TEXT_PP(1)), &nmessages);
 	int			rounds = PG_GETARG_INT32(2);
-	CqDecoder  *decoder = cq_json_format.decoder_open(NULL, columns, ncolumns);
+	CqDecoder  *decoder = cq_json_format.decoder_open(&plain_options, columns, ncolumns);
 	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "batch", ALLOCSET_DEFAULT_SIZES);
 	Datum	  **values;
 	bool	  **nulls;

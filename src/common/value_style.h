@@ -1,0 +1,37 @@
+/*
+ * value_style.h
+ *		How a producer writes values for which the format has no type of their own: times, decimals and
+ *		documents in JSON. All zeros: as the format says.
+ */
+#ifndef CQ_VALUE_STYLE_H
+#define CQ_VALUE_STYLE_H
+
+typedef enum CqTimeStyle
+{
+	CQ_TIMES_PLAIN,				/* ISO 8601, or a whole number of milliseconds */
+	CQ_TIMES_ISO,
+	CQ_TIMES_SECONDS,			/* since 1970, or midnight; with a fraction */
+	CQ_TIMES_MILLISECONDS,
+	CQ_TIMES_MICROSECONDS,
+	CQ_TIMES_NANOSECONDS,
+	CQ_TIMES_DEBEZIUM,			/* numbers of days, and of milli- or microseconds by the precision */
+	CQ_TIMES_PATTERN			/* as to_timestamp has them */
+} CqTimeStyle;
+
+typedef enum CqNumberStyle
+{
+	CQ_NUMBERS_PLAIN,			/* numbers, also in strings */
+	CQ_NUMBERS_NUMBER,			/* no strings */
+	CQ_NUMBERS_STRING,			/* no numbers */
+	CQ_NUMBERS_BASE64			/* decimals: the unscaled value's bytes; the column has the scale */
+} CqNumberStyle;
+
+typedef struct CqValueStyle
+{
+	CqTimeStyle times;
+	const char *pattern;		/* of CQ_TIMES_PATTERN */
+	CqNumberStyle numbers;		/* of decimals */
+	bool		is_debezium;	/* dates count days, strings for json and jsonb are their text */
+} CqValueStyle;
+
+#endif							/* CQ_VALUE_STYLE_H */
