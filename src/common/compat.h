@@ -567,6 +567,17 @@ cq_compat_take_entry(const Query *from, int rtindex, Query *to)
 	to->rtable = list_make1(entry);
 }
 
+/* From 18 on, a constraint may be there without being held against rows. */
+static inline bool
+cq_compat_is_enforced(const ConstrCheck *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->ccenforced;
+#else
+	return true;
+#endif
+}
+
 /* The outer joins, by their number in the range table, that may make a column null. */
 static inline Bitmapset *
 cq_compat_nulling(const Var *var)

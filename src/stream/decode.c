@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "stream/contract.h"
 #include "stream/envelope.h"
 #include "stream/key.h"
 #include "utils/guc.h"
@@ -427,6 +428,7 @@ cq_batch_decode(CqBatch *batch, const Bitmapset *needed, const List *settings)
 		cq_batch_sort_rejects(batch);
 		batch->decoded = bms_add_member(batch->decoded, reader->stream->event_time);
 	}
+	cq_contract_hold(reader, batch);
 	MemoryContextSwitchTo(caller);
 }
 

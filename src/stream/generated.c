@@ -47,10 +47,11 @@ cq_generated_describe(CqReader *reader, Relation relation)
 Bitmapset *
 cq_generated_with_inputs(const CqReader *reader, const Bitmapset *columns)
 {
-	Bitmapset  *all = bms_copy(columns);
+	Bitmapset  *all = bms_union(columns, reader->contract_inputs);
+	Bitmapset  *wanted = bms_copy(all);
 	int			attno = -1;
 
-	while ((attno = bms_next_member(columns, attno)) >= 0)
+	while ((attno = bms_next_member(wanted, attno)) >= 0)
 		all = bms_add_members(all, reader->generated[attno - 1].inputs);
 	return all;
 }

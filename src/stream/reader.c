@@ -13,6 +13,7 @@
 #include "commands/defrem.h"
 #include "common/owner.h"
 #include "format/registry.h"
+#include "stream/contract.h"
 #include "stream/envelope.h"
 #include "stream/key.h"
 #include "utils/memutils.h"
@@ -212,6 +213,7 @@ prepare_columns(CqReader *reader)
 	batch->nulls = palloc0(sizeof(bool *) * (batch->natts + CQ_ENVELOPE_COLUMNS));
 	reader->arrays = palloc0(sizeof(CqColumnArrays) * (batch->natts + CQ_ENVELOPE_COLUMNS));
 	cq_generated_describe(reader, relation);
+	cq_contract_describe(reader, relation);
 	find_settings(reader);
 	table_close(relation, NoLock);
 }

@@ -35,6 +35,14 @@ typedef struct CqGenerated
 	Bitmapset  *inputs;
 } CqGenerated;
 
+/* A CHECK constraint. */
+typedef struct CqContract
+{
+	char	   *name;
+	Node	   *expression;		/* over the table's columns, as those of relation 1 */
+	Bitmapset  *inputs;
+} CqContract;
+
 struct CqReader
 {
 	MemoryContext context;		/* holds the reader */
@@ -53,6 +61,8 @@ struct CqReader
 	Bitmapset  *told_seen;		/* columns: see cq_reader_fields */
 	Bitmapset  *told_unseen;
 	CqGenerated *generated;		/* by attribute number - 1 */
+	List	   *contracts;		/* of CqContract * */
+	Bitmapset  *contract_inputs;	/* columns that they are about */
 
 	CqColumnArrays *arrays;		/* by attribute number - 1 */
 	CqBatch		batch;
@@ -75,7 +85,7 @@ extern bool cq_metadata_fill(CqReader *reader, CqBatch *batch, const Bitmapset *
 /* Fills reader->generated. */
 extern void cq_generated_describe(CqReader *reader, Relation relation);
 
-/* Columns, and what those that are generated among them are computed of. */
+/* Columns, those that constraints are about, and what is generated of them is computed of. */
 extern Bitmapset *cq_generated_with_inputs(const CqReader *reader, const Bitmapset *columns);
 
 /*
