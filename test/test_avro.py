@@ -388,6 +388,9 @@ def test_changes_in_avro(db, broker, registry, topic):
     db.execute("INSERT INTO f (kid, id, city) VALUES (2, 2, 'Mank')")
     db.execute("INSERT INTO f (kid) VALUES (3)")
     assert db.execute("SELECT kid, id, city, doc FROM f") == [(2, 2, "Mank", None)]
+    for change in "framing 'none'", "key_format 'json'":
+        with pytest.raises(Exception, match='cannot change how keys of stream "f" are read'):
+            db.execute(f"ALTER FOREIGN TABLE f OPTIONS (ADD {change})")
     broker.produce(flat, [upsert(row(9, "Graz"))], key=b"no key")
     db.wait("f_rows")
     assert db.value("SELECT message FROM cq.errors LIMIT 1").startswith("key: invalid Avro message: it does not begin with")

@@ -119,7 +119,7 @@ static bool
 speaks_of_columns(const AlterTableCmd *cmd)
 {
 	return cmd->subtype == AT_GenericOptions || cmd->subtype == AT_AlterColumnGenericOptions ||
-		cmd->subtype == AT_AlterColumnType;
+		cmd->subtype == AT_AlterColumnType || cmd->subtype == AT_AddColumn;
 }
 
 bool
@@ -156,11 +156,63 @@ forget_fields(Oid stream)
 	cq_owner_end(&actor);
 }
 
+/* ---- keys ---- */
+
+static bool
+is_read_by_views(Oid stream)
+{
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(stream)};
+	CqActor		actor;
+	bool		is_read;
+
+	if (!cq_adopt_has_catalog() || !cq_version_matches())
+		return false;
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute("SELECT FROM _cq.input WHERE stream OPERATOR(pg_catalog.=) $1 LIMIT 1",
+					 SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	is_read = SPI_processed > 0;
+	SPI_finish();
+	cq_owner_end(&actor);
+	return is_read;
+}
+
+/* What of its messages' keys tells a stream's rows apart; NULL: they are only added, or nobody reads. */
+static char *
+identity_of(Oid stream)
+{
+	const char *mode = find_option(GetForeignTable(stream)->options, "mode");
+	const CqStream *described;
+
+	if (mode == NULL || strcmp(mode, "append") == 0 || !is_kafka_table(stream) ||
+		!is_read_by_views(stream))
+		return NULL;
+	described = cq_stream_get(stream, InvalidOid);
+	return psprintf("%s %d %d", described->key_format ? described->key_format : "",
+					described->is_framed, described->is_wrapped);
+}
+
+/* What views keep is told apart by keys as they were: nothing of it would be found again. */
+static void
+require_same_identity(Oid stream, const char *before)
+{
+	const char *after = before != NULL ? identity_of(stream) : NULL;
+
+	if (after != NULL && strcmp(before, after) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot change how keys of stream \"%s\" are read", get_rel_name(stream)),
+				 errdetail("Continuous views keep rows by their keys as they were read so far."),
+				 errhint("Make another stream of the topic, or drop the views first.")));
+}
+
 void
 cq_stream_columns_alter(CqCommand *command)
 {
 	AlterTableStmt *stmt = (AlterTableStmt *) cq_utility_own_statement(command);
 	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, false);
+	char	   *identity = identity_of(relid);
 	ListCell   *cell;
 
 	foreach(cell, stmt->cmds)
@@ -172,6 +224,7 @@ cq_stream_columns_alter(CqCommand *command)
 	}
 	cq_utility_pass_on(command);
 	check(stmt->relation);
+	require_same_identity(relid, identity);
 	forget_fields(relid);
 }
 
