@@ -62,7 +62,7 @@ def test_repeat(server, broker, name):
 def test_queries(server, broker, name):
     """Until so many queries were right, each in its history. What is not is shrunk, and told."""
     server.set(fsync="off")  # the machine does not fail, and there are many files
-    right, unstable, failures = 0, 0, 0
+    right, unsettled, failures = 0, 0, 0
     refusals, accepted = Counter(), Counter()
     seed = SEED
     while right < QUERIES:
@@ -70,12 +70,12 @@ def test_queries(server, broker, name):
             server, broker, f"{name}_{seed}", seed, queries=200, looks=3, keeps_on=True
         ).run()
         right += len(history.compared)
-        unstable += len(history.compared) if history.has_partitions else 0
+        unsettled += len(history.compared) if history.has_partitions else 0
         failures += len(history.failures)
         refusals.update(history.refusals)
         accepted.update(history.tags)
         print(
-            f"seeds {SEED} to {seed}: {right} queries right, {unstable} of them with several "
+            f"seeds {SEED} to {seed}: {right} queries right, {unsettled} of them with several "
             f"partitions and a restart, {failures} wrong",
             flush=True,
         )

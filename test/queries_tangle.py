@@ -7,7 +7,7 @@ import random
 from queries import KINDS, Source
 from queries_wide import WideQueries, WideSchema
 
-KINDS["tangle"] = 8
+KINDS["tangle"] = 20
 
 
 def generator(seed, **sizes):
