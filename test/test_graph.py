@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from conftest import kill, wait_until
+from conftest import Database, kill, wait_until
 from test_nodes import BALANCE, transfers
 
 # From streams up; above, each is its query over what others show.
@@ -25,6 +25,8 @@ ABOVE = {
     "all_of_it": "SELECT s.account, s.balance, t.amount, o.n FROM share s "
                  "LEFT JOIN top t USING (account) LEFT JOIN owned o ON o.n > s.accounts / 3",
 }
+RISEN = ("SELECT r.account, r.n, b.balance, w.owner FROM rises r JOIN balance b USING (account) "
+         "JOIN owner_now w USING (account)")
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def difference(view, query):
 
 def compare_until(server, database, done, wrong):
     """All that are above, in one snapshot."""
-    query = " UNION ALL ".join(difference(view, query) for view, query in ABOVE.items())
+    query = " UNION ALL ".join(difference(view, query) for view, query in {**ABOVE, "risen": RISEN}.items())
     with server.connect(database) as reader:
         while not done.is_set():
             wrong += reader.execute(query).fetchall()
@@ -59,6 +61,12 @@ def make(db, topic, broker):
         db.wait(view)
     for view, query in ABOVE.items():
         db.execute(f"CREATE CONTINUOUS VIEW {view} AS {query}")
+    # Further down a chain, and on both sides of it.
+    db.execute("CREATE CONTINUOUS VIEW told WITH (changes = 'told_changes') AS SELECT giver, max(amount) AS most "
+               "FROM transfer GROUP BY giver")
+    db.execute("CREATE CONTINUOUS VIEW rises AS SELECT (new).giver AS account, count(*) AS n FROM told_changes "
+               "JOIN owner ON account = (new).giver GROUP BY 1")
+    db.execute(f"CREATE CONTINUOUS VIEW risen AS {RISEN}")
     return transfer
 
 
@@ -79,7 +87,7 @@ def test_agreement(server, broker, db, topic, workers):
                 kill(rng.choice(db.worker_pids()), 15)
             if step == 3:
                 db.execute("SELECT cq.reset('large')")
-        for view in [*BELOW, *ABOVE]:
+        for view in [*BELOW, *ABOVE, "risen"]:
             db.wait(view)
     finally:
         done.set()
@@ -95,6 +103,41 @@ def test_agreement(server, broker, db, topic, workers):
         assert db.execute(difference(view, query)) == [], view
     for view in [*BELOW, *ABOVE]:
         db.wait(view)
-    for view, query in {**BELOW, **ABOVE}.items():
+    for view, query in {**BELOW, **ABOVE, "risen": RISEN}.items():
         assert db.execute(difference(view, query)) == [], view
     assert db.value("SELECT count(*) FROM cq.views WHERE status <> 'running' OR bad_rows > 0") == 0
+    assert "deadlock" not in server.log()
+
+
+def test_dump(server, log_db, tmp_path):
+    """What views know of one another is restored with them, and they go on."""
+    db, copy = log_db, Database(server, f"{log_db.name}_restored", None)
+    over = {"b": "SELECT n, count(*) AS c FROM other.a GROUP BY n", "d": "SELECT a.k, b.c FROM other.a JOIN b USING (n)"}
+    db.execute("CREATE FOREIGN TABLE s (k int) SERVER cq_log")
+    db.execute("CREATE SCHEMA other")
+    db.execute("CREATE CONTINUOUS VIEW other.a AS SELECT k, count(*) AS n FROM s GROUP BY k")
+    for view, query in over.items():
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS {query}")
+    db.execute("INSERT INTO s SELECT i % 5 FROM generate_series(1, 17) AS i")
+    db.wait("d")
+    server.program("pg_dump", "-Fc", "-f", str(tmp_path / "dump"), db.name)
+    with server.connect("postgres") as connection:
+        connection.execute(f'CREATE DATABASE "{copy.name}"')
+    try:
+        server.program("pg_restore", "--exit-on-error", "-d", copy.name, str(tmp_path / "dump"))
+        for view, query in over.items():
+            assert copy.execute(difference(view, query)) == []
+        copy.execute("SELECT cq.resume_all()")
+        copy.execute("INSERT INTO s SELECT i % 3 FROM generate_series(1, 20) AS i")
+        copy.wait("d")
+        assert copy.value("SELECT sum(n) FROM other.a") == 37
+        for view, query in over.items():
+            assert copy.execute(difference(view, query)) == []
+        with pytest.raises(Exception, match="other objects depend"):
+            copy.execute("DROP VIEW other.a")
+        copy.execute("DROP VIEW other.a CASCADE")
+        assert copy.value("SELECT count(*) FROM _cq.part") == 0
+    finally:
+        copy.close()
+        with server.connect("postgres") as connection:
+            connection.execute(f'DROP DATABASE "{copy.name}" WITH (FORCE)')

@@ -86,12 +86,27 @@ cq_reads_below(Oid view)
 int
 cq_reads_level(Oid view)
 {
-	int			level = 0;
-	ListCell   *cell;
+	static const char read[] =
+		"WITH RECURSIVE below AS (SELECT $1::regclass AS view, 0 AS level "
+		"UNION SELECT n.view, level + 1 FROM below b CROSS JOIN LATERAL "
+		"(SELECT named AS view FROM _cq.reads r WHERE r.view = b.view "
+		"UNION ALL SELECT p.view FROM _cq.input i JOIN _cq.part p ON p.relation = i.stream "
+		"AND p.role = 'changes' WHERE i.view = b.view "
+		"UNION ALL SELECT v.view FROM _cq.input i JOIN _cq.view v ON v.sink = i.stream "
+		"WHERE i.view = b.view) n WHERE level < 1000) "
+		"SELECT max(level) FROM below";
+	Oid			types[] = {OIDOID};
+	Datum		args[] = {ObjectIdGetDatum(view)};
+	int			level;
+	bool		is_null;
+	CqActor		actor;
 
-	check_stack_depth();
-	foreach(cell, cq_reads_list(view))
-		level = Max(level, cq_reads_level(lfirst_oid(cell)) + 1);
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	level = DatumGetInt32(cq_query_column(0, 1, &is_null));
+	SPI_finish();
+	cq_owner_end(&actor);
 	return level;
 }
 

@@ -20,7 +20,10 @@ extern List *cq_reads_readers(Oid view);
 /* All that it reads so, itself and through others: of OIDs, ascending. */
 extern List *cq_reads_below(Oid view);
 
-/* How many views, one over the other, are below it at most: whoever reads is higher than what it reads. */
+/*
+ * How many views, one over the other, are below it at most, by names or by streams that one writes
+ * and the other reads: whoever reads is higher than what it reads.
+ */
 extern int	cq_reads_level(Oid view);
 
 /* It is level with none of them yet. */

@@ -300,6 +300,7 @@ apply_and_commit(CqLane *lane, CqBatch *batch)
 	CqBatchResult result;
 
 	chain = NULL;				/* an error may have left one */
+	cq_graph_begin_order();
 	result = apply(lane, batch);
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();

@@ -89,6 +89,12 @@ lock_closing(Oid state, LOCKMODE mode)
 	LockDatabaseObject(RelationRelationId, state, 1, mode);
 }
 
+bool
+cq_closing_try_hold_off(Oid state)
+{
+	return ConditionalLockDatabaseObject(RelationRelationId, state, 1, ShareLock);
+}
+
 /* However long it takes: an emission is under way. */
 void
 cq_closing_hold_off(Oid state)

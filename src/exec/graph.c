@@ -156,15 +156,53 @@ cq_graph_open(const List *execs)
 	return graph;
 }
 
+/* Of the last lock that this transaction has waited for. */
+static int	locked_level = -1;
+static Oid	locked_view;
+
+void
+cq_graph_begin_order(void)
+{
+	locked_level = -1;
+	locked_view = InvalidOid;
+}
+
+static bool
+is_in_order(const Member *member)
+{
+	return member->level > locked_level ||
+		(member->level == locked_level && member->view > locked_view);
+}
+
 /* A deadlock or a cancellation while it waits counts as the view's failure. */
 static void
-lock_exclusively(CqViewExec *exec)
+wait_for(CqViewExec *exec, bool has_windows)
 {
 	exec->nfailures++;
-	if (cq_view_plan_has_windows(exec->row))
+	if (has_windows)
 		cq_closing_hold_off(exec->row->state);
 	cq_view_lock_exclusive(exec->row->state);
 	exec->nfailures--;
+}
+
+static void
+lock_exclusively(const Member *member)
+{
+	CqViewExec *exec = member->exec;
+	bool		has_windows = cq_view_plan_has_windows(exec->row);
+
+	if (is_in_order(member))
+	{
+		wait_for(exec, has_windows);
+		locked_level = member->level;
+		locked_view = member->view;
+	}
+	else if ((has_windows && !cq_closing_try_hold_off(exec->row->state)) ||
+			 !cq_view_lock_try(exec->row->state))
+	{
+		exec->nfailures++;
+		cq_lock_want_view(member->view, exec->row->state);
+	}
 }
 
 void
@@ -178,7 +216,7 @@ cq_graph_lock(CqGraph *graph)
 
 		if (member->exec == NULL || !cq_view_run_is_exclusive(member->exec))
 			continue;
-		lock_exclusively(member->exec);
+		lock_exclusively(member);
 		if (member->exec->readers != NIL)
 			cq_told_collect(member->exec);
 	}
@@ -648,6 +686,7 @@ cq_graph_level(Oid view)
 	if (exec == NULL)
 		return true;
 	graph = cq_graph_open(list_make1(exec));
+	cq_graph_begin_order();
 	if (!hold_still(exec->row->named, &rows))
 		return false;
 	cq_graph_lock(graph);
@@ -713,6 +752,7 @@ cq_graph_push(Oid view, bool is_command)
 		keep_batches_away(view);
 	row = cq_view_require(view);
 	cq_view_lock_exclusive(row->state);
+	cq_graph_begin_order();
 	graph = palloc0(sizeof(CqGraph));
 	add_member(graph, view, NULL)->changed = row;
 	add_above(graph);

@@ -17,8 +17,13 @@ typedef struct CqGraph CqGraph;
  */
 extern CqGraph *cq_graph_open(const List *execs);
 
-/* Has all of those to itself that need it. Waits. Not in a subtransaction. */
+/*
+ * Has all of those to itself that need it. Waits; but where the transaction has locked some that
+ * come later in the order of all (since cq_graph_begin_order) it raises ERROR instead, as lock.h
+ * says. Not in a subtransaction.
+ */
 extern void cq_graph_lock(CqGraph *graph);
+extern void cq_graph_begin_order(void);
 
 /* The view is not to be told anything: it stays behind those that it reads. */
 extern void cq_graph_leave_out(CqGraph *graph, Oid view);

@@ -10,6 +10,7 @@
 #include "common/compat.h"
 #include "exec/lock.h"
 #include "exec/view_exec.h"
+#include "exec/view_lock.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -25,7 +26,7 @@ static struct
 {
 	Oid			view;
 	Oid			relid;			/* InvalidOid: nothing */
-	LOCKMODE	mode;
+	LOCKMODE	mode;			/* NoLock: that of the view with this state */
 } wanted;
 
 void
@@ -39,6 +40,17 @@ cq_lock_relation(Oid view, Oid relid, LOCKMODE mode)
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not obtain lock on relation with OID %u", relid)));
+}
+
+void
+cq_lock_want_view(Oid view, Oid state)
+{
+	wanted.view = view;
+	wanted.relid = state;
+	wanted.mode = NoLock;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not obtain the lock of view with OID %u", view)));
 }
 
 bool
@@ -65,7 +77,10 @@ cq_lock_await(void)
 	LockTimeout = PATIENCE_MS;
 	PG_TRY();
 	{
-		LockRelationOid(relid, wanted.mode);
+		if (wanted.mode == NoLock)
+			cq_view_lock_take(relid);
+		else
+			LockRelationOid(relid, wanted.mode);
 	}
 	PG_FINALLY();
 	{

@@ -31,6 +31,9 @@ extern void cq_lock_query(Oid view, Query *query);
 extern bool cq_lock_keep_view(Oid view);
 extern void cq_lock_let_view(Oid view);
 
+/* Raises ERROR in the same way for the lock of a view that is maintained by one transaction at a time. */
+extern void cq_lock_want_view(Oid view, Oid state);
+
 /* Is a lock remembered that is still to be waited for? */
 extern bool cq_lock_is_wanted(void);
 

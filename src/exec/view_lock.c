@@ -6,8 +6,9 @@
  * what is stored already, not only adds to it, a match would be lost for good. So such views are maintained by one transaction after the other.
  *
  * The lock is on no table, so that vacuum and readers have nothing to do with it. A batch takes it after its relations and, where the view closes
- * windows, after the closing lock. The views of a lane are maintained in ascending order of their oids, by all workers, so that two of them do not
- * wait for each other in a circle; locks on relations are taken before, without waiting (lock.h). Whoever closes windows holds the locks of one view only.
+ * windows, after the closing lock. All who take several do so by level (whoever reads what another view writes or shows is on a higher one) and oid, so
+ * that two of them do not wait for each other in a circle; what comes up against that order (views further down a chain) is taken where it is free,
+ * or else waited for with nothing held (lock.h), as are locks on relations. Whoever closes windows holds the locks of one view, and of those above.
  * What remains is the catalog's row of a view that fails in two workers at once: the server detects that, and a batch is done again.
  *
  * How long it takes is up to the batch of another worker, which is no fault of this view's: lock_timeout does not count.
@@ -23,6 +24,18 @@
 #define VIEW_LOCK	2
 
 void
+cq_view_lock_take(Oid state)
+{
+	LockDatabaseObject(RelationRelationId, state, VIEW_LOCK, ExclusiveLock);
+}
+
+bool
+cq_view_lock_try(Oid state)
+{
+	return ConditionalLockDatabaseObject(RelationRelationId, state, VIEW_LOCK, ExclusiveLock);
+}
+
+void
 cq_view_lock_exclusive(Oid state)
 {
 	int			timeout = LockTimeout;
@@ -30,7 +43,7 @@ cq_view_lock_exclusive(Oid state)
 	LockTimeout = 0;
 	PG_TRY();
 	{
-		LockDatabaseObject(RelationRelationId, state, VIEW_LOCK, ExclusiveLock);
+		cq_view_lock_take(state);
 	}
 	PG_FINALLY();
 	{

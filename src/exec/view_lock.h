@@ -13,4 +13,8 @@
  */
 extern void cq_view_lock_exclusive(Oid state);
 
+/* The same, for no longer than lock_timeout; without waiting: false where that is not possible. */
+extern void cq_view_lock_take(Oid state);
+extern bool cq_view_lock_try(Oid state);
+
 #endif							/* CQ_VIEW_LOCK_H */

@@ -13,6 +13,7 @@
 #include "common/fault.h"
 #include "common/watch.h"
 #include "exec/graph.h"
+#include "exec/lock.h"
 #include "exec/view_run.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -81,7 +82,9 @@ level(Oid view)
 		cq_view_run_forget();
 		if (!cq_fault_passes(error) || ProcDiePending)
 			PG_RE_THROW();
-		EmitErrorReport();
+		if (!cq_lock_is_wanted())
+			EmitErrorReport();
+		cq_lock_forget();
 		FlushErrorState();
 		AbortCurrentTransaction();
 		FreeErrorData(error);
