@@ -85,8 +85,6 @@ def test_agreement(server, broker, db, topic, workers):
             if step % 2 == 1:
                 wait_until(db.worker_pids, "no worker")
                 kill(rng.choice(db.worker_pids()), 15)
-            if step == 3:
-                db.execute("SELECT cq.reset('large')")
         for view in [*BELOW, *ABOVE, "risen"]:
             db.wait(view)
     finally:
@@ -101,6 +99,9 @@ def test_agreement(server, broker, db, topic, workers):
     db.close()
     for view, query in ABOVE.items():
         assert db.execute(difference(view, query)) == [], view
+    for view in [*BELOW, *ABOVE]:
+        db.wait(view)
+    db.execute("SELECT cq.reset('large')")
     for view in [*BELOW, *ABOVE]:
         db.wait(view)
     for view, query in {**BELOW, **ABOVE, "risen": RISEN}.items():

@@ -64,7 +64,7 @@ static CqViewExec *
 get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 {
 	const char *reason;
-	CqViewExec *exec = cq_view_run_get(view, lane->stream, &reason);
+	CqViewExec *exec = cq_view_run_get(view, lane->stream, true, &reason);
 
 	if (reason == NULL)
 		return exec;

@@ -34,11 +34,13 @@
 #include "exec/view_plan.h"
 #include "exec/view_run.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "stats/stats.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 typedef struct Member
 {
@@ -93,17 +95,27 @@ stop(Oid view, const char *status, const char *reason)
 	cq_catalog_changed();
 }
 
-/* One that is above others, or NULL: it is not to be run. */
+/*
+ * One that is above others, or NULL: it is not to be run. A batch waits a little for one that somebody
+ * has locked, with nothing held (lock.h), so that what is over in a moment has nobody stay behind.
+ */
 static CqViewExec *
-get_reader(Oid view)
+get_reader(Oid view, bool waits)
 {
 	const char *reason;
 	CqViewExec *exec;
 
-	/* It makes transactions fail: it is brought level by itself. */
-	if (*cq_view_exec_failures(view) >= CQ_FAILURES_TOGETHER || !cq_lock_keep_view(view))
+	/* It makes transactions fail, or is locked for longer: it is brought level by itself. */
+	if (*cq_view_exec_failures(view) >= CQ_FAILURES_TOGETHER)
 		return NULL;
-	exec = cq_view_run_get(view, InvalidOid, &reason);
+	if (!cq_lock_keep_view(view))
+	{
+		if (!waits || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(view)))
+			return NULL;
+		(*cq_view_exec_failures(view))++;
+		cq_lock_relation(view, view, RowExclusiveLock);
+	}
+	exec = cq_view_run_get(view, InvalidOid, waits, &reason);
 	if (reason != NULL)
 		stop(view, "failed", reason);
 	return exec;
@@ -129,7 +141,7 @@ readers_of(const Member *member)
 }
 
 static void
-add_above(CqGraph *graph)
+add_above(CqGraph *graph, bool waits)
 {
 	for (int i = 0; i < list_length(graph->members); i++)
 	{
@@ -138,7 +150,7 @@ add_above(CqGraph *graph)
 		foreach(cell, readers_of(list_nth(graph->members, i)))
 		{
 			if (find_member(graph, lfirst_oid(cell)) == NULL)
-				add_member(graph, lfirst_oid(cell), get_reader(lfirst_oid(cell)));
+				add_member(graph, lfirst_oid(cell), get_reader(lfirst_oid(cell), waits));
 		}
 	}
 	list_sort(graph->members, compare_members);
@@ -152,7 +164,7 @@ cq_graph_open(const List *execs)
 
 	foreach(cell, execs)
 		add_member(graph, ((CqViewExec *) lfirst(cell))->view, lfirst(cell));
-	add_above(graph);
+	add_above(graph, true);
 	return graph;
 }
 
@@ -680,12 +692,14 @@ cq_graph_level(Oid view)
 
 	if (!cq_lock_keep_view(view))
 		return false;
-	exec = cq_view_run_get(view, InvalidOid, &reason);
+	exec = cq_view_run_get(view, InvalidOid, false, &reason);
 	if (reason != NULL)
 		stop(view, "failed", reason);
 	if (exec == NULL)
 		return true;
-	graph = cq_graph_open(list_make1(exec));
+	graph = palloc0(sizeof(CqGraph));
+	add_member(graph, view, exec);
+	add_above(graph, false);
 	cq_graph_begin_order();
 	if (!hold_still(exec->row->named, &rows))
 		return false;
@@ -694,6 +708,29 @@ cq_graph_level(Oid view)
 		catch_up(graph, exec, rows);
 	cq_graph_close(graph);
 	return true;
+}
+
+/* What that costs is told. */
+static void
+tell_unknown(const List *named)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, named)
+	{
+		const CqViewExec *exec = cq_view_exec_get(lfirst_oid(cell), InvalidOid);
+
+		if (exec != NULL && !cq_told_is_known(exec))
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+							 get_rel_name(exec->view));
+	}
+	if (names.len > 0)
+		ereport(NOTICE,
+				(errmsg("each batch compares all rows of %s", names.data),
+				 errdetail("Such a view does not tell which of its rows change."),
+				 errhint("Where it has many, create it with the option changes.")));
 }
 
 void
@@ -710,6 +747,7 @@ cq_graph_begin(Oid view)
 		rows = lappend(rows, cq_view_require(lfirst_oid(cell)));
 	cq_view_exec_run_told(exec, compare_whole(rows, exec->row->named), &counts);
 	note_level(view);
+	tell_unknown(exec->row->named);
 }
 
 /*
@@ -755,7 +793,7 @@ cq_graph_push(Oid view, bool is_command)
 	cq_graph_begin_order();
 	graph = palloc0(sizeof(CqGraph));
 	add_member(graph, view, NULL)->changed = row;
-	add_above(graph);
+	add_above(graph, false);
 	cq_graph_lock(graph);
 	(void) cq_graph_follow(graph);
 	cq_graph_close(graph);

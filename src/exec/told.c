@@ -67,11 +67,12 @@ add_all(CqDelta *from, CqDelta *to)
 void
 cq_told_add(CqViewExec *exec, CqDelta *stored)
 {
-	/* Not all of what is stored is shown then. */
-	if (exec->plan->hides_expired)
-		exec->is_told_whole = true;
-	else if (exec->told_now != NULL)
+	if (exec->row->emits_on_close || exec->told_now == NULL)
+		return;
+	if (cq_told_is_known(exec))
 		add_all(stored, exec->told_now);
+	else
+		exec->is_told_whole = true;
 }
 
 void
@@ -106,10 +107,18 @@ finish(CqChangeReceiver *self)
 		collector->next->finish(collector->next);
 }
 
-static bool
-has_changes(const CqViewPlan *plan)
+bool
+cq_told_is_known(const CqViewExec *exec)
 {
-	return plan->shape != CQ_SHAPE_AGGREGATE || plan->tells_changes;
+	const CqViewPlan *plan = exec->plan;
+
+	/* What closes windows shows what is emitted, and not what a batch brings. */
+	if (exec->row->emits_on_close && !plan->amends_closed)
+		return true;
+	if (plan->shape == CQ_SHAPE_AGGREGATE)
+		return plan->tells_changes;
+	/* Where some of it has expired, not all of what is stored is shown. */
+	return plan->shape != CQ_SHAPE_STORED || !plan->hides_expired;
 }
 
 CqChangeReceiver *
@@ -117,10 +126,9 @@ cq_told_open(CqViewExec *exec, CqChangeReceiver *next)
 {
 	Collector  *collector;
 
-	/* What closes windows shows what is emitted, and not what a batch brings. */
 	if (exec->told_now == NULL || (exec->row->emits_on_close && !exec->plan->amends_closed))
 		return next;
-	if (!has_changes(exec->plan))
+	if (!cq_told_is_known(exec))
 	{
 		exec->is_told_whole = true;
 		return next;

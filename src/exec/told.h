@@ -23,6 +23,9 @@ extern void cq_told_add(CqViewExec *exec, CqDelta *stored);
 /* A receiver that collects changes, if they are asked for, and passes them on to next, if there is one. */
 extern CqChangeReceiver *cq_told_open(CqViewExec *exec, CqChangeReceiver *next);
 
+/* Is it known, batch by batch, which of the view's rows change? */
+extern bool cq_told_is_known(const CqViewExec *exec);
+
 /* Has anything of the view's rows changed in this transaction? */
 extern bool cq_told_is_any(const CqViewExec *exec);
 

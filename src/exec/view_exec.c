@@ -614,8 +614,7 @@ run_stored(CqViewExec *exec, CqDelta **deltas, CqChangeReceiver *changes, CqMerg
 	if (stored != NULL)
 	{
 		tell_stored(exec->plan, stored, changes, counts);
-		if (!exec->row->emits_on_close)
-			cq_told_add(exec, stored);
+		cq_told_add(exec, stored);
 	}
 	if (changes != NULL)
 		changes->finish(changes);

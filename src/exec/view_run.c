@@ -20,6 +20,7 @@
 #include "exec/cursor.h"
 #include "exec/dead_letter.h"
 #include "exec/late.h"
+#include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/told.h"
 #include "exec/view_lock.h"
@@ -637,7 +638,7 @@ takes_too_long_again(Oid view)
 }
 
 CqViewExec *
-cq_view_run_get(Oid view, Oid stream, const char **reason)
+cq_view_run_get(Oid view, Oid stream, bool waits, const char **reason)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -671,7 +672,9 @@ cq_view_run_get(Oid view, Oid stream, const char **reason)
 		CurrentResourceOwner = owner;
 		*reason = takes_too_long_again(view) ?
 			"to plan it takes longer than cq.view_timeout" : NULL;
-		if (cq_fault_passes(error) && *reason == NULL)
+		if (!waits && cq_lock_is_wanted() && !cq_watch_yields())
+			cq_lock_forget();
+		else if (cq_fault_passes(error) && *reason == NULL)
 		{
 			if (!cq_watch_yields())
 			{
@@ -680,7 +683,8 @@ cq_view_run_get(Oid view, Oid stream, const char **reason)
 			}
 			ReThrowError(error);
 		}
-		*reason = *reason != NULL ? *reason : error->message;
+		else if (*reason == NULL)
+			*reason = error->message;
 	}
 	PG_END_TRY();
 	return exec;

@@ -17,9 +17,10 @@ extern bool cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec);
 
 /*
  * As cq_view_exec_get, in a subtransaction. *reason: why it has to stop (then NULL is returned), or
- * NULL. Raises ERROR where the whole batch is to be done again.
+ * NULL. waits: for relations that somebody has locked (lock.h); else NULL is returned. Raises ERROR
+ * where the whole batch is to be done again.
  */
-extern CqViewExec *cq_view_run_get(Oid view, Oid stream, const char **reason);
+extern CqViewExec *cq_view_run_get(Oid view, Oid stream, bool waits, const char **reason);
 
 /*
  * Applies to the view what those that it reads by their names have told (of CqToldView *), all of

@@ -10,10 +10,13 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "catalog/stream.h"
+#include "catalog/view.h"
+#include "common/compat.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -23,10 +26,12 @@
 #include "parser/parsetree.h"
 #include "plan/cut_level.h"
 #include "plan/row_key.h"
+#include "plan/scope.h"
 #include "plan/window_call.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #define MAX_KEYS 8				/* of a query: more are not looked at */
 
@@ -275,6 +280,18 @@ keys_of_subquery(int rtindex, Query *query)
 	return keys;
 }
 
+/* A continuous view, read by its name: as its own query says. */
+static List *
+keys_of_view(int rtindex, Oid relid)
+{
+	const CqView *view = cq_view_get(relid);
+	Relation	definition = table_open(view->definition, AccessShareLock);
+	Query	   *query = copyObject(cq_compat_view_query(definition));
+
+	table_close(definition, NoLock);
+	return keys_of_subquery(rtindex, cq_compat_flatten_group_entry(query));
+}
+
 static List *
 keys_of_entry(int rtindex, RangeTblEntry *entry)
 {
@@ -282,6 +299,8 @@ keys_of_entry(int rtindex, RangeTblEntry *entry)
 
 	if (entry->rtekind == RTE_SUBQUERY)
 		return keys_of_subquery(rtindex, entry->subquery);
+	if (cq_scope_is_view(entry))
+		return keys_of_view(rtindex, entry->relid);
 	if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_FOREIGN_TABLE &&
 		cq_stream_is(entry->relid))
 		return keys_of_stream(rtindex, entry->relid);
