@@ -196,8 +196,12 @@ expire_rows(const CqView *view, const char *column, TimestampTz horizon, int64 m
 	definition = table_open(view->definition, AccessShareLock);
 	cq_view_actor_begin(&actor, view, definition->rd_rel->relowner);
 	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
-	hold_alone(view);
-	cq_node_cut(view, plan, NULL, horizon - plan->longest_lag);
+	horizon -= plan->longest_lag;
+	if (cq_node_cut_is_due(view, plan, NULL, horizon))
+	{
+		hold_alone(view);
+		cq_node_cut(view, plan, NULL, horizon);
+	}
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
 	return nexpired;

@@ -11,21 +11,62 @@
 
 #define ROWS_AT_ONCE	100000
 
-static void
-cut_table(Oid table, const List *columns, const CqTimeColumn *time, CqWindowBound *bound,
-		  TimestampTz needed)
+/* Of a table: what is before *horizon in the column goes. False: nothing of it ever does. */
+static bool
+find_horizon(const CqTimeColumn *time, CqWindowBound *bound, TimestampTz needed,
+			 TimestampTz *horizon)
 {
-	TimestampTz horizon = needed - time->lead;
-
-	if (time->column == InvalidAttrNumber)
-		return;
+	*horizon = needed - time->lead;
 	if (time->kind == CQ_TIME_OF_END)
-		horizon++;
+		(*horizon)++;
 	else if (time->kind == CQ_TIME_OF_START)
-		horizon = cq_window_bound_first_needed(bound, cq_window_bound_before(bound, horizon));
-	while (cq_retention_delete(table, list_nth_node(ColumnDef, columns, time->column - 1)->colname,
-							   horizon, ROWS_AT_ONCE) == ROWS_AT_ONCE)
-		CHECK_FOR_INTERRUPTS();
+		*horizon = cq_window_bound_first_needed(bound, cq_window_bound_before(bound, *horizon));
+	return time->column != InvalidAttrNumber;
+}
+
+/* The column by which rows of a part are told, and its name; NULL: it is none of a node's. */
+static const CqTimeColumn *
+time_of_part(const CqPart *part, const CqViewPlan *plan, const char **name)
+{
+	const CqNode *node;
+	const CqTimeColumn *time;
+	const List *columns;
+
+	if (part->node == 0)
+		return NULL;
+	node = list_nth(plan->tree->nodes, part->node - 1);
+	time = &node->time;
+	columns = node->columns;
+	if (strcmp(part->role, CQ_PART_INPUT) == 0)
+	{
+		const CqNodeInput *input = list_nth(node->inputs, part->number - 1);
+
+		time = &input->time;
+		columns = input->columns;
+	}
+	if (time->column != InvalidAttrNumber)
+		*name = list_nth_node(ColumnDef, columns, time->column - 1)->colname;
+	return time;
+}
+
+bool
+cq_node_cut_is_due(const CqView *view, const CqViewPlan *plan, CqWindowBound *bound,
+				   TimestampTz needed)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->tree != NULL ? cq_part_list(view->view) : NIL)
+	{
+		const CqPart *part = lfirst(cell);
+		const char *name;
+		const CqTimeColumn *time = time_of_part(part, plan, &name);
+		TimestampTz horizon;
+
+		if (time != NULL && find_horizon(time, bound, needed, &horizon) &&
+			cq_retention_is_due(part->relation, name, horizon))
+			return true;
+	}
+	return false;
 }
 
 void
@@ -36,15 +77,13 @@ cq_node_cut(const CqView *view, const CqViewPlan *plan, CqWindowBound *bound, Ti
 	foreach(cell, plan->tree != NULL ? cq_part_list(view->view) : NIL)
 	{
 		const CqPart *part = lfirst(cell);
-		const CqNode *node = part->node > 0 ? list_nth(plan->tree->nodes, part->node - 1) : NULL;
+		const char *name;
+		const CqTimeColumn *time = time_of_part(part, plan, &name);
+		TimestampTz horizon;
 
-		if (node != NULL && strcmp(part->role, CQ_PART_INPUT) == 0)
-		{
-			const CqNodeInput *input = list_nth(node->inputs, part->number - 1);
-
-			cut_table(part->relation, input->columns, &input->time, bound, needed);
-		}
-		else if (node != NULL)
-			cut_table(part->relation, node->columns, &node->time, bound, needed);
+		if (time == NULL || !find_horizon(time, bound, needed, &horizon))
+			continue;
+		while (cq_retention_delete(part->relation, name, horizon, ROWS_AT_ONCE) == ROWS_AT_ONCE)
+			CHECK_FOR_INTERRUPTS();
 	}
 }

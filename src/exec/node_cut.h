@@ -19,4 +19,8 @@
 extern void cq_node_cut(const CqView *view, const CqViewPlan *plan, CqWindowBound *bound,
 						TimestampTz needed);
 
+/* Is there any such row? Its batches may run. */
+extern bool cq_node_cut_is_due(const CqView *view, const CqViewPlan *plan, CqWindowBound *bound,
+							   TimestampTz needed);
+
 #endif							/* CQ_NODE_CUT_H */
