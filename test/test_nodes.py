@@ -147,3 +147,38 @@ def test_what_is_kept_may_be_at_fault(log_db):
     db.execute("SELECT cq.resume('v')")
     db.wait("v")
     db.assert_equal("TABLE v", query.replace("JOIN b", "JOIN (SELECT * FROM b WHERE y <> 99) b"))
+
+
+def test_without_a_key_there_are_not_too_many(server, log_db):
+    """A view that would have to read more and more for each batch stops, and can go on."""
+    db = log_db
+    views = {
+        "top": ('node 1 (Limit) has no key to go by: each batch reads all rows of "a", which are',
+                "SELECT id FROM a ORDER BY id DESC LIMIT 3"),
+        "absent": ('node 1 (Sub-Selects) has no key to go by: each batch reads all rows of "o"',
+                   "SELECT id FROM a o WHERE id NOT IN (SELECT id - 100 FROM a)"),
+        "wide": ("node 1 (Full Join) has no key to go by: each batch reads all rows of its answer",
+                 "SELECT x.id, y.id AS other FROM (SELECT id FROM a WHERE id < 5) x "
+                 "FULL JOIN (SELECT id FROM a WHERE id < 5) y ON true"),
+    }
+    db.execute("CREATE FOREIGN TABLE a (id int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW keyed AS SELECT id, count(DISTINCT id) FROM a GROUP BY id")
+    for view, (_, query) in views.items():
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS {query}")
+    server.set(cq__max_global_rows=10)
+    try:
+        db.execute("INSERT INTO a SELECT generate_series(1, 11)")
+        db.wait("wide")  # what it stores is read with the next batch
+        db.execute("INSERT INTO a VALUES (4)")
+        for view, (reason, _) in views.items():
+            await_status(db, view, "failed")
+            assert reason in status(db, view)[1]
+            assert "more than cq.max_global_rows, 10; raise that, or" in status(db, view)[1]
+        db.wait("keyed")
+        assert db.value("SELECT count(*) FROM cq.errors") == 0
+    finally:
+        server.set(cq__max_global_rows=None)
+    for view, (_, query) in views.items():
+        db.execute(f"SELECT cq.resume('{view}')")
+        db.wait(view)
+        db.assert_equal(f"TABLE {view}", query)

@@ -23,6 +23,7 @@ int			cq_error_payload_limit = 1024;
 int			cq_max_errors = 10000;
 int			cq_view_timeout = 30000;
 int			cq_max_views = 1000;
+int			cq_max_global_rows = 100000;
 int			cq_max_outbox_rows = 1000000;
 double		cq_max_notify_queue = 0.5;
 int			cq_max_kafka_buffer = 131072;
@@ -75,6 +76,12 @@ cq_guc_init(void)
 							"It then goes on by itself with fewer rows, and fails if a single row "
 							"takes longer. 0 sets no limit.",
 							&cq_view_timeout, 30000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.max_global_rows",
+							"Largest number of kept rows that a view may read anew for each batch.",
+							"Where no key says which of them are needed; with more the view "
+							"stops. -1 sets no limit.",
+							&cq_max_global_rows, 100000, -1, INT_MAX, PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.max_outbox_rows",
 							"Largest number of rows of one view that wait to be sent to a topic; with more the view is blocked.",

@@ -485,6 +485,7 @@ create_tree(const CqView *row, const CqViewPlan *plan, const Query *query, char 
 	cq_create_nodes(&create, plan->tree);
 	CommandCounterIncrement();
 	cq_control_begin_nodes(row->view);
+	cq_create_nodes_tell_unbounded(plan->tree);
 }
 
 ObjectAddress

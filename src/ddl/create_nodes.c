@@ -13,6 +13,7 @@
 #include "ddl/ddl.h"
 #include "ddl/fingerprint.h"
 #include "nodes/makefuncs.h"
+#include "plan/describe.h"
 #include "utils/builtins.h"
 
 /* Rows come and go: room on the page is of use to others, and vacuum comes early. */
@@ -101,29 +102,6 @@ create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown, List
 	}
 }
 
-/* Names of what has no bounds, for people; last, what has none. */
-static char *
-listed(const List *names)
-{
-	StringInfoData text;
-	bool		has_others = false;
-	ListCell   *cell;
-
-	initStringInfo(&text);
-	foreach(cell, names)
-	{
-		const char *name = lfirst(cell);
-
-		if (*name == '\0')
-			has_others = true;
-		else
-			appendStringInfo(&text, "%s\"%s\"", text.len > 0 ? ", " : "", name);
-	}
-	if (has_others)
-		appendStringInfo(&text, "%sparts of the query", text.len > 0 ? ", and of " : "");
-	return text.data;
-}
-
 void
 cq_create_nodes(const CqCreateNodes *create, const CqTree *tree)
 {
@@ -134,9 +112,45 @@ cq_create_nodes(const CqCreateNodes *create, const CqTree *tree)
 		create_node(create, lfirst(cell),
 					tree->is_stored && lnext(tree->nodes, cell) == NULL, &fingerprints);
 	CommandCounterIncrement();
-	if (tree->unbounded != NIL)
+}
+
+/* ---- what is told of them ---- */
+
+static char *
+listed(const List *texts)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, texts)
+	{
+		if (foreach_current_index(cell) > 0)
+			appendStringInfoString(&text, lnext(texts, cell) == NULL ? ", and of " : ", of ");
+		appendStringInfoString(&text, lfirst(cell));
+	}
+	return text.data;
+}
+
+void
+cq_create_nodes_tell_unbounded(const CqTree *tree)
+{
+	List	   *streams = cq_describe_unbounded(tree, NULL);
+	List	   *inputs = cq_describe_global(tree);
+	char	   *reads = inputs == NIL ? NULL :
+		psprintf("Each batch reads all that is kept of %s, since no equality says which rows "
+				 "belong together: the view stops where that is more than cq.max_global_rows.",
+				 listed(inputs));
+
+	if (streams != NIL)
 		ereport(NOTICE,
-				(errmsg("each batch reads all that is kept of %s", listed(tree->unbounded)),
-				 errdetail("No equality says which rows belong together."),
-				 errhint("A join condition with =, GROUP BY, or PARTITION BY would.")));
+				(errmsg("nothing bounds what is kept of %s", cq_describe_names(streams)),
+				 reads != NULL ? errdetail_internal("%s", reads) : 0,
+				 errhint("Conditions on columns of one stream, in WHERE, choose which of its rows "
+						 "are kept. See EXPLAIN CONTINUOUS VIEW.")));
+	else if (reads != NULL)
+		ereport(NOTICE,
+				(errmsg("each batch reads rows of all keys"),
+				 errdetail_internal("%s", reads),
+				 errhint("A join condition with =, GROUP BY, or PARTITION BY would say so.")));
 }

@@ -25,6 +25,9 @@ typedef struct CqCreateNodes
  */
 extern void cq_create_nodes(const CqCreateNodes *create, const CqTree *tree);
 
+/* Tells, in one NOTICE at most, what of them nothing bounds, and what each batch reads whole. */
+extern void cq_create_nodes_tell_unbounded(const CqTree *tree);
+
 /* The index by which rows are found by their keys. */
 extern void cq_create_nodes_index(Oid table);
 

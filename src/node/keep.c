@@ -13,17 +13,20 @@
 #include "access/xact.h"
 #include "common/compat.h"
 #include "common/fault.h"
+#include "common/guc.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "node/changes.h"
 #include "node/flow.h"
 #include "node/keep.h"
+#include "plan/describe.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 struct CqKeep
 {
+	const CqTree *tree;
 	const CqNode *node;
 	int			ninputs;
 	Oid		   *inputs;
@@ -33,6 +36,7 @@ struct CqKeep
 	TupleDesc  *changes;		/* and with the weight, where they have one */
 	TupleDesc	columns;		/* that the step yields */
 	TupleDesc	told;			/* that are passed on */
+	int64		nread;			/* rows of tables that were read, ever */
 };
 
 /* One call of cq_keep_apply. */
@@ -51,11 +55,12 @@ input_of(const CqKeep *keep, int input)
 }
 
 CqKeep *
-cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output)
+cq_keep_prepare(const CqTree *tree, const CqNode *node, const Oid *inputs, Oid output)
 {
 	CqKeep	   *keep = palloc0(sizeof(CqKeep));
 	List	   *told;
 
+	keep->tree = tree;
 	keep->node = node;
 	keep->ninputs = list_length(node->inputs);
 	keep->inputs = palloc(sizeof(Oid) * keep->ninputs);
@@ -85,6 +90,12 @@ List *
 cq_keep_plans(const CqKeep *keep)
 {
 	return list_make2(keep->step->small, keep->step->large);
+}
+
+int64
+cq_keep_nread(const CqKeep *keep)
+{
+	return keep->nread;
 }
 
 CqDelta *
@@ -137,22 +148,64 @@ write_changes(Application *application, int input)
 						 application->inputs[input]);
 }
 
-static void
-take_row(void *delta, TupleTableSlot *row)
+/* Rows on their way from a table that the node keeps. */
+typedef struct Reading
 {
-	cq_delta_add_whole(delta, row);
+	CqKeep	   *keep;
+	const CqNodeInput *input;	/* of which they are; or NULL: they are the node's own */
+	bool		is_global;		/* all that there are, however few have changed */
+	int64		nread;
+	CqDelta    *rows;			/* where they go to */
+	CqNet	   *net;			/* or */
+} Reading;
+
+/* The time that it takes grows with each batch: it is not to become the whole of it. */
+static void
+raise_too_many(const Reading *reading)
+{
+	const CqNode *node = reading->keep->node;
+	const char *what = reading->input == NULL ? "its answer" :
+		cq_describe_input(reading->keep->tree, reading->input);
+
+	/* Of SQLSTATEs one that is the view's fault: see common/fault.c. */
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("node %d (%s) has no key to go by: each batch reads all rows of %s, which are "
+					"more than cq.max_global_rows, %d; raise that, or give the query an equality, "
+					"GROUP BY or PARTITION BY, and call cq.resume",
+					node->number, cq_describe_kind(node), what, cq_max_global_rows)));
+}
+
+static void
+count_read(Reading *reading)
+{
+	reading->keep->nread++;
+	if (reading->is_global && cq_max_global_rows >= 0 && ++reading->nread > cq_max_global_rows)
+		raise_too_many(reading);
+}
+
+static void
+take_row(void *context, TupleTableSlot *row)
+{
+	Reading    *reading = context;
+
+	count_read(reading);
+	cq_delta_add_whole(reading->rows, row);
 }
 
 static CqDelta *
 fetch_rows(Application *application, int input, CqTouched *touched)
 {
-	CqDelta    *rows = cq_delta_make(application->keep->kept[input], true);
+	CqKeep	   *keep = application->keep;
+	const CqNodeInput *of = input_of(keep, input);
+	Reading		reading = {.keep = keep, .input = of, .is_global = of->is_global};
 
-	if (input_of(application->keep, input)->is_broadcast)
-		cq_kept_fetch_all(application->inputs[input], take_row, rows);
+	reading.rows = cq_delta_make(keep->kept[input], true);
+	if (of->is_broadcast)
+		cq_kept_fetch_all(application->inputs[input], take_row, &reading);
 	else
-		cq_kept_fetch(application->inputs[input], touched, take_row, rows);
-	return rows;
+		cq_kept_fetch(application->inputs[input], touched, take_row, &reading);
+	return reading.rows;
 }
 
 /* Of CQ_RULE_LATEST there is one more: what is stored. */
@@ -224,11 +277,33 @@ append_new(void *context, TupleTableSlot *row, int64 weight)
 	cq_delta_add(difference->told, row, weight);
 }
 
+static void
+take_stored(void *context, TupleTableSlot *row)
+{
+	Reading    *reading = context;
+
+	count_read(reading);
+	cq_changes_take_stored(reading->net, row);
+}
+
+/* Has what the node stores one key for all? */
+static bool
+has_global_output(const CqKeep *keep)
+{
+	for (int i = 0; i < keep->ninputs; i++)
+	{
+		if (!input_of(keep, i)->is_global)
+			return false;
+	}
+	return true;
+}
+
 /* What differs between what the step has yielded and what is stored: the one becomes the other. */
 static void
 store_difference(Application *application, CqNet *net, CqTouched *touched)
 {
-	const CqKeep *keep = application->keep;
+	CqKeep	   *keep = application->keep;
+	Reading		reading = {.keep = keep, .is_global = has_global_output(keep), .net = net};
 	Difference	difference = {
 		.told = application->told,
 		.hash = keep->columns->natts,
@@ -237,7 +312,7 @@ store_difference(Application *application, CqNet *net, CqTouched *touched)
 	CqNetWalk	walk = {.stored = keep_or_delete, .end = append_new, .context = &difference};
 
 	difference.output = cq_kept_open(keep->output, keep->columns);
-	cq_kept_fetch(difference.output, touched, cq_changes_take_stored, net);
+	cq_kept_fetch(difference.output, touched, take_stored, &reading);
 	difference.last_touched = PG_INT64_MIN;
 	if (!cq_touched_is_all(touched))
 	{
@@ -288,14 +363,14 @@ apply_difference(Application *application, bool touches_rest)
 /* ---- CQ_RULE_LATEST ---- */
 
 static CqDelta *
-fetch_stored(const CqKeep *keep, CqTouched *touched)
+fetch_stored(CqKeep *keep, CqTouched *touched)
 {
-	CqDelta    *rows = cq_delta_make(keep->columns, true);
+	Reading		reading = {.keep = keep, .rows = cq_delta_make(keep->columns, true)};
 	CqKept	   *output = cq_kept_open(keep->output, keep->columns);
 
-	cq_kept_fetch(output, touched, take_row, rows);
+	cq_kept_fetch(output, touched, take_row, &reading);
 	cq_kept_close(output);
-	return rows;
+	return reading.rows;
 }
 
 /* Columns of such an input: …, key, partition, is_gone, whether values lack, hash. */
@@ -382,7 +457,7 @@ check_ending(const CqKeep *keep, CqDelta *stored, Ending *ending)
 static void
 apply_latest(Application *application)
 {
-	const CqKeep *keep = application->keep;
+	CqKeep	   *keep = application->keep;
 	CqDelta    *rows[2] = {application->changes[0], NULL};
 	Ending		ending = {0};
 	CqTouched  *touched;

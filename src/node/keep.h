@@ -11,22 +11,26 @@
 #include "postgres.h"
 
 #include "node/delta.h"
-#include "plan/tree.h"
+#include "plan/cut.h"
 
 typedef struct CqKeep CqKeep;
 
 /*
- * inputs are the tables of the inputs, by input; InvalidOid for a rule that keeps none. output is
- * the table of what is stored, or InvalidOid. Plans the step, as who acts for the view, with all
- * that it reads locked. In CurrentMemoryContext; node has to last as long.
+ * A node of a tree. inputs are the tables of the inputs, by input; InvalidOid for a rule that keeps
+ * none. output is the table of what is stored, or InvalidOid. Plans the step, as who acts for the
+ * view, with all that it reads locked. In CurrentMemoryContext; the tree has to last as long.
  */
-extern CqKeep *cq_keep_prepare(const CqNode *node, const Oid *inputs, Oid output);
+extern CqKeep *cq_keep_prepare(const CqTree *tree, const CqNode *node, const Oid *inputs,
+							   Oid output);
 
 /*
  * Of PlannedStmt *: what is to be locked before, and watched: when a plan is not valid any more,
  * neither is what was prepared.
  */
 extern List *cq_keep_plans(const CqKeep *keep);
+
+/* How many rows of its tables it has read since it was prepared. */
+extern int64 cq_keep_nread(const CqKeep *keep);
 
 /* An empty delta for the changes of an input, from 0. In CurrentMemoryContext. */
 extern CqDelta *cq_keep_make_changes(const CqKeep *keep, int input);

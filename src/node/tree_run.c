@@ -27,6 +27,7 @@ typedef struct NodeRun
 	List	   *flows;			/* of CqFlow *, by input */
 	List	   *reads;			/* of CqFlow *, by input: all rows of a view, or NULL */
 	Oid		   *inputs;			/* their tables */
+	CqNodeWork	work;			/* of the last run */
 } NodeRun;
 
 struct CqTreeRun
@@ -51,7 +52,8 @@ find_part(const List *parts, int node, const char *role, int number)
 }
 
 static NodeRun *
-prepare_node(const CqNode *node, const List *parts, Oid output, CqFlowExpect expect)
+prepare_node(const CqTree *tree, const CqNode *node, const List *parts, Oid output,
+			 CqFlowExpect expect)
 {
 	NodeRun    *run = palloc0(sizeof(NodeRun));
 	Oid		   *inputs = palloc(sizeof(Oid) * Max(list_length(node->inputs), 1));
@@ -73,7 +75,7 @@ prepare_node(const CqNode *node, const List *parts, Oid output, CqFlowExpect exp
 	}
 	if (!OidIsValid(output))
 		output = find_part(parts, node->number, CQ_PART_OUTPUT, 1);
-	run->keep = cq_keep_prepare(node, inputs, output);
+	run->keep = cq_keep_prepare(tree, node, inputs, output);
 	return run;
 }
 
@@ -88,8 +90,9 @@ cq_tree_run_prepare(const CqTree *tree, Oid view, Oid output, CqFlowExpect expec
 	{
 		bool		is_shown = tree->is_stored && lnext(tree->nodes, cell) == NULL;
 
-		run->nodes = lappend(run->nodes, prepare_node(lfirst(cell), parts,
-													  is_shown ? output : InvalidOid, expect));
+		run->nodes = lappend(run->nodes,
+							 prepare_node(tree, lfirst(cell), parts,
+										  is_shown ? output : InvalidOid, expect));
 	}
 	return run;
 }
@@ -282,8 +285,28 @@ run_flow(NodeRun *run, int i, const CqTreeBatch *batch, CqDelta **changes)
 	return NULL;
 }
 
+/* What comes to the node, and what it has read so far. */
+static void
+begin_work(NodeRun *run, CqDelta *const *inputs)
+{
+	run->work.has_changes = true;
+	run->work.rows_read = -cq_keep_nread(run->keep);
+	for (int i = 0; i < list_length(run->node->inputs); i++)
+	{
+		if (inputs[i] != NULL)
+			run->work.rows_in += inputs[i]->nrows;
+	}
+}
+
+static void
+end_work(NodeRun *run, const CqDelta *result)
+{
+	run->work.rows_read += cq_keep_nread(run->keep);
+	run->work.rows_out = result->nrows;
+}
+
 static CqDelta *
-run_node(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
+run_inputs(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
 {
 	int			ninputs = list_length(run->node->inputs);
 	CqDelta   **inputs = palloc0(sizeof(CqDelta *) * Max(ninputs, 1));
@@ -299,7 +322,9 @@ run_node(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
 		return NULL;
 	if (batch != NULL && batch->checks_kept)
 		cq_keep_check(run->keep, inputs);
+	begin_work(run, inputs);
 	result = cq_keep_apply(run->keep, inputs, batch == NULL);
+	end_work(run, result);
 	CommandCounterIncrement();
 	for (int i = 0; i < ninputs; i++)
 	{
@@ -310,6 +335,26 @@ run_node(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
 		return result;
 	cq_delta_free(result);
 	return NULL;
+}
+
+static CqDelta *
+run_node(NodeRun *run, const CqTreeBatch *batch, CqDelta **changes)
+{
+	CqDelta    *result;
+	instr_time	start;
+
+	memset(&run->work, 0, sizeof(CqNodeWork));
+	INSTR_TIME_SET_CURRENT(start);
+	result = run_inputs(run, batch, changes);
+	INSTR_TIME_SET_CURRENT(run->work.duration);
+	INSTR_TIME_SUBTRACT(run->work.duration, start);
+	return result;
+}
+
+const CqNodeWork *
+cq_tree_run_work(const CqTreeRun *run, int node)
+{
+	return &((NodeRun *) list_nth(run->nodes, node - 1))->work;
 }
 
 void

@@ -11,6 +11,7 @@
 #include "node/delta.h"
 #include "node/flow.h"
 #include "plan/cut.h"
+#include "portability/instr_time.h"
 
 typedef struct CqTreeRun CqTreeRun;
 
@@ -52,6 +53,18 @@ extern List *cq_tree_run_plans_of(const CqTreeRun *run, Oid stream);
  * - 1; NULL: nothing. In CurrentMemoryContext. As cq_keep_apply.
  */
 extern void cq_tree_run(CqTreeRun *run, const CqTreeBatch *batch, CqDelta **changes);
+
+/* What the last call did at a node, by number - 1. */
+typedef struct CqNodeWork
+{
+	bool		has_changes;	/* something came to it; else all below is 0 */
+	int64		rows_in;		/* changes */
+	int64		rows_read;		/* of its tables */
+	int64		rows_out;		/* changes */
+	instr_time	duration;
+} CqNodeWork;
+
+extern const CqNodeWork *cq_tree_run_work(const CqTreeRun *run, int node);
 
 /* Gives back what has come out of the nodes. */
 extern void cq_tree_run_free(const CqTreeRun *run, CqDelta **changes);

@@ -423,36 +423,6 @@ is_append_only(const CqLevel *level)
 	return true;
 }
 
-/* What people call it: a stream, a name given in the query, or "" for what only we have named. */
-static char *
-name_of_leaf(const CqLeaf *leaf)
-{
-	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
-	const char *name = entry->eref->aliasname;
-
-	if (OidIsValid(leaf->flow.stream))
-		return get_rel_name(leaf->flow.stream);
-	return pstrdup(strcmp(name, PART_NAME) == 0 || name[0] == '*' ? "" : name);
-}
-
-static void
-note_unbounded(CqLevel *level, const CqLeaf *leaf)
-{
-	CqTree	   *tree = level->cut->tree;
-	char	   *name;
-	ListCell   *cell;
-
-	if (!leaf->is_broadcast && leaf->key != NULL)
-		return;
-	name = name_of_leaf(leaf);
-	foreach(cell, tree->unbounded)
-	{
-		if (strcmp(lfirst(cell), name) == 0)
-			return;
-	}
-	tree->unbounded = lappend(tree->unbounded, name);
-}
-
 void
 cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 {
@@ -463,8 +433,6 @@ cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 	node->rule = rule;
 	foreach(cell, level->leaves)
 	{
-		if (rule != CQ_RULE_ADDITIVE)
-			note_unbounded(level, lfirst(cell));
 		node->inputs = lappend(node->inputs,
 							   cq_cut_make_input(lfirst(cell), foreach_current_index(cell) + 1));
 	}
@@ -1023,7 +991,6 @@ is_root_of_groups(CqCut *cut, Query *query, CqCutFlow *flow)
 	CqLeaf	   *leaf = linitial(level->leaves);
 
 	before.nodes = list_copy(before.nodes);
-	before.unbounded = list_copy(before.unbounded);
 	if (level->inners == NIL && cut_leaves(level, CQ_RULE_LINEAR) == NULL && leaf->flow.only_grows)
 	{
 		*flow = leaf->flow;

@@ -26,8 +26,6 @@ typedef struct CqTree
 	List	   *streams;		/* of Oid, each once */
 	bool		is_stored;		/* the view shows what the last node stores; else: */
 	CqCutFlow		root;			/* all of the query that is above the nodes */
-	List	   *unbounded;		/* of char *: what is read whole for each batch, for a warning; each
-								 * once, "" for parts without a name */
 } CqTree;
 
 /*

@@ -481,6 +481,7 @@ cq_cut_make_input(CqLeaf *leaf, int n)
 	input->node = leaf->flow.node;
 	input->only_grows = leaf->flow.only_grows;
 	input->is_broadcast = leaf->is_broadcast;
+	input->is_global = leaf->is_broadcast || leaf->key == NULL;
 	input->flow = make_flow(leaf, &columns, input);
 	if (!bms_is_empty(cq_cut_nulling(leaf->holder, leaf->rtindex)))
 		columns.never_null = list_length(input->columns);	/* that of the hash */

@@ -72,6 +72,7 @@ typedef struct CqNodeInput
 	Query	   *flow;			/* yields columns; and where they have one, the weight (int4), last */
 	List	   *columns;		/* of ColumnDef *: of the table. The last one is CQ_HASH_COLUMN */
 	bool		is_broadcast;	/* read whole for each batch; where it changes, all keys are touched */
+	bool		is_global;		/* it is broadcast, or has no key: read whole for each batch */
 	bool		only_grows;		/* its rows have no weights: all are new */
 	CqTimeColumn time;
 } CqNodeInput;

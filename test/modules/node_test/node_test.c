@@ -146,7 +146,7 @@ prepare_test(FunctionCallInfo fcinfo, TestNode *test, bool has_broadcast)
 	test->node.columns = columns_of_row(ExecCleanTypeFromTL(test->node.step->targetList));
 	if (!PG_ARGISNULL(3))
 		test->output = PG_GETARG_OID(3);
-	test->keep = cq_keep_prepare(&test->node, test->tables, test->output);
+	test->keep = cq_keep_prepare(NULL, &test->node, test->tables, test->output);
 	for (int i = 0; i < test->ninputs; i++)
 	{
 		DestReceiver *receiver;
