@@ -446,6 +446,14 @@ CREATE OR REPLACE FUNCTION _cq.expired_through(state regclass) RETURNS timestamp
     LANGUAGE C STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cq_expired_through';
 
+CREATE FUNCTION cq.explain(view regclass, "analyze" boolean DEFAULT false, OUT "QUERY PLAN" text)
+    RETURNS SETOF text
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 20 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_view_explain';
+COMMENT ON FUNCTION cq.explain(regclass, boolean) IS
+    'how a continuous view is maintained: its nodes, what they keep, and what bounds that; with '
+    'true, what they have done since the last cq.stat_reset';
+
 -- topic: series.sql
 
 -- topic: node.sql

@@ -53,6 +53,14 @@ CREATE FUNCTION cq.flush(view regclass, timeout interval DEFAULT NULL) RETURNS b
 COMMENT ON FUNCTION cq.flush(regclass, interval) IS
     'waits until what is in the outbox of a continuous view at the call is in the topic of its sink; false where the timeout was over first';
 
+CREATE FUNCTION cq.explain(view regclass, "analyze" boolean DEFAULT false, OUT "QUERY PLAN" text)
+    RETURNS SETOF text
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 20 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cq_view_explain';
+COMMENT ON FUNCTION cq.explain(regclass, boolean) IS
+    'how a continuous view is maintained: its nodes, what they keep, and what bounds that; with '
+    'true, what they have done since the last cq.stat_reset';
+
 CREATE FUNCTION cq.pause(view regclass) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cq_pause';

@@ -12,6 +12,7 @@
 #include "http/http.h"
 #include "source/source.h"
 #include "stats/reading.h"
+#include "stats/node_stats.h"
 #include "stats/sink_stats.h"
 #include "stats/stats.h"
 #include "worker/slots.h"
@@ -30,6 +31,7 @@ _PG_init(void)
 	cq_utility_init();
 	cq_kafka_init();
 	cq_stats_init();
+	cq_node_stats_init();
 	cq_sink_stats_init();
 	cq_reading_init();
 	cq_worker_init();

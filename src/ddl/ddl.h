@@ -39,6 +39,9 @@ extern bool cq_grammar_statement_is_continuous(const char *query_string, int stm
 /* Did it say CREATE CONTINUOUS VIEW IF NOT EXISTS? */
 extern bool cq_grammar_statement_if_not_exists(const char *query_string, int stmt_location, int stmt_len);
 
+/* Did it say EXPLAIN CONTINUOUS VIEW? To the server it is an EXPLAIN of all columns of the view. */
+extern bool cq_grammar_statement_explains(const char *query_string, int stmt_location, int stmt_len);
+
 /* ---- utility.c: which command is ours ---- */
 
 extern void cq_utility_init(void);
@@ -79,6 +82,11 @@ extern void cq_view_alter_options(Oid view, List *options, bool reset, const cha
 
 /* The column of the state table that holds this column of the view, one to one, or NULL; palloc'd. */
 extern char *cq_view_state_column(Oid view, const char *column);
+
+/* ---- explain.c ---- */
+
+/* EXPLAIN CONTINUOUS VIEW. */
+extern void cq_explain_run(CqCommand *command);
 
 /* ---- part_index.c ---- */
 

@@ -2,7 +2,7 @@
  * grammar.c
  *		The word CONTINUOUS, on a server whose grammar cannot be extended.
  *
- * CREATE, ALTER, DROP and COMMENT ON CONTINUOUS VIEW are not in the server's grammar, and no hook lies before its raw
+ * CREATE, ALTER, DROP, COMMENT ON and EXPLAIN CONTINUOUS VIEW are not in the server's grammar, and no hook lies before its raw
  * parser. But the message that holds a statement's text is memory of ours to write, and whatever the server does next
  * allocates memory. So the allocation function of two memory contexts is replaced by one that first looks at
  * debug_query_string, once for each text:
@@ -51,8 +51,14 @@ extern PGDLLIMPORT AuthenticationHook ClientAuthentication_hook;
 #define WORD_MARK	"/*CONTIN*/"
 #define EXISTS_MARK "EXIS*/"
 
+/* EXPLAIN CONTINUOUS VIEW v becomes EXPLAIN TABLE v. */
+#define TABLE_MARK	"TABLE/*C*/"
+#define VIEW_MARK	"/**/"
+
 StaticAssertDecl(sizeof(WORD) == sizeof(WORD_MARK), "the mark must be as long as the word");
 StaticAssertDecl(sizeof("exists") == sizeof(EXISTS_MARK), "the mark must be as long as the word");
+StaticAssertDecl(sizeof(WORD) == sizeof(TABLE_MARK), "the mark must be as long as the word");
+StaticAssertDecl(sizeof("view") == sizeof(VIEW_MARK), "the mark must be as long as the word");
 
 /* The server's lexer, at one token of a text. */
 typedef struct Lexer
@@ -70,6 +76,7 @@ typedef struct StatementHead
 	int			word;			/* CONTINUOUS */
 	int			view;			/* VIEW */
 	int			before_view;	/* end of the word before these */
+	bool		explains;		/* it began with EXPLAIN */
 } StatementHead;
 
 static MemoryContextMethods top_methods;
@@ -147,6 +154,23 @@ skip_create_word(Lexer *lexer, int *end)
 	return false;
 }
 
+/* Skips what may stand behind EXPLAIN: the words of old, or options in parentheses. */
+static void
+skip_explain_options(Lexer *lexer)
+{
+	int			depth = 0;
+
+	while (skip_word(lexer, "analyze") || skip_word(lexer, "analyse") || skip_word(lexer, "verbose"))
+		;
+	if (lexer->token != '(')
+		return;
+	do
+	{
+		depth += lexer->token == '(' ? 1 : lexer->token == ')' ? -1 : 0;
+		lexer_next(lexer);
+	} while (depth > 0 && lexer->token != 0 && lexer->token != ';');
+}
+
 /* Reads the first words of a statement, up to VIEW and no further. */
 static void
 read_head(Lexer *lexer, StatementHead *head)
@@ -154,6 +178,7 @@ read_head(Lexer *lexer, StatementHead *head)
 	int			verb = lexer->location;
 
 	memset(head, -1, sizeof(StatementHead));
+	head->explains = false;
 	if (skip_word(lexer, "create"))
 	{
 		head->before_view = verb + strlen("create");
@@ -164,6 +189,12 @@ read_head(Lexer *lexer, StatementHead *head)
 		head->before_view = verb + strlen("alter");
 	else if (skip_word(lexer, "drop"))
 		head->before_view = verb + strlen("drop");
+	else if (skip_word(lexer, "explain"))
+	{
+		head->explains = true;
+		skip_explain_options(lexer);
+		head->before_view = lexer->location;
+	}
 	else if (skip_word(lexer, "comment"))
 	{
 		head->before_view = lexer->location + strlen("on");
@@ -244,7 +275,12 @@ mark_statements(char *text)
 	while (lexer.token != 0)
 	{
 		read_head(&lexer, &head);
-		if (head.word >= 0 && head.view >= 0)
+		if (head.word >= 0 && head.view >= 0 && head.explains)
+		{
+			mark(text, head.word, TABLE_MARK);
+			mark(text, head.view, VIEW_MARK);
+		}
+		else if (head.word >= 0 && head.view >= 0)
 		{
 			mark(text, head.word, WORD_MARK);
 			if (read_if_not_exists(&lexer, &start, &end))
@@ -397,12 +433,22 @@ is_at_word(const ErrorData *edata)
 	return word != NULL && (word == edata->message || word[-1] != '"');
 }
 
+static bool
+explains(const ErrorData *edata)
+{
+	const char *text = edata->internalquery ? edata->internalquery : debug_query_string;
+
+	return text != NULL && strcasestr(text, "explain") != NULL &&
+		strcasestr(text, "create") == NULL;
+}
+
 /* Where the word could not be taken out (functions, DO) the syntax error says what to write. */
 static void
 emit_log(ErrorData *edata)
 {
 	if (edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && edata->hint == NULL && is_at_word(edata))
 		edata->hint = MemoryContextStrdup(edata->assoc_context,
+										  explains(edata) ? "Write SELECT * FROM cq.explain(...)." :
 										  "Write CREATE VIEW ... WITH (continuous) AS ..., or ALTER or DROP VIEW.");
 	if (previous_emit_log)
 		previous_emit_log(edata);
@@ -452,6 +498,22 @@ cq_grammar_statement_if_not_exists(const char *query_string, int stmt_location, 
 		return false;
 	lexer_next(&lexer);
 	return has_mark_between(lexer.text, EXISTS_MARK, head.view, lexer.location);
+}
+
+bool
+cq_grammar_statement_explains(const char *query_string, int stmt_location, int stmt_len)
+{
+	const char *start;
+	Lexer		lexer;
+	StatementHead head;
+
+	if (query_string == NULL || strstr(query_string, TABLE_MARK) == NULL)
+		return false;
+	start = query_string + Max(stmt_location, 0);
+	lexer_start(&lexer, stmt_len > 0 ? pnstrdup(start, stmt_len) : start);
+	read_head(&lexer, &head);
+	return head.explains &&
+		strncmp(lexer.text + lexer.location, TABLE_MARK, strlen(TABLE_MARK)) == 0;
 }
 
 void

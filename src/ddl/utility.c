@@ -64,6 +64,13 @@ said_continuous(const CqCommand *command)
 											  command->pstmt->stmt_len);
 }
 
+static bool
+said_explain(const CqCommand *command)
+{
+	return cq_grammar_statement_explains(command->query_string, command->pstmt->stmt_location,
+										 command->pstmt->stmt_len);
+}
+
 /* ---- CREATE ---- */
 
 /* Takes the option continuous from a list; says whether it was there, and its value. */
@@ -299,6 +306,12 @@ dispatch(CqCommand *command)
 	{
 		case T_ViewStmt:
 			create_view(command);
+			return;
+		case T_ExplainStmt:
+			if (!said_explain(command))
+				break;
+			require_extension();
+			cq_explain_run(command);
 			return;
 		case T_CreateForeignTableStmt:
 			cq_stream_columns_create(command);

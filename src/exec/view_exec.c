@@ -17,6 +17,7 @@
 #include "common/owner.h"
 #include "common/settings.h"
 #include "exec/lock.h"
+#include "exec/node_count.h"
 #include "exec/output.h"
 #include "exec/told.h"
 #include "exec/view_actor.h"
@@ -370,6 +371,7 @@ prepare_plan(CqViewExec *exec)
 		plans = prepare_root(exec);
 	if (exec->plan->tree != NULL)
 		plans = list_concat(plans, prepare_tree(exec));
+	cq_node_count_prepare(exec);
 	exec->uses = find_uses(exec, plans);
 	exec->plans = plans;
 	cq_owner_end(&actor);
@@ -555,8 +557,22 @@ tell_stored(const CqViewPlan *plan, CqDelta *delta, CqChangeReceiver *receiver,
 		cq_pairs_tell(delta, plan->row_key, plan->has_row_key, receiver);
 }
 
-/* Runs the root's plan over the batch, or the changes of the node below it. */
-static void
+static int64
+count_rows(const CqBinding *binding)
+{
+	int64		nrows = binding->end - binding->first;
+	int			row = binding->first - 1;
+
+	while ((row = bms_next_member(binding->skip, row)) >= 0 && row < binding->end)
+		nrows--;
+	return nrows;
+}
+
+/*
+ * Runs the root's plan over the batch, or the changes of the node below it. Gives how many rows
+ * these are; -1: it has none to run over.
+ */
+static int64
 run_root(CqViewExec *exec, CqBinding *binding, CqDelta **changes, DestReceiver *receiver)
 {
 	int			node = exec->plan->node;
@@ -565,7 +581,7 @@ run_root(CqViewExec *exec, CqBinding *binding, CqDelta **changes, DestReceiver *
 	QueryEnvironment *environment = NULL;
 
 	if (node > 0 ? below == NULL : exec->plan->stream != binding->stream)
-		return;
+		return -1;
 	binding->plan = nrows < LARGE_FROM ? exec->planned_small : exec->planned;
 	if (below != NULL)
 	{
@@ -576,6 +592,7 @@ run_root(CqViewExec *exec, CqBinding *binding, CqDelta **changes, DestReceiver *
 		cq_batch_bind(binding);
 	cq_flow_run(unconstify(PlannedStmt *, binding->plan), environment, receiver);
 	cq_batch_unbind();
+	return below != NULL ? below->nrows : count_rows(binding);
 }
 
 /* To sinks and the like, and to the views that read this one by its name. */
@@ -591,19 +608,21 @@ open_changes(CqViewExec *exec)
 	return exec->plan->shape == CQ_SHAPE_STORED ? changes : cq_told_open(exec, changes);
 }
 
-static void
+/* Gives what run_root does. */
+static int64
 run_groups(CqViewExec *exec, CqBinding *binding, CqDelta **deltas, CqChangeReceiver *changes,
 		   CqMergeCounts *counts)
 {
 	CqGroupRow *row = exec->plan->tells_changes ? cq_group_row_open(exec->plan) : NULL;
 	DestReceiver *receiver = make_receiver(exec, counts, changes, row);
+	int64		nrows = run_root(exec, binding, deltas, receiver);
 
-	run_root(exec, binding, deltas, receiver);
 	receiver->rDestroy(receiver);
 	if (changes != NULL)
 		changes->finish(changes);
 	if (row != NULL)
 		cq_group_row_close(row);
+	return nrows;
 }
 
 static void
@@ -624,9 +643,12 @@ run_stored(CqViewExec *exec, CqDelta **deltas, CqChangeReceiver *changes, CqMerg
 static void
 run(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMergeCounts *counts)
 {
+	CqNodeCounts root = {.rows_in = -1, .rows_out = -(counts->inserted + counts->updated)};
 	CqDelta   **deltas = NULL;
 	CqChangeReceiver *changes;
 	CqActor		actor;
+	instr_time	start;
+	instr_time	duration;
 
 	CommandCounterIncrement();	/* see what an earlier run of this transaction has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -637,11 +659,17 @@ run(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMergeCount
 		deltas = palloc(sizeof(CqDelta *) * list_length(exec->plan->tree->nodes));
 		cq_tree_run(exec->tree, batch, deltas);
 	}
+	INSTR_TIME_SET_CURRENT(start);
 	changes = open_changes(exec);
 	if (exec->plan->shape == CQ_SHAPE_STORED)
 		run_stored(exec, deltas, changes, counts);
 	else
-		run_groups(exec, binding, deltas, changes, counts);
+		root.rows_in = run_groups(exec, binding, deltas, changes, counts);
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	root.duration_us = INSTR_TIME_GET_MICROSEC(duration);
+	root.rows_out += counts->inserted + counts->updated;
+	cq_node_count_add(exec, root.rows_in >= 0 ? &root : NULL);
 	if (deltas != NULL)
 		cq_tree_run_free(exec->tree, deltas);
 	cq_owner_end(&actor);

@@ -37,6 +37,8 @@ typedef struct CqViewExec
 	PlannedStmt *planned;		/* for large batches */
 	PlannedStmt *planned_small; /* for small ones: joins look rows up instead of reading whole tables */
 	CqTreeRun  *tree;			/* the nodes below the root, or NULL */
+	struct CqNodeCounts *counted;	/* by number, the root first: see node_count.h */
+	int			ncounted;
 	bool		checks_kept;	/* has them say whether what they keep is at fault */
 	List	   *plans;			/* of PlannedStmt *: all of them; NIL: just being prepared */
 	List	   *parts;			/* of Oid: tables of the nodes */

@@ -21,6 +21,7 @@
 #include "exec/dead_letter.h"
 #include "exec/late.h"
 #include "exec/lock.h"
+#include "exec/node_count.h"
 #include "exec/output.h"
 #include "exec/told.h"
 #include "exec/view_lock.h"
@@ -54,6 +55,8 @@ typedef struct Count
 {
 	Oid			view;
 	CqBatchStats stats;
+	int			nnodes;
+	CqNodeCounts nodes[FLEXIBLE_ARRAY_MEMBER];
 } Count;
 
 static List *counts = NIL;		/* of Count *, in TopMemoryContext */
@@ -447,12 +450,16 @@ trim_dead_letters(ViewRun *run)
 }
 
 static void
-note_count(Oid view, const CqBatchStats *stats)
+note_count(const CqViewExec *exec, const CqBatchStats *stats)
 {
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-	Count	   *count = palloc(sizeof(Count));
+	Size		size = sizeof(CqNodeCounts) * exec->ncounted;
+	Count	   *count = palloc(offsetof(Count, nodes) + size);
 
-	*count = (Count) {view, *stats};
+	count->view = exec->view;
+	count->stats = *stats;
+	count->nnodes = exec->ncounted;
+	memcpy(count->nodes, exec->counted, size);
 	counts = lappend(counts, count);
 	MemoryContextSwitchTo(caller);
 }
@@ -467,6 +474,7 @@ cq_view_run_count(void)
 		const Count *count = lfirst(cell);
 
 		cq_stats_view_batch(count->view, &count->stats);
+		cq_node_stats_add(count->view, count->nodes, count->nnodes);
 	}
 	cq_view_run_forget();
 }
@@ -495,7 +503,7 @@ report(const ViewRun *run, instr_time start)
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 	stats.duration_us = INSTR_TIME_GET_MICROSEC(duration);
-	note_count(run->exec->view, &stats);
+	note_count(run->exec, &stats);
 }
 
 static void
@@ -593,6 +601,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	if (leave_if_blocked(lane, batch, exec) || leave_if_too_much(lane, batch, exec))
 		return false;
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
+	cq_node_count_begin(exec);
 	skip_undecoded(&run);
 	if (exec->row->pause_on_error && run.skip != NULL)
 		end = bms_next_member(run.skip, -1);
@@ -699,6 +708,7 @@ cq_view_run_told(CqViewExec *exec, const List *told)
 
 	INSTR_TIME_SET_CURRENT(start);
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
+	cq_node_count_begin(exec);
 	error = attempt(&run, 0, 0);
 	MemoryContextDelete(run.context);
 	if (error == NULL)

@@ -719,9 +719,22 @@ cq_describe_expr(const CqTree *tree, const Query *query, const Node *expr)
 
 /* ---- what is kept of an input ---- */
 
+/* Is a system column named: where a message is? */
+static bool
+names_place(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varattno < 0;
+	return expression_tree_walker(node, names_place, context);
+}
+
 static char *
 text_in_flow(const CqTree *tree, const CqNodeInput *input, const Node *expr)
 {
+	if (names_place(unconstify(Node *, expr), NULL))
+		return pstrdup("key of the message");
 	return text_of_expr((Place) {tree, NULL}, input->flow, expr);
 }
 

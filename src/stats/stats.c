@@ -23,6 +23,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "stats/node_stats.h"
 #include "stats/shared_table.h"
 #include "stats/stats.h"
 #include "storage/spin.h"
@@ -215,12 +216,14 @@ void
 cq_stats_sweep(void)
 {
 	cq_shared_table_sweep(&table);
+	cq_node_stats_sweep();
 }
 
 void
 cq_stats_forget_database(Oid database)
 {
 	cq_shared_table_forget(&table, database, InvalidOid);
+	cq_node_stats_forget_database(database);
 }
 
 /* ---- what SQL sees ---- */
@@ -289,12 +292,12 @@ cq_stats_may_see(Oid relation)
 	return visibility_of(relation) != SEES_NOTHING;
 }
 
-/* The views whose errors may quote what the current user may not read of their stream. */
+/* The views whose errors may quote what the current user may not read of their streams. */
 static List *
 views_to_hide(void)
 {
 	static const char read[] =
-		"SELECT view::pg_catalog.oid FROM _cq.view"
+		"SELECT DISTINCT view::pg_catalog.oid FROM _cq.input"
 		" WHERE pg_catalog.has_table_privilege($1, stream::pg_catalog.oid, 'SELECT') IS NOT TRUE";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(GetUserId())};
@@ -307,7 +310,7 @@ views_to_hide(void)
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	if (SPI_execute_with_args(read, lengthof(types), types, args, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read _cq.view");
+		elog(ERROR, "could not read _cq.input");
 	MemoryContextSwitchTo(caller);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -461,5 +464,6 @@ cq_stats_reset(PG_FUNCTION_ARGS)
 		SpinLockRelease(&entry->mutex);
 	}
 	LWLockRelease(table.lock);
+	cq_node_stats_reset(view, now);
 	PG_RETURN_VOID();
 }
