@@ -107,6 +107,19 @@ def test_blocks(path):
     assert not unknown, "blocks of no known language"
 
 
+def kinds_are_right(server, database, text):
+    """Of the page of queries: each kind has its example, which is its query run as a batch."""
+    named = {name for row in re.findall(r"^\| (.*) \|$", text, re.M)
+             for cell in row.split(" | ")[1:2] for name in re.findall(r"`(\w+)`", cell)}
+    with server.connect(database) as connection:
+        views = dict(connection.execute("SELECT view::text, definition FROM cq.views"))
+        assert named - {"retention"} <= set(views), "kinds without an example"
+        for view, query in views.items():
+            for one, other in ((f"TABLE {view}", query), (query, f"TABLE {view}")):
+                differs = connection.execute(f"({one}) EXCEPT ALL ({other})").fetchall()
+                assert not differs, f"{view} differs from its batch"
+
+
 def test_installed():
     """Each page is where `make install` put it, the way the links between pages have it."""
     docdir = subprocess.run([os.environ["PG_CONFIG"], "--docdir"], stdout=subprocess.PIPE, text=True).stdout.strip()
@@ -154,6 +167,8 @@ def test_examples(path, server, broker, name, tmp_path):
             where = f"{name_of(path)}:{step.line}"
             assert done.returncode == 0, f"{where} fails:\n{done.stdout}{done.stderr or ''}"
             assert step.shown is None or examples.matches(step.shown, done.stdout), f"{where} prints:\n{done.stdout}{done.stderr or ''}"
+        if name_of(path) == "docs/reference/query-kinds.md":
+            kinds_are_right(server, name, text)
     finally:
         with server.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
