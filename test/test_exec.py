@@ -99,14 +99,15 @@ def test_cancelled_in_a_function_that_hangs(log_db):
            ("", "w", "SELECT k, count(*) AS n FROM s GROUP BY k"))
     append(db, 0, 100)
 
-    def sleeps():
-        return db.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_cq worker' AND wait_event = 'PgSleep' "
-                          "AND datname = current_database()")
+    def sleeps(after):
+        return db.execute("SELECT xact_start FROM pg_stat_activity WHERE backend_type = 'pg_cq worker' "
+                          "AND wait_event = 'PgSleep' AND datname = current_database() "
+                          "AND xact_start > %s", after)
+    since = "-infinity"
     for _ in range(2):
-        wait_until(sleeps, "it does not hang")
+        ((since,),) = wait_until(lambda: sleeps(since), "it does not hang, or cannot be cancelled")
         assert cancel_worker(db)
-        wait_until(lambda: not sleeps(), "the worker cannot be cancelled")
-    wait_until(sleeps, "it does not hang again")
+    wait_until(lambda: sleeps(since), "it does not hang again")
     db.execute("UPDATE switch SET hangs = false")
     cancel_worker(db)
     assert_up_to_date(db, "v", "w")

@@ -48,6 +48,24 @@ def test_what_is_the_servers_state(log_db, sqlstate):
     assert counted(db, "v") == 0 and db.execute("SELECT * FROM cq.errors") == []
 
 
+@pytest.mark.parametrize("sqlstate", ["40001", "54000"])
+def test_many_views_that_say_it_passes(log_db, sqlstate):
+    """However many there are: the others do not wait for each of them, again and again."""
+    db = log_db
+    create_failing(db, sqlstate, which="true")
+    views = [f"x{number}" for number in range(5)]
+    for view in views:
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS SELECT k, max(fail(i)) AS n FROM s GROUP BY k")
+        db.wait(view)
+    append(db, 0, 100)
+    assert_up_to_date(db, "w")
+    for view in views:
+        await_error(db, view, sqlstate)
+    db.execute("UPDATE switch SET fails = false")
+    assert_up_to_date(db, "v", *views)
+    assert db.execute("TABLE cq.errors") == []
+
+
 @pytest.mark.parametrize("sqlstate", ["54000"])
 def test_a_limit_that_all_rows_meet(log_db, sqlstate):
     """Where nothing passes, it is not for what is in the rows."""

@@ -52,6 +52,28 @@ def test_a_value_that_takes_for_ever(log_db, view_timeout, body, message):  # no
     assert_up_to_date(db, "w")
 
 
+def test_several_values_that_only_end_with_their_process(log_db, view_timeout):  # noqa: F811
+    """Of one message: a process ends for each, and none of them twice."""
+    db = log_db
+    view_timeout("100ms")
+    db.execute(HANG.replace("{}", DEAF))
+    columns = ", ".join(f"n{n} int GENERATED ALWAYS AS (hang(i)) STORED" for n in range(4))
+    db.execute(f"CREATE FOREIGN TABLE s (i int, k int, {columns}) SERVER cq_log")
+    for view, value in ("v", "n0 + n1 + n2 + n3"), ("w", "i"):
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS "
+                   f"SELECT k, sum({value}) AS n FROM s GROUP BY k")
+        db.wait(view)
+    append(db, 50, 51)
+    assert_up_to_date(db, "v", where="i <> 50")
+    assert_up_to_date(db, "w")
+    assert db.execute('SELECT view::regclass::text, "offset" FROM cq.errors') == [("v", 0)]
+    # One for the batch, as nobody knows yet for what.
+    assert db.value("SELECT restarts FROM cq.workers") == 1 + 4
+    mend(db)
+    db.execute("SELECT cq.reset('v')")
+    assert_up_to_date(db, "v")
+
+
 def test_a_view_that_stops_before_it(log_db, view_timeout):  # noqa: F811
     db = log_db
     view_timeout("300ms")

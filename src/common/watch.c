@@ -28,6 +28,44 @@ static volatile Oid part = InvalidOid;	/* the view or stream whose part it is */
 static volatile int part_rows = 0;	/* of a stream */
 static CqWatchPlace part_place;	/* of which value; or none */
 static volatile TimestampTz part_ends = DT_NOEND;
+static bool is_taken[CQ_WATCH_MESSAGES];	/* of slot->deaf: by this batch */
+
+static bool
+is_same_message(const CqWatchPlace *one, const CqWatchPlace *other)
+{
+	return one->stream == other->stream && one->topic == other->topic &&
+		one->partition == other->partition && one->offset == other->offset;
+}
+
+/* What is noted of the place's message, or NULL. */
+static CqDeafMessage *
+find_deaf(const CqWatchPlace *place)
+{
+	for (int i = 0; i < CQ_WATCH_MESSAGES; i++)
+	{
+		if (is_same_message(&slot->deaf[i].place, place))
+			return &slot->deaf[i];
+	}
+	return NULL;
+}
+
+/*
+ * All values of a message that made a process end are to be known together: it is done with only
+ * once none of them is tried.
+ */
+static void
+note_deaf(void)
+{
+	CqDeafMessage *deaf = find_deaf(&part_place);
+
+	if (deaf == NULL)
+	{
+		deaf = &slot->deaf[slot->ndeaf++ % CQ_WATCH_MESSAGES];
+		memset(deaf, 0, sizeof(CqDeafMessage));
+		deaf->place = part_place;
+	}
+	deaf->columns[part_place.attno / 8] |= 1 << part_place.attno % 8;
+}
 
 /* For the process that comes after this one. */
 static void
@@ -36,7 +74,7 @@ accuse(void)
 	slot->culprit_rows = part_rows;
 	slot->culprit = part;
 	if (OidIsValid(part_place.stream))
-		slot->deaf[slot->ndeaf++ % CQ_WATCH_PLACES] = part_place;
+		note_deaf();
 }
 
 /*
@@ -104,6 +142,7 @@ cq_watch_begin(void)
 	disarm();
 	slot->is_long = slot->must_yield = false;
 	slot->began = GetCurrentTimestamp();
+	memset(is_taken, 0, sizeof(is_taken));
 	timed_out = false;
 	part = InvalidOid;
 	is_armed = true;
@@ -148,19 +187,22 @@ cq_watch_begin_decoding(Oid stream, int nrows, const CqWatchPlace *place)
 bool
 cq_watch_take_deaf(const CqWatchPlace *place)
 {
-	for (int i = 0; slot != NULL && i < CQ_WATCH_PLACES; i++)
-	{
-		CqWatchPlace *deaf = &slot->deaf[i];
+	CqDeafMessage *deaf = slot != NULL ? find_deaf(place) : NULL;
 
-		if (deaf->stream == place->stream && deaf->topic == place->topic &&
-			deaf->partition == place->partition && deaf->attno == place->attno &&
-			deaf->offset == place->offset)
-		{
-			deaf->stream = InvalidOid;
-			return true;
-		}
+	if (deaf == NULL || (deaf->columns[place->attno / 8] & 1 << place->attno % 8) == 0)
+		return false;
+	is_taken[deaf - slot->deaf] = true;
+	return true;
+}
+
+void
+cq_watch_forget_deaf(void)
+{
+	for (int i = 0; slot != NULL && i < CQ_WATCH_MESSAGES; i++)
+	{
+		if (is_taken[i])
+			slot->deaf[i].place.stream = InvalidOid;
 	}
-	return false;
 }
 
 void

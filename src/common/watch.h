@@ -20,6 +20,7 @@
 #include <signal.h>
 
 #include "access/attnum.h"
+#include "access/htup_details.h"
 #include "datatype/timestamp.h"
 
 /* A value of a stream. */
@@ -32,7 +33,14 @@ typedef struct CqWatchPlace
 	int64		offset;
 } CqWatchPlace;
 
-#define CQ_WATCH_PLACES 16
+/* A message, and which of its values made a process end. */
+typedef struct CqDeafMessage
+{
+	CqWatchPlace place;			/* of any of them */
+	uint8		columns[MaxHeapAttributeNumber / 8 + 1];	/* by attno, a bit each */
+} CqDeafMessage;
+
+#define CQ_WATCH_MESSAGES 16
 
 /* In shared memory, of one process. Written without a lock. */
 typedef struct CqWatchSlot
@@ -43,8 +51,8 @@ typedef struct CqWatchSlot
 	/* The view or stream whose function only ended with the process, and in how many messages. */
 	volatile Oid culprit;
 	volatile int culprit_rows;
-	volatile int ndeaf;			/* how often a place was noted here, the last ones */
-	CqWatchPlace deaf[CQ_WATCH_PLACES];
+	volatile int ndeaf;			/* how many messages were noted here, the last ones */
+	CqDeafMessage deaf[CQ_WATCH_MESSAGES];
 } CqWatchSlot;
 
 /* Once. tell is called in a signal handler, each time that is_long has been set. */
@@ -63,8 +71,11 @@ extern void cq_watch_begin_part(Oid view);
 /* The same of a stream, so many of whose messages are decoded; of one value, else place is NULL. */
 extern void cq_watch_begin_decoding(Oid stream, int nrows, const CqWatchPlace *place);
 
-/* Did a process before this one have to end there? It is told once. */
+/* Did a process before this one have to end there? */
 extern bool cq_watch_take_deaf(const CqWatchPlace *place);
+
+/* The batch is committed: what was told of its messages is not told again. */
+extern void cq_watch_forget_deaf(void);
 
 extern void cq_watch_end_part(void);
 

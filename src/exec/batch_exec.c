@@ -116,9 +116,27 @@ leave_if_in_the_way(CqLane *lane, Oid view, const CqFetch *fetch)
 	ereport(LOG,
 			(errmsg("continuous view \"%s\" goes on by itself", get_rel_name(view)),
 			 errdetail("It has made %d transactions in a row fail.", *failures)));
-	*failures = 0;
+	/* It keeps them until it passes: this transaction may fail for the sake of another view. */
 	cq_cursor_leave(lane, view, fetch, 0);
 	return true;
+}
+
+/* What the lane's views have on their account. Each counts so often at most as it may fail here. */
+static int
+count_failures(const CqLane *lane, bool *one_leaves)
+{
+	int			count = 0;
+	ListCell   *cell;
+
+	*one_leaves = false;
+	foreach(cell, lane->views)
+	{
+		int			failures = *cq_view_exec_failures(lfirst_oid(cell));
+
+		count += Min(failures, CQ_FAILURES_TOGETHER);
+		*one_leaves |= failures >= CQ_FAILURES_TOGETHER && list_length(lane->views) > 1;
+	}
+	return count;
 }
 
 /* So that the lag which becomes visible with a batch is that of the moment. */
@@ -312,6 +330,7 @@ apply_and_commit(CqLane *lane, CqBatch *batch)
 		return result == CQ_BATCH_AWAITS ? result : CQ_BATCH_LANES_CHANGED;
 	}
 	CommitTransactionCommand();
+	cq_watch_forget_deaf();
 	cq_view_run_count();
 	cq_cursor_believe(lane, &batch->fetch);
 	return result;
@@ -349,12 +368,17 @@ max_rows(const CqLane *lane)
 	return lane->max_rows > 0 ? Min(lane->max_rows, limit) : limit;
 }
 
-/* After an error. Raises it again unless it passes by itself. */
+/*
+ * After an error. Raises it again unless it passes by itself. Where it was one view's, and one will
+ * do without the others the next time, these do not wait for that time.
+ */
 static CqBatchResult
-roll_back(CqLane *lane)
+roll_back(CqLane *lane, int failures_before)
 {
 	ErrorData  *error = CopyErrorData();
 	bool		yields = cq_watch_yields();
+	bool		one_leaves;
+	bool		is_of_view = count_failures(lane, &one_leaves) > failures_before;
 
 	cq_watch_end();
 	cq_view_run_forget();
@@ -366,7 +390,7 @@ roll_back(CqLane *lane)
 	FlushErrorState();
 	AbortCurrentTransaction();
 	FreeErrorData(error);
-	return yields ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_RETRY;
+	return yields || (is_of_view && one_leaves) ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_RETRY;
 }
 
 /* Where the batch was rolled back for a lock: */
@@ -383,7 +407,7 @@ await_lock(CqLane *lane, MemoryContext caller)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
-		result = roll_back(lane);
+		result = roll_back(lane, 0);
 		/* The others go on at once, without the view that wants it. */
 		if (list_length(lane->views) > 1)
 			result = CQ_BATCH_LANES_CHANGED;
@@ -400,6 +424,8 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	CqBatchResult volatile result = CQ_BATCH_APPLIED;
 	CqBatch    *batch;
 	bool		is_cut;
+	bool		one_leaves;
+	int			failures;
 
 	*nrows = 0;
 	lane->trouble[0] = '\0';
@@ -424,6 +450,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 		}
 		return CQ_BATCH_APPLIED;
 	}
+	failures = count_failures(lane, &one_leaves);
 	is_cut = cq_meet_cut(lane, batch);
 	measure(lane, &batch->fetch);
 	if (!in_transaction)
@@ -437,7 +464,7 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
-		result = roll_back(lane);
+		result = roll_back(lane, failures);
 	}
 	PG_END_TRY();
 	if (result == CQ_BATCH_RETRY)

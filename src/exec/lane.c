@@ -8,7 +8,8 @@
  * A cursor is followed by views that see the same batches. What changes that is mended when lanes are loaded:
  * - Views that no longer run get a cursor of their own where they are, and the others go on. Until then nobody goes on, since a batch
  *   checks that all followers run; so a view is stopped by its status alone.
- * - Cursors of one partition that have met become one. They meet because the one behind stops exactly where the one ahead stands, which
+ * - Cursors of one partition that have met become one, but for those of views that fail, which would
+ *   leave again. They meet because the one behind stops exactly where the one ahead stands, which
  *   its worker holds meanwhile.
  *
  * Rows of _cq.cursor and _cq.follow are written by workers alone, so that no command, and no
@@ -224,6 +225,20 @@ have_met(const CursorRow *one, const CursorRow *other)
 		one->cursor.event_time == other->cursor.event_time && strcmp(one->cursor.topic, other->cursor.topic) == 0;
 }
 
+/* Has one of the views left others, and not yet got through a batch since? */
+static bool
+has_failing_view(const CursorRow *row)
+{
+	ListCell   *cell;
+
+	foreach(cell, row->running)
+	{
+		if (*cq_view_exec_failures(lfirst_oid(cell)) >= CQ_FAILURES_TOGETHER)
+			return true;
+	}
+	return false;
+}
+
 /* True where anything was written, so that the cursors must be read again. */
 static bool
 mend(List *rows)
@@ -241,6 +256,8 @@ mend(List *rows)
 			split(row);
 			changed = true;
 		}
+		if (has_failing_view(row))
+			continue;
 		if (previous != NULL && have_met(previous, row) && merge(previous, row))
 			changed = true;
 		else

@@ -77,6 +77,8 @@ typedef struct ViewRun
 	int64		npassed;		/* rows that did not fail */
 	List	   *doubtful;		/* of DoubtfulRow *: they, or the server, are at fault */
 	TimestampTz failing_since;	/* 0: nothing has failed */
+	bool		may_leave;		/* what fails now may do so by itself */
+	bool		is_failing;		/* and does so, until what has failed passes */
 	bool		goes_on_alone;	/* from stop on */
 	int			stop;			/* the first row it has not seen, nrows if none */
 	char	   *stop_reason;
@@ -95,6 +97,21 @@ raise_as_passing(ViewRun *run, ErrorData *error)
 		cq_stats_view_error(run->exec->view, cq_fault_text(error));
 	}
 	ReThrowError(error);
+}
+
+/* It will pass, or so the error says. */
+static bool
+passes(const ErrorData *error)
+{
+	return cq_fault_of(error) == CQ_FAULT_OF_SERVER && !cq_watch_timed_out();
+}
+
+/* What a function says of the server does not concern the other views. */
+static bool
+is_own_affair(const ViewRun *run, const ErrorData *error)
+{
+	return run->may_leave && cq_fault_is_of_function(error) &&
+		list_length(run->lane->views) > 1;
 }
 
 /*
@@ -146,8 +163,7 @@ attempt(ViewRun *run, int first, int end)
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
 		run->counts = before;
-		if (cq_watch_yields() ||
-			(cq_fault_of(error) == CQ_FAULT_OF_SERVER && !cq_watch_timed_out()))
+		if (cq_watch_yields() || (passes(error) && !is_own_affair(run, error)))
 			raise_as_passing(run, error);
 	}
 	PG_END_TRY();
@@ -294,14 +310,21 @@ take_bad_row(ViewRun *run, int row, const ErrorData *error)
 										   run->exec->nhopeless, error->message));
 }
 
-/* The view goes on from this row by itself, with so many rows in a batch. */
+/* The view goes on from this row by itself. */
 static void
-go_on_alone(ViewRun *run, int row, int row_limit, const char *reason)
+go_on_alone(ViewRun *run, int row, const char *reason)
 {
 	run->stop = row;
 	run->goes_on_alone = true;
-	run->exec->row_limit = Max(row_limit, 1);
 	cq_stats_view_error(run->exec->view, reason);
+}
+
+/* The same, with so many rows in a batch. */
+static void
+go_on_slowly(ViewRun *run, int row, int row_limit, const char *reason)
+{
+	run->exec->row_limit = Max(row_limit, 1);
+	go_on_alone(run, row, reason);
 }
 
 /* Rows [first, end) take too long: fewer next time, until it is one, twice. */
@@ -316,7 +339,7 @@ take_timeout(ViewRun *run, int first, int end)
 
 	run->exec->ntimeouts++;
 	if (end - first > 1 || run->exec->ntimeouts < 2)
-		go_on_alone(run, first, (end - first) / TIMEOUT_DIVISOR, reason);
+		go_on_slowly(run, first, (end - first) / TIMEOUT_DIVISOR, reason);
 	else
 		stop_before(run, first, reason);
 }
@@ -346,16 +369,23 @@ run_range(ViewRun *run, int first, int end)
 	CHECK_FOR_INTERRUPTS();
 	if (first > 0 && has_failed_for_long(run))
 	{
-		go_on_alone(run, first, first, "many of its rows fail");
+		go_on_slowly(run, first, first, "many of its rows fail");
 		return;
 	}
+	run->may_leave = true;
 	error = attempt(run, first, end);
+	run->may_leave = false;
 	if (error == NULL)
 		return;
 	if (run->failing_since == 0)
 		run->failing_since = GetCurrentTimestamp();
 	if (cq_watch_timed_out())
 		take_timeout(run, first, end);
+	else if (passes(error))
+	{
+		run->is_failing = true;
+		go_on_alone(run, first, cq_fault_text(error));
+	}
 	else if (cq_fault_of(error) == CQ_FAULT_OF_VIEW)
 		stop_before(run, first, error->message);
 	else if (end - first == 1)
@@ -620,7 +650,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	trim_dead_letters(&run);
 	report(&run, start);
 	exec->ndoubtful += run.counts.doubtful;
-	exec->nfailures = 0;
+	exec->nfailures = run.is_failing ? Max(exec->nfailures, CQ_FAILURES_TOGETHER) : 0;
 	if (run.stop_reason == NULL && !run.goes_on_alone)
 	{
 		adapt_row_limit(exec, batch->nrows, start);
