@@ -44,6 +44,8 @@ CREATE CONTINUOUS VIEW distinctly WITH (emit = 'close') AS
     SELECT window_end, count(DISTINCT customer) FROM orders, cq.tumble(at, '1 min') GROUP BY 1;
 CREATE CONTINUOUS VIEW over_paid AS
     SELECT p.customer, o.id FROM paid p JOIN orders o USING (customer) WHERE sum > 50;
+CREATE CONTINUOUS VIEW aliased AS
+    SELECT x.customer FROM (orders o FULL JOIN address a USING (customer)) AS x;
 
 -- Those without nodes.
 CREATE CONTINUOUS VIEW names AS
@@ -92,6 +94,7 @@ SELECT * FROM explain('twice');
 SELECT regexp_replace("QUERY PLAN", 'rows=\d+ size', 'rows=… size') AS "QUERY PLAN"
 FROM explain('distinctly');
 SELECT * FROM explain('over_paid');
+SELECT "QUERY PLAN" FROM explain('aliased') WHERE "QUERY PLAN" ~ 'Query';
 SELECT * FROM explain('names');
 SELECT * FROM explain('minutes');
 SELECT regexp_replace("QUERY PLAN", 'rows=\d+ size', 'rows=… size') AS "QUERY PLAN"

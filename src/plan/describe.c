@@ -509,6 +509,7 @@ tidy_join(Query *query, Node *item)
 		return rt_fetch(((RangeTblRef *) item)->rtindex, query->rtable)->eref->colnames;
 	left = tidy_join(query, join->larg);
 	right = tidy_join(query, join->rarg);
+	join->alias = NULL;
 	join->usingClause = NIL;
 	join->join_using_alias = NULL;
 	join->isNatural = false;
