@@ -29,10 +29,10 @@ _PG_init(void)
 	cq_clock_init();
 	cq_grammar_init();
 	cq_utility_init();
-	cq_kafka_init();
+	cq_kafka_source_init();
 	cq_stats_init();
 	cq_node_stats_init();
 	cq_sink_stats_init();
 	cq_reading_init();
-	cq_worker_init();
+	cq_launcher_init();
 }

@@ -2,9 +2,10 @@
  * identity.c
  *		Whose the catalog is: see identity.h.
  *
- * _cq.identity has one row. A dump that is restored into a database that had views of its own brings a second
- * one, and then that counts: better to stand still than to do another's work again. For the same reason views
- * without any row here are somebody else's: of a dump that is just being restored, or that left it out.
+ * _cq.identity has one row. A dump that is restored into a database that had views of its own
+ * brings a second one, and then that counts: better to stand still than to do another's work again.
+ * For the same reason views without any row here are somebody else's: of a dump that is just being
+ * restored, or that left it out.
  */
 #include "postgres.h"
 
@@ -42,7 +43,8 @@ typedef struct Identity
 static bool
 is_own(const Identity *identity)
 {
-	return DatumGetInt64(identity->values[IDENTITY_SYSTEM_IDENTIFIER - 1]) == (int64) GetSystemIdentifier() &&
+	return DatumGetInt64(identity->values[IDENTITY_SYSTEM_IDENTIFIER -
+										  1]) == (int64) GetSystemIdentifier() &&
 		DatumGetObjectId(identity->values[IDENTITY_DATABASE_ID - 1]) == MyDatabaseId;
 }
 

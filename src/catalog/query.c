@@ -9,7 +9,8 @@
 #include "utils/snapmgr.h"
 
 void
-cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args, const char *nulls)
+cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args,
+				 const char *nulls)
 {
 	int			code = SPI_execute_with_args(statement, nargs, types, args, nulls, false, 0);
 

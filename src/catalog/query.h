@@ -1,7 +1,7 @@
 /*
  * query.h
- *		Statements over the catalog, between SPI_connect and SPI_finish. In a user's session the search_path is the user's: name operators with
- *		their schema there.
+ *		Statements over the catalog, between SPI_connect and SPI_finish. In a user's session the
+ *		search_path is the user's: name operators with their schema there.
  */
 #ifndef CQ_QUERY_H
 #define CQ_QUERY_H
@@ -12,7 +12,8 @@
 
 /* Runs a statement that is expected to end with this SPI_OK_…; no argument is null where nulls is
  * NULL, else as SPI has it ('n' and ' '). What it returns is in SPI's variables. */
-extern void cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Datum *args,
+extern void cq_query_execute(const char *statement, int expected, int nargs, Oid *types,
+							 Datum *args,
 							 const char *nulls);
 
 /*

@@ -3,8 +3,8 @@
  *		Rows of _cq.reads and _cq.version: continuous views that others read by their names.
  *
  * A view that others read has a version, which each transaction that changes its rows makes one
- * more. A view that reads it has noted the version that it has seen: where that is the same, the two
- * are level, of one moment. Both are written by whoever has the view of the row for himself.
+ * more. A view that reads it has noted the version that it has seen: where that is the same, the
+ * two are level, of one moment. Both are written by whoever has the view of the row for himself.
  */
 #ifndef CQ_CATALOG_READS_H
 #define CQ_CATALOG_READS_H
@@ -13,7 +13,10 @@
 
 #include "nodes/pg_list.h"
 
-/* The continuous views (of OIDs, ascending) that a view reads by their names, and those that read it. */
+/*
+ * The continuous views (of OIDs, ascending) that a view reads by their names, and those that read
+ * it.
+ */
 extern List *cq_reads_list(Oid view);
 extern List *cq_reads_readers(Oid view);
 

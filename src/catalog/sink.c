@@ -114,10 +114,12 @@ void
 cq_sink_insert(Oid view, Oid sink, Oid outbox)
 {
 	Oid			types[] = {OIDOID, OIDOID, OIDOID, INT8OID};
-	Datum		args[] = {ObjectIdGetDatum(view), ObjectIdGetDatum(sink), ObjectIdGetDatum(outbox), Int64GetDatum(cq_sink_new_epoch())};
+	Datum		args[] = {ObjectIdGetDatum(view), ObjectIdGetDatum(sink), ObjectIdGetDatum(outbox),
+						  Int64GetDatum(cq_sink_new_epoch())};
 
 	execute("INSERT INTO _cq.outbox_end (view) VALUES ($1)", SPI_OK_INSERT, 1, types, args);
-	execute("INSERT INTO _cq.sink (view, sink, outbox, epoch) VALUES ($1, $2, $3, $4)", SPI_OK_INSERT, lengthof(args), types, args);
+	execute("INSERT INTO _cq.sink (view, sink, outbox, epoch) VALUES ($1, $2, $3, $4)",
+			SPI_OK_INSERT, lengthof(args), types, args);
 }
 
 void
@@ -126,6 +128,8 @@ cq_sink_forget(Oid view)
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
-	execute("DELETE FROM _cq.sink WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args);
-	execute("DELETE FROM _cq.outbox_end WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args);
+	execute("DELETE FROM _cq.sink WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types,
+			args);
+	execute("DELETE FROM _cq.outbox_end WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1,
+			types, args);
 }

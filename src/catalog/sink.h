@@ -6,8 +6,9 @@
  *		                     in Kafka, │ may be in    │ not handed over yet
  *		                     deleted   │ Kafka        │
  *
- * Written by the emitter, after the view's creation, except where somebody decides what is to become of a sink that has failed. What counts between sent_id and
- * sending_id is the place that Kafka keeps (source/kafka_transaction.h).
+ * Written by the emitter, after the view's creation, except where somebody decides what is to
+ * become of a sink that has failed. What counts between sent_id and sending_id is the place that
+ * Kafka keeps (source/kafka_transaction.h).
  */
 #ifndef CQ_CATALOG_SINK_H
 #define CQ_CATALOG_SINK_H

@@ -60,13 +60,15 @@ cq_stream_is(Oid relid)
 static List *
 user_mapping_options(Oid userid, Oid server)
 {
-	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(userid), ObjectIdGetDatum(server));
+	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(userid),
+										ObjectIdGetDatum(server));
 	List	   *options = NIL;
 	Datum		value;
 	bool		is_null;
 
 	if (!HeapTupleIsValid(tuple))
-		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(server));
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid),
+								ObjectIdGetDatum(server));
 	if (!HeapTupleIsValid(tuple))
 		return NIL;
 	value = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &is_null);
@@ -76,7 +78,9 @@ user_mapping_options(Oid userid, Oid server)
 	return options;
 }
 
-/* Those options that are of the schema registry, or the others, which are librdkafka's properties. */
+/*
+ * Those options that are of the schema registry, or the others, which are librdkafka's properties.
+ */
 static List *
 select_options(List *options, bool of_registry)
 {
@@ -85,7 +89,7 @@ select_options(List *options, bool of_registry)
 
 	foreach(cell, options)
 	{
-		if (cq_stream_is_of_registry(lfirst_node(DefElem, cell)->defname) == of_registry)
+		if (cq_stream_options_is_of_registry(lfirst_node(DefElem, cell)->defname) == of_registry)
 			selected = lappend(selected, lfirst(cell));
 	}
 	return selected;
@@ -108,7 +112,10 @@ cq_stream_server_registry(Oid server, Oid userid, bool *is_trusted)
 					   select_options(user_mapping_options(userid, server), true));
 }
 
-/* How far ahead of the clock event times may be: whatever a time zone may do to them, and not a wrong year. */
+/*
+ * How far ahead of the clock event times may be: whatever a time zone may do to them, and not a
+ * wrong year.
+ */
 #define DEFAULT_MAX_EVENT_LEAD	USECS_PER_DAY
 
 static AttrNumber
@@ -124,8 +131,10 @@ find_event_time(Oid relid, const char *name)
 	if (get_atttype(relid, attno) != TIMESTAMPTZOID && get_atttype(relid, attno) != TIMESTAMPOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" of stream \"%s\" cannot be the event time", name, get_rel_name(relid)),
-				 errdetail("It has type %s; it must be %s or %s.", format_type_be(get_atttype(relid, attno)),
+				 errmsg("column \"%s\" of stream \"%s\" cannot be the event time", name,
+						get_rel_name(relid)),
+				 errdetail("It has type %s; it must be %s or %s.",
+						   format_type_be(get_atttype(relid, attno)),
 						   format_type_be(TIMESTAMPTZOID), format_type_be(TIMESTAMPOID))));
 	return attno;
 }
@@ -147,7 +156,7 @@ apply_option(CqStream *stream, DefElem *option)
 	int			choice = 0;
 
 	if (strcmp(name, "topic") == 0)
-		reject = cq_stream_parse_topics(value, &stream->topics);
+		reject = cq_stream_options_parse_topics(value, &stream->topics);
 	else if (strcmp(name, "format") == 0)
 		stream->format = value;
 	else if (strcmp(name, "key_format") == 0)
@@ -161,26 +170,26 @@ apply_option(CqStream *stream, DefElem *option)
 	else if (strcmp(name, "datestyle") == 0)
 		stream->event_settings = lappend(stream->event_settings, psprintf("DateStyle=%s", value));
 	else if (strcmp(name, "watermark") == 0)
-		reject = cq_option_interval(name, value, &stream->watermark_delay);
+		reject = cq_options_interval(name, value, &stream->watermark_delay);
 	else if (strcmp(name, "idle_timeout") == 0)
-		reject = cq_option_interval(name, value, &stream->idle_timeout);
+		reject = cq_options_interval(name, value, &stream->idle_timeout);
 	else if (strcmp(name, "max_event_lead") == 0)
-		reject = cq_option_interval(name, value, &stream->max_event_lead);
+		reject = cq_options_interval(name, value, &stream->max_event_lead);
 	else if (strcmp(name, "retention") == 0)
-		reject = cq_option_interval(name, value, &stream->retention);
+		reject = cq_options_interval(name, value, &stream->retention);
 	else if (strcmp(name, "tombstone") == 0)
 	{
-		reject = cq_option_choice(name, value, cq_stream_tombstones, &choice);
+		reject = cq_options_choice(name, value, cq_stream_tombstones, &choice);
 		stream->tombstone = (CqTombstone) choice;
 	}
 	else if (strcmp(name, "on_gap") == 0)
 	{
-		reject = cq_option_choice(name, value, cq_stream_gap_choices, &choice);
+		reject = cq_options_choice(name, value, cq_stream_gap_choices, &choice);
 		stream->on_gap = (CqOnGap) choice;
 	}
 	else if (strcmp(name, "on_error") == 0)
 	{
-		reject = cq_option_choice(name, value, cq_stream_error_choices, &choice);
+		reject = cq_options_choice(name, value, cq_stream_error_choices, &choice);
 		stream->skip_bad_rows = choice == 1;
 	}
 	else if (strcmp(name, "schema") == 0)
@@ -189,20 +198,20 @@ apply_option(CqStream *stream, DefElem *option)
 		stream->subject = value;
 	else if (strcmp(name, "subject_names") == 0)
 	{
-		reject = cq_option_choice(name, value, cq_stream_subject_names, &choice);
+		reject = cq_options_choice(name, value, cq_stream_subject_names, &choice);
 		stream->subject_names = (CqSubjectNames) choice;
 	}
 	else if (strcmp(name, "register_schema") == 0)
 		(void) parse_bool(value, &stream->registers);
 	else if (strcmp(name, "framing") == 0)
 	{
-		reject = cq_option_choice(name, value, cq_stream_framings, &choice);
+		reject = cq_options_choice(name, value, cq_stream_framings, &choice);
 		stream->is_framed = choice == 0;
 		stream->is_wrapped = choice == 2;
 	}
 	else if (strcmp(name, "mode") == 0)
 	{
-		reject = cq_option_choice(name, value, cq_stream_modes, &choice);
+		reject = cq_options_choice(name, value, cq_stream_modes, &choice);
 		stream->mode = (CqStreamMode) choice;
 	}
 	else if (strcmp(name, "unavailable_value") == 0)
@@ -238,7 +247,7 @@ apply_formats(const List *options, CqValueStyle *style)
 		cq_reject_raise(cq_stream_parse_time_format(times, style), NULL);
 	if (numbers == NULL)
 		return;
-	cq_reject_raise(cq_option_choice("number_format", numbers, cq_stream_number_formats, &choice),
+	cq_reject_raise(cq_options_choice("number_format", numbers, cq_stream_number_formats, &choice),
 					NULL);
 	style->numbers = CQ_NUMBERS_NUMBER + choice;
 }
@@ -276,7 +285,8 @@ static const struct
 	{CQ_COLUMN_HEADERS, {JSONBOID, InvalidOid}},
 };
 
-const char *const cq_stream_metadata[] = {"topic", "partition", "offset", "timestamp", "key", "headers", NULL};
+const char *const cq_stream_metadata[] = {"topic", "partition", "offset", "timestamp", "key",
+										  "headers", NULL};
 
 static CqColumnOrigin
 find_origin(const Form_pg_attribute attribute, const char *metadata)
@@ -284,14 +294,16 @@ find_origin(const Form_pg_attribute attribute, const char *metadata)
 	const Oid  *types;
 	int			choice = 0;
 
-	cq_reject_raise(cq_option_choice("metadata", metadata, cq_stream_metadata, &choice), NULL);
+	cq_reject_raise(cq_options_choice("metadata", metadata, cq_stream_metadata, &choice), NULL);
 	types = metadata_types[choice].types;
 	if (attribute->atttypid != types[0] && attribute->atttypid != types[1])
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" cannot hold metadata \"%s\"", NameStr(attribute->attname), metadata),
+				 errmsg("column \"%s\" cannot hold metadata \"%s\"", NameStr(attribute->attname),
+						metadata),
 				 OidIsValid(types[1]) ?
-				 errdetail("It has type %s; it must be %s or %s.", format_type_be(attribute->atttypid),
+				 errdetail("It has type %s; it must be %s or %s.",
+						   format_type_be(attribute->atttypid),
 						   format_type_be(types[0]), format_type_be(types[1])) :
 				 errdetail("It has type %s; it must be %s.", format_type_be(attribute->atttypid),
 						   format_type_be(types[0]))));
@@ -308,7 +320,7 @@ describe_envelope(const CqStream *stream, CqStreamColumn *column, const char *pa
 				 errmsg("option \"envelope\" of column \"%s\" has no meaning", column->name),
 				 errdetail("It is for streams with mode debezium, and says which field of the "
 						   "envelope the column has.")));
-	cq_reject_raise(cq_stream_parse_path(path, &column->path), NULL);
+	cq_reject_raise(cq_stream_options_parse_path(path, &column->path), NULL);
 	column->is_of_envelope = true;
 	column->style.times = CQ_TIMES_MILLISECONDS;
 }
@@ -337,12 +349,14 @@ describe_column(const CqStream *stream, CqStreamColumn *column, const Form_pg_at
 							column->name),
 					 errdetail("It is generated: computed of others, and no part of a message.")));
 		if (strcmp(option->defname, "path") == 0)
-			cq_reject_raise(cq_stream_parse_path(defGetString(option), &column->path), NULL);
+			cq_reject_raise(cq_stream_options_parse_path(defGetString(option), &column->path),
+							NULL);
 		else if (strcmp(option->defname, "metadata") == 0)
 			column->origin = find_origin(attribute, defGetString(option));
 		else if (strcmp(option->defname, "key") == 0)
 		{
-			cq_reject_raise(cq_stream_parse_path(defGetString(option), &column->path), NULL);
+			cq_reject_raise(cq_stream_options_parse_path(defGetString(option), &column->path),
+							NULL);
 			column->origin = CQ_COLUMN_KEY_FIELD;
 		}
 		else if (strcmp(option->defname, "envelope") == 0)
@@ -384,9 +398,11 @@ cq_stream_get(Oid relid, Oid userid)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a stream", get_rel_name(relid)),
-				 errdetail("A stream is a foreign table of a server of cq_kafka or of the server cq_log.")));
+				 errdetail("A stream is a foreign table of a server of cq_kafka or of the server "
+						   "cq_log.")));
 	stream->relid = relid;
-	stream->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	stream->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+											  get_rel_name(relid));
 	stream->format = stream->kind == CQ_STREAM_LOG ? "row" : "json";
 	stream->max_event_lead = DEFAULT_MAX_EVENT_LEAD;
 	stream->is_framed = true;
@@ -399,7 +415,8 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->event_settings = lappend(stream->event_settings, "DateStyle=ISO, MDY");
 	stream->event_settings = lappend(stream->event_settings, "timezone_abbreviations=Default");
 	stream->properties = list_concat(stream->properties,
-									 select_options(user_mapping_options(userid, server_id), false));
+									 select_options(user_mapping_options(userid, server_id),
+													false));
 	stream->registry = cq_stream_server_registry(server_id, userid, &stream->registry_is_trusted);
 	describe_columns(stream);
 	if (stream->key_format == NULL &&
@@ -428,7 +445,8 @@ require_keyed(const CqStream *stream)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
 				 errmsg("stream %s has no column for the key of a message", stream->name),
-				 errdetail("Its mode is upsert: a message takes the place of the one before it with "
+				 errdetail("Its mode is upsert: a message takes the place of the one before it "
+						   "with "
 						   "the same key."),
 				 errhint("Add a column of type text or bytea with the option metadata 'key'%s.",
 						 stream->kind == CQ_STREAM_KAFKA ?

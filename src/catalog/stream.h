@@ -105,21 +105,28 @@ typedef struct CqStream
 	char	   *subject;		/* of the schema that is written by; NULL: as subject_names says */
 	CqSubjectNames subject_names;
 	bool		registers;		/* schemas that are written by, where they are not yet */
-	List	   *registry;		/* of DefElem: what server and user mapping say of the schema registry */
+	/* of DefElem: what server and user mapping say of the schema registry */
+	List	   *registry;
 	bool		registry_is_trusted;	/* a superuser's server says where it is */
-	List	   *properties;		/* of DefElem: server's, then table's, then user mapping's librdkafka properties */
+	/* of DefElem: server's, then table's, then user mapping's librdkafka properties */
+	List	   *properties;
 } CqStream;
 
 /*
- * Options by place, which is the catalog that holds them (ForeignTableRelationId and so on). check says whether the name is one of
- * ours (*is_ours; for cq_kafka others are properties) and what is wrong with its value; names lists ours for a hint.
+ * Options by place, which is the catalog that holds them (ForeignTableRelationId and so on). check
+ * says whether the name is one of ours (*is_ours; for cq_kafka others are properties) and what is
+ * wrong with its value; names lists ours for a hint.
  */
-extern CqReject *cq_stream_option_check(CqStreamKind kind, Oid place, const char *name, const char *value, bool *is_ours);
-extern char *cq_stream_option_names(CqStreamKind kind, Oid place);
+extern CqReject *cq_stream_options_check(CqStreamKind kind, Oid place, const char *name,
+										 const char *value, bool *is_ours);
+extern char *cq_stream_options_names(CqStreamKind kind, Oid place);
 
-/* The option's parts: topics between commas; names between dots, quoted like identifiers where they hold a dot. */
-extern CqReject *cq_stream_parse_topics(const char *value, List **topics);
-extern CqReject *cq_stream_parse_path(const char *value, List **path);
+/*
+ * The option's parts: topics between commas; names between dots, quoted like identifiers where they
+ * hold a dot.
+ */
+extern CqReject *cq_stream_options_parse_topics(const char *value, List **topics);
+extern CqReject *cq_stream_options_parse_path(const char *value, List **path);
 
 /* A server's properties, then those of userid's mapping (of DefElem). */
 extern List *cq_stream_server_properties(Oid server, Oid userid);
@@ -131,8 +138,9 @@ extern List *cq_stream_server_registry(Oid server, Oid userid, bool *is_trusted)
 extern bool cq_stream_is(Oid relid);
 
 /*
- * Reads the options of relid's server and table, and the user mapping of userid (the table's owner in a worker). In
- * CurrentMemoryContext; within a transaction; raises ERROR for a relation that is no stream.
+ * Reads the options of relid's server and table, and the user mapping of userid (the table's owner
+ * in a worker). In CurrentMemoryContext; within a transaction; raises ERROR for a relation that is
+ * no stream.
  */
 extern CqStream *cq_stream_get(Oid relid, Oid userid);
 

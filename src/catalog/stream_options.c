@@ -1,9 +1,10 @@
 /*
  * stream_options.c
- *		Which options streams and their columns have, and what values they take: for CREATE and ALTER.
+ *		Which options streams and their columns have, and what values they take: for CREATE and
+ *		ALTER.
  *
- * What needs more than the option itself (does the column event_time exist, has a metadata column the right type) is checked when the
- * stream is used: see stream.c.
+ * What needs more than the option itself (does the column event_time exist, has a metadata column
+ * the right type) is checked when the stream is used: see stream.c.
  */
 #include "postgres.h"
 
@@ -42,7 +43,7 @@ check_topics(const char *name, const char *value)
 {
 	List	   *topics;
 
-	return cq_stream_parse_topics(value, &topics);
+	return cq_stream_options_parse_topics(value, &topics);
 }
 
 static CqReject *
@@ -50,7 +51,7 @@ check_path(const char *name, const char *value)
 {
 	List	   *path;
 
-	return cq_stream_parse_path(value, &path);
+	return cq_stream_options_parse_path(value, &path);
 }
 
 static CqReject *
@@ -58,7 +59,7 @@ check_interval(const char *name, const char *value)
 {
 	int64		microseconds;
 
-	return cq_option_interval(name, value, &microseconds);
+	return cq_options_interval(name, value, &microseconds);
 }
 
 static CqReject *
@@ -67,7 +68,7 @@ check_format(const char *name, const char *value)
 	static const char *const formats[] = {"json", "avro", NULL};
 	int			choice;
 
-	return cq_option_choice(name, value, formats, &choice);
+	return cq_options_choice(name, value, formats, &choice);
 }
 
 static CqReject *
@@ -75,7 +76,7 @@ check_tombstone(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_tombstones, &choice);
+	return cq_options_choice(name, value, cq_stream_tombstones, &choice);
 }
 
 static CqReject *
@@ -83,7 +84,7 @@ check_on_gap(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_gap_choices, &choice);
+	return cq_options_choice(name, value, cq_stream_gap_choices, &choice);
 }
 
 static CqReject *
@@ -91,7 +92,7 @@ check_on_error(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_error_choices, &choice);
+	return cq_options_choice(name, value, cq_stream_error_choices, &choice);
 }
 
 static CqReject *
@@ -99,7 +100,7 @@ check_metadata(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_metadata, &choice);
+	return cq_options_choice(name, value, cq_stream_metadata, &choice);
 }
 
 static CqReject *
@@ -107,18 +108,21 @@ check_mode(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_modes, &choice);
+	return cq_options_choice(name, value, cq_stream_modes, &choice);
 }
 
 static CqReject *
 check_log_mode(const char *name, const char *value)
 {
 	int			choice;
-	CqReject   *reject = cq_option_choice(name, value, cq_stream_modes, &choice);
+	CqReject   *reject = cq_options_choice(name, value, cq_stream_modes, &choice);
 
 	if (reject == NULL && choice > 1)
-		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "mode \"%s\" of a stream kept in the database is not supported", value),
-							  "Rows are added to it, mode append, or take the place of others with the "
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+										"mode \"%s\" of a stream kept in the database is not "
+										"supported", value),
+							  "Rows are added to it, mode append, or take the place of others with "
+							  "the "
 							  "same key, mode upsert.");
 	return reject;
 }
@@ -128,7 +132,7 @@ check_subject_names(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_subject_names, &choice);
+	return cq_options_choice(name, value, cq_stream_subject_names, &choice);
 }
 
 static CqReject *
@@ -138,7 +142,7 @@ check_boolean(const char *name, const char *value)
 
 	if (parse_bool(value, &result))
 		return NULL;
-	return cq_reject_hint(cq_option_bad_value(name, value), "Valid values: true, false.");
+	return cq_reject_hint(cq_options_bad_value(name, value), "Valid values: true, false.");
 }
 
 static CqReject *
@@ -146,7 +150,7 @@ check_values(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_values, &choice);
+	return cq_options_choice(name, value, cq_stream_values, &choice);
 }
 
 static CqReject *
@@ -154,7 +158,7 @@ check_number_format(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_number_formats, &choice);
+	return cq_options_choice(name, value, cq_stream_number_formats, &choice);
 }
 
 CqReject *
@@ -174,7 +178,7 @@ cq_stream_parse_time_format(const char *value, CqValueStyle *style)
 		}
 	}
 	if (strpbrk(value, "YJHMDSyjhmds") == NULL || strchr(value, ' ') == value)
-		return cq_reject_hint(cq_option_bad_value("time_format", value),
+		return cq_reject_hint(cq_options_bad_value("time_format", value),
 							  "Valid values: iso, seconds, milliseconds, microseconds, "
 							  "nanoseconds, or a pattern as to_timestamp has them, such as "
 							  "YYYY-MM-DD HH24:MI:SS.");
@@ -198,7 +202,7 @@ check_setting(const char *name, const char *value)
 	if (set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, false, DEBUG5,
 						  false) != 0)
 		return NULL;
-	return cq_reject_hint(cq_option_bad_value(name, value),
+	return cq_reject_hint(cq_options_bad_value(name, value),
 						  "It is a value of the setting of that name.");
 }
 
@@ -207,11 +211,11 @@ check_framing(const char *name, const char *value)
 {
 	int			choice;
 
-	return cq_option_choice(name, value, cq_stream_framings, &choice);
+	return cq_options_choice(name, value, cq_stream_framings, &choice);
 }
 
 List *
-cq_stream_parse_urls(const char *value)
+cq_stream_options_parse_urls(const char *value)
 {
 	List	   *urls = NIL;
 
@@ -231,7 +235,7 @@ cq_stream_parse_urls(const char *value)
 static CqReject *
 check_urls(const char *name, const char *value)
 {
-	List	   *urls = cq_stream_parse_urls(value);
+	List	   *urls = cq_stream_options_parse_urls(value);
 	ListCell   *cell;
 
 	foreach(cell, urls)
@@ -243,10 +247,11 @@ check_urls(const char *name, const char *value)
 			host[3] == '\0' || strpbrk(url, "@?#\\\"<> \t\r\n") != NULL)
 			return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
 											"invalid value for option \"%s\"", name),
-								  "It is an address such as http://registry:8081, or several with commas between. "
+								  "It is an address such as http://registry:8081, or several with "
+								  "commas between. "
 								  "User and password belong into a user mapping.");
 	}
-	return urls != NIL ? NULL : cq_option_bad_value(name, value);
+	return urls != NIL ? NULL : cq_options_bad_value(name, value);
 }
 
 static CqReject *
@@ -254,8 +259,10 @@ check_pem(const char *name, const char *value)
 {
 	if (strstr(value, "-----BEGIN ") != NULL)
 		return NULL;
-	return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"%s\"", name),
-						  "It is the text of a file in the format PEM, which has a line that begins with -----BEGIN.");
+	return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+									"invalid value for option \"%s\"", name),
+						  "It is the text of a file in the format PEM, which has a line that "
+						  "begins with -----BEGIN.");
 }
 
 /* Goes into a header. */
@@ -308,9 +315,9 @@ static const CqOptionRule rules[] = {
 };
 
 bool
-cq_stream_is_of_registry(const char *name)
+cq_stream_options_is_of_registry(const char *name)
 {
-	return cq_option_find(rules, lengthof(rules), KAFKA_SERVER | KAFKA_MAPPING, name) != NULL;
+	return cq_options_find(rules, lengthof(rules), KAFKA_SERVER | KAFKA_MAPPING, name) != NULL;
 }
 
 static int
@@ -328,18 +335,20 @@ place_bit(CqStreamKind kind, Oid place)
 }
 
 CqReject *
-cq_stream_option_check(CqStreamKind kind, Oid place, const char *name, const char *value, bool *is_ours)
+cq_stream_options_check(CqStreamKind kind, Oid place, const char *name, const char *value,
+						bool *is_ours)
 {
-	const CqOptionRule *rule = cq_option_find(rules, lengthof(rules), place_bit(kind, place), name);
+	const CqOptionRule *rule = cq_options_find(rules, lengthof(rules), place_bit(kind, place),
+											   name);
 
 	*is_ours = rule != NULL;
 	return rule != NULL && rule->check != NULL ? rule->check(name, value) : NULL;
 }
 
 char *
-cq_stream_option_names(CqStreamKind kind, Oid place)
+cq_stream_options_names(CqStreamKind kind, Oid place)
 {
-	return cq_option_names(rules, lengthof(rules), place_bit(kind, place));
+	return cq_options_names(rules, lengthof(rules), place_bit(kind, place));
 }
 
 /* Kafka's own rule for names of topics. */
@@ -353,7 +362,7 @@ is_topic(const char *name)
 }
 
 CqReject *
-cq_stream_parse_topics(const char *value, List **topics)
+cq_stream_options_parse_topics(const char *value, List **topics)
 {
 	*topics = NIL;
 	for (;;)
@@ -369,7 +378,8 @@ cq_stream_parse_topics(const char *value, List **topics)
 		if (!is_topic(topic))
 			return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
 											"\"%s\" is not a name of a topic", topic),
-								  "Several topics are separated by commas. A name has letters, digits, dots, underscores and hyphens, at most 249.");
+								  "Several topics are separated by commas. A name has letters, "
+								  "digits, dots, underscores and hyphens, at most 249.");
 		*topics = lappend(*topics, topic);
 		if (*end == '\0')
 			return NULL;
@@ -405,7 +415,7 @@ read_name(const char **place, StringInfo name)
 }
 
 CqReject *
-cq_stream_parse_path(const char *value, List **path)
+cq_stream_options_parse_path(const char *value, List **path)
 {
 	const char *place = value;
 
@@ -416,8 +426,9 @@ cq_stream_parse_path(const char *value, List **path)
 
 		initStringInfo(&name);
 		if (!read_name(&place, &name) || (*place != '\0' && *place != '.'))
-			return cq_reject_hint(cq_option_bad_value("path", value),
-								  "Names are separated by dots; one that holds a dot or a quote stands in double quotes.");
+			return cq_reject_hint(cq_options_bad_value("path", value),
+								  "Names are separated by dots; one that holds a dot or a quote "
+								  "stands in double quotes.");
 		*path = lappend(*path, name.data);
 		if (*place == '\0')
 			return NULL;

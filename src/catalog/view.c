@@ -35,7 +35,8 @@
 enum
 {
 	VIEW_VIEW = 1,
-	VIEW_DEFINITION,			/* null, as are STATE, STREAM, IS_STARTED, RESULT, OUTBOX and CHANGES: */
+	/* null, as are STATE, STREAM, IS_STARTED, RESULT, OUTBOX and CHANGES: */
+	VIEW_DEFINITION,
 	VIEW_STATE,					/* see _cq.input and _cq.part */
 	VIEW_STREAM,
 	VIEW_STATUS,
@@ -92,7 +93,8 @@ begin_row(RowScan *row, Oid relid, LOCKMODE lockmode)
 		return false;
 	row->relation = table_open(catalog, lockmode);
 	ScanKeyInit(&key, VIEW_VIEW, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	row->scan = systable_beginscan(row->relation, catalog_relation("view_pkey"), true, NULL, 1, &key);
+	row->scan = systable_beginscan(row->relation, catalog_relation("view_pkey"), true, NULL, 1,
+								   &key);
 	row->tuple = systable_getnext(row->scan);
 	return HeapTupleIsValid(row->tuple);
 }
@@ -123,7 +125,8 @@ strings_of_array(Datum array)
 	int			nelements;
 	List	   *strings = NIL;
 
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &nelements);
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL,
+					  &nelements);
 	for (int i = 0; i < nelements; i++)
 		strings = lappend(strings, TextDatumGetCString(elements[i]));
 	return strings;
@@ -137,7 +140,8 @@ array_of_strings(const List *strings)
 
 	foreach(cell, strings)
 		elements[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
-	return PointerGetDatum(construct_array(elements, list_length(strings), TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, list_length(strings), TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }
 
 /* Of CqExpiry. */
@@ -296,14 +300,17 @@ cq_view_get(Oid relid)
 			*view->retention = *DatumGetIntervalP(values[VIEW_RETENTION - 1]);
 		}
 		view->emits_on_close = strcmp(TextDatumGetCString(values[VIEW_EMIT - 1]), "close") == 0;
-		view->watermark_delay = nulls[VIEW_WATERMARK - 1] ? -1 : microseconds_of(values[VIEW_WATERMARK - 1]);
-		view->allowed_lateness = nulls[VIEW_ALLOWED_LATENESS - 1] ? 0 : microseconds_of(values[VIEW_ALLOWED_LATENESS - 1]);
+		view->watermark_delay = nulls[VIEW_WATERMARK - 1] ? -1 :
+			microseconds_of(values[VIEW_WATERMARK - 1]);
+		view->allowed_lateness = nulls[VIEW_ALLOWED_LATENESS - 1] ? 0 :
+			microseconds_of(values[VIEW_ALLOWED_LATENESS - 1]);
 		view->keeps_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "keep") == 0;
 		view->amends_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "amend") == 0;
 		view->sink = nulls[VIEW_SINK - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_SINK - 1]);
 		view->notify = nulls[VIEW_NOTIFY - 1] ? NULL : TextDatumGetCString(values[VIEW_NOTIFY - 1]);
 		view->tells_changes = DatumGetBool(values[VIEW_TELLS_CHANGES - 1]);
-		view->steps_kept = nulls[VIEW_STEPS_KEPT - 1] ? -1 : microseconds_of(values[VIEW_STEPS_KEPT - 1]);
+		view->steps_kept = nulls[VIEW_STEPS_KEPT - 1] ? -1 :
+			microseconds_of(values[VIEW_STEPS_KEPT - 1]);
 		if (!nulls[VIEW_EXPIRES - 1])
 			view->expiry = expiry_named(TextDatumGetCString(values[VIEW_EXPIRES - 1]));
 		view->expires_by_event_time = !nulls[VIEW_RETENTION_BY - 1] &&
@@ -313,7 +320,9 @@ cq_view_get(Oid relid)
 			view->query = TextDatumGetCString(values[VIEW_QUERY - 1]);
 		if (!nulls[VIEW_CREATED_START - 1])
 			view->created_start = TextDatumGetCString(values[VIEW_CREATED_START - 1]);
-		view->is_changed_here = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
+		view->is_changed_here = TransactionIdIsCurrentTransactionId(
+																	HeapTupleHeaderGetXmin(
+																						   row.tuple->t_data));
 	}
 	end_row(&row);
 	if (view != NULL)
@@ -365,7 +374,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_VIEW - 1] = ObjectIdGetDatum(view->view);
 	values[VIEW_STATUS - 1] = CStringGetTextDatum(view->status);
 	nulls[VIEW_STATUS_DETAIL - 1] = view->status_detail == NULL;
-	values[VIEW_STATUS_DETAIL - 1] = view->status_detail ? CStringGetTextDatum(view->status_detail) : (Datum) 0;
+	values[VIEW_STATUS_DETAIL - 1] = view->status_detail ?
+		CStringGetTextDatum(view->status_detail) : (Datum) 0;
 	values[VIEW_ON_ERROR - 1] = CStringGetTextDatum(view->pause_on_error ? "pause" : "skip");
 	values[VIEW_START - 1] = CStringGetTextDatum(view->start);
 	nulls[VIEW_RETENTION - 1] = view->retention == NULL;
@@ -377,7 +387,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_WATERMARK - 1] = interval_of(view->watermark_delay);
 	nulls[VIEW_ALLOWED_LATENESS - 1] = !view->emits_on_close;
 	values[VIEW_ALLOWED_LATENESS - 1] = interval_of(view->allowed_lateness);
-	values[VIEW_LATE - 1] = CStringGetTextDatum(view->amends_late ? "amend" : view->keeps_late ? "keep" : "drop");
+	values[VIEW_LATE - 1] = CStringGetTextDatum(view->amends_late ? "amend" : view->keeps_late ?
+												"keep" : "drop");
 	nulls[VIEW_SINK - 1] = !OidIsValid(view->sink);
 	values[VIEW_SINK - 1] = ObjectIdGetDatum(view->sink);
 	nulls[VIEW_NOTIFY - 1] = view->notify == NULL;
@@ -387,11 +398,13 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_STEPS_KEPT - 1] = interval_of(view->steps_kept);
 	nulls[VIEW_EXPIRES - 1] = nulls[VIEW_RETENTION_BY - 1] = view->expiry == CQ_EXPIRES_NOTHING;
 	values[VIEW_EXPIRES - 1] = CStringGetTextDatum(expiry_names[view->expiry]);
-	values[VIEW_RETENTION_BY - 1] = CStringGetTextDatum(view->expires_by_event_time ? "event_time" : "change");
+	values[VIEW_RETENTION_BY - 1] = CStringGetTextDatum(view->expires_by_event_time ? "event_time" :
+														"change");
 	nulls[VIEW_QUERY - 1] = view->query == NULL;
 	values[VIEW_QUERY - 1] = view->query ? CStringGetTextDatum(view->query) : (Datum) 0;
 	nulls[VIEW_CREATED_START - 1] = view->created_start == NULL;
-	values[VIEW_CREATED_START - 1] = view->created_start ? CStringGetTextDatum(view->created_start) : (Datum) 0;
+	values[VIEW_CREATED_START - 1] = view->created_start ?
+		CStringGetTextDatum(view->created_start) : (Datum) 0;
 }
 
 void
@@ -418,7 +431,8 @@ update_row(const char *columns, int nargs, Oid *types, Datum *args, const char *
 	cq_version_require();
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	cq_query_execute(psprintf("UPDATE _cq.view SET %s WHERE view OPERATOR(pg_catalog.=) $1", columns), SPI_OK_UPDATE,
+	cq_query_execute(psprintf("UPDATE _cq.view SET %s WHERE view OPERATOR(pg_catalog.=) $1",
+							  columns), SPI_OK_UPDATE,
 					 nargs, types, args, nulls);
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -428,8 +442,10 @@ void
 cq_view_replace(const CqView *view)
 {
 	Oid			types[VIEW_NATTS] = {
-		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
-		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID,
+		OIDOID, OIDOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID,
+		TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
+		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID,
+		OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID,
 		TEXTOID
 	};
 	Datum		values[VIEW_NATTS];
@@ -460,10 +476,12 @@ cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention)
 {
 	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID};
 	Datum		args[] = {
-		ObjectIdGetDatum(relid), CStringGetTextDatum(pause_on_error ? "pause" : "skip"), IntervalPGetDatum(retention)
+		ObjectIdGetDatum(relid), CStringGetTextDatum(pause_on_error ? "pause" : "skip"),
+			IntervalPGetDatum(retention)
 	};
 
-	update_row("on_error = $2, retention = $3", lengthof(types), types, args, retention ? "   " : "  n");
+	update_row("on_error = $2, retention = $3", lengthof(types), types, args, retention ? "   " :
+			   "  n");
 	CacheInvalidateRelcacheByRelid(relid);	/* workers keep the row with the view's plan */
 }
 
@@ -472,10 +490,12 @@ cq_view_set_status(Oid relid, const char *status, const char *detail)
 {
 	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
 	Datum		args[] = {
-		ObjectIdGetDatum(relid), CStringGetTextDatum(status), detail ? CStringGetTextDatum(detail) : (Datum) 0
+		ObjectIdGetDatum(relid), CStringGetTextDatum(status), detail ? CStringGetTextDatum(detail) :
+			(Datum) 0
 	};
 
-	update_row("status = $2, status_detail = $3", lengthof(types), types, args, detail ? "   " : "  n");
+	update_row("status = $2, status_detail = $3", lengthof(types), types, args, detail ? "   " :
+			   "  n");
 }
 
 void
@@ -487,8 +507,10 @@ cq_view_forget_closing(Oid relid)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	cq_query_execute("DELETE FROM _cq.closing WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
-	cq_query_execute("DELETE FROM _cq.late WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types, args, NULL);
+	cq_query_execute("DELETE FROM _cq.closing WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE,
+					 1, types, args, NULL);
+	cq_query_execute("DELETE FROM _cq.late WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1,
+					 types, args, NULL);
 	SPI_finish();
 	cq_owner_end(&actor);
 }

@@ -37,7 +37,8 @@ typedef struct CqView
 	CqExpiry	expiry;
 	bool		expires_by_event_time;	/* else by the time of the last change */
 	bool		emits_on_close; /* else on change */
-	int64		watermark_delay;	/* microseconds, in place of the stream's; -1: as the stream says */
+	/* microseconds, in place of the stream's; -1: as the stream says */
+	int64		watermark_delay;
 	int64		allowed_lateness;	/* microseconds */
 	bool		keeps_late;		/* rows that come too late; else they are only counted */
 	bool		amends_late;	/* closed windows are corrected by rows that come late */
@@ -47,7 +48,8 @@ typedef struct CqView
 	Oid			changes;		/* stream of its changes, old row and new row, or InvalidOid */
 	char	   *notify;			/* the channel that is told of its changes, or NULL */
 	bool		tells_changes;	/* to whomever: its state is kept so that they are known */
-	int64		steps_kept;		/* microseconds: a step of cq.sliding that began longer ago goes; -1: there are none */
+	/* microseconds: a step of cq.sliding that began longer ago goes; -1: there are none */
+	int64		steps_kept;
 	List	   *settings;		/* of char *, name=value: set while the view is maintained */
 	char	   *fingerprint;	/* of the root, where it is made; else NULL: see cq_node_list */
 	bool		is_started;		/* it is settled where it begins, in all streams */
@@ -69,26 +71,37 @@ extern CqView *cq_view_require_readable(Oid relid);
 /* The stream of a view that has just one; raises ERROR for others, which nobody should ask for. */
 extern Oid	cq_view_only_stream(const CqView *view);
 
-/* Their names, or those of views that it reads where there are no streams, for messages: "a", or "a" and "b", or "a", "b" and "c"; palloc'd. */
+/*
+ * Their names, or those of views that it reads where there are no streams, for messages: "a", or
+ * "a" and "b", or "a", "b" and "c"; palloc'd.
+ */
 extern char *cq_view_stream_names(const CqView *view);
 
 /* May the user read all streams and views that it reads? */
 extern bool cq_view_streams_are_readable(const CqView *view, Oid user);
 
-/* The table that has the view's rows as people read them, or from which they are made: the result, or else the state. */
+/*
+ * The table that has the view's rows as people read them, or from which they are made: the result,
+ * or else the state.
+ */
 extern Oid	cq_view_table(const CqView *view);
 
 /* With the rows of its streams, of the root, and of the root's parts. */
 extern void cq_view_insert(const CqView *view);
 
 /*
- * Change a view's row, as the catalog's owner. They wait for another transaction that is changing it, such as a worker's.
+ * Change a view's row, as the catalog's owner. They wait for another transaction that is changing
+ * it, such as a worker's.
  */
 extern void cq_view_replace(const CqView *view);	/* all of it; those of other nodes go */
 extern void cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention);
-extern void cq_view_set_status(Oid relid, const char *status, const char *detail);	/* detail may be NULL */
+/* detail may be NULL */
+extern void cq_view_set_status(Oid relid, const char *status, const char *detail);
 
-/* Forgets which windows were closed, and the rows that came too late: after the state has gone, or is locked against everybody. */
+/*
+ * Forgets which windows were closed, and the rows that came too late: after the state has gone, or
+ * is locked against everybody.
+ */
 extern void cq_view_forget_closing(Oid relid);
 
 #endif							/* CQ_CATALOG_VIEW_H */

@@ -2,8 +2,9 @@
  * view_start.c
  *		Where a view is to begin: see view_start.h.
  *
- * All of it is checked here. Workers settle the views of a stream together, so one that cannot be understood would be in the way of
- * others; and offsets reach librdkafka as they are, where negative ones have meanings of their own.
+ * All of it is checked here. Workers settle the views of a stream together, so one that cannot be
+ * understood would be in the way of others; and offsets reach librdkafka as they are, where
+ * negative ones have meanings of their own.
  */
 #include "postgres.h"
 
@@ -21,7 +22,8 @@ raise_bad_value(const char *value, const char *detail)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid start of a continuous view: \"%s\"", value),
 			 detail != NULL ? errdetail_internal("%s", detail) : 0,
-			 errhint("Valid values: earliest, latest, a timestamp, or offsets by partition, {\"0\": 100, \"1\": 250}.")));
+			 errhint("Valid values: earliest, latest, a timestamp, or offsets by partition, "
+					 "{\"0\": 100, \"1\": 250}.")));
 }
 
 /* Calls a type's input function; its complaint becomes a detail of ours. */
@@ -33,7 +35,8 @@ read_as(PGFunction input, const char *value)
 
 	PG_TRY();
 	{
-		result = DirectFunctionCall3(input, CStringGetDatum(value), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		result = DirectFunctionCall3(input, CStringGetDatum(value), ObjectIdGetDatum(InvalidOid),
+									 Int32GetDatum(-1));
 	}
 	PG_CATCH();
 	{
@@ -70,9 +73,13 @@ is_offset(const JsonbValue *value)
 	if (value->type != jbvNumeric)
 		return false;
 	number = NumericGetDatum(value->val.numeric);
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0)))) &&
-		DatumGetBool(DirectFunctionCall2(numeric_ge, number, NumericGetDatum(int64_to_numeric(0)))) &&
-		DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MAX))));
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall2(numeric_trunc,
+																					number,
+																						Int32GetDatum(0)))) &&
+		DatumGetBool(DirectFunctionCall2(numeric_ge, number,
+										 NumericGetDatum(int64_to_numeric(0)))) &&
+		DatumGetBool(DirectFunctionCall2(numeric_lt, number,
+										 NumericGetDatum(int64_to_numeric(PG_INT64_MAX))));
 }
 
 /* Looks at the members of an object of offsets, and of objects of offsets for topics. */
@@ -88,10 +95,12 @@ check_offsets(JsonbContainer *object, bool may_name_topics, const char *text)
 	while ((token = JsonbIteratorNext(&iterator, &key, true)) == WJB_KEY)
 	{
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		if (may_name_topics && value.type == jbvBinary && JsonContainerIsObject(value.val.binary.data))
+		if (may_name_topics && value.type == jbvBinary &&
+			JsonContainerIsObject(value.val.binary.data))
 			check_offsets(value.val.binary.data, false, text);
 		else if (!is_partition(&key))
-			raise_bad_value(text, psprintf("\"%.*s\" is not the number of a partition.", key.val.string.len, key.val.string.val));
+			raise_bad_value(text, psprintf("\"%.*s\" is not the number of a partition.",
+										   key.val.string.len, key.val.string.val));
 		else if (!is_offset(&value))
 			raise_bad_value(text, psprintf("What is given for partition %.*s is not an offset.",
 										   key.val.string.len, key.val.string.val));

@@ -8,8 +8,9 @@
 #include "postgres.h"
 
 /*
- * The text as kept in _cq.view, so that it means the same later: earliest, latest, a timestamp in full, or offsets by partition, or by topic
- * and partition, as JSON. Raises ERROR where it is none of these.
+ * The text as kept in _cq.view, so that it means the same later: earliest, latest, a timestamp in
+ * full, or offsets by partition, or by topic and partition, as JSON. Raises ERROR where it is none
+ * of these.
  */
 extern char *cq_view_start_parse(const char *text);
 

@@ -34,8 +34,12 @@ cq_attempt(void (*run) (void *arg), void *arg)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
-	/* In our own processes only what somebody's function raises looks like that: they end by other means. */
-	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION && MyBackendType != B_BG_WORKER)
+	/*
+	 * In our own processes only what somebody's function raises looks like that: they end by other
+	 * means.
+	 */
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION &&
+		MyBackendType != B_BG_WORKER)
 		ReThrowError(error);
 	return error;
 }

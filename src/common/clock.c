@@ -83,12 +83,14 @@ cq_clock_now_sql(PG_FUNCTION_ARGS)
 Datum
 cq_clock_ago(PG_FUNCTION_ARGS)
 {
-	return DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(cq_clock_transaction()), PG_GETARG_DATUM(0));
+	return DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(cq_clock_transaction()),
+							   PG_GETARG_DATUM(0));
 }
 
 /* _cq.ago_utc(length): the same digits as in UTC, which a timestamp of that moment has in it. */
 Datum
 cq_clock_ago_utc(PG_FUNCTION_ARGS)
 {
-	return DirectFunctionCall2(timestamp_mi_interval, TimestampGetDatum(cq_clock_transaction()), PG_GETARG_DATUM(0));
+	return DirectFunctionCall2(timestamp_mi_interval, TimestampGetDatum(cq_clock_transaction()),
+							   PG_GETARG_DATUM(0));
 }

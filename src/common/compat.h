@@ -2,8 +2,8 @@
  * compat.h
  *		What differs between PostgreSQL 15 and 18, in one place.
  *
- * This is the only file that tests PG_VERSION_NUM. It offers the newest server's name and arguments, and maps
- * them to what older servers have.
+ * This is the only file that tests PG_VERSION_NUM. It offers the newest server's name and
+ * arguments, and maps them to what older servers have.
  */
 #ifndef CQ_COMPAT_H
 #define CQ_COMPAT_H
@@ -121,19 +121,26 @@ cq_compat_identity_sequence(Oid table, AttrNumber column)
 #endif
 }
 
-/* CREATE INDEX on a table that the caller has locked, for someone whose right to it the caller has checked. */
+/*
+ * CREATE INDEX on a table that the caller has locked, for someone whose right to it the caller has
+ * checked.
+ */
 static inline ObjectAddress
 cq_compat_define_index(Oid table, IndexStmt *stmt)
 {
 #if PG_VERSION_NUM >= 160000
-	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, -1, false, false, true, false, false);
+	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, -1, false, false, true,
+					   false, false);
 #else
-	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, false, false, true, false, false);
+	return DefineIndex(table, stmt, InvalidOid, InvalidOid, InvalidOid, false, false, true, false,
+					   false);
 #endif
 }
 
 #if PG_VERSION_NUM >= 180000
-/* The columns of the entry for GROUP BY stand nowhere: gives them the place of what they stand for. */
+/*
+ * The columns of the entry for GROUP BY stand nowhere: gives them the place of what they stand for.
+ */
 static inline bool
 cq_compat_place_grouped(Node *node, Query *query)
 {
@@ -151,8 +158,9 @@ cq_compat_place_grouped(Node *node, Query *query)
 #endif
 
 /*
- * From 18 on, GROUP BY has a range table entry of its own, through which the target list refers to grouped expressions. Puts the
- * expressions back in their places, as they are before 18, and takes the entry away. Changes query and returns it.
+ * From 18 on, GROUP BY has a range table entry of its own, through which the target list refers to
+ * grouped expressions. Puts the expressions back in their places, as they are before 18, and takes
+ * the entry away. Changes query and returns it.
  */
 static inline Query *
 cq_compat_flatten_group_entry(Query *query)
@@ -187,7 +195,10 @@ cq_compat_is_shown_constant(Node *expr)
 #endif
 }
 
-/* An expression of a query with the columns of joins replaced by what they stand for. May change the query's hasSubLinks. */
+/*
+ * An expression of a query with the columns of joins replaced by what they stand for. May change
+ * the query's hasSubLinks.
+ */
 static inline Node *
 cq_compat_flatten_join_columns(Query *query, Node *node)
 {
@@ -199,8 +210,9 @@ cq_compat_flatten_join_columns(Query *query, Node *node)
 }
 
 /*
- * A copy of a view's query. Before 16, the view itself is there twice at the beginning of the range table, where nothing refers
- * to it: whoever walks over all entries would come round to the view again, so that these are made void.
+ * A copy of a view's query. Before 16, the view itself is there twice at the beginning of the range
+ * table, where nothing refers to it: whoever walks over all entries would come round to the view
+ * again, so that these are made void.
  */
 static inline Query *
 cq_compat_view_query(Relation view)
@@ -220,7 +232,10 @@ cq_compat_view_query(Relation view)
 	return query;
 }
 
-/* Gives query the range table of pstate, and asks for SELECT on columns 1 to ncolumns of its entry rtindex. */
+/*
+ * Gives query the range table of pstate, and asks for SELECT on columns 1 to ncolumns of its entry
+ * rtindex.
+ */
 static inline void
 cq_compat_require_select(ParseState *pstate, Query *query, Index rtindex, int ncolumns)
 {
@@ -232,7 +247,8 @@ cq_compat_require_select(ParseState *pstate, Query *query, Index rtindex, int nc
 #if PG_VERSION_NUM >= 160000
 	query->rteperminfos = pstate->p_rteperminfos;
 	{
-		RTEPermissionInfo *permission = getRTEPermissionInfo(query->rteperminfos, rt_fetch(rtindex, query->rtable));
+		RTEPermissionInfo *permission = getRTEPermissionInfo(query->rteperminfos,
+															 rt_fetch(rtindex, query->rtable));
 
 		permission->requiredPerms = ACL_SELECT;
 		permission->selectedCols = columns;
@@ -258,11 +274,13 @@ cq_compat_require_delete(Query *query, Index rtindex)
 }
 
 /*
- * table_tuple_update with the current command, which does not wait for others and has no snapshot to check against. *is_hot tells that
- * the new version is reached through the old one's place, so that no index needs a new entry.
+ * table_tuple_update with the current command, which does not wait for others and has no snapshot
+ * to check against. *is_hot tells that the new version is reached through the old one's place, so
+ * that no index needs a new entry.
  */
 static inline TM_Result
-cq_compat_tuple_update(Relation relation, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+cq_compat_tuple_update(Relation relation, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
+					   Snapshot snapshot,
 					   TM_FailureData *failure, bool *is_hot)
 {
 	LockTupleMode lockmode;
@@ -270,13 +288,15 @@ cq_compat_tuple_update(Relation relation, ItemPointer tid, TupleTableSlot *slot,
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes update_indexes;
 
-	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, false, failure, &lockmode,
+	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, false, failure,
+								&lockmode,
 								&update_indexes);
 	*is_hot = update_indexes != TU_All;
 #else
 	bool		update_indexes;
 
-	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, false, failure, &lockmode,
+	result = table_tuple_update(relation, tid, slot, cid, snapshot, InvalidSnapshot, false, failure,
+								&lockmode,
 								&update_indexes);
 	*is_hot = !update_indexes;
 #endif
@@ -318,15 +338,19 @@ cq_compat_primary_key(Relation table)
 
 /* A path that scans a foreign table, unordered, in the relation's own target list. */
 static inline ForeignPath *
-cq_compat_create_foreignscan_path(PlannerInfo *root, RelOptInfo *relation, double rows, Cost startup, Cost total,
+cq_compat_create_foreignscan_path(PlannerInfo *root, RelOptInfo *relation, double rows,
+								  Cost startup, Cost total,
 								  Relids required_outer)
 {
 #if PG_VERSION_NUM >= 180000
-	return create_foreignscan_path(root, relation, NULL, rows, 0, startup, total, NIL, required_outer, NULL, NIL, NIL);
+	return create_foreignscan_path(root, relation, NULL, rows, 0, startup, total, NIL,
+								   required_outer, NULL, NIL, NIL);
 #elif PG_VERSION_NUM >= 170000
-	return create_foreignscan_path(root, relation, NULL, rows, startup, total, NIL, required_outer, NULL, NIL, NIL);
+	return create_foreignscan_path(root, relation, NULL, rows, startup, total, NIL, required_outer,
+								   NULL, NIL, NIL);
 #else
-	return create_foreignscan_path(root, relation, NULL, rows, startup, total, NIL, required_outer, NULL, NIL);
+	return create_foreignscan_path(root, relation, NULL, rows, startup, total, NIL, required_outer,
+								   NULL, NIL);
 #endif
 }
 

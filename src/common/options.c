@@ -11,7 +11,7 @@
 #include "utils/timestamp.h"
 
 const CqOptionRule *
-cq_option_find(const CqOptionRule *rules, int nrules, int place, const char *name)
+cq_options_find(const CqOptionRule *rules, int nrules, int place, const char *name)
 {
 	for (int i = 0; i < nrules; i++)
 	{
@@ -22,7 +22,7 @@ cq_option_find(const CqOptionRule *rules, int nrules, int place, const char *nam
 }
 
 char *
-cq_option_names(const CqOptionRule *rules, int nrules, int place)
+cq_options_names(const CqOptionRule *rules, int nrules, int place)
 {
 	StringInfoData names;
 
@@ -36,13 +36,14 @@ cq_option_names(const CqOptionRule *rules, int nrules, int place)
 }
 
 CqReject *
-cq_option_bad_value(const char *name, const char *value)
+cq_options_bad_value(const char *name, const char *value)
 {
-	return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"%s\": \"%s\"", name, value);
+	return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"%s\": \"%s\"",
+					 name, value);
 }
 
 CqReject *
-cq_option_choice(const char *name, const char *value, const char *const *choices, int *choice)
+cq_options_choice(const char *name, const char *value, const char *const *choices, int *choice)
 {
 	StringInfoData names;
 
@@ -57,14 +58,14 @@ cq_option_choice(const char *name, const char *value, const char *const *choices
 	initStringInfo(&names);
 	for (int i = 0; choices[i] != NULL; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", choices[i]);
-	return cq_reject_hint(cq_option_bad_value(name, value), "Valid values: %s.", names.data);
+	return cq_reject_hint(cq_options_bad_value(name, value), "Valid values: %s.", names.data);
 }
 
 /* Times plus or minus as much stay in range. */
 #define LONGEST_DAYS	1000000
 
 bool
-cq_option_parse_interval(const char *value, Interval *interval)
+cq_options_parse_interval(const char *value, Interval *interval)
 {
 	struct pg_itm_in parts = {0};
 	char		buffer[256];
@@ -73,28 +74,31 @@ cq_option_parse_interval(const char *value, Interval *interval)
 	int			nfields;
 	int			kind;
 
-	return ParseDateTime(value, buffer, sizeof(buffer), fields, types, MAXDATEFIELDS, &nfields) == 0 &&
+	return ParseDateTime(value, buffer, sizeof(buffer), fields, types, MAXDATEFIELDS,
+						 &nfields) == 0 &&
 		DecodeInterval(fields, types, nfields, INTERVAL_FULL_RANGE, &kind, &parts) == 0 &&
 		kind == DTK_DELTA &&
 		itmin2interval(&parts, interval) == 0;
 }
 
 CqReject *
-cq_option_interval(const char *name, const char *value, int64 *microseconds)
+cq_options_interval(const char *name, const char *value, int64 *microseconds)
 {
 	Interval	interval;
 
-	if (!cq_option_parse_interval(value, &interval))
-		return cq_reject_hint(cq_option_bad_value(name, value), "It must be an interval, such as '5 s' or '1 day'.");
+	if (!cq_options_parse_interval(value, &interval))
+		return cq_reject_hint(cq_options_bad_value(name, value),
+							  "It must be an interval, such as '5 s' or '1 day'.");
 	if (interval.month != 0)
-		return cq_reject_hint(cq_option_bad_value(name, value),
-							  "Months and years differ in length: say it in days or smaller units.");
+		return cq_reject_hint(cq_options_bad_value(name, value),
+							  "Months and years differ in length: say it in days or smaller "
+							  "units.");
 	if (pg_mul_s64_overflow(interval.day, USECS_PER_DAY, microseconds) ||
 		pg_add_s64_overflow(*microseconds, interval.time, microseconds))
-		return cq_reject_hint(cq_option_bad_value(name, value), "That is too long.");
+		return cq_reject_hint(cq_options_bad_value(name, value), "That is too long.");
 	if (*microseconds > LONGEST_DAYS * USECS_PER_DAY)
-		return cq_reject_hint(cq_option_bad_value(name, value), "That is too long.");
+		return cq_reject_hint(cq_options_bad_value(name, value), "That is too long.");
 	if (*microseconds < 0)
-		return cq_reject_hint(cq_option_bad_value(name, value), "It must not be negative.");
+		return cq_reject_hint(cq_options_bad_value(name, value), "It must not be negative.");
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /*
  * options.h
- *		Options with a name and a text for a value: which ones there are at a place, and what their values may be.
+ *		Options with a name and a text for a value: which ones there are at a place, and what their
+ *		values may be.
  */
 #ifndef CQ_OPTIONS_H
 #define CQ_OPTIONS_H
@@ -21,21 +22,25 @@ typedef struct CqOptionRule
 } CqOptionRule;
 
 /* The rule for name at place (one bit), or NULL. */
-extern const CqOptionRule *cq_option_find(const CqOptionRule *rules, int nrules, int place, const char *name);
+extern const CqOptionRule *cq_options_find(const CqOptionRule *rules, int nrules, int place,
+										   const char *name);
 
 /* The names that are valid at place, with commas between, for a hint. */
-extern char *cq_option_names(const CqOptionRule *rules, int nrules, int place);
+extern char *cq_options_names(const CqOptionRule *rules, int nrules, int place);
 
 /* Says that value is not one for the option name. A hint should follow. */
-extern CqReject *cq_option_bad_value(const char *name, const char *value);
+extern CqReject *cq_options_bad_value(const char *name, const char *value);
 
 /* One of choices, which ends with NULL; *choice is its index. */
-extern CqReject *cq_option_choice(const char *name, const char *value, const char *const *choices, int *choice);
+extern CqReject *cq_options_choice(const char *name, const char *value, const char *const *choices,
+								   int *choice);
 
 /* Reads value as the server reads an interval, but says false instead of raising an error. */
-extern bool cq_option_parse_interval(const char *value, Interval *interval);
+extern bool cq_options_parse_interval(const char *value, Interval *interval);
 
-/* A length of time, as an interval without months and years, or a number of seconds; not negative. */
-extern CqReject *cq_option_interval(const char *name, const char *value, int64 *microseconds);
+/*
+ * A length of time, as an interval without months and years, or a number of seconds; not negative.
+ */
+extern CqReject *cq_options_interval(const char *name, const char *value, int64 *microseconds);
 
 #endif							/* CQ_OPTIONS_H */

@@ -2,11 +2,11 @@
  * part_name.c
  *		Names in schema _cq: see part_name.h.
  *
- * Views and streams of the same name in different schemas have their parts in one. Two sessions that look for
- * a free name at the same time do not see each other's; so a name is taken by a lock, held to the end of the
- * transaction, and nobody waits for it: who does not get it takes the next name. Only who has ended
- * already, and is about to let go of its locks, is waited for. Else which name a command takes that
- * it had held up would depend on which of its locks it lets go of first.
+ * Views and streams of the same name in different schemas have their parts in one. Two sessions
+ * that look for a free name at the same time do not see each other's; so a name is taken by a lock,
+ * held to the end of the transaction, and nobody waits for it: who does not get it takes the next
+ * name. Only who has ended already, and is about to let go of its locks, is waited for. Else which
+ * name a command takes that it had held up would depend on which of its locks it lets go of first.
  */
 #include "postgres.h"
 
@@ -22,8 +22,8 @@
 #include "utils/syscache.h"
 
 /*
- * What the server makes names of for sequences, constraints and array types is not cut off then: it would
- * be the same for several tables.
+ * What the server makes names of for sequences, constraints and array types is not cut off then: it
+ * would be the same for several tables.
  */
 #define LONGEST_WHOLE	36
 

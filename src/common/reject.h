@@ -2,8 +2,8 @@
  * reject.h
  *		A reason for saying no, as a value.
  *
- * Checks return a CqReject (NULL means: nothing to object to) and never raise; the edge decides: DDL raises it as
- * an error, the decoder makes a dead letter of it.
+ * Checks return a CqReject (NULL means: nothing to object to) and never raise; the edge decides:
+ * DDL raises it as an error, the decoder makes a dead letter of it.
  */
 #ifndef CQ_REJECT_H
 #define CQ_REJECT_H
@@ -21,7 +21,8 @@ typedef struct CqReject
 
 /* palloc'd in CurrentMemoryContext. */
 extern CqReject *cq_reject(int sqlerrcode, const char *format,...) pg_attribute_printf(2, 3);
-extern CqReject *cq_reject_detail(CqReject *reject, const char *format,...) pg_attribute_printf(2, 3);
+extern CqReject *cq_reject_detail(CqReject *reject, const char *format,...) pg_attribute_printf(2,
+																								3);
 extern CqReject *cq_reject_hint(CqReject *reject, const char *format,...) pg_attribute_printf(2, 3);
 extern CqReject *cq_reject_at(CqReject *reject, int location);
 

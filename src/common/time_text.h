@@ -14,7 +14,9 @@
  */
 extern const char *cq_time_text_moment(const char *text, size_t length);
 
-/* Has TimeZone had other offsets than one? Then a time of day has none of its own: it gets today's. */
+/*
+ * Has TimeZone had other offsets than one? Then a time of day has none of its own: it gets today's.
+ */
 extern bool cq_time_text_zone_varies(void);
 
 /* A time with time zone that does not say its offset from UTC, which TimeZone does not tell. */

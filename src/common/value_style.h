@@ -1,7 +1,7 @@
 /*
  * value_style.h
- *		How a producer writes values for which the format has no type of their own: times, decimals and
- *		documents in JSON. All zeros: as the format says.
+ *		How a producer writes values for which the format has no type of their own: times, decimals
+ *		and documents in JSON. All zeros: as the format says.
  */
 #ifndef CQ_VALUE_STYLE_H
 #define CQ_VALUE_STYLE_H
@@ -14,7 +14,8 @@ typedef enum CqTimeStyle
 	CQ_TIMES_MILLISECONDS,
 	CQ_TIMES_MICROSECONDS,
 	CQ_TIMES_NANOSECONDS,
-	CQ_TIMES_DEBEZIUM,			/* numbers of days, and of milli- or microseconds by the precision */
+	/* numbers of days, and of milli- or microseconds by the precision */
+	CQ_TIMES_DEBEZIUM,
 	CQ_TIMES_PATTERN			/* as to_timestamp has them */
 } CqTimeStyle;
 

@@ -4,8 +4,8 @@
  *
  * At its rollback as well: rows of others in a log may have waited for this one to end.
  *
- * After PREPARE TRANSACTION nobody is woken, since who commits it later knows nothing of it: workers look by themselves
- * once a second.
+ * After PREPARE TRANSACTION nobody is woken, since who commits it later knows nothing of it:
+ * workers look by themselves once a second.
  */
 #include "postgres.h"
 
@@ -55,7 +55,7 @@ cq_wake_at_end(void)
 }
 
 void
-cq_catalog_changed(void)
+cq_wake_catalog_changed(void)
 {
 	Oid			schema = get_namespace_oid("_cq", true);
 	Oid			catalog = OidIsValid(schema) ? get_relname_relid("view", schema) : InvalidOid;

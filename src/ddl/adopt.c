@@ -2,10 +2,11 @@
  * adopt.c
  *		What belongs to a view or a stream, and making a restored database's views its own.
  *
- * A view's definition and state, and the table behind a stream of cq_log, are parts: internal dependencies make them go with
- * the whole, and not before. A dump carries the relations and the catalog's rows, but not these dependencies, nor
- * should what it carries run at once: cq.resume_all() records them again, says that the catalog is this database's, and
- * lets the views run.
+ * A view's definition and state, and the table behind a stream of cq_log, are parts: internal
+ * dependencies make them go with the whole, and not before. A dump carries the relations and the
+ * catalog's rows, but not these dependencies, nor should what it carries run at once:
+ * cq.resume_all() records them again, says that the catalog is this database's, and lets the views
+ * run.
  */
 #include "postgres.h"
 
@@ -49,13 +50,15 @@ depend(Oid depender, Oid referenced, DependencyType type)
 
 	ObjectAddressSet(one, RelationRelationId, depender);
 	ObjectAddressSet(other, RelationRelationId, referenced);
-	deleteDependencyRecordsForSpecific(RelationRelationId, depender, type, RelationRelationId, referenced);
+	deleteDependencyRecordsForSpecific(RelationRelationId, depender, type, RelationRelationId,
+									   referenced);
 	recordDependencyOn(&one, &other, type);
 }
 
 /*
- * A type that a column has is also the whole table's to depend on. DROP … CASCADE would else come to the column
- * first, from there to the view, and from the view to the table, which it drops before the column.
+ * A type that a column has is also the whole table's to depend on. DROP … CASCADE would else come
+ * to the column first, from there to the view, and from the view to the table, which it drops
+ * before the column.
  */
 static void
 depend_on_types(Oid part)
@@ -100,14 +103,18 @@ cq_adopt_sink(Oid sink, Oid view)
 	depend(view, sink, DEPENDENCY_NORMAL);
 }
 
-/* A dependency of a relation in _cq, or of a stream of changes, as a whole, upon a relation as a whole. */
+/*
+ * A dependency of a relation in _cq, or of a stream of changes, as a whole, upon a relation as a
+ * whole.
+ */
 static bool
 is_part_dependency(Form_pg_depend dependency, Oid schema)
 {
 	return dependency->deptype == DEPENDENCY_INTERNAL &&
 		dependency->classid == RelationRelationId && dependency->objsubid == 0 &&
 		dependency->refclassid == RelationRelationId && dependency->refobjsubid == 0 &&
-		(get_rel_namespace(dependency->objid) == schema || get_rel_relkind(dependency->objid) == RELKIND_FOREIGN_TABLE);
+		(get_rel_namespace(dependency->objid) == schema ||
+		 get_rel_relkind(dependency->objid) == RELKIND_FOREIGN_TABLE);
 }
 
 /* The other ends of relid's part dependencies: its parts, or where is_part is set the whole. */
@@ -128,7 +135,8 @@ find_ends(Oid relid, bool is_part)
 				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
 	ScanKeyInit(&keys[1], is_part ? Anum_pg_depend_objid : Anum_pg_depend_refobjid,
 				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(depend, is_part ? DependDependerIndexId : DependReferenceIndexId, true, NULL,
+	scan = systable_beginscan(depend, is_part ? DependDependerIndexId : DependReferenceIndexId,
+							  true, NULL,
 							  lengthof(keys), keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -156,7 +164,10 @@ cq_adopt_whole(Oid part)
 	return wholes != NIL ? linitial_oid(wholes) : InvalidOid;
 }
 
-/* Adopts the pairs (part or sink, whole) that a query finds; those of which one is gone are left to the sql_drop trigger. */
+/*
+ * Adopts the pairs (part or sink, whole) that a query finds; those of which one is gone are left to
+ * the sql_drop trigger.
+ */
 static void
 adopt_pairs(const char *query, void (*adopt) (Oid part, Oid whole))
 {
@@ -166,13 +177,17 @@ adopt_pairs(const char *query, void (*adopt) (Oid part, Oid whole))
 		HeapTuple	row = SPI_tuptable->vals[i];
 		bool		is_null;
 		Oid			part = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_null));
-		Oid			whole = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null));
+		Oid			whole = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 2,
+														   &is_null));
 
 		adopt(part, whole);
 	}
 }
 
-/* _cq.adopt_parts(): dependencies of all parts there are. Can be called again, and then changes nothing. */
+/*
+ * _cq.adopt_parts(): dependencies of all parts there are. Can be called again, and then changes
+ * nothing.
+ */
 Datum
 cq_adopt_parts_sql(PG_FUNCTION_ARGS)
 {
@@ -183,7 +198,8 @@ cq_adopt_parts_sql(PG_FUNCTION_ARGS)
 				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);
-	adopt_pairs("SELECT s.oid, v.view FROM _cq.view v JOIN pg_catalog.pg_class s ON s.oid = v.sink", cq_adopt_sink);
+	adopt_pairs("SELECT s.oid, v.view FROM _cq.view v JOIN pg_catalog.pg_class s ON s.oid = v.sink",
+				cq_adopt_sink);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -206,8 +222,9 @@ cq_resume_all(PG_FUNCTION_ARGS)
 	cq_identity_take(keep_prefix);
 	/* What nobody has read so far is not idle. */
 	SPI_execute("UPDATE _cq.cursor SET active_at = _cq.clock()", false, 0);
-	SPI_execute("UPDATE _cq.view SET status = 'running', status_detail = NULL WHERE status = 'restored'", false, 0);
+	SPI_execute("UPDATE _cq.view SET status = 'running', status_detail = NULL WHERE status = "
+				"'restored'", false, 0);
 	SPI_finish();
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 	PG_RETURN_VOID();
 }

@@ -2,10 +2,11 @@
  * alter.c
  *		ALTER of a continuous view: its options, and the owner of its parts.
  *
- * ALTER VIEW v SET and RESET may name our options and the server's together. Ours go to the catalog, the server's to the
- * server. Whatever changes the owner of a view, or of a stream kept in the database, changes the owner of its parts in
- * the same command: workers run as that owner, and the view reads its state with the owner's privileges. (REASSIGN OWNED
- * finds the parts by itself, since they have the same owner.)
+ * ALTER VIEW v SET and RESET may name our options and the server's together. Ours go to the
+ * catalog, the server's to the server. Whatever changes the owner of a view, or of a stream kept in
+ * the database, changes the owner of its parts in the same command: workers run as that owner, and
+ * the view reads its state with the owner's privileges. (REASSIGN OWNED finds the parts by itself,
+ * since they have the same owner.)
  */
 #include "postgres.h"
 
@@ -90,7 +91,7 @@ alter_options(AlterTableStmt *stmt, const char *query_string)
 			List	   *others = take_own_options(castNode(List, cmd->def), reset, &own);
 
 			if (own != NIL)
-				cq_view_alter_options(view, own, reset, query_string);
+				cq_create_alter_options(view, own, reset, query_string);
 			if (own != NIL && others == NIL)
 				continue;
 			cmd->def = (Node *) others;
@@ -116,7 +117,7 @@ follow_owner(Oid whole)
 		ATExecChangeOwner(part, owner, true, AccessExclusiveLock);
 		CommandCounterIncrement();
 		follow_owner(part);		/* a stream has parts of its own */
-		cq_catalog_changed();
+		cq_wake_catalog_changed();
 	}
 }
 
@@ -129,10 +130,10 @@ cq_alter_table(CqCommand *command)
 	bool		lacks_log = false;
 	CqLogTable	log;
 
-	if (has_command(stmt, sets_options) && OidIsValid(cq_utility_view_named(stmt->relation)))
+	if (has_command(stmt, sets_options) && OidIsValid(cq_command_view_named(stmt->relation)))
 	{
 		PreventCommandIfReadOnly("ALTER VIEW");
-		stmt = (AlterTableStmt *) cq_utility_own_statement(command);
+		stmt = (AlterTableStmt *) cq_command_own_statement(command);
 		alter_options(stmt, command->query_string);
 		if (stmt->cmds == NIL)
 			return;
@@ -142,7 +143,7 @@ cq_alter_table(CqCommand *command)
 	if (cq_stream_columns_are_altered(stmt))
 		cq_stream_columns_alter(command);
 	else
-		cq_utility_pass_on(command);
+		cq_command_pass_on(command);
 	if (lacks_log)
 		cq_log_table_ensure(relid, &log);
 	if (is_owner_changed && OidIsValid(relid))

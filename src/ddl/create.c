@@ -6,8 +6,8 @@
  *		the view itself, in its schema: reads the state table (plan/read.c);
  *		the definition, a view in _cq: the query as it was written;
  *		the state, a table in _cq: keys and partial states, or rows.
- * The latter two depend on the view INTERNALly, so that the server drops them with it, refuses to drop them alone, and says "view v depends on …"
- * when somebody drops what the definition reads.
+ * The latter two depend on the view INTERNALly, so that the server drops them with it, refuses to
+ * drop them alone, and says "view v depends on …" when somebody drops what the definition reads.
  */
 #include "postgres.h"
 
@@ -59,7 +59,10 @@
 #include "worker/control.h"
 #include "worker/slots.h"
 
-/* Once the name is found: with a schema's name, that only tells whether the view would be temporary. */
+/*
+ * Once the name is found: with a schema's name, that only tells whether the view would be
+ * temporary.
+ */
 static void
 check_statement(const ViewStmt *stmt)
 {
@@ -67,7 +70,8 @@ check_statement(const ViewStmt *stmt)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a continuous view cannot be temporary"),
-				 errdetail("Its workers are other sessions, which do not see temporary relations.")));
+				 errdetail("Its workers are other sessions, which do not see temporary "
+						   "relations.")));
 	if (stmt->withCheckOption != NO_CHECK_OPTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -113,7 +117,8 @@ check_names(const Query *query, const char *query_string)
 		if (entry->resjunk || strncmp(entry->resname, CQ_OWN_COLUMNS, strlen(CQ_OWN_COLUMNS)) != 0)
 			continue;
 		reject = cq_reject(ERRCODE_RESERVED_NAME, "column name \"%s\" is reserved", entry->resname);
-		cq_reject_hint(reject, "Names that begin with \"%s\" are for columns that a continuous view "
+		cq_reject_hint(reject, "Names that begin with \"%s\" are for columns that a continuous "
+							   "view "
 					   "does not show. Give it another name with AS.", CQ_OWN_COLUMNS);
 		cq_reject_raise(cq_reject_at(reject, exprLocation((Node *) entry->expr)), query_string);
 	}
@@ -138,18 +143,6 @@ analyze_query(const ViewStmt *stmt, const char *query_string, int location, int 
 	return query;
 }
 
-static CreateStmt *
-create_statement(RangeVar *name, List *columns, List *options)
-{
-	CreateStmt *create = makeNode(CreateStmt);
-
-	create->relation = name;
-	create->tableElts = copyObject(columns);
-	create->options = options;
-	create->oncommit = ONCOMMIT_NOOP;
-	return create;
-}
-
 /* The columns of a view that shows this query. */
 static List *
 view_columns(const Query *query)
@@ -167,7 +160,8 @@ view_columns(const Query *query)
 		if (type_is_collatable(exprType(expr)) && !OidIsValid(exprCollation(expr)))
 			ereport(ERROR,
 					(errcode(ERRCODE_INDETERMINATE_COLLATION),
-					 errmsg("could not determine which collation to use for view column \"%s\"", entry->resname),
+					 errmsg("could not determine which collation to use for view column \"%s\"",
+							entry->resname),
 					 errhint("Use the COLLATE clause to set the collation explicitly.")));
 		columns = lappend(columns, makeColumnDef(entry->resname, exprType(expr), exprTypmod(expr),
 												 exprCollation(expr)));
@@ -175,7 +169,10 @@ view_columns(const Query *query)
 	return columns;
 }
 
-/* The table comes to lie where default_tablespace says: a right that is the user's to have, not the schema owner's. */
+/*
+ * The table comes to lie where default_tablespace says: a right that is the user's to have, not the
+ * schema owner's.
+ */
 static void
 check_tablespace(void)
 {
@@ -190,46 +187,8 @@ check_tablespace(void)
 }
 
 /*
- * Rows of parts are updated and deleted though they need have no key. Where they are published (FOR ALL TABLES)
- * the server refuses that of a table that does not say how its rows are told apart.
- */
-static void
-set_replica_identity(Oid table)
-{
-	Relation	catalog = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple	tuple;
-
-	CommandCounterIncrement();
-	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(table));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	((Form_pg_class) GETSTRUCT(tuple))->relreplident = REPLICA_IDENTITY_FULL;
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-	table_close(catalog, RowExclusiveLock);
-}
-
-/* For the moment we are whoever owns that schema. */
-Oid
-cq_view_create_part(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
-				const char *query_string)
-{
-	char	   *name = cq_part_name_choose(base, NULL, label);
-	CreateStmt *create = create_statement(makeRangeVar("_cq", name, -1), columns, options);
-	CqActor		actor;
-	Oid			relid;
-
-	cq_owner_begin_catalog(&actor);
-	relid = DefineRelation(create, relkind, owner, NULL, query_string).objectId;
-	if (relkind == RELKIND_RELATION)
-		set_replica_identity(relid);
-	cq_owner_end(&actor);
-	CommandCounterIncrement();
-	return relid;
-}
-
-/*
- * Rows of groups are updated in place, batch after batch: room for new versions on the page, and early vacuum. Kept rows never
- * change.
+ * Rows of groups are updated in place, batch after batch: room for new versions on the page, and
+ * early vacuum. Kept rows never change.
  */
 static Oid
 create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_string)
@@ -240,10 +199,12 @@ create_state(const CqViewPlan *plan, char *base, Oid owner, const char *query_st
 	if (plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		options = lappend(options, makeDefElem("fillfactor", (Node *) makeInteger(70), -1));
-		options = lappend(options, makeDefElem("autovacuum_vacuum_scale_factor", (Node *) makeFloat("0.1"), -1));
+		options = lappend(options, makeDefElem("autovacuum_vacuum_scale_factor",
+											   (Node *) makeFloat("0.1"), -1));
 	}
 	check_tablespace();
-	state = cq_view_create_part(RELKIND_RELATION, base, "state", plan->columns, options, owner, query_string);
+	state = cq_view_part_create(RELKIND_RELATION, base, "state", plan->columns, options, owner,
+								query_string);
 	NewRelationCreateToastTable(state, (Datum) 0);
 	return state;
 }
@@ -256,8 +217,10 @@ create_result(const CqViewPlan *plan, Query *read, char *base, Oid owner, const 
 	Oid			result;
 
 	if (plan->keeps_end)
-		columns = lappend(columns, makeColumnDef(CQ_END_COLUMN, plan->closing.type, -1, InvalidOid));
-	result = cq_view_create_part(RELKIND_RELATION, base, "result", columns, NIL, owner, query_string);
+		columns = lappend(columns, makeColumnDef(CQ_END_COLUMN, plan->closing.type, -1,
+												 InvalidOid));
+	result = cq_view_part_create(RELKIND_RELATION, base, "result", columns, NIL, owner,
+								 query_string);
 	NewRelationCreateToastTable(result, (Datum) 0);
 	return result;
 }
@@ -265,7 +228,8 @@ create_result(const CqViewPlan *plan, Query *read, char *base, Oid owner, const 
 static Oid
 create_definition(Query *query, char *base, Oid owner, const char *query_string)
 {
-	Oid			definition = cq_view_create_part(RELKIND_VIEW, base, "definition", view_columns(query), NIL, owner,
+	Oid			definition = cq_view_part_create(RELKIND_VIEW, base, "definition",
+												 view_columns(query), NIL, owner,
 											 query_string);
 
 	StoreViewQuery(definition, query, false);
@@ -292,7 +256,10 @@ alter_command(AlterTableType subtype, Node *definition)
 	return command;
 }
 
-/* Gives an existing view the columns of the new query, which may only add some at the end, and the new options. */
+/*
+ * Gives an existing view the columns of the new query, which may only add some at the end, and the
+ * new options.
+ */
 static void
 replace_columns(Oid relid, List *columns, List *options)
 {
@@ -314,11 +281,13 @@ replace_columns(Oid relid, List *columns, List *options)
 		{
 			Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 
-			if (strcmp(NameStr(att->attname), column->colname) != 0 || att->atttypid != column->typeName->typeOid ||
+			if (strcmp(NameStr(att->attname), column->colname) != 0 ||
+				att->atttypid != column->typeName->typeOid ||
 				att->atttypmod != column->typeName->typemod || att->attcollation != column->collOid)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-						 errmsg("cannot change name or type of view column \"%s\"", NameStr(att->attname)),
+						 errmsg("cannot change name or type of view column \"%s\"",
+								NameStr(att->attname)),
 						 errhint("Drop the continuous view and create it again.")));
 		}
 		else
@@ -328,16 +297,6 @@ replace_columns(Oid relid, List *columns, List *options)
 	commands = lappend(commands, alter_command(AT_ReplaceRelOptions, (Node *) options));
 	AlterTableInternal(relid, commands, true);
 	CommandCounterIncrement();
-}
-
-void
-cq_view_drop_part(Oid relid, bool is_internal)
-{
-	ObjectAddress address = relation_address(relid);
-
-	deleteDependencyRecordsForClass(RelationRelationId, relid, RelationRelationId, DEPENDENCY_INTERNAL);
-	CommandCounterIncrement();
-	performDeletion(&address, DROP_RESTRICT, is_internal ? PERFORM_DELETION_INTERNAL : 0);
 }
 
 /* Those of the view that was there before; some have gone with its output. */
@@ -351,7 +310,7 @@ drop_parts(const List *parts)
 		Oid			relation = ((const CqPart *) lfirst(cell))->relation;
 
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)))
-			cq_view_drop_part(relation, true);
+			cq_view_part_drop(relation, true);
 	}
 }
 
@@ -367,15 +326,16 @@ adopt_parts(Oid view)
 }
 
 /*
- * The view that OR REPLACE replaces, or InvalidOid. It is locked before anything is read of it: somebody else may be
- * replacing it, too.
+ * The view that OR REPLACE replaces, or InvalidOid. It is locked before anything is read of it:
+ * somebody else may be replacing it, too.
  */
 static Oid
 find_replaced(ViewStmt *stmt)
 {
 	Oid			existing;
 
-	RangeVarGetAndCheckCreationNamespace(stmt->view, stmt->replace ? AccessExclusiveLock : NoLock, &existing);
+	RangeVarGetAndCheckCreationNamespace(stmt->view, stmt->replace ? AccessExclusiveLock : NoLock,
+										 &existing);
 	if (!OidIsValid(existing) || !stmt->replace)
 		return InvalidOid;
 	if (!cq_view_is(existing))
@@ -390,8 +350,10 @@ find_replaced(ViewStmt *stmt)
 static Oid
 create_view(ViewStmt *stmt, Query *read, List *options, const char *query_string)
 {
-	CreateStmt *create = create_statement(copyObject(stmt->view), view_columns(read), options);
-	Oid			view = DefineRelation(create, RELKIND_VIEW, InvalidOid, NULL, query_string).objectId;
+	CreateStmt *create = cq_view_part_statement(copyObject(stmt->view), view_columns(read),
+												options);
+	Oid			view = DefineRelation(create, RELKIND_VIEW, InvalidOid, NULL,
+									  query_string).objectId;
 
 	CommandCounterIncrement();
 	StoreViewQuery(view, read, false);
@@ -469,7 +431,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 	row->steps_kept = cq_sliding_kept(plan);
 	row->settings = cq_settings_current();
 	row->notify = options->notify;
-	row->tells_changes = cq_view_tells_changes(options);
+	row->tells_changes = cq_output_tells_changes(options);
 	return row;
 }
 
@@ -489,7 +451,7 @@ create_tree(const CqView *row, const CqViewPlan *plan, const Query *query, char 
 }
 
 ObjectAddress
-cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
+cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
 			   ParamListInfo params, QueryEnvironment *query_env)
 {
 	CqViewOptions options;
@@ -534,7 +496,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	if (plan->shape == CQ_SHAPE_STORED)
 		cq_create_nodes_index(row->state);
 	if (plan->tells_changes && plan->session == NULL)
-		cq_view_index_groups(plan, row->state);
+		cq_output_index_groups(plan, row->state);
 	if (plan->session != NULL)
 		cq_session_index_create(row->state, plan);
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
@@ -542,10 +504,10 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	{
 		row->result = create_result(plan, read, stmt->view->relname, owner, query_string);
 		if (plan->amends_closed)
-			cq_view_index_result(plan, row->result);
+			cq_output_index_result(plan, row->result);
 		read = cq_read_table(row->result);
 	}
-	cq_create_index_expiry(row, plan);
+	cq_create_plan_index_expiry(row, plan);
 	if (before)
 		replace_view(replaced, read, options.server_options);
 	row->view = before ? replaced : create_view(stmt, read, options.server_options, query_string);
@@ -553,12 +515,12 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	if (before)
 	{
-		row->sink = cq_view_find_sink(&options);
+		row->sink = cq_output_find_sink(&options);
 		cq_replaced_tell_lost(before, row);
-		cq_view_drop_output(before);
+		cq_output_drop(before);
 	}
 	row->query = cq_grammar_query_text(query_string, stmt_location, stmt_len);
-	cq_view_make_output(row, plan, &options, owner, query_string);
+	cq_output_make(row, plan, &options, owner, query_string);
 	cq_named_check_circle(row);
 	if (before)
 	{
@@ -571,7 +533,7 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	else
 		cq_view_insert(row);
 	adopt_parts(row->view);
-	cq_view_connect_output(row);
+	cq_output_connect(row);
 	CommandCounterIncrement();
 	if (plan->tree != NULL)
 		create_tree(row, plan, query, stmt->view->relname, owner, query_string);
@@ -579,12 +541,12 @@ cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		cq_control_begin_reading(row->view);
 	if (before)
 		cq_control_push(row->view);
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 	return relation_address(row->view);
 }
 
 void
-cq_view_alter_options(Oid view, List *changes, bool reset, const char *query_string)
+cq_create_alter_options(Oid view, List *changes, bool reset, const char *query_string)
 {
 	CqView	   *row = cq_view_get(view);
 	CqViewOptions options;
@@ -599,16 +561,17 @@ cq_view_alter_options(Oid view, List *changes, bool reset, const char *query_str
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the option \"retention\" of this continuous view cannot be changed"),
-				 errdetail("What it has stored does not tell what is too old, since it was created without that option."),
+				 errdetail("What it has stored does not tell what is too old, since it was created "
+						   "without that option."),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
 	row->retention = options.retention;
-	cq_create_index_expiry(row, NULL);
+	cq_create_plan_index_expiry(row, NULL);
 	cq_view_set_options(view, options.pause_on_error, options.retention);
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 }
 
 char *
-cq_view_state_column(Oid view, const char *column)
+cq_create_state_column(Oid view, const char *column)
 {
 	Relation	relation = table_open(view, AccessShareLock);
 	CqView	   *row = cq_view_get(view);
@@ -626,7 +589,8 @@ cq_view_state_column(Oid view, const char *column)
 		source = rt_fetch(((Var *) entry->expr)->varno, query->rtable);
 		attno = ((Var *) entry->expr)->varattno;
 		if (source->rtekind == RTE_RELATION)
-			return source->relid == cq_view_table(row) ? get_attname(source->relid, attno, false) : NULL;
+			return source->relid == cq_view_table(row) ? get_attname(source->relid, attno, false) :
+				NULL;
 		if (source->rtekind != RTE_SUBQUERY)
 			return NULL;
 		query = source->subquery;

@@ -34,7 +34,7 @@ static void
 create_part(const CqCreateNodes *create, CqPart *part, const char *label, List *columns,
 			const CqTimeColumn *time)
 {
-	part->relation = cq_view_create_part(RELKIND_RELATION, create->base, label, columns,
+	part->relation = cq_view_part_create(RELKIND_RELATION, create->base, label, columns,
 										 storage_options(), create->owner, create->query_string);
 	NewRelationCreateToastTable(part->relation, (Datum) 0);
 	cq_create_nodes_index(part->relation);

@@ -24,7 +24,8 @@ is_indexed(Relation relation, AttrNumber attno)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		found |= index->rd_index->indkey.values[0] == attno && RelationGetIndexPredicate(index) == NIL;
+		found |= index->rd_index->indkey.values[0] == attno &&
+			RelationGetIndexPredicate(index) == NIL;
 		index_close(index, NoLock);
 	}
 	return found;
@@ -56,19 +57,23 @@ check_late_options(const CqViewOptions *options, const CqPlanOptions *planned)
 				 errmsg("the options watermark, allowed_lateness and late need emit = 'close'"),
 				 errdetail("With emit = 'change' a row is counted however late it comes."),
 				 planned->expiry != CQ_EXPIRES_NOTHING && planned->by_event_time ?
-				 errhint("With retention by event time, watermark may be given, and for windows late.") : 0));
+				 errhint("With retention by event time, watermark may be given, and for windows "
+						 "late.") : 0));
 }
 
 /* What is to expire: windows if there are any, where the user does not say otherwise. */
 static void
-choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan *plan, CqPlanOptions *planned)
+choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan *plan,
+			  CqPlanOptions *planned)
 {
-	bool		wants = options->retention != NULL || options->says_retention_by || options->amends_late;
+	bool		wants = options->retention != NULL || options->says_retention_by ||
+		options->amends_late;
 	CqPlanOptions windows = *planned;
 	CqViewPlan *unused;
 
 	planned->by_event_time = options->by_event_time;
-	if (!wants && (plan->tree != NULL || plan->shape != CQ_SHAPE_ROWS || options->emits_on_close || plan->sliding.time != NULL))
+	if (!wants && (plan->tree != NULL || plan->shape != CQ_SHAPE_ROWS || options->emits_on_close ||
+				   plan->sliding.time != NULL))
 		return;
 	if (options->emits_on_close)
 	{
@@ -87,13 +92,14 @@ choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan
 }
 
 CqViewPlan *
-cq_create_plan(const CqViewOptions *options, const Query *query, const char *query_string, CqPlanOptions *planned)
+cq_create_plan(const CqViewOptions *options, const Query *query, const char *query_string,
+			   CqPlanOptions *planned)
 {
 	CqViewPlan *plan;
 	ListCell   *cell;
 
 	memset(planned, 0, sizeof(CqPlanOptions));
-	planned->tells_changes = cq_view_tells_changes(options);
+	planned->tells_changes = cq_output_tells_changes(options);
 	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
 	foreach(cell, plan->streams)
 	{
@@ -122,7 +128,7 @@ cq_create_plan(const CqViewOptions *options, const Query *query, const char *que
 }
 
 void
-cq_create_index_expiry(const CqView *row, const CqViewPlan *plan)
+cq_create_plan_index_expiry(const CqView *row, const CqViewPlan *plan)
 {
 	bool		is_pane;
 
@@ -131,7 +137,8 @@ cq_create_index_expiry(const CqView *row, const CqViewPlan *plan)
 	else if (row->expiry == CQ_EXPIRES_ROWS && row->retention != NULL)
 		index_time(row->state, CQ_ROW_TIME_COLUMN);
 	else if (row->expiry == CQ_EXPIRES_WINDOWS && plan != NULL)
-		index_time(row->state, list_nth_node(ColumnDef, plan->columns, cq_read_closing_column(plan, &is_pane))->colname);
+		index_time(row->state, list_nth_node(ColumnDef, plan->columns, cq_read_closing_column(plan,
+																							  &is_pane))->colname);
 	else if (row->expiry == CQ_EXPIRES_RESULTS)
 		index_time(row->result, CQ_END_COLUMN);
 }

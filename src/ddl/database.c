@@ -2,10 +2,10 @@
  * database.c
  *		Commands that need a database without anybody in it.
  *
- * DROP, RENAME, SET TABLESPACE of a database and its use as a template fail while sessions are connected, and our workers
- * are. So they are stopped first, for those who may do what they ask for; what the command then says is the server's
- * business. Where the database stays, the launcher starts its workers again by itself. DROP EXTENSION is the same
- * from within.
+ * DROP, RENAME, SET TABLESPACE of a database and its use as a template fail while sessions are
+ * connected, and our workers are. So they are stopped first, for those who may do what they ask
+ * for; what the command then says is the server's business. Where the database stays, the launcher
+ * starts its workers again by itself. DROP EXTENSION is the same from within.
  */
 #include "postgres.h"
 
@@ -30,7 +30,7 @@ release_database(const char *name)
 
 	if (OidIsValid(database) && database != MyDatabaseId &&
 		object_ownercheck(DatabaseRelationId, database, GetUserId()))
-		cq_worker_stop_database(database);
+		cq_database_stop_workers(database);
 }
 
 /* The server's own have_createdb_privilege is not there to call in earlier minor releases of 15. */
@@ -92,7 +92,7 @@ release_extension(const DropStmt *stmt)
 	{
 		if (strcmp(strVal(lfirst(cell)), "pg_cq") == 0 && OidIsValid(extension) &&
 			object_ownercheck(ExtensionRelationId, extension, GetUserId()))
-			cq_worker_stop_database(MyDatabaseId);
+			cq_database_stop_workers(MyDatabaseId);
 	}
 }
 

@@ -1,6 +1,7 @@
 /*
  * ddl.h
- *		The commands: how CREATE, ALTER and DROP of continuous views, and of what stands around them, are carried out.
+ *		The commands: how CREATE, ALTER and DROP of continuous views, and of what stands around
+ *		them, are carried out.
  */
 #ifndef CQ_DDL_H
 #define CQ_DDL_H
@@ -34,66 +35,100 @@ extern void cq_grammar_init(void);
 extern char *cq_grammar_query_text(const char *query_string, int location, int length);
 
 /* Did this statement say CONTINUOUS? Takes location and length as of its PlannedStmt. */
-extern bool cq_grammar_statement_is_continuous(const char *query_string, int stmt_location, int stmt_len);
+extern bool cq_grammar_statement_is_continuous(const char *query_string, int stmt_location,
+											   int stmt_len);
 
 /* Did it say CREATE CONTINUOUS VIEW IF NOT EXISTS? */
-extern bool cq_grammar_statement_if_not_exists(const char *query_string, int stmt_location, int stmt_len);
+extern bool cq_grammar_statement_if_not_exists(const char *query_string, int stmt_location,
+											   int stmt_len);
 
 /* Did it say EXPLAIN CONTINUOUS VIEW? To the server it is an EXPLAIN of all columns of the view. */
-extern bool cq_grammar_statement_explains(const char *query_string, int stmt_location, int stmt_len);
+extern bool cq_grammar_statement_explains(const char *query_string, int stmt_location,
+										  int stmt_len);
 
 /* ---- utility.c: which command is ours ---- */
 
 extern void cq_utility_init(void);
 
+/* ---- command.c: what every command of ours does ---- */
+
+/* previous: another extension's hook, or NULL. */
+extern void cq_command_init(ProcessUtility_hook_type previous);
+
+/* Is a command part of one of ours, which cq_command_run is about? */
+extern bool cq_command_is_inside(void);
+
 /* Hands the command on to whoever comes next: another extension's hook, or the server. */
-extern void cq_utility_pass_on(CqCommand *command);
-
-/* The relation that a command names, if that is a continuous view, else InvalidOid; takes no lock. */
-extern Oid	cq_utility_view_named(const RangeVar *name);
-
-/* The command's statement, to be scribbled on: a copy where the tree belongs to somebody else. */
-extern Node *cq_utility_own_statement(CqCommand *command);
+extern void cq_command_pass_on(CqCommand *command);
 
 /*
- * Runs a command of ours with the event triggers around it that the server fires around each of its own. Commands that it
- * runs through ProcessUtility in its turn, with PROCESS_UTILITY_SUBCOMMAND, pass the utility hook untouched.
+ * The relation that a command names, if that is a continuous view, else InvalidOid; takes no lock.
  */
-extern void cq_utility_run(CqCommand *command, ObjectAddress (*run) (CqCommand *command, void *arg), void *arg);
+extern Oid	cq_command_view_named(const RangeVar *name);
+
+/* The command's statement, to be scribbled on: a copy where the tree belongs to somebody else. */
+extern Node *cq_command_own_statement(CqCommand *command);
+
+/*
+ * Runs a command of ours with the event triggers around it that the server fires around each of its
+ * own. Commands that it runs through ProcessUtility in its turn, with PROCESS_UTILITY_SUBCOMMAND,
+ * pass the utility hook untouched.
+ */
+extern void cq_command_run(CqCommand *command, ObjectAddress (*run) (CqCommand *command, void *arg),
+						   void *arg);
 
 /* ---- create.c ---- */
 
 /*
- * Creates, or with stmt->replace replaces, a continuous view. stmt is the caller's own copy, to be scribbled on; its
- * options are all but continuous. Runs under cq_utility_run, which collects the view for event triggers.
+ * Creates, or with stmt->replace replaces, a continuous view. stmt is the caller's own copy, to be
+ * scribbled on; its options are all but continuous. Runs under cq_command_run, which collects the
+ * view for event triggers.
  */
-extern ObjectAddress cq_view_create(ViewStmt *stmt, const char *query_string, int stmt_location, int stmt_len,
+extern ObjectAddress cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location,
+									int stmt_len,
 									ParamListInfo params, QueryEnvironment *query_env);
 
-/* Creates a relation in _cq, owned by owner, which needs no privileges there. columns are of ColumnDef, options of DefElem. */
-extern Oid	cq_view_create_part(char relkind, char *base, const char *label, List *columns, List *options, Oid owner,
-								const char *query_string);
+/*
+ * SET (list of DefElem) or RESET (their names) of a view's options; the caller has checked
+ * ownership and holds a lock.
+ */
+extern void cq_create_alter_options(Oid view, List *options, bool reset, const char *query_string);
 
-/* Drops what is a part of something else; where that is not internal, event triggers hear of it. */
-extern void cq_view_drop_part(Oid relid, bool is_internal);
-
-/* SET (list of DefElem) or RESET (their names) of a view's options; the caller has checked ownership and holds a lock. */
-extern void cq_view_alter_options(Oid view, List *options, bool reset, const char *query_string);
-
-/* The column of the state table that holds this column of the view, one to one, or NULL; palloc'd. */
-extern char *cq_view_state_column(Oid view, const char *column);
+/*
+ * The column of the state table that holds this column of the view, one to one, or NULL; palloc'd.
+ */
+extern char *cq_create_state_column(Oid view, const char *column);
 
 /* ---- explain.c ---- */
 
 /* EXPLAIN CONTINUOUS VIEW. */
 extern void cq_explain_run(CqCommand *command);
 
+/* ---- view_part.c ---- */
+
+/* CREATE TABLE, as the server has it after parsing. columns and options are copied, or taken. */
+extern CreateStmt *cq_view_part_statement(RangeVar *name, List *columns, List *options);
+
+/*
+ * Creates a relation in _cq, owned by owner, which needs no privileges there. columns are of
+ * ColumnDef, options of DefElem.
+ */
+extern Oid	cq_view_part_create(char relkind, char *base, const char *label, List *columns,
+								List *options, Oid owner,
+								const char *query_string);
+
+/* Drops what is a part of something else; where that is not internal, event triggers hear of it. */
+extern void cq_view_part_drop(Oid relid, bool is_internal);
+
 /* ---- part_index.c ---- */
 
 /* An element of an index: the column of that name. */
 extern IndexElem *cq_part_index_column(const char *name);
 
-/* Makes an index, of IndexElem *, upon a part of a view that is this transaction's own. Its name ends in label. */
+/*
+ * Makes an index, of IndexElem *, upon a part of a view that is this transaction's own. Its name
+ * ends in label.
+ */
 extern void cq_part_index_create(Oid table, const char *label, List *elements, bool is_unique);
 
 /* ---- session_index.c ---- */
@@ -108,7 +143,10 @@ extern void cq_replace_check(const RangeVar *name);
 
 /* ---- alter.c ---- */
 
-/* ALTER VIEW and ALTER TABLE: our options, and the owner of what belongs to a view or a stream. Passes on the rest. */
+/*
+ * ALTER VIEW and ALTER TABLE: our options, and the owner of what belongs to a view or a stream.
+ * Passes on the rest.
+ */
 extern void cq_alter_table(CqCommand *command);
 
 /* ---- stream.c ---- */
@@ -159,7 +197,10 @@ extern void cq_database_release(const Node *stmt);
 
 /* ---- resume_sink.c ---- */
 
-/* New epochs for all sinks, so that they have nothing to do with those of the database that this one is a copy of. Between SPI_connect and SPI_finish. */
+/*
+ * New epochs for all sinks, so that they have nothing to do with those of the database that this
+ * one is a copy of. Between SPI_connect and SPI_finish.
+ */
 extern void cq_resume_sink_renew_all(void);
 
 /* ---- adopt.c ---- */

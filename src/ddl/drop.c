@@ -2,9 +2,10 @@
  * drop.c
  *		What goes with a dropped view or stream: the sql_drop event trigger.
  *
- * However a relation goes (DROP VIEW, DROP SCHEMA CASCADE, DROP OWNED, of a stream, a type, a function …), its rows in the
- * catalog go in the same transaction: the view's own, the cursors that nobody follows any more, dead letters. Parts go
- * by dependency; where a restored database has not yet recorded these, they are dropped here.
+ * However a relation goes (DROP VIEW, DROP SCHEMA CASCADE, DROP OWNED, of a stream, a type, a
+ * function …), its rows in the catalog go in the same transaction: the view's own, the cursors that
+ * nobody follows any more, dead letters. Parts go by dependency; where a restored database has not
+ * yet recorded these, they are dropped here.
  */
 #include "postgres.h"
 
@@ -34,7 +35,8 @@ collect_oids(int column)
 
 	for (uint64 i = 0; i < SPI_processed; i++)
 		oids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, &is_null);
-	return PointerGetDatum(construct_array(oids, SPI_processed, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(oids, SPI_processed, OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
 /* Runs a statement over an array of oid; what it returns is in SPI's variables. */
@@ -54,7 +56,8 @@ drop_remaining(Datum relations)
 	Datum	   *oids;
 	int			noids;
 
-	deconstruct_array(DatumGetArrayTypeP(relations), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &oids, NULL, &noids);
+	deconstruct_array(DatumGetArrayTypeP(relations), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &oids,
+					  NULL, &noids);
 	for (int i = 0; i < noids; i++)
 	{
 		ObjectAddress address;
@@ -88,7 +91,8 @@ forget_views(Datum dropped)
 	for (uint64 i = 0; i < ngone; i++)
 	{
 		bool		is_null;
-		Oid			view = DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1, &is_null));
+		Oid			view = DatumGetObjectId(SPI_getbinval(gone->vals[i], gone->tupdesc, 1,
+														  &is_null));
 
 		cq_follow_forget(view);
 		cq_reads_forget(view);
@@ -103,12 +107,13 @@ forget_views(Datum dropped)
 	run_over("DELETE FROM _cq.part WHERE view = ANY ($1) RETURNING relation", dropped);
 	if (SPI_processed > 0)
 		drop_remaining(collect_oids(1));
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 }
 
 /*
- * Rows of streams among the dropped relations. The views on them have gone with them, or before. A worker may hold one cursor and wait for another
- * that we hold: what is locked is left, as in cq_follow_forget, and workers remove it.
+ * Rows of streams among the dropped relations. The views on them have gone with them, or before. A
+ * worker may hold one cursor and wait for another that we hold: what is locked is left, as in
+ * cq_follow_forget, and workers remove it.
  */
 static void
 forget_streams(Datum dropped)
@@ -120,7 +125,8 @@ forget_streams(Datum dropped)
 	if (SPI_processed == 0)
 		return;
 	cq_version_require();
-	run_over("DELETE FROM _cq.cursor WHERE cursor_id IN (SELECT cursor_id FROM _cq.cursor WHERE stream = ANY ($1) FOR UPDATE SKIP LOCKED)",
+	run_over("DELETE FROM _cq.cursor WHERE cursor_id IN (SELECT cursor_id FROM _cq.cursor WHERE "
+			 "stream = ANY ($1) FOR UPDATE SKIP LOCKED)",
 			 dropped);
 	run_over("DELETE FROM _cq.gap WHERE stream = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.field WHERE stream = ANY ($1)", dropped);
@@ -136,7 +142,8 @@ dropped_relations(const char *type)
 	Datum		args[] = {CStringGetTextDatum(type)};
 
 	SPI_execute_with_args("SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects()"
-						  " WHERE object_type = $1 AND objsubid = 0", lengthof(types), types, args, NULL, false, 0);
+						  " WHERE object_type = $1 AND objsubid = 0", lengthof(types), types, args,
+						  NULL, false, 0);
 	return collect_oids(1);
 }
 

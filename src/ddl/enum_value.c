@@ -61,5 +61,5 @@ cq_enum_value_alter(CqCommand *command)
 				 errmsg("cannot rename a value of type \"%s\"", format_type_be(type)),
 				 errdetail("Continuous view %s finds what it keeps by it.", view),
 				 errhint("Drop the view, and create it again afterwards.")));
-	cq_utility_pass_on(command);
+	cq_command_pass_on(command);
 }

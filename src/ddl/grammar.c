@@ -2,29 +2,32 @@
  * grammar.c
  *		The word CONTINUOUS, on a server whose grammar cannot be extended.
  *
- * CREATE, ALTER, DROP, COMMENT ON and EXPLAIN CONTINUOUS VIEW are not in the server's grammar, and no hook lies before its raw
- * parser. But the message that holds a statement's text is memory of ours to write, and whatever the server does next
- * allocates memory. So the allocation function of two memory contexts is replaced by one that first looks at
- * debug_query_string, once for each text:
+ * CREATE, ALTER, DROP, COMMENT ON and EXPLAIN CONTINUOUS VIEW are not in the server's grammar, and
+ * no hook lies before its raw parser. But the message that holds a statement's text is memory of
+ * ours to write, and whatever the server does next allocates memory. So the allocation function of
+ * two memory contexts is replaced by one that first looks at debug_query_string, once for each
+ * text:
  *
  *		message arrives ─► debug_query_string = text ─► allocation ─► look_at_text ─► raw parser ─► utility hook
- *		                                                              the word       skips it       finds the
- *		                                                              becomes a                     comment
- *		                                                              comment
+ *		                                                              the word skips it finds the
+ *		                                                              becomes a comment comment
  *
  * Which allocation comes first depends on how the statement arrives:
  *	- a simple query, and a named Parse: the parser's own, in MessageContext;
- *	- an unnamed Parse that starts a transaction: the transaction's resource owner, in TopMemoryContext;
- *	- an unnamed Parse within a transaction: none in these, but the previous unnamed statement goes, and with it a memory
+ *	- an unnamed Parse that starts a transaction: the transaction's resource owner, in
+ *	TopMemoryContext;
+ *	- an unnamed Parse within a transaction: none in these, but the previous unnamed statement goes,
+ *	and with it a memory
  *	  context on which we have put a callback.
- * What is left is an unnamed Parse in a transaction, in a session that holds no unnamed statement: it meets the syntax
- * error, and a hint with the WITH form.
+ * What is left is an unnamed Parse in a transaction, in a session that holds no unnamed statement:
+ * it meets the syntax error, and a hint with the WITH form.
  *
- * The promise: a text is changed only where the server's own lexer sees a statement begin with the words in question,
- * outside of quotes and comments; the text keeps its length, so that error positions hold; and a text that cannot be
- * lexed is left alone from there on, so that the server reports the error. The statement in pg_stat_activity and in the log carries
- * the comment, and means the same when it is run again. With cq.extended_grammar off nothing is touched. Nothing else
- * depends on this file: CREATE VIEW … WITH (continuous) does without.
+ * The promise: a text is changed only where the server's own lexer sees a statement begin with the
+ * words in question, outside of quotes and comments; the text keeps its length, so that error
+ * positions hold; and a text that cannot be lexed is left alone from there on, so that the server
+ * reports the error. The statement in pg_stat_activity and in the log carries the comment, and
+ * means the same when it is run again. With cq.extended_grammar off nothing is touched. Nothing
+ * else depends on this file: CREATE VIEW … WITH (continuous) does without.
  */
 #include "postgres.h"
 
@@ -46,7 +49,10 @@
 typedef void (*AuthenticationHook) (struct Port *port, int status);
 extern PGDLLIMPORT AuthenticationHook ClientAuthentication_hook;
 
-/* What stands in the place of CONTINUOUS, and of EXISTS in IF NOT EXISTS, which becomes a comment as a whole. */
+/*
+ * What stands in the place of CONTINUOUS, and of EXISTS in IF NOT EXISTS, which becomes a comment
+ * as a whole.
+ */
 #define WORD		"continuous"
 #define WORD_MARK	"/*CONTIN*/"
 #define EXISTS_MARK "EXIS*/"
@@ -135,11 +141,15 @@ skip_word(Lexer *lexer, const char *word)
 	return true;
 }
 
-/* Skips a word that may stand between CREATE and VIEW, in any order: the parser judges. *end becomes its end. */
+/*
+ * Skips a word that may stand between CREATE and VIEW, in any order: the parser judges. *end
+ * becomes its end.
+ */
 static bool
 skip_create_word(Lexer *lexer, int *end)
 {
-	static const char *const words[] = {"or", "replace", "local", "global", "temporary", "temp", "unlogged", "recursive"};
+	static const char *const words[] = {"or", "replace", "local", "global", "temporary", "temp",
+										"unlogged", "recursive"};
 
 	for (size_t i = 0; i < lengthof(words); i++)
 	{
@@ -160,7 +170,8 @@ skip_explain_options(Lexer *lexer)
 {
 	int			depth = 0;
 
-	while (skip_word(lexer, "analyze") || skip_word(lexer, "analyse") || skip_word(lexer, "verbose"))
+	while (skip_word(lexer, "analyze") || skip_word(lexer, "analyse") ||
+		   skip_word(lexer, "verbose"))
 		;
 	if (lexer->token != '(')
 		return;
@@ -227,7 +238,10 @@ read_if_not_exists(Lexer *lexer, int *start, int *end)
 
 /* ---- the query of a statement ---- */
 
-/* What stands behind the first AS that is in no parentheses, which are those of columns and options. */
+/*
+ * What stands behind the first AS that is in no parentheses, which are those of columns and
+ * options.
+ */
 char *
 cq_grammar_query_text(const char *query_string, int location, int length)
 {
@@ -260,8 +274,8 @@ mark(char *text, int location, const char *mark)
 }
 
 /*
- * Marks each statement of the text that begins so. On ERROR from the lexer, those before the place are marked: the parser
- * comes to the same place, and reports it.
+ * Marks each statement of the text that begins so. On ERROR from the lexer, those before the place
+ * are marked: the parser comes to the same place, and reports it.
  */
 static void
 mark_statements(char *text)
@@ -310,14 +324,15 @@ has_word(const char *text)
 }
 
 /*
- * Runs mark_statements where an allocation happens to be under way: leaves no memory behind, says nothing to the client
- * (the parser will say it again), and swallows the lexer's errors.
+ * Runs mark_statements where an allocation happens to be under way: leaves no memory behind, says
+ * nothing to the client (the parser will say it again), and swallows the lexer's errors.
  */
 static void
 mark_quietly(char *text)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext lexing = AllocSetContextCreate(TopMemoryContext, "cq lexing", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext lexing = AllocSetContextCreate(TopMemoryContext, "cq lexing",
+												 ALLOCSET_DEFAULT_SIZES);
 	uint32		holdoff = InterruptHoldoffCount;
 	uint32		cancel_holdoff = QueryCancelHoldoffCount;
 	int			client_level = client_min_messages;
@@ -409,7 +424,10 @@ authentication(struct Port *port, int status)
 		watch_session();
 }
 
-/* An unnamed statement lives in a context of its own below MessageContext until the next one is parsed. */
+/*
+ * An unnamed statement lives in a context of its own below MessageContext until the next one is
+ * parsed.
+ */
 static void
 post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 {
@@ -424,7 +442,10 @@ post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	}
 }
 
-/* A syntax error at the word: the message has it in quotes, and so in two of them where it is quoted itself. */
+/*
+ * A syntax error at the word: the message has it in quotes, and so in two of them where it is
+ * quoted itself.
+ */
 static bool
 is_at_word(const ErrorData *edata)
 {
@@ -449,7 +470,8 @@ emit_log(ErrorData *edata)
 	if (edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && edata->hint == NULL && is_at_word(edata))
 		edata->hint = MemoryContextStrdup(edata->assoc_context,
 										  explains(edata) ? "Write SELECT * FROM cq.explain(...)." :
-										  "Write CREATE VIEW ... WITH (continuous) AS ..., or ALTER or DROP VIEW.");
+										  "Write CREATE VIEW ... WITH (continuous) AS ..., or "
+										  "ALTER or DROP VIEW.");
 	if (previous_emit_log)
 		previous_emit_log(edata);
 }
@@ -467,7 +489,8 @@ has_mark_between(const char *text, const char *mark, int from, int to)
 
 /* Lexes the head of a marked statement, up to VIEW; false where it is none. */
 static bool
-start_marked(Lexer *lexer, StatementHead *head, const char *query_string, int stmt_location, int stmt_len)
+start_marked(Lexer *lexer, StatementHead *head, const char *query_string, int stmt_location,
+			 int stmt_len)
 {
 	const char *start;
 
@@ -476,7 +499,8 @@ start_marked(Lexer *lexer, StatementHead *head, const char *query_string, int st
 	start = query_string + Max(stmt_location, 0);
 	lexer_start(lexer, stmt_len > 0 ? pnstrdup(start, stmt_len) : start);
 	read_head(lexer, head);
-	return head->view >= 0 && has_mark_between(lexer->text, WORD_MARK, head->before_view, head->view);
+	return head->view >= 0 && has_mark_between(lexer->text, WORD_MARK, head->before_view,
+											   head->view);
 }
 
 bool

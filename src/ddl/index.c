@@ -2,9 +2,10 @@
  * index.c
  *		CREATE INDEX and DROP INDEX on a continuous view.
  *
- * Continuous views may be indexed for reading. The index is made on the table that holds the view's state, and so lives in
- * that table's schema; only columns can be indexed that stand there as the view shows them. A group may have several
- * rows in the state (one for each worker), so that no index on it is unique.
+ * Continuous views may be indexed for reading. The index is made on the table that holds the view's
+ * state, and so lives in that table's schema; only columns can be indexed that stand there as the
+ * view shows them. A group may have several rows in the state (one for each worker), so that no
+ * index on it is unique.
  */
 #include "postgres.h"
 
@@ -36,7 +37,8 @@ refuse(const IndexedView *indexed, const char *reason)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot create this index on continuous view \"%s\"", get_rel_name(indexed->view)),
+			 errmsg("cannot create this index on continuous view \"%s\"",
+					get_rel_name(indexed->view)),
 			 errdetail("%s", reason)));
 }
 
@@ -49,9 +51,10 @@ map_column(const IndexedView *indexed, IndexElem *element)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" does not exist", element->name)));
-	column = cq_view_state_column(indexed->view, element->name);
+	column = cq_create_state_column(indexed->view, element->name);
 	if (column == NULL)
-		refuse(indexed, psprintf("Column \"%s\" is computed when the view is read.", element->name));
+		refuse(indexed, psprintf("Column \"%s\" is computed when the view is read.",
+								 element->name));
 	element->name = column;
 }
 
@@ -61,7 +64,8 @@ check_statement(const IndexedView *indexed)
 	ListCell   *cell;
 
 	if (indexed->stmt->unique)
-		refuse(indexed, "The state of a group may be spread over several rows, so that an index cannot be unique.");
+		refuse(indexed, "The state of a group may be spread over several rows, so that an index "
+						"cannot be unique.");
 	if (indexed->stmt->whereClause != NULL)
 		refuse(indexed, "Partial indexes on a continuous view are not supported.");
 	foreach(cell, indexed->stmt->indexParams)
@@ -112,7 +116,8 @@ run_create(CqCommand *command, void *arg)
 	IndexedView *indexed = arg;
 
 	return cq_compat_define_index(indexed->state,
-								  transformIndexStmt(indexed->state, indexed->stmt, command->query_string));
+								  transformIndexStmt(indexed->state, indexed->stmt,
+													 command->query_string));
 }
 
 void
@@ -123,17 +128,19 @@ cq_index_create(CqCommand *command)
 	IndexedView indexed;
 	LOCKMODE	lockmode = stmt->concurrent ? ShareUpdateExclusiveLock : ShareLock;
 
-	if (!OidIsValid(cq_utility_view_named(stmt->relation)))
+	if (!OidIsValid(cq_command_view_named(stmt->relation)))
 	{
-		cq_utility_pass_on(command);
+		cq_command_pass_on(command);
 		return;
 	}
 
 	PreventCommandIfReadOnly("CREATE INDEX");
 	PreventCommandDuringRecovery("CREATE INDEX");
 	if (stmt->concurrent)
-		PreventInTransactionBlock(command->context == PROCESS_UTILITY_TOPLEVEL, "CREATE INDEX CONCURRENTLY");
-	indexed.view = RangeVarGetRelidExtended(stmt->relation, AccessShareLock, 0, RangeVarCallbackOwnsRelation, NULL);
+		PreventInTransactionBlock(command->context == PROCESS_UTILITY_TOPLEVEL,
+								  "CREATE INDEX CONCURRENTLY");
+	indexed.view = RangeVarGetRelidExtended(stmt->relation, AccessShareLock, 0,
+											RangeVarCallbackOwnsRelation, NULL);
 	view = cq_view_get(indexed.view);
 	if (view == NULL)
 		elog(ERROR, "continuous view %u is gone", indexed.view);
@@ -141,10 +148,13 @@ cq_index_create(CqCommand *command)
 	LockRelationOid(indexed.state, lockmode);
 	indexed.stmt = copyObject(stmt);
 	map_statement(&indexed);
-	cq_utility_run(command, run_create, &indexed);
+	cq_command_run(command, run_create, &indexed);
 }
 
-/* An index of that name on the state of a continuous view that the name's schema, or the search path, reaches. */
+/*
+ * An index of that name on the state of a continuous view that the name's schema, or the search
+ * path, reaches.
+ */
 static bool
 is_view_index(const RangeVar *name, Oid schema)
 {
@@ -154,14 +164,15 @@ is_view_index(const RangeVar *name, Oid schema)
 
 	if (!OidIsValid(view))
 		return false;
-	return name->schemaname ? strcmp(name->schemaname, get_namespace_name(get_rel_namespace(view))) == 0
+	return name->schemaname ? strcmp(name->schemaname,
+									 get_namespace_name(get_rel_namespace(view))) == 0
 		: RelationIsVisible(view);
 }
 
 void
 cq_index_find_dropped(CqCommand *command)
 {
-	DropStmt   *stmt = (DropStmt *) cq_utility_own_statement(command);
+	DropStmt   *stmt = (DropStmt *) cq_command_own_statement(command);
 	Oid			schema = get_namespace_oid("_cq", true);
 	ListCell   *cell;
 
@@ -169,7 +180,8 @@ cq_index_find_dropped(CqCommand *command)
 	{
 		RangeVar   *name = makeRangeVarFromNameList(lfirst_node(List, cell));
 
-		if (OidIsValid(schema) && !OidIsValid(RangeVarGetRelid(name, NoLock, true)) && is_view_index(name, schema))
+		if (OidIsValid(schema) && !OidIsValid(RangeVarGetRelid(name, NoLock, true)) &&
+			is_view_index(name, schema))
 			lfirst(cell) = list_make2(makeString("_cq"), makeString(name->relname));
 	}
 }

@@ -58,7 +58,10 @@ array_of_oids(const List *oids)
 										   TYPALIGN_INT));
 }
 
-/* Of the views that read what the view writes or shows, itself or through others: one that feeds it. */
+/*
+ * Of the views that read what the view writes or shows, itself or through others: one that feeds
+ * it.
+ */
 static Oid
 find_circle(const CqView *row)
 {
@@ -83,8 +86,8 @@ find_circle(const CqView *row)
 
 	cq_owner_begin_catalog(&actor);
 	/*
-	 * Two at once would not see each other's half of a circle, nor would an old snapshot. Not on the
-	 * table itself: workers write to it, and this is held to the commit.
+	 * Two at once would not see each other's half of a circle, nor would an old snapshot. Not on
+	 * the table itself: workers write to it, and this is held to the commit.
 	 */
 	LockDatabaseObject(RelationRelationId,
 					   get_relname_relid("view", get_namespace_oid("_cq", false)), CIRCLE_LOCK,

@@ -31,25 +31,26 @@
 #include "utils/varlena.h"
 
 bool
-cq_view_tells_changes(const CqViewOptions *options)
+cq_output_tells_changes(const CqViewOptions *options)
 {
 	return options->sink != NULL || options->notify != NULL || options->changes != NULL;
 }
 
 void
-cq_view_index_groups(const CqViewPlan *plan, Oid state)
+cq_output_index_groups(const CqViewPlan *plan, Oid state)
 {
 	List	   *columns = NIL;
 
 	cq_reject_raise(cq_group_index_check(plan), NULL);
 	for (int i = 0; i < cq_plan_nkeys(plan); i++)
-		columns = lappend(columns, cq_part_index_column(list_nth_node(ColumnDef, plan->columns, i)->colname));
+		columns = lappend(columns, cq_part_index_column(list_nth_node(ColumnDef, plan->columns,
+																	  i)->colname));
 	if (columns != NIL)
 		cq_part_index_create(state, "groups", columns, false);
 }
 
 void
-cq_view_index_result(const CqViewPlan *plan, Oid result)
+cq_output_index_result(const CqViewPlan *plan, Oid result)
 {
 	List	   *columns = NIL;
 	Bitmapset  *key;
@@ -62,7 +63,7 @@ cq_view_index_result(const CqViewPlan *plan, Oid result)
 }
 
 Oid
-cq_view_find_sink(const CqViewOptions *options)
+cq_output_find_sink(const CqViewOptions *options)
 {
 	List	   *name;
 
@@ -78,7 +79,8 @@ check_sink(const CqView *row, const CqViewPlan *plan, Oid owner, const char *que
 	Relation	view = table_open(row->view, AccessShareLock);
 	CqSinkTarget target = {
 		.view = row->view, .owner = owner, .sink = row->sink, .row = RelationGetDescr(view),
-		.is_append_only = cq_changes_only_add(plan, row->emits_on_close), .query_text = query_string,
+		.is_append_only = cq_changes_only_add(plan, row->emits_on_close),
+		.query_text = query_string,
 	};
 
 	target.no_key = cq_changes_key(plan, &target.key);
@@ -90,8 +92,10 @@ check_sink(const CqView *row, const CqViewPlan *plan, Oid owner, const char *que
 static Oid
 create_outbox(char *base, Oid owner, const char *query_string)
 {
-	List	   *options = list_make1(makeDefElem("autovacuum_vacuum_scale_factor", (Node *) makeFloat("0.1"), -1));
-	Oid			outbox = cq_view_create_part(RELKIND_RELATION, base, "outbox", cq_outbox_columns(), options, owner, query_string);
+	List	   *options = list_make1(makeDefElem("autovacuum_vacuum_scale_factor",
+												 (Node *) makeFloat("0.1"), -1));
+	Oid			outbox = cq_view_part_create(RELKIND_RELATION, base, "outbox", cq_outbox_columns(),
+											 options, owner, query_string);
 
 	NewRelationCreateToastTable(outbox, (Datum) 0);
 	cq_part_index_create(outbox, "ids", list_make1(cq_part_index_column("id")), true);
@@ -102,7 +106,7 @@ static void
 make_sink(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner,
 		  const char *query_string)
 {
-	row->sink = cq_view_find_sink(options);
+	row->sink = cq_output_find_sink(options);
 	check_sink(row, plan, owner, query_string);
 	if (cq_sink_kind(row->sink) == CQ_SINK_TOPIC)
 		row->outbox = create_outbox(get_rel_name(row->view), owner, query_string);
@@ -120,7 +124,8 @@ make_changes(CqView *row, const char *name, Oid owner)
 
 	cq_owner_begin_user(&actor, owner);
 	SPI_connect();
-	cq_query_execute(psprintf("CREATE FOREIGN TABLE %s (old %s, new %s) SERVER cq_log", stream, view, view), SPI_OK_UTILITY, 0, NULL, NULL,
+	cq_query_execute(psprintf("CREATE FOREIGN TABLE %s (old %s, new %s) SERVER cq_log", stream,
+							  view, view), SPI_OK_UTILITY, 0, NULL, NULL,
 					 NULL);
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -130,7 +135,8 @@ make_changes(CqView *row, const char *name, Oid owner)
 }
 
 void
-cq_view_make_output(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner, const char *query_string)
+cq_output_make(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid owner,
+			   const char *query_string)
 {
 	if (options->sink != NULL)
 		make_sink(row, plan, options, owner, query_string);
@@ -139,7 +145,7 @@ cq_view_make_output(CqView *row, const CqViewPlan *plan, const CqViewOptions *op
 }
 
 void
-cq_view_connect_output(const CqView *row)
+cq_output_connect(const CqView *row)
 {
 	if (OidIsValid(row->sink))
 		cq_adopt_sink(row->sink, row->view);
@@ -148,14 +154,15 @@ cq_view_connect_output(const CqView *row)
 }
 
 void
-cq_view_drop_output(const CqView *before)
+cq_output_drop(const CqView *before)
 {
 	if (OidIsValid(before->sink))
-		deleteDependencyRecordsForSpecific(RelationRelationId, before->view, DEPENDENCY_NORMAL, RelationRelationId, before->sink);
+		deleteDependencyRecordsForSpecific(RelationRelationId, before->view, DEPENDENCY_NORMAL,
+										   RelationRelationId, before->sink);
 	if (OidIsValid(before->changes))
-		cq_view_drop_part(before->changes, false);
+		cq_view_part_drop(before->changes, false);
 	if (!OidIsValid(before->outbox))
 		return;
-	cq_view_drop_part(before->outbox, true);
+	cq_view_part_drop(before->outbox, true);
 	cq_sink_forget(before->view);
 }

@@ -2,9 +2,10 @@
  * replace.c
  *		CREATE OR REPLACE VIEW where a continuous view would change behind its own back.
  *
- * A plain view cannot take the place of a continuous one. Nor can the query of a plain view change through which a
- * continuous view reads its stream: what has been counted was counted by the old query. (A view over ordinary tables, joined to
- * the stream, may: these are looked up as of the batch, and their rows change as well.)
+ * A plain view cannot take the place of a continuous one. Nor can the query of a plain view change
+ * through which a continuous view reads its stream: what has been counted was counted by the old
+ * query. (A view over ordinary tables, joined to the stream, may: these are looked up as of the
+ * batch, and their rows change as well.)
  */
 #include "postgres.h"
 
@@ -59,7 +60,8 @@ views_over(Oid relid)
 
 	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, lengthof(keys), keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -73,7 +75,10 @@ views_over(Oid relid)
 	return list_delete_oid(views, relid);	/* its own rule */
 }
 
-/* A continuous view whose definition reads this one, through whatever number of views, or InvalidOid. */
+/*
+ * A continuous view whose definition reads this one, through whatever number of views, or
+ * InvalidOid.
+ */
 static Oid
 continuous_reader(Oid relid)
 {
@@ -104,8 +109,8 @@ reads_stream(Oid view)
 }
 
 /*
- * A dump replaces views that it had to break out of a circle; where it is being restored, the catalog's rows may be there
- * already, but are not this database's yet.
+ * A dump replaces views that it had to break out of a circle; where it is being restored, the
+ * catalog's rows may be there already, but are not this database's yet.
  */
 void
 cq_replace_check(const RangeVar *name)
@@ -125,7 +130,8 @@ cq_replace_check(const RangeVar *name)
 	if (OidIsValid(reader) && reads_stream(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("cannot replace view \"%s\" because continuous view \"%s\" reads a stream through it",
+				 errmsg("cannot replace view \"%s\" because continuous view \"%s\" reads a stream "
+						"through it",
 						name->relname, get_rel_name(reader)),
 				 errdetail("What it has read so far was read by the old query."),
 				 errhint("Drop the continuous view first, or give the new view another name.")));

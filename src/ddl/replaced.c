@@ -41,7 +41,7 @@ is_same_interval(const Interval *a, const Interval *b)
 static bool
 is_same_output(const CqView *before, const CqViewOptions *options)
 {
-	return before->sink == cq_view_find_sink(options) &&
+	return before->sink == cq_output_find_sink(options) &&
 		is_same_text(before->notify, options->notify) &&
 		is_same_text(OidIsValid(before->changes) ? get_rel_name(before->changes) : NULL,
 					 options->changes);

@@ -1,11 +1,12 @@
 /*
  * stream.c
- *		Streams that are kept in this database: when the table behind one is made, and when it gives way.
+ *		Streams that are kept in this database: when the table behind one is made, and when it gives
+ *		way.
  *
- * CREATE FOREIGN TABLE makes it, so that no INSERT has to, whose transaction may take its time. A dump has both,
- * in this order: the stream, whose row type the table has as a column, and the table. So a table that comes from
- * a dump takes the place of the one that has just been made; and a column's type can be changed as long as
- * nothing was ever written.
+ * CREATE FOREIGN TABLE makes it, so that no INSERT has to, whose transaction may take its time. A
+ * dump has both, in this order: the stream, whose row type the table has as a column, and the
+ * table. So a table that comes from a dump takes the place of the one that has just been made; and
+ * a column's type can be changed as long as nothing was ever written.
  */
 #include "postgres.h"
 
@@ -46,7 +47,7 @@ cq_stream_create(CqCommand *command)
 	Oid			schema;
 	Oid			relid;
 
-	cq_utility_pass_on(command);
+	cq_command_pass_on(command);
 	/* pg_upgrade makes it itself, with the number that it had. */
 	if (IsBinaryUpgrade || !cq_adopt_has_catalog() || !cq_version_matches())
 		return;
@@ -58,8 +59,8 @@ cq_stream_create(CqCommand *command)
 }
 
 /*
- * Drops a stream's table where nothing has ever been written to it, nor can be before the end of the
- * transaction.
+ * Drops a stream's table where nothing has ever been written to it, nor can be before the end of
+ * the transaction.
  */
 static bool
 drop_unused(Oid stream)
@@ -81,7 +82,7 @@ drop_unused(Oid stream)
 					 1, types, args, NULL);
 	SPI_finish();
 	cq_owner_end(&actor);
-	cq_view_drop_part(table.relid, true);
+	cq_view_part_drop(table.relid, true);
 	CommandCounterIncrement();
 	return true;
 }
@@ -90,7 +91,8 @@ drop_unused(Oid stream)
 static Oid
 stream_of_column(const ColumnDef *column)
 {
-	Type		type = column->typeName != NULL ? LookupTypeName(NULL, column->typeName, NULL, true) : NULL;
+	Type		type = column->typeName != NULL ? LookupTypeName(NULL, column->typeName, NULL,
+																 true) : NULL;
 	Oid			relid;
 
 	if (type == NULL)
@@ -100,7 +102,10 @@ stream_of_column(const ColumnDef *column)
 	return is_log_stream(relid) ? relid : InvalidOid;
 }
 
-/* Before a table is made in schema _cq, as it is when a dump is restored: the name and the stream are free for it. */
+/*
+ * Before a table is made in schema _cq, as it is when a dump is restored: the name and the stream
+ * are free for it.
+ */
 void
 cq_stream_give_way(const CreateStmt *stmt)
 {
@@ -128,7 +133,10 @@ cq_stream_give_way(const CreateStmt *stmt)
 	}
 }
 
-/* Before a column's type is changed, which the server refuses where a table has a column of the row type. */
+/*
+ * Before a column's type is changed, which the server refuses where a table has a column of the row
+ * type.
+ */
 bool
 cq_stream_free_row_type(Oid relid)
 {

@@ -108,7 +108,7 @@ cq_stream_columns_create(CqCommand *command)
 	if (is_of_kafka(GetForeignServerByName(stmt->servername, true)) &&
 		find_option(stmt->options, "event_time") != NULL)
 	{
-		stmt = (CreateForeignTableStmt *) cq_utility_own_statement(command);
+		stmt = (CreateForeignTableStmt *) cq_command_own_statement(command);
 		stmt->options = pin_settings(stmt->options, NIL);
 	}
 	cq_stream_create(command);
@@ -178,7 +178,10 @@ is_read_by_views(Oid stream)
 	return is_read;
 }
 
-/* What of its messages' keys tells a stream's rows apart; NULL: they are only added, or nobody reads. */
+/*
+ * What of its messages' keys tells a stream's rows apart; NULL: they are only added, or nobody
+ * reads.
+ */
 static char *
 identity_of(Oid stream)
 {
@@ -210,7 +213,7 @@ require_same_identity(Oid stream, const char *before)
 void
 cq_stream_columns_alter(CqCommand *command)
 {
-	AlterTableStmt *stmt = (AlterTableStmt *) cq_utility_own_statement(command);
+	AlterTableStmt *stmt = (AlterTableStmt *) cq_command_own_statement(command);
 	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, false);
 	char	   *identity = identity_of(relid);
 	ListCell   *cell;
@@ -222,7 +225,7 @@ cq_stream_columns_alter(CqCommand *command)
 		if (cmd->subtype == AT_GenericOptions && is_kafka_table(relid))
 			cmd->def = (Node *) pin_settings((List *) cmd->def, GetForeignTable(relid)->options);
 	}
-	cq_utility_pass_on(command);
+	cq_command_pass_on(command);
 	check(stmt->relation);
 	require_same_identity(relid, identity);
 	forget_fields(relid);
@@ -286,7 +289,7 @@ cq_stream_columns_rename(CqCommand *command)
 
 	if (stmt->renameType == OBJECT_COLUMN && stmt->relation != NULL)
 		relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-	cq_utility_pass_on(command);
+	cq_command_pass_on(command);
 	if (!OidIsValid(relid))
 		return;
 	CommandCounterIncrement();

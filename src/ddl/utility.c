@@ -2,9 +2,10 @@
  * utility.c
  *		Which command is ours: the dispatcher in the utility hook.
  *
- * Each case takes from a command what concerns continuous views, and passes on to the server what remains. What the
- * server does with views as such (rename, schema, privileges, comments, dependencies, DROP) is left to it. In a database
- * without the extension every command passes untouched, except that CREATE CONTINUOUS VIEW says what is missing.
+ * Each case takes from a command what concerns continuous views, and passes on to the server what
+ * remains. What the server does with views as such (rename, schema, privileges, comments,
+ * dependencies, DROP) is left to it. In a database without the extension every command passes
+ * untouched, except that CREATE CONTINUOUS VIEW says what is missing.
  */
 #include "postgres.h"
 
@@ -22,40 +23,8 @@
 #include "parser/parse_node.h"
 #include "utils/lsyscache.h"
 
-static ProcessUtility_hook_type previous_utility = NULL;
-
 /* Else there are no workers. */
 static bool is_preloaded = false;
-
-/* Set while commands that are part of one of ours run: they pass. */
-static bool is_inside = false;
-
-void
-cq_utility_pass_on(CqCommand *command)
-{
-	(previous_utility ? previous_utility : standard_ProcessUtility)
-		(command->pstmt, command->query_string, command->read_only_tree, command->context,
-		 command->params, command->query_env, command->dest, command->completion);
-}
-
-Oid
-cq_utility_view_named(const RangeVar *name)
-{
-	Oid			relid = RangeVarGetRelid(name, NoLock, true);
-
-	return OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW && cq_view_is(relid) ? relid : InvalidOid;
-}
-
-Node *
-cq_utility_own_statement(CqCommand *command)
-{
-	if (command->read_only_tree)
-	{
-		command->pstmt = copyObject(command->pstmt);
-		command->read_only_tree = false;
-	}
-	return command->pstmt->utilityStmt;
-}
 
 static bool
 said_continuous(const CqCommand *command)
@@ -157,45 +126,13 @@ require_extension(void)
 	cq_version_require();
 }
 
-void
-cq_utility_run(CqCommand *command, ObjectAddress (*run) (CqCommand *command, void *arg), void *arg)
-{
-	Node	   *parse_tree = command->pstmt->utilityStmt;
-	bool		is_complete = command->context != PROCESS_UTILITY_SUBCOMMAND;
-	bool		has_triggers = is_complete && EventTriggerBeginCompleteQuery();
-
-	PG_TRY();
-	{
-		ObjectAddress address;
-
-		if (is_complete)
-			EventTriggerDDLCommandStart(parse_tree);
-		EventTriggerAlterTableStart(parse_tree);
-		is_inside = true;
-		address = run(command, arg);
-		is_inside = false;
-		EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, parse_tree);
-		EventTriggerAlterTableEnd();
-		if (is_complete)
-		{
-			EventTriggerSQLDrop(parse_tree);
-			EventTriggerDDLCommandEnd(parse_tree);
-		}
-	}
-	PG_FINALLY();
-	{
-		is_inside = false;
-		if (has_triggers)
-			EventTriggerEndCompleteQuery();
-	}
-	PG_END_TRY();
-}
-
 static ObjectAddress
 run_create(CqCommand *command, void *stmt)
 {
-	ObjectAddress address = cq_view_create(stmt, command->query_string, command->pstmt->stmt_location,
-										   command->pstmt->stmt_len, command->params, command->query_env);
+	ObjectAddress address = cq_create_view(stmt, command->query_string,
+										   command->pstmt->stmt_location,
+										   command->pstmt->stmt_len, command->params,
+										   command->query_env);
 
 	cq_identity_claim();
 	return address;
@@ -219,8 +156,8 @@ create_view(CqCommand *command)
 		if (stmt->replace)
 			cq_replace_check(stmt->view);
 		if (is_given)
-			((ViewStmt *) cq_utility_own_statement(command))->options = options;
-		cq_utility_pass_on(command);
+			((ViewStmt *) cq_command_own_statement(command))->options = options;
+		cq_command_pass_on(command);
 		return;
 	}
 
@@ -230,11 +167,12 @@ create_view(CqCommand *command)
 	require_extension();
 	stmt = copyObject(stmt);
 	stmt->options = options;
-	if (is_continuous && cq_grammar_statement_if_not_exists(command->query_string, command->pstmt->stmt_location,
+	if (is_continuous && cq_grammar_statement_if_not_exists(command->query_string,
+															command->pstmt->stmt_location,
 															command->pstmt->stmt_len) &&
 		exists_already(stmt))
 		return;
-	cq_utility_run(command, run_create, stmt);
+	cq_command_run(command, run_create, stmt);
 }
 
 /* ---- what must be a continuous view where the statement says so ---- */
@@ -248,7 +186,8 @@ require_continuous(const RangeVar *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a continuous view", name->relname),
-				 get_rel_relkind(relid) == RELKIND_VIEW ? errhint("Leave out the word CONTINUOUS.") : 0));
+				 get_rel_relkind(relid) == RELKIND_VIEW ?
+				 errhint("Leave out the word CONTINUOUS.") : 0));
 }
 
 /* The one relation that the server would find by the names of an ALTER, COMMENT or DROP. */
@@ -273,7 +212,7 @@ drop_objects(CqCommand *command)
 	if (stmt->removeType == OBJECT_INDEX)
 		cq_index_find_dropped(command);
 	cq_database_release((Node *) stmt);
-	cq_utility_pass_on(command);
+	cq_command_pass_on(command);
 }
 
 static void
@@ -286,13 +225,13 @@ truncate_tables(CqCommand *command)
 	{
 		RangeVar   *name = lfirst_node(RangeVar, cell);
 
-		if (OidIsValid(cq_utility_view_named(name)))
+		if (OidIsValid(cq_command_view_named(name)))
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("cannot truncate continuous view \"%s\"", name->relname),
 					 errhint("Use cq.reset to empty it and to read the stream again.")));
 	}
-	cq_utility_pass_on(command);
+	cq_command_pass_on(command);
 }
 
 /* ---- the hook ---- */
@@ -350,18 +289,21 @@ dispatch(CqCommand *command)
 		case T_CommentStmt:
 			if (((CommentStmt *) stmt)->objtype == OBJECT_VIEW)
 				require_continuous_if_said(command,
-										   makeRangeVarFromNameList(castNode(List, ((CommentStmt *) stmt)->object)));
+										   makeRangeVarFromNameList(castNode(List,
+																			 ((CommentStmt *) stmt)->object)));
 			break;
 		default:
 			break;
 	}
 	cq_database_release(stmt);
-	cq_utility_pass_on(command);
+	cq_command_pass_on(command);
 }
 
 static void
-process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
-				ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *completion)
+process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
+				ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest,
+				QueryCompletion *completion)
 {
 	CqCommand	command = {
 		.pstmt = pstmt,
@@ -374,8 +316,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 		.completion = completion
 	};
 
-	if (is_inside)
-		cq_utility_pass_on(&command);
+	if (cq_command_is_inside())
+		cq_command_pass_on(&command);
 	else
 		dispatch(&command);
 }
@@ -387,6 +329,6 @@ cq_utility_init(void)
 	cq_stream_columns_init();
 	if (!is_preloaded && MyProcPort != NULL)
 		warn_of_preload();
-	previous_utility = ProcessUtility_hook;
+	cq_command_init(ProcessUtility_hook);
 	ProcessUtility_hook = process_utility;
 }

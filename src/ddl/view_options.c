@@ -38,7 +38,8 @@ typedef struct OptionRule
 	const char *name;
 	const char *initial;		/* NULL: unset */
 	bool		can_change;
-	void		(*set) (CqViewOptions *result, const char *value);	/* value is NULL where there is none */
+	/* value is NULL where there is none */
+	void		(*set) (CqViewOptions *result, const char *value);
 } OptionRule;
 
 static const OptionRule rules[] = {
@@ -95,7 +96,7 @@ set_retention(CqViewOptions *result, const char *value)
 	if (value == NULL)
 		return;
 	result->retention = palloc0(sizeof(Interval));
-	if (!cq_option_parse_interval(value, result->retention))
+	if (!cq_options_parse_interval(value, result->retention))
 		bad_value("retention", value, "It must be an interval, such as '5 s' or '1 day'.");
 	if (!cq_compat_interval_is_finite(result->retention) ||
 		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(result->retention),
@@ -121,7 +122,7 @@ parse_length(const char *name, const char *value)
 	int64		microseconds = -1;
 
 	if (value != NULL)
-		cq_reject_raise(cq_option_interval(name, value, &microseconds), NULL);
+		cq_reject_raise(cq_options_interval(name, value, &microseconds), NULL);
 	return microseconds;
 }
 
@@ -141,7 +142,8 @@ static void
 set_late(CqViewOptions *result, const char *value)
 {
 	result->says_late = value != NULL;
-	if (value != NULL && strcmp(value, "drop") != 0 && strcmp(value, "keep") != 0 && strcmp(value, "amend") != 0)
+	if (value != NULL && strcmp(value, "drop") != 0 && strcmp(value, "keep") != 0 &&
+		strcmp(value, "amend") != 0)
 		bad_value("late", value, "Valid values: drop, keep, amend.");
 	result->keeps_late = value != NULL && strcmp(value, "keep") == 0;
 	result->amends_late = value != NULL && strcmp(value, "amend") == 0;
@@ -165,7 +167,8 @@ static void
 set_changes(CqViewOptions *result, const char *value)
 {
 	if (value != NULL && (value[0] == '\0' || strlen(value) >= NAMEDATALEN))
-		bad_value("changes", value, "It is the name of a stream, of 1 to 63 bytes, which is made in the schema of the view.");
+		bad_value("changes", value, "It is the name of a stream, of 1 to 63 bytes, which is made "
+									"in the schema of the view.");
 	result->changes = value ? pstrdup(value) : NULL;
 }
 
@@ -204,7 +207,8 @@ cq_view_options_is_server(const DefElem *option, bool reset)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("security_invoker is not supported on continuous views"),
-				 errdetail("A continuous view is maintained once for all readers, with the rights of its owner.")));
+				 errdetail("A continuous view is maintained once for all readers, with the rights "
+						   "of its owner.")));
 	return is_invoker || strcmp(option->defname, "security_barrier") == 0;
 }
 

@@ -35,7 +35,10 @@ typedef struct CqViewOptions
  */
 extern void cq_view_options_parse(CqViewOptions *result, List *options, const char *query_string);
 
-/* An option that CREATE VIEW itself understands? Raises ERROR where one is set (not reset) that would do harm here. */
+/*
+ * An option that CREATE VIEW itself understands? Raises ERROR where one is set (not reset) that
+ * would do harm here.
+ */
 extern bool cq_view_options_is_server(const DefElem *option, bool reset);
 
 /* Changes or, with reset, sets back the named ones; refuses those that cannot change. */

@@ -1,15 +1,17 @@
 /*
  * batch_exec.c
- *		One batch, one transaction: cq_exec_lane.
+ *		One batch, one transaction: cq_batch_exec_lane.
  *
  *		fetch  ─►  begin  ─►  move cursors  ─►  decode  ─►  each view in a subtransaction  ─►  commit
  *
- * What a crash leaves: before the commit nothing of the batch, and the cursors where they stood, so that it is fetched
- * again; after it everything. Nothing outside of the database moves, so there is nothing to agree on.
+ * What a crash leaves: before the commit nothing of the batch, and the cursors where they stood, so
+ * that it is fetched again; after it everything. Nothing outside of the database moves, so there is
+ * nothing to agree on.
  *
- * When a view fails on a batch, its part is rolled back and done again in halves, until the rows are found that it
- * fails on. Those are dead letters, or, if the view says so, it stops just before the first of them: it leaves the lane with
- * cursors of its own. Either way the other views do not notice.
+ * When a view fails on a batch, its part is rolled back and done again in halves, until the rows
+ * are found that it fails on. Those are dead letters, or, if the view says so, it stops just before
+ * the first of them: it leaves the lane with cursors of its own. Either way the other views do not
+ * notice.
  */
 #include "postgres.h"
 
@@ -59,7 +61,10 @@ typedef struct Link
 
 static Link *chain = NULL;
 
-/* A view whose query no longer works (a column dropped, say) must not take the others down: it stops where it is. */
+/*
+ * A view whose query no longer works (a column dropped, say) must not take the others down: it
+ * stops where it is.
+ */
 static CqViewExec *
 get_view(CqLane *lane, Oid view, const CqFetch *fetch, bool *left)
 {
@@ -103,8 +108,9 @@ leave_if_locked(CqLane *lane, Oid view, const CqFetch *fetch, const List *locked
 }
 
 /*
- * What looks as if it would pass, and does not: somebody keeps a lock, or a function raises what it should not. The others are not to
- * wait for that; the view tries by itself, until it meets them again.
+ * What looks as if it would pass, and does not: somebody keeps a lock, or a function raises what it
+ * should not. The others are not to wait for that; the view tries by itself, until it meets them
+ * again.
  */
 static bool
 leave_if_in_the_way(CqLane *lane, Oid view, const CqFetch *fetch)
@@ -263,7 +269,8 @@ apply(CqLane *lane, CqBatch *batch)
 		bool		has_left =
 			leave_if_locked(lane, lfirst_oid(cell), &batch->fetch, locked_by_others) ||
 			leave_if_in_the_way(lane, lfirst_oid(cell), &batch->fetch);
-		CqViewExec *exec = has_left ? NULL : get_view(lane, lfirst_oid(cell), &batch->fetch, &has_left);
+		CqViewExec *exec = has_left ? NULL : get_view(lane, lfirst_oid(cell), &batch->fetch,
+													  &has_left);
 
 		if (has_left)
 		{
@@ -271,7 +278,8 @@ apply(CqLane *lane, CqBatch *batch)
 			continue;
 		}
 		if (exec == NULL)
-			return CQ_BATCH_RETRY;	/* it follows the cursors, and yet is not to be run: look again */
+			/* it follows the cursors, and yet is not to be run: look again */
+			return CQ_BATCH_RETRY;
 		/* Those for which batches of other workers wait come last: the others are done by then. */
 		if (cq_view_run_is_exclusive(exec))
 			exclusive = lappend(exclusive, exec);
@@ -350,12 +358,16 @@ measure(CqLane *lane, const CqFetch *fetch)
 	}
 }
 
-/* The largest batch: a message may be two bytes, and yet take its place in each column of a wide stream. */
+/*
+ * The largest batch: a message may be two bytes, and yet take its place in each column of a wide
+ * stream.
+ */
 static int
 max_rows(const CqLane *lane)
 {
 	Size		column_bytes = (Size) cq_batch_bytes * 1024 * COLUMNS_TO_PAYLOAD;
-	Size		row_bytes = (sizeof(Datum) + sizeof(bool)) * Max(cq_reader_stream(lane->reader)->ncolumns, 1);
+	Size		row_bytes = (sizeof(Datum) +
+							 sizeof(bool)) * Max(cq_reader_stream(lane->reader)->ncolumns, 1);
 	int			limit = (int) Min(Max(column_bytes / row_bytes, 1), (Size) cq_batch_rows);
 	const CqViewExec *alone = list_length(lane->views) == 1 ?
 		cq_view_exec_find(linitial_oid(lane->views)) : NULL;
@@ -417,7 +429,7 @@ await_lock(CqLane *lane, MemoryContext caller)
 }
 
 CqBatchResult
-cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
+cq_batch_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	bool		in_transaction = cq_reader_fetches_in_transaction(lane->reader);
@@ -472,12 +484,4 @@ cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	MemoryContextSwitchTo(caller);
 	cq_reader_release(lane->reader);
 	return is_cut && result == CQ_BATCH_APPLIED ? CQ_BATCH_LANES_CHANGED : result;
-}
-
-void
-cq_lane_close(CqLane *lane)
-{
-	if (lane->reader != NULL)
-		cq_reader_close(lane->reader);
-	lane->reader = NULL;
 }

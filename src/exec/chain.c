@@ -1,15 +1,18 @@
 /*
  * chain.c
- *		Views that read what other views write to a stream of this database: in the same transaction.
+ *		Views that read what other views write to a stream of this database: in the same
+ *		transaction.
  *
  *		batch ──► view 1 ──changes──► stream ──► view 2 ──changes──► stream ──► …		all of it or nothing
  *
- * View 2 has cursors as any view has. Where they stand at the end of the stream, what view 1 has added is applied at once, and moves them, as part of the
- * batch: so both views are of one moment in every snapshot. A view that is behind (it is new, was paused, or somebody else's rows are still to be
- * committed before these) is caught up by the worker to whom the stream falls, like any other, and is then taken along again.
+ * View 2 has cursors as any view has. Where they stand at the end of the stream, what view 1 has
+ * added is applied at once, and moves them, as part of the batch: so both views are of one moment
+ * in every snapshot. A view that is behind (it is new, was paused, or somebody else's rows are
+ * still to be committed before these) is caught up by the worker to whom the stream falls, like any
+ * other, and is then taken along again.
  *
- * The cursors are locked here before they are read, so that this worker is not in between; it looks where they stand before it reads on. Those that it
- * holds itself are behind, and left to it. A
+ * The cursors are locked here before they are read, so that this worker is not in between; it looks
+ * where they stand before it reads on. Those that it holds itself are behind, and left to it. A
  * stream is never fed, through whatever views, by a view that reads it: that is refused at CREATE.
  */
 #include "postgres.h"
@@ -21,7 +24,10 @@
 #include "exec/view_exec.h"
 #include "utils/memutils.h"
 
-/* A view that makes transactions fail must not take along the one that feeds it: its own worker tries it. */
+/*
+ * A view that makes transactions fail must not take along the one that feeds it: its own worker
+ * tries it.
+ */
 static bool
 is_in_the_way(const CqLane *lane)
 {
@@ -52,7 +58,8 @@ static bool
 follow_lane(CqLane *from, CqLane *lane, CqBatchResult (*apply) (CqLane *lane, CqBatch *batch))
 {
 	const CqCursor *cursor = &lane->cursors[0];
-	CqPosition	position = {.topic = cursor->topic, .partition = cursor->partition, .offset = cursor->next_offset};
+	CqPosition	position = {.topic = cursor->topic, .partition = cursor->partition,
+							.offset = cursor->next_offset};
 	CqBatchResult result = CQ_BATCH_APPLIED;
 	CqBatch    *batch;
 
@@ -64,7 +71,7 @@ follow_lane(CqLane *from, CqLane *lane, CqBatchResult (*apply) (CqLane *lane, Cq
 	note_followers(from, lane);
 	cq_lane_close(lane);
 	if (result == CQ_BATCH_LANES_CHANGED)
-		cq_catalog_changed();
+		cq_wake_catalog_changed();
 	return result != CQ_BATCH_RETRY;
 }
 

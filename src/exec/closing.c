@@ -1,24 +1,31 @@
 /*
  * closing.c
- *		Closes windows of views with emit = 'close', and has windows expire that are retained for a time.
+ *		Closes windows of views with emit = 'close', and has windows expire that are retained for a
+ *		time.
  *
  *		closed_through   ├──────────────┤ rows of these windows come too late
  *		emitted_through  ├─────────┤      and their own rows are in the result, for good
  *		                           └────┘ closed, and about to be emitted
  *
- * First it is decided that windows are closed, which takes a moment in which no batch of the view runs: batches hold a lock shared that
- * this takes exclusively, and read closed_through under it. From then on the state of those windows does not change any more, so that
- * their rows can be made from it in another transaction, however long that takes, while ingest goes on. That transaction writes the rows, drops
- * the state and sets emitted_through. So each row appears exactly once, whatever crashes when.
+ * First it is decided that windows are closed, which takes a moment in which no batch of the view
+ * runs: batches hold a lock shared that this takes exclusively, and read closed_through under it.
+ * From then on the state of those windows does not change any more, so that their rows can be made
+ * from it in another transaction, however long that takes, while ingest goes on. That transaction
+ * writes the rows, drops the state and sets emitted_through. So each row appears exactly once,
+ * whatever crashes when.
  *
- * Where windows overlap, those that are closed share rows with those that are open, or panes: there both steps are one transaction.
- * So they are for sessions, which lie wherever rows came. They are closed up to the watermark itself, when it has reached the end of the first of them: what
- * comes later for a time before closed_through is late, so that no row can touch a session that has been emitted.
+ * Where windows overlap, those that are closed share rows with those that are open, or panes: there
+ * both steps are one transaction. So they are for sessions, which lie wherever rows came. They are
+ * closed up to the watermark itself, when it has reached the end of the first of them: what comes
+ * later for a time before closed_through is late, so that no row can touch a session that has been
+ * emitted.
  *
- * Windows that expire are closed without being emitted: from closed_through on nobody sees them (plan/read.c), and their state is deleted
- * in small steps, each a transaction, after which emitted_through follows.
+ * Windows that expire are closed without being emitted: from closed_through on nobody sees them
+ * (plan/read.c), and their state is deleted in small steps, each a transaction, after which
+ * emitted_through follows.
  *
- * Locks are taken in this order: relations, the closing lock, the row of _cq.closing; a batch takes them so as well.
+ * Locks are taken in this order: relations, the closing lock, the row of _cq.closing; a batch takes
+ * them so as well.
  */
 #include "postgres.h"
 
@@ -140,7 +147,8 @@ read_marks(Oid view)
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
 	SPI_connect();
-	cq_query_execute("SELECT closed_through, emitted_through, next_close, expired_through FROM _cq.closing WHERE view = $1", SPI_OK_SELECT,
+	cq_query_execute("SELECT closed_through, emitted_through, next_close, expired_through FROM "
+					 "_cq.closing WHERE view = $1", SPI_OK_SELECT,
 					 lengthof(types), types, args, NULL);
 	if (SPI_processed > 0)
 		marks = (Marks) {mark(1), mark(2), mark(3), mark(4)};
@@ -152,11 +160,14 @@ static void
 write_marks(Oid view, const Marks *marks)
 {
 	static const char write[] =
-		"INSERT INTO _cq.closing (view, closed_through, emitted_through, next_close, expired_through) VALUES ($1, $2, $3, $4, $5) "
-		"ON CONFLICT (view) DO UPDATE SET closed_through = $2, emitted_through = $3, next_close = $4, expired_through = $5";
+		"INSERT INTO _cq.closing (view, closed_through, emitted_through, next_close, "
+		"expired_through) VALUES ($1, $2, $3, $4, $5) "
+		"ON CONFLICT (view) DO UPDATE SET closed_through = $2, emitted_through = $3, next_close = "
+		"$4, expired_through = $5";
 	Oid			types[] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		args[] = {
-		ObjectIdGetDatum(view), TimestampTzGetDatum(marks->closed_through), TimestampTzGetDatum(marks->emitted_through),
+		ObjectIdGetDatum(view), TimestampTzGetDatum(marks->closed_through),
+		TimestampTzGetDatum(marks->emitted_through),
 		TimestampTzGetDatum(marks->next_close), TimestampTzGetDatum(marks->expired_through)
 	};
 
@@ -175,7 +186,8 @@ prepare(Closing *closing)
 	CqActor		actor;
 
 	closing->view = cq_view_get(closing->relid);
-	if (closing->view == NULL || !cq_view_plan_has_windows(closing->view) || strcmp(closing->view->status, "running") != 0)
+	if (closing->view == NULL || !cq_view_plan_has_windows(closing->view) ||
+		strcmp(closing->view->status, "running") != 0)
 		return false;
 	definition = table_open(closing->view->definition, AccessShareLock);
 	LockRelationOid(closing->view->state, RowExclusiveLock);
@@ -183,7 +195,8 @@ prepare(Closing *closing)
 		LockRelationOid(closing->view->result, RowExclusiveLock);
 	closing->owner = definition->rd_rel->relowner;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_reject_raise(cq_view_plan(closing->view, cq_compat_view_query(definition), &closing->plan), NULL);
+	cq_reject_raise(cq_view_plan(closing->view, cq_compat_view_query(definition), &closing->plan),
+					NULL);
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
 	return true;
@@ -224,7 +237,8 @@ run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
 	planned = pg_plan_query(linitial_node(Query, rewritten), "", 0, params);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	description = CreateQueryDesc(planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver, params, NULL, 0);
+	description = CreateQueryDesc(planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver,
+								  params, NULL, 0);
 	ExecutorStart(description, 0);
 	cq_compat_executor_run(description);
 	ExecutorFinish(description);
@@ -249,7 +263,10 @@ cut_nodes(Closing *closing, TimestampTz closed_through)
 	cq_owner_end(&actor);
 }
 
-/* Writes the rows of windows that end after from and not after to, and drops what no other window needs. */
+/*
+ * Writes the rows of windows that end after from and not after to, and drops what no other window
+ * needs.
+ */
 static void
 emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 {
@@ -271,7 +288,8 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	if (closing->plan->tree != NULL)
 		cq_view_lock_exclusive(closing->view->state);
 	if (!closing->plan->amends_closed)
-		run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(type, &to, 1), None_Receiver);
+		run_query(cq_read_delete_closed(closing->plan, closing->view->state),
+				  make_params(type, &to, 1), None_Receiver);
 	cut_nodes(closing, to);
 	if (changes != NULL)
 		changes->finish(changes);
@@ -307,7 +325,7 @@ is_blocked(Closing *closing)
 	if (reason == NULL)
 		return false;
 	cq_view_set_status(closing->relid, "blocked", reason);
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 	closing->is_done = true;
 	return true;
 }
@@ -379,12 +397,16 @@ is_one_step(const CqViewPlan *plan)
 	return plan->closing.last > 1 || plan->session != NULL || plan->amends_closed;
 }
 
-/* The first time at which a session may end from now on: of those that are stored, or of a row to come, which is not before closed_through. */
+/*
+ * The first time at which a session may end from now on: of those that are stored, or of a row to
+ * come, which is not before closed_through.
+ */
 static TimestampTz
 next_session_end(Closing *closing, TimestampTz closed_through)
 {
 	Oid			state = closing->view->state;
-	ColumnDef  *session = list_nth_node(ColumnDef, closing->plan->columns, closing->plan->session->key);
+	ColumnDef  *session = list_nth_node(ColumnDef, closing->plan->columns,
+										closing->plan->session->key);
 	TimestampTz end;
 	CqActor		actor;
 	bool		is_null;
@@ -394,8 +416,12 @@ next_session_end(Closing *closing, TimestampTz closed_through)
 		end = DT_NOEND;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
 	SPI_connect();
-	cq_query_execute(psprintf("SELECT pg_catalog.min(pg_catalog.upper(%s)) FROM %s", quote_identifier(session->colname),
-							  quote_qualified_identifier(get_namespace_name(get_rel_namespace(state)), get_rel_name(state))),
+	cq_query_execute(psprintf("SELECT pg_catalog.min(pg_catalog.upper(%s)) FROM %s",
+							  quote_identifier(session->colname),
+							  quote_qualified_identifier(
+														 get_namespace_name(
+																			get_rel_namespace(
+																							  state)), get_rel_name(state))),
 					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	stored = cq_query_column(0, 1, &is_null);
 	if (!is_null)
@@ -415,12 +441,14 @@ drop_expired(Closing *closing, TimestampTz watermark, Marks *marks)
 
 	if (!closing->plan->amends_closed || closing->view->retention == NULL)
 		return;
-	find_bounds(closing, cq_retention_horizon(watermark, closing->view->retention), &before, &after);
+	find_bounds(closing, cq_retention_horizon(watermark, closing->view->retention), &before,
+				&after);
 	if (before <= marks->expired_through)
 		return;
 	marks->expired_through = before;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	run_query(cq_read_delete_closed(closing->plan, closing->view->state), make_params(closing->plan->closing.type, &before, 1),
+	run_query(cq_read_delete_closed(closing->plan, closing->view->state),
+			  make_params(closing->plan->closing.type, &before, 1),
 			  None_Receiver);
 	cq_owner_end(&actor);
 }
@@ -441,7 +469,8 @@ decide(void *arg)
 	bool		has_changed = false;
 
 	closing->view = cq_view_get(closing->relid);
-	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) || watermark < marks.next_close ||
+	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) ||
+		watermark < marks.next_close ||
 		!prepare(closing) || is_blocked(closing))
 		return;
 	lock_closing(closing->view->state, ExclusiveLock);
@@ -481,7 +510,8 @@ cq_closing_is_done(Oid relid)
 	if (view == NULL || !cq_view_plan_has_windows(view) || !watermark_for_closing(view, &watermark))
 		return true;
 	marks = read_marks(relid);
-	return watermark < marks.next_close && (!view->emits_on_close || marks.closed_through == marks.emitted_through);
+	return watermark < marks.next_close && (!view->emits_on_close ||
+											marks.closed_through == marks.emitted_through);
 }
 
 /* ---- for all views ---- */
@@ -517,7 +547,7 @@ take_error(const Closing *closing, ErrorData *error)
 	if (!closing->is_emitting)
 		return;
 	cq_view_set_status(closing->relid, "failed", reason);
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 }
 
 static List *
@@ -527,10 +557,12 @@ views_where(const char *condition)
 	List	   *views = NIL;
 
 	SPI_connect();
-	cq_query_execute(psprintf("SELECT v.view::oid FROM _cq.view v LEFT JOIN _cq.closing c ON c.view = v.view "
+	cq_query_execute(psprintf("SELECT v.view::oid FROM _cq.view v LEFT JOIN _cq.closing c ON "
+							  "c.view = v.view "
 							  "WHERE (v.emit = 'close' OR v.expires = 'windows') "
 							  "AND v.status = 'running' AND %s AND NOT EXISTS "
-							  "(SELECT FROM _cq.input i WHERE i.view = v.view AND NOT i.is_started) "
+							  "(SELECT FROM _cq.input i WHERE i.view = v.view AND NOT "
+							  "i.is_started) "
 							  "ORDER BY 1", condition),
 					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -571,8 +603,9 @@ take_step(void *arg)
 }
 
 /*
- * Takes the step for one view, since what it locks stays locked to the end of the transaction: the first in turn that has something to do. What goes
- * wrong with a view is not the others' concern. How many there were: 0 or 1.
+ * Takes the step for one view, since what it locks stays locked to the end of the transaction: the
+ * first in turn that has something to do. What goes wrong with a view is not the others' concern.
+ * How many there were: 0 or 1.
  */
 static int64
 do_one(const List *views, Oid *last, void (*step) (void *closing))
@@ -615,12 +648,15 @@ cq_close_windows(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(do_one(views_where("true"), &last, decide));
 }
 
-/* _cq.emit_windows(): makes the rows of windows that were closed, of one view. 0: there was none. */
+/*
+ * _cq.emit_windows(): makes the rows of windows that were closed, of one view. 0: there was none.
+ */
 Datum
 cq_emit_windows(PG_FUNCTION_ARGS)
 {
 	static Oid	last = InvalidOid;
 
 	cq_version_require();
-	PG_RETURN_INT64(do_one(views_where("c.closed_through IS DISTINCT FROM c.emitted_through"), &last, emit));
+	PG_RETURN_INT64(do_one(views_where("c.closed_through IS DISTINCT FROM c.emitted_through"),
+						   &last, emit));
 }

@@ -1,10 +1,11 @@
 /*
  * compaction.c
- *		When the states of a lane's views are compacted: cq_exec_compact.
+ *		When the states of a lane's views are compacted: cq_compaction_run.
  *
- * A worker that appends groups without knowing whether they are there already keeps count of them. When they may have doubled the table's
- * rows, it is gone over, in steps between batches, each a transaction of its own. So a reader finds some two rows of a group,
- * not as many as there were batches; and what that costs for each row appended is bounded as well.
+ * A worker that appends groups without knowing whether they are there already keeps count of them.
+ * When they may have doubled the table's rows, it is gone over, in steps between batches, each a
+ * transaction of its own. So a reader finds some two rows of a group, not as many as there were
+ * batches; and what that costs for each row appended is bounded as well.
  */
 #include "postgres.h"
 
@@ -35,7 +36,8 @@ worth_while(const CqViewExec *exec)
 static bool
 is_due(const CqViewExec *exec)
 {
-	return exec != NULL && exec->is_prepared && exec->layout != NULL && exec->plan->session == NULL && cq_group_can_scan(exec->layout) &&
+	return exec != NULL && exec->is_prepared && exec->layout != NULL &&
+		exec->plan->session == NULL && cq_group_can_scan(exec->layout) &&
 		(exec->compaction != NULL || exec->ndoubtful >= worth_while(exec));
 }
 
@@ -46,7 +48,8 @@ finish(CqViewExec *exec)
 	int64		nmerged = cq_compact_nmerged(exec->compaction);
 
 	ereport(DEBUG1,
-			(errmsg_internal("compacted the state of continuous view \"%s\": " INT64_FORMAT " of " INT64_FORMAT " rows were doubles",
+			(errmsg_internal("compacted the state of continuous view \"%s\": " INT64_FORMAT " "
+																							"of " INT64_FORMAT " rows were doubles",
 							 get_rel_name(exec->view), nmerged, nrows)));
 	exec->compact_from = nrows - nmerged;
 	cq_view_exec_end_compaction(exec);
@@ -109,7 +112,7 @@ compact(CqViewExec *exec, int64 budget_us)
 }
 
 void
-cq_exec_compact(CqLane *lane, int64 budget_us)
+cq_compaction_run(CqLane *lane, int64 budget_us)
 {
 	List	   *views = list_concat_copy(lane->views, lane->followers);
 	ListCell   *cell;

@@ -24,7 +24,8 @@ find_cursor(const CqLane *lane, const CqSlice *slice)
 		if (cursor->partition == slice->partition && strcmp(cursor->topic, slice->topic) == 0)
 			return cursor;
 	}
-	elog(ERROR, "partition %d of topic \"%s\" is not part of the lane", slice->partition, slice->topic);
+	elog(ERROR, "partition %d of topic \"%s\" is not part of the lane", slice->partition,
+		 slice->topic);
 }
 
 static Datum
@@ -34,7 +35,8 @@ int8_array(const int64 *values, int nvalues)
 
 	for (int i = 0; i < nvalues; i++)
 		elements[i] = Int64GetDatum(values[i]);
-	return PointerGetDatum(construct_array(elements, nvalues, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_array(elements, nvalues, INT8OID, sizeof(int64), true,
+										   TYPALIGN_DOUBLE));
 }
 
 static Datum
@@ -44,7 +46,8 @@ timestamptz_array(const TimestampTz *values, int nvalues)
 
 	for (int i = 0; i < nvalues; i++)
 		elements[i] = TimestampTzGetDatum(values[i]);
-	return PointerGetDatum(construct_array(elements, nvalues, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL,
+	return PointerGetDatum(construct_array(elements, nvalues, TIMESTAMPTZOID, sizeof(TimestampTz),
+										   FLOAT8PASSBYVAL,
 										   TYPALIGN_DOUBLE));
 }
 
@@ -56,7 +59,8 @@ oid_array(const List *oids)
 
 	foreach(cell, oids)
 		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
 /* Prepares a statement on its first use, and runs it. */
@@ -129,19 +133,27 @@ static bool
 move_cursors(CqLane *lane, const Moves *moves)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
+	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
+						   TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 	Datum		args[] = {
-		int8_array(moves->ids, moves->n), int8_array(moves->from, moves->n), int8_array(moves->to, moves->n),
-		int8_array(moves->ends, moves->n), timestamptz_array(moves->times, moves->n), TimestampTzGetDatum(cq_clock_now())
+		int8_array(moves->ids, moves->n), int8_array(moves->from, moves->n),
+		int8_array(moves->to, moves->n),
+		int8_array(moves->ends, moves->n), timestamptz_array(moves->times, moves->n),
+			TimestampTzGetDatum(cq_clock_now())
 	};
 
 	run(&plan,
-		"UPDATE _cq.cursor AS c SET next_offset = m.next_offset, end_offset = GREATEST(m.end_offset, m.next_offset), "
-		"last_timestamp = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN m.last_timestamp ELSE c.last_timestamp END, "
+		"UPDATE _cq.cursor AS c SET next_offset = m.next_offset, end_offset = "
+		"GREATEST(m.end_offset, m.next_offset), "
+		"last_timestamp = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN m.last_timestamp "
+		"ELSE c.last_timestamp END, "
 		"active_at = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN $6 ELSE c.active_at END "
-		"FROM unnest($1, $2, $3, $4, $5) AS m(cursor_id, from_offset, next_offset, end_offset, last_timestamp) "
-		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.next_offset OPERATOR(pg_catalog.=) m.from_offset "
-		"AND m.next_offset OPERATOR(pg_catalog.>=) m.from_offset RETURNING c.cursor_id, c.event_time",
+		"FROM unnest($1, $2, $3, $4, $5) AS m(cursor_id, from_offset, next_offset, end_offset, "
+		"last_timestamp) "
+		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND c.next_offset "
+		"OPERATOR(pg_catalog.=) m.from_offset "
+		"AND m.next_offset OPERATOR(pg_catalog.>=) m.from_offset RETURNING c.cursor_id, "
+		"c.event_time",
 		lengthof(types), types, args, SPI_OK_UPDATE_RETURNING);
 	take_event_times(lane);
 	return SPI_processed == (uint64) moves->n;
@@ -157,7 +169,8 @@ followers_match(const CqLane *lane, const int64 *ids, int ncursors)
 	bool		isnull;
 
 	run(&plan,
-		"SELECT pg_catalog.count(*) FILTER (WHERE f.view OPERATOR(pg_catalog.=) ANY ($2) AND v.status OPERATOR(pg_catalog.=) 'running'), "
+		"SELECT pg_catalog.count(*) FILTER (WHERE f.view OPERATOR(pg_catalog.=) ANY ($2) AND "
+		"v.status OPERATOR(pg_catalog.=) 'running'), "
 		"pg_catalog.count(*) FROM _cq.follow f "
 		"JOIN _cq.view v ON v.view OPERATOR(pg_catalog.=) f.view "
 		"JOIN _cq.input i ON i.view OPERATOR(pg_catalog.=) f.view "
@@ -198,9 +211,11 @@ cq_cursor_refresh(CqLane *lane)
 	bool		isnull;
 
 	SPI_connect();
-	run(&plan, "SELECT next_offset FROM _cq.cursor WHERE cursor_id OPERATOR(pg_catalog.=) $1", lengthof(types), types, args, SPI_OK_SELECT);
+	run(&plan, "SELECT next_offset FROM _cq.cursor WHERE cursor_id OPERATOR(pg_catalog.=) $1",
+		lengthof(types), types, args, SPI_OK_SELECT);
 	if (SPI_processed > 0)
-		next_offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		next_offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+												  &isnull));
 	SPI_finish();
 	if (next_offset > lane->cursors[0].next_offset)
 	{
@@ -220,8 +235,10 @@ cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch)
 
 	SPI_connect();
 	run(&plan,
-		"UPDATE _cq.cursor AS c SET end_offset = m.end_offset FROM unnest($1, $2) AS m(cursor_id, end_offset) "
-		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND (c.end_offset IS NULL OR c.end_offset OPERATOR(pg_catalog.<) m.end_offset)",
+		"UPDATE _cq.cursor AS c SET end_offset = m.end_offset FROM unnest($1, $2) AS m(cursor_id, "
+		"end_offset) "
+		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND (c.end_offset IS NULL OR "
+		"c.end_offset OPERATOR(pg_catalog.<) m.end_offset)",
 		lengthof(types), types, args, SPI_OK_UPDATE);
 	SPI_finish();
 }
@@ -236,8 +253,10 @@ cq_cursor_note_event_times(CqLane *lane, const CqFetch *fetch, const TimestampTz
 
 	SPI_connect();
 	run(&plan,
-		"UPDATE _cq.cursor AS c SET event_time = m.event_time FROM unnest($1, $2) AS m(cursor_id, event_time) "
-		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND pg_catalog.isfinite(m.event_time) "
+		"UPDATE _cq.cursor AS c SET event_time = m.event_time FROM unnest($1, $2) AS m(cursor_id, "
+		"event_time) "
+		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND "
+		"pg_catalog.isfinite(m.event_time) "
 		"AND (c.event_time IS NULL OR c.event_time OPERATOR(pg_catalog.<) m.event_time)",
 		lengthof(types), types, args, SPI_OK_UPDATE);
 	SPI_finish();
@@ -251,8 +270,9 @@ cq_cursor_believe(CqLane *lane, const CqFetch *fetch)
 }
 
 /*
- * Where a view stands that has seen the rows before row: the first message from there on in the cursor's partition. -1 where the fetch
- * brought nothing of it: where the cursor stands, which only its row can tell.
+ * Where a view stands that has seen the rows before row: the first message from there on in the
+ * cursor's partition. -1 where the fetch brought nothing of it: where the cursor stands, which only
+ * its row can tell.
  */
 static int64
 offset_before(const CqCursor *cursor, const CqFetch *fetch, int row)
@@ -304,17 +324,23 @@ cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 	{
 		CqCursor   *cursor = &lane->cursors[i];
 		Datum		args[] = {
-			ObjectIdGetDatum(lane->stream), ObjectIdGetDatum(view), Int64GetDatum(offset_before(cursor, fetch, row)),
-			CStringGetTextDatum(cursor->topic), Int32GetDatum(cursor->partition), Int64GetDatum(cursor->cursor_id),
+			ObjectIdGetDatum(lane->stream), ObjectIdGetDatum(view),
+			Int64GetDatum(offset_before(cursor, fetch, row)),
+			CStringGetTextDatum(cursor->topic), Int32GetDatum(cursor->partition),
+			Int64GetDatum(cursor->cursor_id),
 			TimestampTzGetDatum(event_time_before(lane, cursor, fetch, row))
 		};
 
 		run(&plan,
-			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp, event_time) "
-			"SELECT $1, $4, $5, CASE WHEN $3 OPERATOR(pg_catalog.<) 0 THEN c.next_offset ELSE $3 END, c.end_offset, c.last_timestamp, "
+			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, "
+			"end_offset, last_timestamp, event_time) "
+			"SELECT $1, $4, $5, CASE WHEN $3 OPERATOR(pg_catalog.<) 0 THEN c.next_offset ELSE $3 "
+			"END, c.end_offset, c.last_timestamp, "
 			"GREATEST(c.event_time, CASE WHEN pg_catalog.isfinite($7) THEN $7 END) "
-			"FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "	/* none where the view has just been dropped */
-			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 FOR NO KEY UPDATE OF c NOWAIT RETURNING cursor_id) "
+			/* none where the view has just been dropped */
+			"FROM _cq.follow AS f JOIN _cq.cursor AS c USING (cursor_id) "
+			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6 FOR "
+			"NO KEY UPDATE OF c NOWAIT RETURNING cursor_id) "
 			"UPDATE _cq.follow AS f SET cursor_id = own.cursor_id FROM own "
 			"WHERE f.view OPERATOR(pg_catalog.=) $2 AND f.cursor_id OPERATOR(pg_catalog.=) $6",
 			lengthof(types), types, args, SPI_OK_UPDATE);

@@ -42,7 +42,8 @@ cq_dead_letter_describe(const CqBatch *batch, int row, Datum *args, char *nulls)
 }
 
 void
-cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore, int sqlerrcode, const char *message)
+cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore,
+				   int sqlerrcode, const char *message)
 {
 	static const char insert[] =
 		"INSERT INTO _cq.error (view, stream, " CQ_MESSAGE_COLUMNS ", sqlstate, message) "
@@ -53,7 +54,8 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nb
 
 	if (cq_max_errors >= 0 && nbefore >= cq_max_errors)
 		return;
-	SPI_connect();				/* what is made from here on is freed by SPI_finish: a batch may have many */
+	/* what is made from here on is freed by SPI_finish: a batch may have many */
+	SPI_connect();
 	args[0] = ObjectIdGetDatum(view);
 	args[1] = ObjectIdGetDatum(stream);
 	cq_dead_letter_describe(batch, row, &args[2], &nulls[2]);
@@ -97,5 +99,6 @@ void
 cq_dead_letter_trim(Oid view)
 {
 	cq_dead_letter_trim_by("DELETE FROM _cq.error WHERE view = $1 AND error_id <= "
-						   "(SELECT error_id FROM _cq.error WHERE view = $1 ORDER BY error_id DESC OFFSET $2 LIMIT 1)", view);
+						   "(SELECT error_id FROM _cq.error WHERE view = $1 ORDER BY error_id DESC "
+						   "OFFSET $2 LIMIT 1)", view);
 }

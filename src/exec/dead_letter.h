@@ -10,8 +10,11 @@
 #include "stream/batch.h"
 
 /* In the batch's transaction. The payload is cut to cq.error_payload_limit. */
-/* Records the row, unless the batch has brought nbefore of the view already, and no more are kept. */
-extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore, int sqlerrcode,
+/*
+ * Records the row, unless the batch has brought nbefore of the view already, and no more are kept.
+ */
+extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore,
+							   int sqlerrcode,
 							   const char *message);
 
 /* How many of the view are kept. */
@@ -25,10 +28,16 @@ extern void cq_dead_letter_trim(Oid view);
 #define CQ_MESSAGE_COLUMNS	"topic, partition, \"offset\", key, payload, payload_length"
 #define CQ_MESSAGE_TYPES	TEXTOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, INT8OID
 
-/* Sets the arguments for CQ_MESSAGE_COLUMNS, nulls as SPI has them: the row's message, key and payload cut to cq.error_payload_limit. */
+/*
+ * Sets the arguments for CQ_MESSAGE_COLUMNS, nulls as SPI has them: the row's message, key and
+ * payload cut to cq.error_payload_limit.
+ */
 extern void cq_dead_letter_describe(const CqBatch *batch, int row, Datum *args, char *nulls);
 
-/* Runs a DELETE of what view $1 has beyond its newest $2, which are cq.max_errors; nothing where all are kept. */
+/*
+ * Runs a DELETE of what view $1 has beyond its newest $2, which are cq.max_errors; nothing where
+ * all are kept.
+ */
 extern void cq_dead_letter_trim_by(const char *statement, Oid view);
 
 #endif							/* CQ_DEAD_LETTER_H */

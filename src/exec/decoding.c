@@ -78,13 +78,13 @@ decode_in_time(const CqLane *lane, void (*decode) (Decoding *decoding), Decoding
 static void
 decode_first(Decoding *decoding)
 {
-	cq_batch_decode(decoding->batch, decoding->needed, decoding->settings);
+	cq_decode_batch(decoding->batch, decoding->needed, decoding->settings);
 }
 
 static void
 decode_under(Decoding *decoding)
 {
-	decoding->seen = cq_batch_under(decoding->batch, decoding->needed, decoding->settings);
+	decoding->seen = cq_decode_under(decoding->batch, decoding->needed, decoding->settings);
 }
 
 /* ---- column by column ---- */
@@ -107,7 +107,7 @@ decode_column(void *arg)
 {
 	Decoding   *decoding = arg;
 
-	cq_batch_decode_column(decoding->batch, decoding->attno);
+	cq_decode_column(decoding->batch, decoding->attno);
 	cq_watch_require_time();
 }
 
@@ -116,7 +116,7 @@ static CqReject *
 try_column(const CqLane *lane, CqBatch *batch, AttrNumber attno)
 {
 	CqWatchPlace place = place_of(lane, batch, attno);
-	const char *name = cq_batch_column_name(batch, attno);
+	const char *name = cq_decode_column_name(batch, attno);
 	Decoding	decoding = {.batch = batch, .attno = attno};
 	ErrorData  *error;
 
@@ -142,12 +142,12 @@ decode_apart(const CqLane *lane, CqBatch *batch, const Bitmapset *needed)
 	CqActor		actor;
 
 	cq_owner_begin_user(&actor, cq_owner_of_relation(lane->stream));
-	foreach(cell, cq_batch_missing(batch, needed))
+	foreach(cell, cq_decode_missing(batch, needed))
 	{
 		CqReject   *reject = try_column(lane, batch, lfirst_int(cell));
 
 		if (reject != NULL)
-			cq_batch_reject_column(batch, lfirst_int(cell), reject);
+			cq_decode_reject_column(batch, lfirst_int(cell), reject);
 	}
 	cq_owner_end(&actor);
 }
@@ -157,7 +157,7 @@ decode_apart(const CqLane *lane, CqBatch *batch, const Bitmapset *needed)
 void
 cq_decoding_run(CqLane *lane, CqBatch *batch, const List *execs)
 {
-	const Bitmapset *sensitive = cq_batch_sensitive(batch);
+	const Bitmapset *sensitive = cq_decode_sensitive(batch);
 	Bitmapset  *needed = cq_event_time_column(lane);
 	const List *settings = NIL;
 	Decoding	decoding = {.batch = batch};
@@ -180,7 +180,7 @@ cq_decoding_run(CqLane *lane, CqBatch *batch, const List *execs)
 	{
 		TimestampTz began = GetCurrentTimestamp();
 
-		cq_batch_decode(batch, NULL, settings);
+		cq_decode_batch(batch, NULL, settings);
 		decode_apart(lane, batch, needed);
 		cq_pace_note(lane->stream, 1, began);
 		return;
@@ -196,11 +196,11 @@ cq_decoding_of_view(const CqLane *lane, CqBatch *batch, const CqViewExec *exec)
 	Decoding	decoding = {.batch = batch, .needed = exec->needed, .settings = exec->settings};
 
 	if (exec->settings == batch->settings ||
-		!bms_overlap(exec->needed, cq_batch_sensitive(batch)))
+		!bms_overlap(exec->needed, cq_decode_sensitive(batch)))
 		return batch;
 	if (lane->decodes_apart)
 	{
-		decoding.seen = cq_batch_other(batch, exec->settings);
+		decoding.seen = cq_decode_other(batch, exec->settings);
 		decode_apart(lane, decoding.seen, exec->needed);
 	}
 	else

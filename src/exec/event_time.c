@@ -2,9 +2,10 @@
  * event_time.c
  *		The event times that a batch brings: see event_time.h.
  *
- * The watermark of a partition is the highest event time that was read, less a delay. One row of a clock that is wrong would take it to the
- * next century, and everything that comes after would be late. So a time further ahead of the wall clock than the stream's option
- * max_event_lead is an error of its row.
+ * The watermark of a partition is the highest event time that was read, less a delay. One row of a
+ * clock that is wrong would take it to the next century, and everything that comes after would be
+ * late. So a time further ahead of the wall clock than the stream's option max_event_lead is an
+ * error of its row.
  */
 #include "postgres.h"
 
@@ -39,11 +40,13 @@ rows_without(const CqBatch *batch, AttrNumber attno)
 static void
 reject_future(CqBatch *batch, int row, AttrNumber attno, TimestampTz time)
 {
-	CqReject   *reject = cq_reject(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "event time %s is too far ahead of the clock",
+	CqReject   *reject = cq_reject(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
+								   "event time %s is too far ahead of the clock",
 								   timestamptz_to_str(time));
 
 	cq_batch_reject(batch, row, attno,
-					cq_reject_hint(reject, "The stream's option max_event_lead says how far it may be."));
+					cq_reject_hint(reject, "The stream's option max_event_lead says how far it may "
+										   "be."));
 }
 
 CqEventTimes *
@@ -61,7 +64,8 @@ cq_event_time_find(const CqLane *lane, CqBatch *batch)
 		return NULL;
 	result = palloc(sizeof(CqEventTimes));
 	result->highest = palloc(sizeof(TimestampTz) * Max(batch->fetch.nslices, 1));
-	result->before = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(TimestampTz) * batch->nrows);
+	result->before = MemoryContextAllocHuge(CurrentMemoryContext,
+											sizeof(TimestampTz) * batch->nrows);
 	for (int i = 0; i < batch->fetch.nslices; i++)
 		result->highest[i] = cq_cursor_event_time(lane, &batch->fetch.slices[i]);
 	without = rows_without(batch, attno);

@@ -8,9 +8,9 @@
 #include "exec/exec.h"
 
 /*
- * After decoding: the event times of the batch, palloc'd; NULL where the stream has none. A row whose
- * time is too far ahead of the clock becomes a bad cell in that column and does not count. The lane's
- * cursors have been moved.
+ * After decoding: the event times of the batch, palloc'd; NULL where the stream has none. A row
+ * whose time is too far ahead of the clock becomes a bad cell in that column and does not count.
+ * The lane's cursors have been moved.
  */
 extern CqEventTimes *cq_event_time_find(const CqLane *lane, CqBatch *batch);
 

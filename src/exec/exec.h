@@ -2,8 +2,8 @@
  * exec.h
  *		One batch, one transaction: what the worker's main loop calls.
  *
- * A lane is a set of partitions of one stream at which the same views stand: it is read once, and each batch is
- * applied to all of its views and moves their shared cursors in the same transaction.
+ * A lane is a set of partitions of one stream at which the same views stand: it is read once, and
+ * each batch is applied to all of its views and moves their shared cursors in the same transaction.
  */
 #ifndef CQ_EXEC_H
 #define CQ_EXEC_H
@@ -19,7 +19,8 @@ typedef struct CqCursor
 	char	   *topic;
 	int32		partition;
 	int64		next_offset;
-	TimestampTz event_time;		/* the highest that was read, as of the batch at hand; DT_NOBEGIN: none */
+	/* the highest that was read, as of the batch at hand; DT_NOBEGIN: none */
+	TimestampTz event_time;
 	TimestampTz last_timestamp; /* of the last message read, when it was loaded; 0 unknown */
 	int64		stop_offset;	/* a batch must not go beyond it; PG_INT64_MAX: may go on */
 } CqCursor;
@@ -29,7 +30,8 @@ typedef struct CqCursor
 /* The event times of a batch. */
 typedef struct CqEventTimes
 {
-	TimestampTz *before;		/* by row: the highest that came before it in its partition, or DT_NOBEGIN */
+	/* by row: the highest that came before it in its partition, or DT_NOBEGIN */
+	TimestampTz *before;
 	TimestampTz *highest;		/* by slice: the same, behind the last row */
 } CqEventTimes;
 
@@ -43,7 +45,8 @@ typedef struct CqLane
 	int			max_rows;		/* messages in one batch; 0: as cq.batch_rows says */
 	bool		closes_windows; /* some view has windows that are closed, or expire */
 	bool		fills_outbox;	/* some view has a topic for a sink */
-	List	   *followers;		/* of Oid: views further down a chain that were maintained with it */
+	/* of Oid: views further down a chain that were maintained with it */
+	List	   *followers;
 	CqEventTimes *event_times;	/* of the batch at hand; NULL: none, or it is not decoded yet */
 	bool		decodes_apart;	/* column by column, the one message of the batch at hand */
 	bool		has_stops;
@@ -55,26 +58,31 @@ typedef struct CqLane
 typedef enum CqBatchResult
 {
 	CQ_BATCH_APPLIED,			/* committed; the lane goes on */
-	/* A view left the lane, cursors were found moved, or the reader has gone past a stop: close it, load the lanes again. */
+	/*
+	 * A view left the lane, cursors were found moved, or the reader has gone past a stop: close it,
+	 * load the lanes again.
+	 */
 	CQ_BATCH_LANES_CHANGED,
 	CQ_BATCH_AWAITS,			/* rolled back: somebody has locked all of the lane's views */
-	CQ_BATCH_RETRY				/* rolled back for a passing reason (out of disk, deadlock): wait, load lanes, try again */
+	/* rolled back for a passing reason (out of disk, deadlock): wait, load lanes, try again */
+	CQ_BATCH_RETRY
 } CqBatchResult;
 
 /*
- * Fetches one batch of the lane (waiting at most timeout_ms) and applies it. No transaction is open before or after. On
- * a fetch that brings nothing returns CQ_BATCH_APPLIED with *nrows 0. Errors that concern one view are dealt with here; an ERROR that
- * comes out means the worker should restart.
+ * Fetches one batch of the lane (waiting at most timeout_ms) and applies it. No transaction is open
+ * before or after. On a fetch that brings nothing returns CQ_BATCH_APPLIED with *nrows 0. Errors
+ * that concern one view are dealt with here; an ERROR that comes out means the worker should
+ * restart.
  */
-extern CqBatchResult cq_exec_lane(CqLane *lane, int timeout_ms, int *nrows);
+extern CqBatchResult cq_batch_exec_lane(CqLane *lane, int timeout_ms, int *nrows);
 
 /* ---- compaction.c ---- */
 
 /*
- * Goes on with the compaction of those of the lane's views that are due, for about so many microseconds each. No transaction is open before or
- * after. Errors are dealt with here.
+ * Goes on with the compaction of those of the lane's views that are due, for about so many
+ * microseconds each. No transaction is open before or after. Errors are dealt with here.
  */
-extern void cq_exec_compact(CqLane *lane, int64 budget_us);
+extern void cq_compaction_run(CqLane *lane, int64 budget_us);
 
 /* ---- field.c ---- */
 
@@ -82,27 +90,32 @@ extern void cq_exec_compact(CqLane *lane, int64 budget_us);
  * Writes down for which columns of the lane's stream no message has a field, where that is news. No
  * transaction is open before or after. Errors are dealt with here.
  */
-extern void cq_exec_note_fields(CqLane *lane);
+extern void cq_field_note(CqLane *lane);
 
 /* ---- lane.c ---- */
 
 /*
- * Loads the lanes of the partitions that fall to worker (0 …) of nworkers: of views that run and have started. First gives cursors of
- * their own to views that do not run, and makes one cursor of those that have met. Within a transaction with a snapshot. Lanes live in
- * CurrentMemoryContext, without reader.
+ * Loads the lanes of the partitions that fall to worker (0 …) of nworkers: of views that run and
+ * have started. First gives cursors of their own to views that do not run, and makes one cursor of
+ * those that have met. Within a transaction with a snapshot. Lanes live in CurrentMemoryContext,
+ * without reader.
  */
 extern List *cq_lane_load(int worker, int nworkers);	/* of CqLane * */
 
-/* The lanes of one stream, whoever they fall to, with their cursors locked to the end of the transaction; without those that somebody else has locked. */
+/*
+ * The lanes of one stream, whoever they fall to, with their cursors locked to the end of the
+ * transaction; without those that somebody else has locked.
+ */
 extern List *cq_lane_of_stream(Oid stream);
 
 /* ---- settle.c ---- */
 
 /*
- * Streams with a view that runs but has not started; with all, all streams of views that run. Only those that it is this worker's turn
- * to settle. Within a transaction with a snapshot. In CurrentMemoryContext.
+ * Streams with a view that runs but has not started; with all, all streams of views that run. Only
+ * those that it is this worker's turn to settle. Within a transaction with a snapshot. In
+ * CurrentMemoryContext.
  */
-extern List *cq_lane_unsettled(int worker, int nworkers, bool all);	/* of Oid */
+extern List *cq_settle_has_unsettled(int worker, int nworkers, bool all);	/* of Oid */
 
 typedef enum CqSettling
 {
@@ -113,12 +126,13 @@ typedef enum CqSettling
 } CqSettling;
 
 /*
- * Settles where the stream's views begin that have not started, and where the others begin in partitions that they do not follow yet.
- * Asks the broker, in a transaction of its own, then writes, in another. No transaction is open before or after. Two workers at once do no
- * harm. *added: was anything? A start that cannot be is reported only if that is accepted; else it
- * is to be done again. Raises ERROR.
+ * Settles where the stream's views begin that have not started, and where the others begin in
+ * partitions that they do not follow yet. Asks the broker, in a transaction of its own, then
+ * writes, in another. No transaction is open before or after. Two workers at once do no harm.
+ * *added: was anything? A start that cannot be is reported only if that is accepted; else it is to
+ * be done again. Raises ERROR.
  */
-extern CqSettling cq_lane_settle(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added);
+extern CqSettling cq_settle_lane(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added);
 
 /* ---- meet.c ---- */
 
@@ -132,7 +146,10 @@ extern bool cq_meet_is_behind(const CqLane *lane, const CqLane *other);
 extern void cq_meet_set_stops(CqLane *one, CqLane *other);
 extern void cq_meet_clear_stops(CqLane *lane);
 
-/* Takes out of a fetched batch what lies at or after the stops. True where there was any: only a new reader gives it again. */
+/*
+ * Takes out of a fetched batch what lies at or after the stops. True where there was any: only a
+ * new reader gives it again.
+ */
 extern bool cq_meet_cut(CqLane *lane, CqBatch *batch);
 
 /* Closes the reader. */

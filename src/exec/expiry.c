@@ -3,16 +3,21 @@
  *		_cq.expire_rows(): deletes what is too old, of all views, in small steps.
  *
  * What goes:
- *		rows of a view without aggregation, groups, and rows of closed windows, by the option retention: where the time by which they expire (plan/expiry.c) is longer ago,
- *		before the clock, or before the watermark. (Windows that are not emitted are another matter: see closing.c.) An index on that time finds
- *		rows; groups are looked for in all of the table, since an index would have to be kept with each change of a group;
- *		steps that cq.sliding has left behind (plan/sliding.c).
+ *		rows of a view without aggregation, groups, and rows of closed windows, by the option
+ *		retention: where the time by which they expire (plan/expiry.c) is longer ago, before the
+ *		clock, or before the watermark. (Windows that are not emitted are another matter: see
+ *		closing.c.) An index on that time finds rows; groups are looked for in all of the table,
+ *		since an index would have to be kept with each change of a group; steps that cq.sliding has
+ *		left behind (plan/sliding.c).
  *
- * A reader's now is when its transaction began, which may be long ago, though what it sees is new: so steps stay as long as one that
- * might ask for them is open. Besides, nobody is waited for but batches that have just written the rows.
+ * A reader's now is when its transaction began, which may be long ago, though what it sees is new:
+ * so steps stay as long as one that might ask for them is open. Besides, nobody is waited for but
+ * batches that have just written the rows.
  *
- * At most max_rows of each view go at a time, so that no transaction grows large. Takes that bigint, and whether to stop after the first view of which
- * something went, since batches of views that keep one row for each group have to wait for whoever deletes one. Returns how many rows went.
+ * At most max_rows of each view go at a time, so that no transaction grows large. Takes that
+ * bigint, and whether to stop after the first view of which something went, since batches of views
+ * that keep one row for each group have to wait for whoever deletes one. Returns how many rows
+ * went.
  */
 #include "postgres.h"
 
@@ -53,7 +58,9 @@
 
 PG_FUNCTION_INFO_V1(cq_expire_rows);
 
-/* Of a table that is gone over as a whole, a row takes no longer than it does to delete many more. */
+/*
+ * Of a table that is gone over as a whole, a row takes no longer than it does to delete many more.
+ */
 #define GROUPS_FACTOR	10
 
 static bool holds_view;			/* in this transaction */
@@ -136,7 +143,8 @@ expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 	cq_view_actor_begin(&actor, view, owner);
 	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
 	cq_view_plan_check_state(view, plan);
-	nexpired = cq_expire_groups(view->state, cq_group_layout(plan), horizon, max_rows, (uint32) GetCurrentTimestamp());
+	nexpired = cq_expire_groups(view->state, cq_group_layout(plan), horizon, max_rows,
+								(uint32) GetCurrentTimestamp());
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
 	return nexpired;
@@ -151,8 +159,8 @@ hold_alone(const CqView *view)
 
 /*
  * Where changes are told, a batch must find the one row of a group that it has found before: nobody
- * deletes it meanwhile. Where others read the view by its name, they follow. The lock is held to the end of the transaction, which goes on with no other
- * such view, lest two wait for each other.
+ * deletes it meanwhile. Where others read the view by its name, they follow. The lock is held to
+ * the end of the transaction, which goes on with no other such view, lest two wait for each other.
  */
 static void
 hold_off(const CqView *view)
@@ -214,7 +222,8 @@ expire_view(const CqView *view, int64 max_rows)
 	const char *column = view->expires_by_event_time ? CQ_EVENT_TIME_COLUMN : CQ_ROW_TIME_COLUMN;
 	TimestampTz horizon;
 
-	if (view->retention == NULL || view->expiry == CQ_EXPIRES_WINDOWS || !find_horizon(view, &horizon))
+	if (view->retention == NULL || view->expiry == CQ_EXPIRES_WINDOWS ||
+		!find_horizon(view, &horizon))
 		return 0;
 	switch (view->expiry)
 	{
@@ -250,12 +259,17 @@ expire(void *arg)
 		cq_retention_is_due(view->state, CQ_STEP_COLUMN, expiry->oldest - view->steps_kept))
 		hold_off(view);
 	if (view->steps_kept >= 0)
-		expiry->nexpired += cq_retention_delete(view->state, CQ_STEP_COLUMN, expiry->oldest - view->steps_kept, expiry->max_rows);
+		expiry->nexpired += cq_retention_delete(view->state, CQ_STEP_COLUMN,
+												expiry->oldest - view->steps_kept,
+												expiry->max_rows);
 }
 
 /* ---- turns ---- */
 
-/* Views whose tables are gone over as a whole, when there is little to be found, have to wait for a multiple of the time that it takes. */
+/*
+ * Views whose tables are gone over as a whole, when there is little to be found, have to wait for a
+ * multiple of the time that it takes.
+ */
 typedef struct Turn
 {
 	Oid			view;			/* hash key */
@@ -274,7 +288,8 @@ find_turn(Oid view)
 
 	if (turns == NULL)
 	{
-		HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Turn), .hcxt = TopMemoryContext};
+		HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Turn),
+							   .hcxt = TopMemoryContext};
 
 		turns = hash_create("pg_cq expiry", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
@@ -307,7 +322,8 @@ take_turn(Expiry *expiry, bool is_patient)
 	if (expiry->nexpired == 0)
 		cq_lock_let_view(expiry->view);
 	end = GetCurrentTimestamp();
-	turn->next = end - start > LONG_US && expiry->nexpired < expiry->max_rows ? end + (end - start) * REST : start;
+	turn->next = end - start > LONG_US && expiry->nexpired < expiry->max_rows ?
+		end + (end - start) * REST : start;
 	return error;
 }
 
@@ -327,7 +343,8 @@ static TimestampTz
 oldest_now(void)
 {
 	static const char read[] =
-		"SELECT min(xact_start) FROM pg_stat_activity WHERE datid = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+		"SELECT min(xact_start) FROM pg_stat_activity WHERE datid = (SELECT oid FROM pg_database "
+		"WHERE datname = current_database()) "
 		"AND backend_type <> 'autovacuum worker'";
 	TimestampTz now = cq_clock_now();
 	bool		is_null;
@@ -344,7 +361,8 @@ Datum
 cq_expire_rows(PG_FUNCTION_ARGS)
 {
 	static const char read[] =
-		"SELECT view::oid FROM _cq.view WHERE (retention IS NOT NULL OR steps_kept IS NOT NULL) AND status <> 'restored' "
+		"SELECT view::oid FROM _cq.view WHERE (retention IS NOT NULL OR steps_kept IS NOT NULL) "
+		"AND status <> 'restored' "
 		"ORDER BY view::oid <= $1, view::oid";
 	static char *last_warning = NULL;
 	static Oid	last = InvalidOid;
@@ -367,7 +385,8 @@ cq_expire_rows(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < nviews && !(one_view && expired > 0) && !holds_view; i++)
 	{
 		bool		isnull;
-		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
+		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1,
+														  &isnull));
 		Expiry		expiry = {view, max_rows, oldest, 0};
 		ErrorData  *error = take_turn(&expiry, one_view);
 

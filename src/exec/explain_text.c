@@ -92,7 +92,9 @@ static double
 estimate_rows(Relation relation)
 {
 	int64		counted = DatumGetInt64(DirectFunctionCall1(pg_stat_get_live_tuples,
-															ObjectIdGetDatum(RelationGetRelid(relation))));
+															ObjectIdGetDatum(
+																			 RelationGetRelid(
+																							  relation))));
 	BlockNumber pages;
 	double		rows;
 	double		visible;
@@ -297,7 +299,8 @@ add_inputs(CqExplain *explain, const CqNode *node)
 		int			number = foreach_current_index(cell) + 1;
 
 		if (input->node == 0)
-			add_stream(explain, OidIsValid(input->view) ? input->view : input->stream, node, number);
+			add_stream(explain, OidIsValid(input->view) ? input->view : input->stream, node,
+					   number);
 		else
 			add_node(explain, input->node, node, number);
 	}

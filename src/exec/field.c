@@ -62,14 +62,14 @@ give_up(MemoryContext caller)
 }
 
 void
-cq_exec_note_fields(CqLane *lane)
+cq_field_note(CqLane *lane)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Bitmapset  *seen;
 	Bitmapset  *unseen;
 	bool volatile is_locked = false;
 
-	if (lane->reader == NULL || !cq_reader_fields(lane->reader, &seen, &unseen))
+	if (lane->reader == NULL || !cq_decode_fields(lane->reader, &seen, &unseen))
 		return;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -83,7 +83,7 @@ cq_exec_note_fields(CqLane *lane)
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		if (is_locked)
-			cq_reader_fields_told(lane->reader, seen, unseen);
+			cq_decode_fields_told(lane->reader, seen, unseen);
 	}
 	PG_CATCH();
 	{

@@ -5,12 +5,12 @@
  *		batch ──► view 1 ──rows, ±1──► view 2 ──┐
  *		             └─────────────────────────►└─► view 3		each once, in this order; all or nothing
  *
- * Each view that is read has a version (_cq.version), one more with each transaction that changes it;
- * one that reads has noted the version that it has seen (_cq.reads). Where the two are equal, for it
- * and for all below it, it is level: what it shows is its query over what they show. Only then does
- * it follow, and it follows all that a transaction changes below it at once; so it never shows a
- * moment that was not. One that cannot follow (it is paused, has failed, somebody has locked it)
- * stays behind with all that is above it, and is brought level later.
+ * Each view that is read has a version (_cq.version), one more with each transaction that changes
+ * it; one that reads has noted the version that it has seen (_cq.reads). Where the two are equal,
+ * for it and for all below it, it is level: what it shows is its query over what they show. Only
+ * then does it follow, and it follows all that a transaction changes below it at once; so it never
+ * shows a moment that was not. One that cannot follow (it is paused, has failed, somebody has
+ * locked it) stays behind with all that is above it, and is brought level later.
  *
  * Locks: those on relations without waiting (lock.h); then the views that are maintained by one
  * transaction at a time, by level and oid, for all of the transaction's views before the first of
@@ -92,12 +92,13 @@ stop(Oid view, const char *status, const char *reason)
 {
 	cq_view_set_status(view, status, reason);
 	cq_stats_view_error(view, reason);
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 }
 
 /*
- * One that is above others, or NULL: it is not to be run. A batch waits a little for one that somebody
- * has locked, with nothing held (lock.h), so that what is over in a moment has nobody stay behind.
+ * One that is above others, or NULL: it is not to be run. A batch waits a little for one that
+ * somebody has locked, with nothing held (lock.h), so that what is over in a moment has nobody stay
+ * behind.
  */
 static CqViewExec *
 get_reader(Oid view, bool waits)
@@ -496,7 +497,7 @@ stay_behind(const Member *member, List **behind)
 	if (list_member_oid(*behind, member->view))
 		return;
 	*behind = lappend_oid(*behind, member->view);
-	cq_catalog_changed();		/* somebody looks after it */
+	cq_wake_catalog_changed();		/* somebody looks after it */
 }
 
 /* False where it stops. */
@@ -549,7 +550,10 @@ cq_graph_follow(CqGraph *graph)
 
 /* ---- views that stay behind ---- */
 
-/* All views that are not level with one that they themselves read: of Oid. *running: those that run. */
+/*
+ * All views that are not level with one that they themselves read: of Oid. *running: those that
+ * run.
+ */
 static List *
 read_behind(List **running)
 {
@@ -610,7 +614,8 @@ hold_still(const List *named, List **rows)
 	*rows = NIL;
 	foreach(cell, named)
 	{
-		CqView	   *row = cq_lock_keep_view(lfirst_oid(cell)) ? cq_view_get(lfirst_oid(cell)) : NULL;
+		CqView	   *row = cq_lock_keep_view(lfirst_oid(cell)) ? cq_view_get(lfirst_oid(cell)) :
+			NULL;
 		Member	   *member = palloc0(sizeof(Member));
 
 		if (row == NULL)

@@ -1,14 +1,19 @@
 /*
  * lane.c
- *		Which partitions a worker reads, for which views, and from where: the catalog's cursors as lanes.
+ *		Which partitions a worker reads, for which views, and from where: the catalog's cursors as
+ *		lanes.
  *
- * Each partition of a stream falls to one worker, with all of its cursors. Two workers that for a moment believe that it
- * is theirs (their number changes) do no harm: a batch only commits where its cursors stood as it believed.
+ * Each partition of a stream falls to one worker, with all of its cursors. Two workers that for a
+ * moment believe that it is theirs (their number changes) do no harm: a batch only commits where
+ * its cursors stood as it believed.
  *
- * A cursor is followed by views that see the same batches. What changes that is mended when lanes are loaded:
- * - Views that no longer run get a cursor of their own where they are, and the others go on. Until then nobody goes on, since a batch
+ * A cursor is followed by views that see the same batches. What changes that is mended when lanes
+ * are loaded:
+ * - Views that no longer run get a cursor of their own where they are, and the others go on. Until
+ * then nobody goes on, since a batch
  *   checks that all followers run; so a view is stopped by its status alone.
- * - Cursors of one partition that have met become one, but for those of views that fail, which would
+ * - Cursors of one partition that have met become one, but for those of views that fail, which
+ * would
  *   leave again. They meet because the one behind stops exactly where the one ahead stands, which
  *   its worker holds meanwhile.
  *
@@ -42,7 +47,8 @@ typedef struct CursorRow
 static bool
 is_own(Oid stream, const char *topic, int32 partition, int worker, int nworkers)
 {
-	uint32		first = hash_combine(hash_bytes_uint32(stream), hash_bytes((const unsigned char *) topic, strlen(topic)));
+	uint32		first = hash_combine(hash_bytes_uint32(stream),
+									 hash_bytes((const unsigned char *) topic, strlen(topic)));
 
 	return (first % nworkers + partition) % nworkers == (uint32) worker;
 }
@@ -56,7 +62,8 @@ oids_of_array(Datum array)
 	int			nelements;
 	List	   *oids = NIL;
 
-	deconstruct_array(DatumGetArrayTypeP(array), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &elements, NULL, &nelements);
+	deconstruct_array(DatumGetArrayTypeP(array), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &elements,
+					  NULL, &nelements);
 	for (int i = 0; i < nelements; i++)
 		oids = lappend_oid(oids, DatumGetObjectId(elements[i]));
 	return oids;
@@ -70,7 +77,8 @@ array_of_oids(const List *oids)
 
 	foreach(cell, oids)
 		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
 static CursorRow *
@@ -97,7 +105,10 @@ make_row(uint64 row)
 	return result;
 }
 
-/* Cursors that a running view follows, those of a partition together by offset: of one stream, or InvalidOid. In context. */
+/*
+ * Cursors that a running view follows, those of a partition together by offset: of one stream, or
+ * InvalidOid. In context.
+ */
 static List *
 read_all_cursors(Oid stream, MemoryContext context)
 {
@@ -157,7 +168,8 @@ sweep(void)
 		"WHERE i.view = f.view AND i.stream = f.stream AND i.is_started)";
 	static const char lock[] =
 		"SELECT array_agg(cursor_id) FROM (SELECT cursor_id FROM _cq.cursor c "
-		"WHERE NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id) FOR UPDATE SKIP LOCKED) AS locked";
+		"WHERE NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id) FOR UPDATE "
+		"SKIP LOCKED) AS locked";
 	static const char delete[] =
 		"DELETE FROM _cq.cursor c WHERE cursor_id = ANY ($1) "
 		"AND NOT EXISTS (SELECT FROM _cq.follow f WHERE f.cursor_id = c.cursor_id)";
@@ -177,9 +189,12 @@ static void
 split(CursorRow *row)
 {
 	static const char statement[] =
-		"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, last_timestamp, event_time, active_at) "
-		"SELECT stream, topic, partition, next_offset, end_offset, last_timestamp, event_time, active_at FROM _cq.cursor WHERE cursor_id = $1 FOR UPDATE RETURNING cursor_id) "
-		"UPDATE _cq.follow f SET cursor_id = own.cursor_id FROM own WHERE f.cursor_id = $1 AND f.view = ANY ($2)";
+		"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, "
+		"last_timestamp, event_time, active_at) "
+		"SELECT stream, topic, partition, next_offset, end_offset, last_timestamp, event_time, "
+		"active_at FROM _cq.cursor WHERE cursor_id = $1 FOR UPDATE RETURNING cursor_id) "
+		"UPDATE _cq.follow f SET cursor_id = own.cursor_id FROM own WHERE f.cursor_id = $1 AND "
+		"f.view = ANY ($2)";
 	Oid			types[] = {INT8OID, OIDARRAYOID};
 	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), array_of_oids(row->stopped)};
 
@@ -200,12 +215,14 @@ merge(CursorRow *kept, CursorRow *gone)
 		"FROM gone WHERE c.cursor_id = $1) "
 		"UPDATE _cq.follow SET cursor_id = $1 WHERE cursor_id = $2";
 	Oid			types[] = {INT8OID, INT8OID};
-	Datum		args[] = {Int64GetDatum(kept->cursor.cursor_id), Int64GetDatum(gone->cursor.cursor_id)};
+	Datum		args[] = {Int64GetDatum(kept->cursor.cursor_id),
+						  Int64GetDatum(gone->cursor.cursor_id)};
 	bool		isnull;
 
 	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	if (SPI_processed != 2 ||
-		DatumGetInt64(cq_query_column(0, 1, &isnull)) != DatumGetInt64(cq_query_column(1, 1, &isnull)) ||
+		DatumGetInt64(cq_query_column(0, 1, &isnull)) != DatumGetInt64(cq_query_column(1, 1,
+																					   &isnull)) ||
 		DatumGetTimestampTz(cq_query_column(0, 2, &isnull)) !=
 		DatumGetTimestampTz(cq_query_column(1, 2, &isnull)))
 		return false;
@@ -222,7 +239,8 @@ have_met(const CursorRow *one, const CursorRow *other)
 {
 	return one->stream == other->stream && one->cursor.partition == other->cursor.partition &&
 		one->cursor.next_offset == other->cursor.next_offset &&
-		one->cursor.event_time == other->cursor.event_time && strcmp(one->cursor.topic, other->cursor.topic) == 0;
+		one->cursor.event_time == other->cursor.event_time && strcmp(one->cursor.topic,
+																	 other->cursor.topic) == 0;
 }
 
 /* Has one of the views left others, and not yet got through a batch since? */
@@ -342,7 +360,8 @@ array_has_id(Datum array, int64 id)
 	Datum	   *elements;
 	int			nelements;
 
-	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, NULL, &nelements);
+	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &elements, NULL, &nelements);
 	for (int i = 0; i < nelements; i++)
 	{
 		if (DatumGetInt64(elements[i]) == id)
@@ -355,7 +374,8 @@ List *
 cq_lane_of_stream(Oid stream)
 {
 	static const char lock[] =
-		"SELECT array_agg(cursor_id) FROM (SELECT cursor_id FROM _cq.cursor WHERE stream = $1 ORDER BY cursor_id FOR UPDATE SKIP LOCKED) AS locked";
+		"SELECT array_agg(cursor_id) FROM (SELECT cursor_id FROM _cq.cursor WHERE stream = $1 "
+		"ORDER BY cursor_id FOR UPDATE SKIP LOCKED) AS locked";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	MemoryContext caller = CurrentMemoryContext;
@@ -379,4 +399,12 @@ cq_lane_of_stream(Oid stream)
 	}
 	SPI_finish();
 	return group_cursors(rows);
+}
+
+void
+cq_lane_close(CqLane *lane)
+{
+	if (lane->reader != NULL)
+		cq_reader_close(lane->reader);
+	lane->reader = NULL;
 }

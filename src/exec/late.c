@@ -4,19 +4,20 @@
  *
  * A row is judged by its event time alone, before the query's WHERE is asked, against the watermark
  * of its partition just before it: the highest event time of the rows before it there, less the
- * delay and what is allowed. It is late when even the last of its windows ends no later than that. So
- * it does not depend on how rows fall into batches, nor on when windows were closed, and whoever
+ * delay and what is allowed. It is late when even the last of its windows ends no later than that.
+ * So it does not depend on how rows fall into batches, nor on when windows were closed, and whoever
  * reads the partition again finds the same.
  *
  * The watermark of a view is no higher than that of any of its partitions, but for those that were
- * idle: there windows may have been closed that the partition knows nothing of. So what has been closed
- * counts as well. Where only some of a row's windows are closed, it counts in the others. (What it
- * does to the state of those that are closed is never looked at again.)
+ * idle: there windows may have been closed that the partition knows nothing of. So what has been
+ * closed counts as well. Where only some of a row's windows are closed, it counts in the others.
+ * (What it does to the state of those that are closed is never looked at again.)
  *
  * A view that joins streams may have a row in windows before its own time: it is judged by the
  * earliest of them, against a watermark that is less by what the most is for any stream.
  *
- * Of sessions, none ends before its times: there a row is late when its time is before the watermark.
+ * Of sessions, none ends before its times: there a row is late when its time is before the
+ * watermark.
  */
 #include "postgres.h"
 
@@ -34,7 +35,10 @@
 #include "state/retention.h"
 #include "utils/timestamp.h"
 
-/* Up to where rows come too late, and up to where windows are closed, which is not the same where they are amended. DT_NOBEGIN: nowhere. */
+/*
+ * Up to where rows come too late, and up to where windows are closed, which is not the same where
+ * they are amended. DT_NOBEGIN: nowhere.
+ */
 static TimestampTz
 find_late_through(CqViewExec *exec)
 {
@@ -117,7 +121,8 @@ typedef struct Judge
 	CqViewExec *exec;
 	TimestampTz closed_through; /* DT_NOBEGIN: nothing is */
 	bool		closes;			/* else only closed_through counts */
-	int64		delay;			/* from the highest event time to what may be late, without retention */
+	/* from the highest event time to what may be late, without retention */
+	int64		delay;
 	const Interval *retention;	/* windows are closed so much later, or NULL */
 	int64		least;			/* delay and retention are no shorter */
 	LateLimit  *limits;			/* by slice */
@@ -128,7 +133,8 @@ typedef struct Judge
 static int64
 least_length(const Interval *interval)
 {
-	return (interval->month * INT64CONST(28) * 24 + interval->day * INT64CONST(23)) * USECS_PER_HOUR +
+	return (interval->month * INT64CONST(28) * 24 +
+			interval->day * INT64CONST(23)) * USECS_PER_HOUR +
 		interval->time;
 }
 
@@ -219,7 +225,8 @@ is_late(Judge *judge, int slice, TimestampTz time, TimestampTz before)
 		return false;
 	if (judge->exec->bound != NULL && (limit->limit < limit->from || limit->limit >= limit->to))
 		find(judge, find_needed);
-	return (judge->exec->bound == NULL || time < limit->needed) && ends_by(judge, time, limit->limit);
+	return (judge->exec->bound == NULL || time < limit->needed) &&
+		ends_by(judge, time, limit->limit);
 }
 
 static TimestampTz
@@ -306,6 +313,7 @@ cq_late_take(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const B
 	}
 	if (nlate > 0 && exec->row->keeps_late)
 		cq_dead_letter_trim_by("DELETE FROM _cq.late WHERE view = $1 AND late_id <= "
-							   "(SELECT late_id FROM _cq.late WHERE view = $1 ORDER BY late_id DESC OFFSET $2 LIMIT 1)", exec->view);
+							   "(SELECT late_id FROM _cq.late WHERE view = $1 ORDER BY late_id "
+							   "DESC OFFSET $2 LIMIT 1)", exec->view);
 	return nlate;
 }

@@ -2,9 +2,10 @@
  * lock.h
  *		A batch's locks on relations: taken without waiting.
  *
- * A batch locks what all of its views read and write, in an order that DROP SCHEMA and its like do not know. So that the two never wait for each
- * other, a batch does not wait while it holds anything: it is rolled back, the one lock is waited for with nothing else held, and the
- * batch is done again.
+ * A batch locks what all of its views read and write, in an order that DROP SCHEMA and its like do
+ * not know. So that the two never wait for each other, a batch does not wait while it holds
+ * anything: it is rolled back, the one lock is waited for with nothing else held, and the batch is
+ * done again.
  */
 #ifndef CQ_LOCK_H
 #define CQ_LOCK_H
@@ -15,12 +16,15 @@
 #include "storage/lockdefs.h"
 
 /*
- * Locks until the transaction's end. Raises ERROR (lock not available) where that would take waiting, and remembers what was wanted,
- * as a failure of the view.
+ * Locks until the transaction's end. Raises ERROR (lock not available) where that would take
+ * waiting, and remembers what was wanted, as a failure of the view.
  */
 extern void cq_lock_relation(Oid view, Oid relid, LOCKMODE mode);
 
-/* All relations of a query, also within sub-selects and plain views, as the planner is to lock them. */
+/*
+ * All relations of a query, also within sub-selects and plain views, as the planner is to lock
+ * them.
+ */
 extern void cq_lock_query(Oid view, Query *query);
 
 /*
@@ -31,7 +35,10 @@ extern void cq_lock_query(Oid view, Query *query);
 extern bool cq_lock_keep_view(Oid view);
 extern void cq_lock_let_view(Oid view);
 
-/* Raises ERROR in the same way for the lock of a view that is maintained by one transaction at a time. */
+/*
+ * Raises ERROR in the same way for the lock of a view that is maintained by one transaction at a
+ * time.
+ */
 extern void cq_lock_want_view(Oid view, Oid state);
 
 /* Is a lock remembered that is still to be waited for? */

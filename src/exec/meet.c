@@ -2,9 +2,10 @@
  * meet.c
  *		How a lane that is behind comes to stand exactly where another one stands.
  *
- * Cursors of one partition belong to one worker. While it holds the lane ahead, the one behind is read with stops: what a fetch
- * brings from beyond is cut off, and then the reader is closed, since it has gone past it: nothing may be read with it. When all have
- * met, the lanes are loaded again, which makes one cursor of two.
+ * Cursors of one partition belong to one worker. While it holds the lane ahead, the one behind is
+ * read with stops: what a fetch brings from beyond is cut off, and then the reader is closed, since
+ * it has gone past it: nothing may be read with it. When all have met, the lanes are loaded again,
+ * which makes one cursor of two.
  */
 #include "postgres.h"
 
@@ -18,7 +19,10 @@ compare_cursors(const CqCursor *one, const CqCursor *other)
 	return order != 0 ? order : one->partition - other->partition;
 }
 
-/* Goes through the cursors of partitions that both lanes read; *i and *j begin at -1. False at the end. */
+/*
+ * Goes through the cursors of partitions that both lanes read; *i and *j begin at -1. False at the
+ * end.
+ */
 static bool
 next_pair(const CqLane *one, const CqLane *other, int *i, int *j)
 {
@@ -48,7 +52,8 @@ cq_meet_distance(const CqLane *one, const CqLane *other)
 	if (one->stream != other->stream)
 		return -1;
 	while (next_pair(one, other, &i, &j))
-		distance = Max(distance, 0) + llabs(one->cursors[i].next_offset - other->cursors[j].next_offset);
+		distance = Max(distance, 0) + llabs(one->cursors[i].next_offset -
+											other->cursors[j].next_offset);
 	return distance;
 }
 
@@ -96,10 +101,14 @@ cursor_of(CqLane *lane, const CqSlice *slice)
 		if (cursor->partition == slice->partition && strcmp(cursor->topic, slice->topic) == 0)
 			return cursor;
 	}
-	elog(ERROR, "partition %d of topic \"%s\" is not part of the lane", slice->partition, slice->topic);
+	elog(ERROR, "partition %d of topic \"%s\" is not part of the lane", slice->partition,
+		 slice->topic);
 }
 
-/* The stop of each slice that goes beyond it, PG_INT64_MAX for the others. False where there is none. Shortens the slices. */
+/*
+ * The stop of each slice that goes beyond it, PG_INT64_MAX for the others. False where there is
+ * none. Shortens the slices.
+ */
 static bool
 find_stops(CqLane *lane, CqFetch *fetch, int64 *stops)
 {
@@ -110,7 +119,10 @@ find_stops(CqLane *lane, CqFetch *fetch, int64 *stops)
 		CqSlice    *slice = &fetch->slices[i];
 		CqCursor   *cursor = cursor_of(lane, slice);
 
-		/* Somebody else may have moved the cursor past it meanwhile: then the fetch began there, and nothing of it is taken. */
+		/*
+		 * Somebody else may have moved the cursor past it meanwhile: then the fetch began there,
+		 * and nothing of it is taken.
+		 */
 		stops[i] = Max(cursor->stop_offset, slice->from);
 		if (slice->next > stops[i])
 		{

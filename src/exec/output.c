@@ -1,11 +1,15 @@
 /*
  * output.c
- *		Where the changes of a view go: to its sink, to a stream of its changes, to a channel of NOTIFY, or to several of them.
+ *		Where the changes of a view go: to its sink, to a stream of its changes, to a channel of
+ *		NOTIFY, or to several of them.
  *
- * An outbox takes them as they come. Statements over tables, with whatever triggers, wait until the run is over.
+ * An outbox takes them as they come. Statements over tables, with whatever triggers, wait until the
+ * run is over.
  *
- * With late = 'amend', the state of a view is kept when its windows are emitted, until retention has it go. A batch tells what it changes in windows that
- * are closed; what it changes in others is told when they are emitted. Both hold the closing lock, so that a window is one or the other for all of a batch.
+ * With late = 'amend', the state of a view is kept when its windows are emitted, until retention
+ * has it go. A batch tells what it changes in windows that are closed; what it changes in others is
+ * told when they are emitted. Both hold the closing lock, so that a window is one or the other for
+ * all of a batch.
  */
 #include "postgres.h"
 
@@ -86,7 +90,8 @@ open_result(const CqView *view, Oid owner, const CqViewPlan *plan)
 {
 	TupleDesc	row = row_of(view->result);
 
-	return cq_change_buffer_open(row, cq_sink_open(make_target(view, owner, plan, view->result, row)));
+	return cq_change_buffer_open(row, cq_sink_open(make_target(view, owner, plan, view->result,
+															   row)));
 }
 
 static CqChangeReceiver *
@@ -113,7 +118,9 @@ open_receivers(const CqView *view, Oid owner, const CqViewPlan *plan)
 	if (OidIsValid(view->sink))
 		receivers = lappend(receivers, open_sink(view, owner, plan, row));
 	if (OidIsValid(view->changes))
-		receivers = lappend(receivers, cq_change_buffer_open(row, cq_change_stream_open(view->changes, row)));
+		receivers = lappend(receivers, cq_change_buffer_open(row,
+															 cq_change_stream_open(view->changes,
+																				   row)));
 	if (view->notify != NULL)
 		receivers = lappend(receivers, cq_notify_open(view->notify, view->view, row));
 	return receivers;
@@ -151,7 +158,8 @@ cq_output_full(const CqView *view)
 		cq_outbox_pending(view->view) > cq_max_outbox_rows)
 		return "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent";
 	if (view->notify != NULL && cq_notify_usage() > cq_max_notify_queue)
-		return "the queue of NOTIFY is too full: some session that listens has been in a transaction "
+		return "the queue of NOTIFY is too full: some session that listens has been in a "
+			   "transaction "
 			"for long";
 	return NULL;
 }
@@ -164,7 +172,8 @@ cq_unblock_views(PG_FUNCTION_ARGS)
 		"WITH unlocked AS (SELECT view FROM _cq.view WHERE status = 'blocked' "
 		"FOR UPDATE SKIP LOCKED), "
 		"unblocked AS (UPDATE _cq.view v SET status = 'running', status_detail = NULL "
-		"FROM unlocked WHERE v.view = unlocked.view AND (v.notify IS NULL OR $2) AND ($1 < 0 OR NOT EXISTS "
+		"FROM unlocked WHERE v.view = unlocked.view AND (v.notify IS NULL OR $2) AND ($1 < 0 OR "
+		"NOT EXISTS "
 		"(SELECT FROM _cq.sink s JOIN _cq.outbox_end e USING (view) "
 		"WHERE s.view = v.view AND e.next_id - 1 - s.sent_id > $1 / 2)) RETURNING v.view), "
 		"active AS (UPDATE _cq.cursor c SET active_at = _cq.clock() FROM _cq.follow f "
@@ -184,6 +193,6 @@ cq_unblock_views(PG_FUNCTION_ARGS)
 	nviews = DatumGetInt64(cq_query_column(0, 1, &is_null));
 	SPI_finish();
 	if (nviews > 0)
-		cq_catalog_changed();
+		cq_wake_catalog_changed();
 	PG_RETURN_INT64(nviews);
 }

@@ -15,12 +15,16 @@
 extern CqChangeReceiver *cq_output_open(const CqView *view, Oid owner, const CqViewPlan *plan);
 
 /*
- * The same for rows of closed windows, which late ones change (late = 'amend'), with the end of the window in the last column: they go to the table of
- * these rows first.
+ * The same for rows of closed windows, which late ones change (late = 'amend'), with the end of the
+ * window in the last column: they go to the table of these rows first.
  */
-extern CqChangeReceiver *cq_output_open_amended(const CqView *view, Oid owner, const CqViewPlan *plan);
+extern CqChangeReceiver *cq_output_open_amended(const CqView *view, Oid owner,
+												const CqViewPlan *plan);
 
-/* Why the view's output takes no more for the moment, or NULL. As somebody who may read the catalog. */
+/*
+ * Why the view's output takes no more for the moment, or NULL. As somebody who may read the
+ * catalog.
+ */
 extern const char *cq_output_full(const CqView *view);
 
 #endif							/* CQ_OUTPUT_H */

@@ -6,7 +6,7 @@
  * and cursors are written for those partitions that they do not follow yet. So two workers may do
  * it at once, and it may be done again. A view with several streams begins in each by itself.
  *
- * Nobody waits for the broker: cq_lane_settle is called with the same inquiry until that has all
+ * Nobody waits for the broker: cq_settle_lane is called with the same inquiry until that has all
  * the answers. A view may have been made after they were given, so what speaks against its start
  * counts only where they were asked for once more.
  */
@@ -36,7 +36,7 @@
 #define EXTENTS_TIMEOUT_MS	5000
 
 List *
-cq_lane_unsettled(int worker, int nworkers, bool all)
+cq_settle_has_unsettled(int worker, int nworkers, bool all)
 {
 	static const char read[] =
 		"SELECT DISTINCT i.stream::oid FROM _cq.input i JOIN _cq.view v USING (view) "
@@ -113,7 +113,7 @@ find_beginnings(Oid stream, CqInquiry *inquiry, bool accepts_faults, List **exte
 	MemoryContext caller = CurrentMemoryContext;
 	bool		is_known = true;
 
-	if (!cq_stream_extents(stream, cq_owner_of_relation(stream), inquiry, EXTENTS_TIMEOUT_MS,
+	if (!cq_reader_extents(stream, cq_owner_of_relation(stream), inquiry, EXTENTS_TIMEOUT_MS,
 						   extents))
 		return false;
 	SPI_connect();
@@ -170,16 +170,21 @@ follows_all(Oid stream, Oid view, const List *extents)
 	return DatumGetInt64(cq_query_column(0, 1, &isnull)) >= list_length(extents);
 }
 
-/* Has the view follow cursors of its own in those partitions that it does not follow yet. True where there are such. */
+/*
+ * Has the view follow cursors of its own in those partitions that it does not follow yet. True
+ * where there are such.
+ */
 static bool
 follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
 {
 	static const char statement[] =
-		"WITH place AS (SELECT * FROM unnest($3, $4, $5, $6) AS p (topic, partition, next_offset, end_offset) WHERE NOT EXISTS "
+		"WITH place AS (SELECT * FROM unnest($3, $4, $5, $6) AS p (topic, partition, next_offset, "
+		"end_offset) WHERE NOT EXISTS "
 		"(SELECT FROM _cq.follow f WHERE f.view = $2 AND f.stream = $1 "
 		"AND f.topic = p.topic AND f.partition = p.partition)), "
 		"own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset) "
-		"SELECT $1, topic, partition, next_offset, end_offset FROM place RETURNING cursor_id, topic, partition) "
+		"SELECT $1, topic, partition, next_offset, end_offset FROM place RETURNING cursor_id, "
+		"topic, partition) "
 		"INSERT INTO _cq.follow (view, stream, topic, partition, cursor_id) "
 		"SELECT $2, $1, topic, partition, cursor_id FROM own";
 	int			n = list_length(extents);
@@ -204,9 +209,12 @@ follow(Oid stream, Oid view, const List *extents, const CqPosition *positions)
 		Datum		args[] = {
 			ObjectIdGetDatum(stream), ObjectIdGetDatum(view),
 			PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT)),
-			PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true, TYPALIGN_INT)),
-			PointerGetDatum(construct_array(offsets, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
-			PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))
+			PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true,
+											TYPALIGN_INT)),
+			PointerGetDatum(construct_array(offsets, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+											TYPALIGN_DOUBLE)),
+			PointerGetDatum(construct_array(ends, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+											TYPALIGN_DOUBLE))
 		};
 
 		cq_query_execute(statement, SPI_OK_INSERT, lengthof(types), types, args, NULL);
@@ -256,7 +264,8 @@ refuse_to_begin(Oid view, const char *fault)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("continuous view \"%s\" cannot begin", get_rel_name(view)),
 			 errdetail_internal("%s", fault),
-			 errhint("Call cq.reset with another start, or cq.resume once the stream reaches that far.")));
+			 errhint("Call cq.reset with another start, or cq.resume once the stream reaches that "
+					 "far.")));
 }
 
 /*
@@ -269,7 +278,8 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 {
 	static const char lock[] =
 		"SELECT v.view::oid, i.is_started, v.start, v.created_at "
-		"FROM _cq.input i JOIN _cq.view v USING (view) WHERE i.stream = $1 AND v.status = 'running' "
+		"FROM _cq.input i JOIN _cq.view v USING (view) WHERE i.stream = $1 AND v.status = "
+		"'running' "
 		"ORDER BY v.view::oid FOR UPDATE OF i SKIP LOCKED FOR SHARE OF v SKIP LOCKED";
 	static const char count[] =
 		"SELECT count(*) FROM _cq.input i JOIN _cq.view v USING (view) "
@@ -288,8 +298,10 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 	for (uint64 i = 0; i < nviews; i++)
 	{
 		bool		isnull;
-		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
-		bool		is_started = DatumGetBool(SPI_getbinval(views->vals[i], views->tupdesc, 2, &isnull));
+		Oid			view = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1,
+														  &isnull));
+		bool		is_started = DatumGetBool(SPI_getbinval(views->vals[i], views->tupdesc, 2,
+															&isnull));
 		Datum		start = SPI_getbinval(views->vals[i], views->tupdesc, 3, &isnull);
 		Datum		created_at = SPI_getbinval(views->vals[i], views->tupdesc, 4, &isnull);
 		const Beginning *beginning = is_started ? NULL :
@@ -326,7 +338,7 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 		result = CQ_SETTLING_LOCKED;
 	SPI_finish();
 	if (*added)
-		cq_catalog_changed();
+		cq_wake_catalog_changed();
 	return result;
 }
 
@@ -346,7 +358,7 @@ commit(void)
 }
 
 CqSettling
-cq_lane_settle(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added)
+cq_settle_lane(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "pg_cq settling", ALLOCSET_DEFAULT_SIZES);

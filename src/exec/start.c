@@ -17,7 +17,7 @@
 static bool
 seek(TimestampTz time, Oid stream, CqInquiry *inquiry, CqPosition *positions, int npositions)
 {
-	return cq_stream_seek_time(stream, cq_owner_of_relation(stream), inquiry, time, positions,
+	return cq_reader_seek_time(stream, cq_owner_of_relation(stream), inquiry, time, positions,
 							   npositions, SEEK_TIMEOUT_MS);
 }
 
@@ -38,7 +38,10 @@ offsets_of(const char *start)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(start)));
 }
 
-/* The offset that is named for a partition; false where none is. What it looks like was checked when it was given. */
+/*
+ * The offset that is named for a partition; false where none is. What it looks like was checked
+ * when it was given.
+ */
 static bool
 find_offset(Jsonb *offsets, const char *topic, int32 partition, int64 *offset)
 {
@@ -61,7 +64,8 @@ apply_offsets(const char *start, CqPosition *positions, int npositions)
 	Jsonb	   *offsets = offsets_of(start);
 
 	for (int i = 0; i < npositions; i++)
-		(void) find_offset(offsets, positions[i].topic, positions[i].partition, &positions[i].offset);
+		(void) find_offset(offsets, positions[i].topic, positions[i].partition,
+						   &positions[i].offset);
 }
 
 static bool
@@ -101,14 +105,16 @@ find_stranger(JsonbContainer *object, const char *topic, const List *extents,
 			const CqExtent *extent = lfirst(cell);
 
 			if (is_topic ? strcmp(extent->topic, name) == 0 :
-				atoi(name) == extent->partition && (topic == NULL || strcmp(extent->topic, topic) == 0))
+				atoi(name) == extent->partition &&
+				(topic == NULL || strcmp(extent->topic, topic) == 0))
 				is_known = true;
 		}
 		if (!is_known && is_topic && has_string(other_topics, name))
 			continue;
 		if (!is_known)
 			return is_topic ? psprintf("topic \"%s\"", name) :
-				topic != NULL ? psprintf("partition %s of topic \"%s\"", name, topic) : psprintf("partition %s", name);
+				topic != NULL ? psprintf("partition %s of topic \"%s\"", name, topic) :
+					psprintf("partition %s", name);
 		if (is_topic)
 		{
 			char	   *stranger = find_stranger(value.val.binary.data, name, extents, NIL);
@@ -139,7 +145,9 @@ cq_start_fault(const char *start, const List *extents, const List *other_topics)
 		int64		offset;
 
 		if (find_offset(offsets, extent->topic, extent->partition, &offset) && offset > extent->end)
-			return psprintf("option start names offset " INT64_FORMAT " of topic \"%s\" partition %d, which ends at " INT64_FORMAT,
+			return psprintf("option start names offset " INT64_FORMAT " of topic \"%s\" partition "
+																	  "%d, which ends "
+																		  "at " INT64_FORMAT,
 							offset, extent->topic, extent->partition, extent->end);
 	}
 	return NULL;
@@ -168,8 +176,10 @@ cq_start_positions(const char *start, TimestampTz created_at, Oid stream, const 
 	else if (start[0] == '{')
 		apply_offsets(start, positions, npositions);
 	else
-		is_known = seek(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(start),
-																ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))),
+		is_known = seek(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
+																CStringGetDatum(start),
+																ObjectIdGetDatum(InvalidOid),
+																Int32GetDatum(-1))),
 						stream, inquiry, positions, npositions);
 	return is_known ? positions : NULL;
 }

@@ -11,9 +11,10 @@
 #include "stream/reader.h"
 
 /*
- * One position for each of the extents (of CqExtent *), in their order, palloc'd. start is as in _cq.view: earliest; latest, which means
- * as of created_at, so that nothing is missed that was sent after CREATE; a timestamp; or offsets as JSON, {"0": 12} by partition or
- * {"topic": {"0": 12}}. May ask the broker: NULL where the inquiry has no answer yet. Within a transaction. Raises ERROR.
+ * One position for each of the extents (of CqExtent *), in their order, palloc'd. start is as in
+ * _cq.view: earliest; latest, which means as of created_at, so that nothing is missed that was sent
+ * after CREATE; a timestamp; or offsets as JSON, {"0": 12} by partition or {"topic": {"0": 12}}.
+ * May ask the broker: NULL where the inquiry has no answer yet. Within a transaction. Raises ERROR.
  */
 extern CqPosition *cq_start_positions(const char *start, TimestampTz created_at, Oid stream,
 									  const List *extents, CqInquiry *inquiry);

@@ -2,7 +2,8 @@
  * told.h
  *		What a transaction changes of a view's rows, for the views that read it by its name.
  *
- * It is collected run by run, each in a subtransaction of its own: what is rolled back was not told.
+ * It is collected run by run, each in a subtransaction of its own: what is rolled back was not
+ * told.
  */
 #ifndef CQ_TOLD_H
 #define CQ_TOLD_H
@@ -20,7 +21,10 @@ extern void cq_told_keep(CqViewExec *exec);
 /* What has become stored in the run under way, of a view that shows what a node stores. */
 extern void cq_told_add(CqViewExec *exec, CqDelta *stored);
 
-/* A receiver that collects changes, if they are asked for, and passes them on to next, if there is one. */
+/*
+ * A receiver that collects changes, if they are asked for, and passes them on to next, if there is
+ * one.
+ */
 extern CqChangeReceiver *cq_told_open(CqViewExec *exec, CqChangeReceiver *next);
 
 /* Is it known, batch by batch, which of the view's rows change? */

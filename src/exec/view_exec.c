@@ -2,8 +2,9 @@
  * view_exec.c
  *		What a worker keeps ready to maintain one view: see view_exec.h.
  *
- * Plans are made from the definition view's query and kept until something that they depend on changes, as the server's plan cache
- * does; the server's own cannot be used, since it plans from text.
+ * Plans are made from the definition view's query and kept until something that they depend on
+ * changes, as the server's plan cache does; the server's own cannot be used, since it plans from
+ * text.
  */
 #include "postgres.h"
 
@@ -38,7 +39,10 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-/* The sizes of batches that the two plans are made for, and the size from which on the plan for large ones is taken. */
+/*
+ * The sizes of batches that the two plans are made for, and the size from which on the plan for
+ * large ones is taken.
+ */
 #define SMALL_BATCH 100
 #define LARGE_BATCH 100000
 #define LARGE_FROM 3000
@@ -138,8 +142,10 @@ anything_changed(Datum arg, int cacheid, uint32 hashvalue)
 static void
 create_views(void)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(CqViewExec), .hcxt = TopMemoryContext};
-	static const int watched[] = {NAMESPACEOID, OPEROID, AMOPOPID, FOREIGNSERVEROID, FOREIGNDATAWRAPPEROID, AUTHOID};
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(CqViewExec),
+						   .hcxt = TopMemoryContext};
+	static const int watched[] = {NAMESPACEOID, OPEROID, AMOPOPID, FOREIGNSERVEROID,
+								  FOREIGNDATAWRAPPEROID, AUTHOID};
 
 	views = hash_create("pg_cq views", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
@@ -162,7 +168,8 @@ find_entry(Oid view)
 	{
 		memset((char *) exec + sizeof(Oid), 0, sizeof(CqViewExec) - sizeof(Oid));
 		exec->doubted_offset = -1;
-		exec->context = AllocSetContextCreate(TopMemoryContext, "pg_cq view", ALLOCSET_DEFAULT_SIZES);
+		exec->context = AllocSetContextCreate(TopMemoryContext, "pg_cq view",
+											  ALLOCSET_DEFAULT_SIZES);
 	}
 	return exec;
 }
@@ -443,12 +450,16 @@ lock_plan(CqViewExec *exec, const PlannedStmt *plan)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
 
-		if (entry->rtekind == RTE_RELATION || (entry->rtekind == RTE_SUBQUERY && OidIsValid(entry->relid)))
+		if (entry->rtekind == RTE_RELATION || (entry->rtekind == RTE_SUBQUERY &&
+											   OidIsValid(entry->relid)))
 			cq_lock_relation(exec->view, entry->relid, entry->rellockmode);
 	}
 }
 
-/* As the plan cache does: once all are locked, nothing that the plan depends on can change any more. */
+/*
+ * As the plan cache does: once all are locked, nothing that the plan depends on can change any
+ * more.
+ */
 static void
 lock_relations(CqViewExec *exec)
 {
@@ -523,7 +534,8 @@ make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes
 	if (exec->plan->shape == CQ_SHAPE_ROWS)
 		return cq_merge_rows_receiver(exec->row->state, cq_clock_transaction(), counts, changes);
 	if (exec->plan->session != NULL)
-		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout, exec->row->emits_on_close, counts,
+		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout,
+										 exec->row->emits_on_close, counts,
 										 exec->plan->tells_changes ? &of_groups : NULL);
 	if (exec->plan->amends_closed)
 	{
@@ -533,7 +545,8 @@ make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes
 		of_groups.through = exec->closed_through;
 	}
 	if (exec->plan->tells_changes)
-		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts, &of_groups);
+		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts,
+										 &of_groups);
 	return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
 }
 
@@ -677,10 +690,12 @@ run(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMergeCount
 }
 
 void
-cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip, CqMergeCounts *counts)
+cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip,
+				 CqMergeCounts *counts)
 {
 	CqBinding	binding = {
-		.stream = cq_reader_stream(batch->reader)->relid, .batch = batch, .first = first, .end = end,
+		.stream = cq_reader_stream(batch->reader)->relid, .batch = batch, .first = first,
+		.end = end,
 		.skip = skip
 	};
 	CqTreeBatch tree_batch = {

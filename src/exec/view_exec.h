@@ -35,7 +35,8 @@ typedef struct CqViewExec
 	Oid			owner;
 	CqViewPlan *plan;
 	PlannedStmt *planned;		/* for large batches */
-	PlannedStmt *planned_small; /* for small ones: joins look rows up instead of reading whole tables */
+	/* for small ones: joins look rows up instead of reading whole tables */
+	PlannedStmt *planned_small;
 	CqTreeRun  *tree;			/* the nodes below the root, or NULL */
 	struct CqNodeCounts *counted;	/* by number, the root first: see node_count.h */
 	int			ncounted;
@@ -54,9 +55,11 @@ typedef struct CqViewExec
 	TimestampTz closed_through; /* in this transaction, where closed windows are amended */
 	TimestampTz expired_through;	/* the same: what lies before is not amended any more */
 	CqGroupLayout *layout;		/* for groups */
-	CqGroupCache *cache;		/* for groups; survives a new plan while the state table's file is the same */
+	/* for groups; survives a new plan while the state table's file is the same */
+	CqGroupCache *cache;
 	CqCompaction *compaction;	/* under way, or NULL; of the same file as the cache */
-	int64		ndoubtful;		/* groups appended that may be there already, since the last compaction began */
+	/* groups appended that may be there already, since the last compaction began */
+	int64		ndoubtful;
 	int64		compact_from;	/* so many of them are worth one */
 	int64		nerrors;		/* dead letters since they were counted last */
 	int64		nhopeless;		/* rows that failed, with none that did not before or between */
@@ -76,21 +79,27 @@ typedef struct CqViewExec
 /*
  * The view, ready to run over batches of a stream (or InvalidOid: not to run), with its relations
  * locked, or NULL where it is gone or not to be run. Within a transaction, with a
- * snapshot. Stays valid until the end of the transaction. Raises ERROR where its query no longer works.
+ * snapshot. Stays valid until the end of the transaction. Raises ERROR where its query no longer
+ * works.
  */
 extern CqViewExec *cq_view_exec_get(Oid view, Oid stream);
 
 /* So many transactions in a row may one view make fail before it has to go on by itself. */
 #define CQ_FAILURES_TOGETHER 2
 
-/* How many transactions in a row the view has made fail, by errors that pass or by locks that do not: the caller counts. */
+/*
+ * How many transactions in a row the view has made fail, by errors that pass or by locks that do
+ * not: the caller counts.
+ */
 extern int *cq_view_exec_failures(Oid view);
 
 /*
- * Runs the plan over rows [first, end) of the batch except those in skip, and merges what comes out into the state table. As the view's
- * owner, under its pinned settings. The caller has a subtransaction around it.
+ * Runs the plan over rows [first, end) of the batch except those in skip, and merges what comes out
+ * into the state table. As the view's owner, under its pinned settings. The caller has a
+ * subtransaction around it.
  */
-extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bitmapset *skip,
+extern void cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end,
+							 const Bitmapset *skip,
 							 CqMergeCounts *counts);
 
 /* The same with what continuous views that it reads by their names have told: of CqToldView *. */

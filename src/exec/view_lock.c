@@ -2,16 +2,22 @@
  * view_lock.c
  *		The lock of a view that only one worker at a time may maintain: see view_lock.h.
  *
- * Workers that maintain a view's state side by side do not see one another's rows before they commit. Where what is to be done with a row depends on
- * what is stored already, not only adds to it, a match would be lost for good. So such views are maintained by one transaction after the other.
+ * Workers that maintain a view's state side by side do not see one another's rows before they
+ * commit. Where what is to be done with a row depends on what is stored already, not only adds to
+ * it, a match would be lost for good. So such views are maintained by one transaction after the
+ * other.
  *
- * The lock is on no table, so that vacuum and readers have nothing to do with it. A batch takes it after its relations and, where the view closes
- * windows, after the closing lock. All who take several do so by level (whoever reads what another view writes or shows is on a higher one) and oid, so
- * that two of them do not wait for each other in a circle; what comes up against that order (views further down a chain) is taken where it is free,
- * or else waited for with nothing held (lock.h), as are locks on relations. Whoever closes windows holds the locks of one view, and of those above.
- * What remains is the catalog's row of a view that fails in two workers at once: the server detects that, and a batch is done again.
+ * The lock is on no table, so that vacuum and readers have nothing to do with it. A batch takes it
+ * after its relations and, where the view closes windows, after the closing lock. All who take
+ * several do so by level (whoever reads what another view writes or shows is on a higher one) and
+ * oid, so that two of them do not wait for each other in a circle; what comes up against that order
+ * (views further down a chain) is taken where it is free, or else waited for with nothing held
+ * (lock.h), as are locks on relations. Whoever closes windows holds the locks of one view, and of
+ * those above. What remains is the catalog's row of a view that fails in two workers at once: the
+ * server detects that, and a batch is done again.
  *
- * How long it takes is up to the batch of another worker, which is no fault of this view's: lock_timeout does not count.
+ * How long it takes is up to the batch of another worker, which is no fault of this view's:
+ * lock_timeout does not count.
  */
 #include "postgres.h"
 

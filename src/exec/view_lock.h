@@ -8,8 +8,9 @@
 #include "postgres.h"
 
 /*
- * For a batch: until the end of the transaction nobody else maintains the view with that state. To be taken before the snapshot that reads the
- * state, and not within a subtransaction, whose rollback would release it. Waits for as long as it takes.
+ * For a batch: until the end of the transaction nobody else maintains the view with that state. To
+ * be taken before the snapshot that reads the state, and not within a subtransaction, whose
+ * rollback would release it. Waits for as long as it takes.
  */
 extern void cq_view_lock_exclusive(Oid state);
 

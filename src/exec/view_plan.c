@@ -20,7 +20,8 @@ CqReject *
 cq_view_plan(const CqView *view, const Query *definition, CqViewPlan **plan)
 {
 	CqPlanOptions options = {
-		.emits_on_close = view->emits_on_close, .expiry = view->expiry, .by_event_time = view->expires_by_event_time,
+		.emits_on_close = view->emits_on_close, .expiry = view->expiry,
+		.by_event_time = view->expires_by_event_time,
 		.tells_changes = view->tells_changes, .amends_closed = view->amends_late
 	};
 
@@ -63,7 +64,8 @@ cq_view_plan_check_state(const CqView *view, const CqViewPlan *plan)
 	foreach(cell, plan->columns)
 	{
 		ColumnDef  *column = lfirst_node(ColumnDef, cell);
-		Form_pg_attribute found = fits ? TupleDescAttr(descriptor, foreach_current_index(cell)) : NULL;
+		Form_pg_attribute found = fits ? TupleDescAttr(descriptor, foreach_current_index(cell)) :
+			NULL;
 
 		fits = fits && found->atttypid == column->typeName->typeOid &&
 			is_pane(NameStr(found->attname)) == is_pane(column->colname);

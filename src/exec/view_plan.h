@@ -15,8 +15,9 @@ extern CqReject *cq_view_plan(const CqView *view, const Query *definition, CqVie
 extern bool cq_view_plan_has_windows(const CqView *view);
 
 /*
- * Raises ERROR where the state table does not have the columns that the plan yields, which are written without asking what they are. The table and the
- * definition are the owner's to alter, and an aggregate may have been replaced.
+ * Raises ERROR where the state table does not have the columns that the plan yields, which are
+ * written without asking what they are. The table and the definition are the owner's to alter, and
+ * an aggregate may have been replaced.
  */
 extern void cq_view_plan_check_state(const CqView *view, const CqViewPlan *plan);
 

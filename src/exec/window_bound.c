@@ -23,7 +23,8 @@ call(CqWindowBound *bound, TimestampTz time, int block, int offset)
 	InitFunctionCallInfoData(*fcinfo, &bound->function, 5, InvalidOid, NULL, NULL);
 	fcinfo->args[0] = (NullableDatum) {TimestampTzGetDatum(time), false};
 	fcinfo->args[1] = (NullableDatum) {bound->steps.step->constvalue, false};
-	fcinfo->args[2] = (NullableDatum) {bound->steps.origin->constvalue, bound->steps.origin->constisnull};
+	fcinfo->args[2] = (NullableDatum) {bound->steps.origin->constvalue,
+									   bound->steps.origin->constisnull};
 	fcinfo->args[3] = (NullableDatum) {Int32GetDatum(block), false};
 	fcinfo->args[4] = (NullableDatum) {Int32GetDatum(offset), false};
 	return DatumGetTimestampTz(FunctionCallInvoke(fcinfo));
@@ -50,6 +51,10 @@ cq_window_bound_last_end(CqWindowBound *bound, TimestampTz time)
 TimestampTz
 cq_window_bound_first_needed(CqWindowBound *bound, TimestampTz end)
 {
-	/* Hopping windows that end then begin so many panes earlier; cumulating ones share the first panes of their block. */
-	return bound->steps.block == 1 ? call(bound, end, 1, 1 - bound->steps.last) : call(bound, end, bound->steps.block, 0);
+	/*
+	 * Hopping windows that end then begin so many panes earlier; cumulating ones share the first
+	 * panes of their block.
+	 */
+	return bound->steps.block == 1 ? call(bound, end, 1, 1 - bound->steps.last) : call(bound, end,
+																					   bound->steps.block, 0);
 }

@@ -18,7 +18,10 @@ typedef struct CqWindowBound
 /* Look-ups live in CurrentMemoryContext; the steps' constants where the plan does. */
 extern void cq_window_bound_init(CqWindowBound *bound, const CqWindowSteps *steps);
 
-/* The last bound of any window that is not after time, and the first that is. Raise ERROR for times out of range. */
+/*
+ * The last bound of any window that is not after time, and the first that is. Raise ERROR for times
+ * out of range.
+ */
 extern TimestampTz cq_window_bound_before(CqWindowBound *bound, TimestampTz time);
 extern TimestampTz cq_window_bound_after(CqWindowBound *bound, TimestampTz time);
 

@@ -3,17 +3,21 @@
  *		The format avro: each message is one value of a schema that whoever wrote it has used.
  *
  * Decides what a message means as a row:
- * - It is framed, as clients of schema registries write it: a zero byte, four of the schema's number, the value. Or it is the value
+ * - It is framed, as clients of schema registries write it: a zero byte, four of the schema's
+ * number, the value. Or it is the value
  *   alone, and the option schema says of which schema.
- * - A message is bad as a whole, whichever columns are needed, unless it is one value of its schema with nothing behind it. What is within
+ * - A message is bad as a whole, whichever columns are needed, unless it is one value of its schema
+ * with nothing behind it. What is within
  *   strings is looked at only where some column needs it.
- * - A field belongs to the column of its name: see avro_plan.h. One that the schema does not have has the default that the option
+ * - A field belongs to the column of its name: see avro_plan.h. One that the schema does not have
+ * has the default that the option
  *   schema gives it, or is null; a bad cell if the column is NOT NULL.
  * - How values become Datums: avro_value.c, and what is said there of the way over JSON.
  *
- * The schema of a message is made a plan once for each decoder, and then read in one go without looking anything up. Avro C, the
- * reference in tests, is not used: it makes room for lengths before it has seen the bytes, drops logical types, aliases and defaults
- * on reading a schema, and would build each value before a column could be taken of it.
+ * The schema of a message is made a plan once for each decoder, and then read in one go without
+ * looking anything up. Avro C, the reference in tests, is not used: it makes room for lengths
+ * before it has seen the bytes, drops logical types, aliases and defaults on reading a schema, and
+ * would build each value before a column could be taken of it.
  */
 #include "postgres.h"
 
@@ -102,16 +106,17 @@ open_target(CqAvroTarget *target, const CqColumn *column)
 	target->path = utf8_path(column->path);
 	if (column->type == CQ_COLUMN_PRESENCE)
 		return;
-	target->converter = cq_json_converter_create(column->type, column->typmod, &column->style);
+	target->converter = cq_json_value_slow_create(column->type, column->typmod, &column->style);
 	target->is_document = target->converter->type == JSONOID || target->converter->type == JSONBOID;
 	if (target->is_document)
 	{
 		CqValueStyle style = {.is_debezium = true};
 
-		target->documents = cq_json_converter_create(column->type, column->typmod, &style);
+		target->documents = cq_json_value_slow_create(column->type, column->typmod, &style);
 	}
 	target->may_change = cq_json_composite_is_within(target->converter);
-	target->checks_nulls = column->is_not_null || cq_json_converter_checks_nulls(target->converter);
+	target->checks_nulls = column->is_not_null ||
+		cq_json_value_slow_checks_nulls(target->converter);
 }
 
 /* ---- values that are not in the message ---- */
@@ -134,7 +139,10 @@ write_text(const char *text, StringInfo out)
 	appendStringInfoString(out, text);
 }
 
-/* Arrays of the text, and of its bytes as numbers; the items may be unions with null, which is first. */
+/*
+ * Arrays of the text, and of its bytes as numbers; the items may be unions with null, which is
+ * first.
+ */
 static void
 add_arrays(AvroDecoder *decoder, const char *text, bool has_nulls)
 {
@@ -224,13 +232,15 @@ static CqDecoder *
 decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	AvroDecoder *decoder = palloc0(sizeof(AvroDecoder));
-	HASHCTL		control = {.keysize = sizeof(uint32), .entrysize = sizeof(Writer), .hcxt = CurrentMemoryContext};
+	HASHCTL		control = {.keysize = sizeof(uint32), .entrysize = sizeof(Writer),
+						   .hcxt = CurrentMemoryContext};
 
 	if (options->schema == NULL && (options->registry == NULL || !options->is_framed))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("a stream of format avro needs to know its schemas"),
-				 errhint("Set the option schema_registry of the server, or the option schema of the stream.")));
+				 errhint("Set the option schema_registry of the server, or the option schema of "
+						 "the stream.")));
 	decoder->context = CurrentMemoryContext;
 	decoder->options = options;
 	decoder->later = cq_json_later_create();
@@ -238,7 +248,8 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	decoder->ntargets = ncolumns;
 	for (int i = 0; i < ncolumns; i++)
 		open_target(&decoder->targets[i], &columns[i]);
-	decoder->writers = hash_create("pg_cq avro schemas", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	decoder->writers = hash_create("pg_cq avro schemas", 16, &control, HASH_ELEM | HASH_BLOBS |
+								   HASH_CONTEXT);
 	initStringInfo(&decoder->json);
 	if (options->unavailable != NULL)
 		describe_unavailable(decoder, options->unavailable);
@@ -270,7 +281,8 @@ read_frame(const CqMessage *message, uint32 *id)
 }
 
 static bool
-prepare(const CqFormatOptions *options, const CqMessage *messages, int nmessages, char **awaits, char **trouble)
+prepare(const CqFormatOptions *options, const CqMessage *messages, int nmessages, char **awaits,
+		char **trouble)
 {
 	uint32		last = 0;
 	bool		has_last = false;
@@ -308,7 +320,9 @@ make_writer(AvroDecoder *decoder, Writer *writer, const CqRegistrySchema *found)
 
 	if (strcmp(found->type, "AVRO") != 0)
 	{
-		writer->reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "schema %u is one of %s, and not of Avro", writer->id, found->type);
+		writer->reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+								   "schema %u is one of %s, and not of Avro", writer->id,
+								   found->type);
 		return;
 	}
 	foreach(cell, found->texts)
@@ -323,7 +337,8 @@ make_writer(AvroDecoder *decoder, Writer *writer, const CqRegistrySchema *found)
 	if (schema != NULL)
 		set_plan(decoder, writer, schema);
 	else
-		writer->reject = cq_reject(writer->reject->sqlerrcode, "schema %u: %s", writer->id, writer->reject->message);
+		writer->reject = cq_reject(writer->reject->sqlerrcode, "schema %u: %s", writer->id,
+								   writer->reject->message);
 }
 
 /* The schema of that number. What is not known need not stay so. */
@@ -370,12 +385,15 @@ refuse_cell(Row *row, CqAvroTarget *target, CqReject *reject)
 	target->nulls[row->number] = true;
 }
 
-/* What a token of JSON is for a column; what only the slow way may know waits until it is clear that the message is good. */
+/*
+ * What a token of JSON is for a column; what only the slow way may know waits until it is clear
+ * that the message is good.
+ */
 static void
 take_token(Row *row, CqAvroTarget *target, const CqJsonToken *token)
 {
 	bool		is_taken = token->kind != CQ_JSON_NULL &&
-		cq_json_convert(target->converter, token, row->arena, &target->values[row->number]);
+		cq_json_value_convert(target->converter, token, row->arena, &target->values[row->number]);
 
 	target->outcome = is_taken ? CQ_AVRO_TAKEN : CQ_AVRO_AWAITS;
 	target->is_text_of_one = false;
@@ -394,23 +412,27 @@ take_document(Row *row, CqAvroTarget *target, const CqJsonToken *token)
 
 /* A value as JSON. Bytes for a column that takes text are text. */
 static bool
-append_value(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, int depth, StringInfo json)
+append_value(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, int depth,
+			 StringInfo json)
 {
-	bool		is_text = target->converter->type == TEXTOID || target->converter->type == VARCHAROID ||
+	bool		is_text = target->converter->type == TEXTOID ||
+		target->converter->type == VARCHAROID ||
 		target->converter->type == BPCHAROID;
 	const char *bytes;
 	int64		length = schema->size;
 
-	if (!is_text || schema->logical != CQ_AVRO_PLAIN || (schema->kind != CQ_AVRO_BYTES && schema->kind != CQ_AVRO_FIXED))
+	if (!is_text || schema->logical != CQ_AVRO_PLAIN || (schema->kind != CQ_AVRO_BYTES &&
+														 schema->kind != CQ_AVRO_FIXED))
 		return cq_avro_json_append(in, schema, depth, json);
-	if (schema->kind == CQ_AVRO_FIXED ? !cq_avro_read_raw(in, length, &bytes) : !cq_avro_read_bytes(in, &bytes, &length))
+	if (schema->kind == CQ_AVRO_FIXED ? !cq_avro_read_raw(in, length, &bytes) :
+		!cq_avro_read_bytes(in, &bytes, &length))
 		return false;
 	return cq_avro_json_append_text(in, bytes, length, json);
 }
 
 /*
- * A value by way of JSON. Where it cannot be that, it may still be a value of its schema: then it is the cell that is bad, and not the
- * message.
+ * A value by way of JSON. Where it cannot be that, it may still be a value of its schema: then it
+ * is the cell that is bad, and not the message.
  */
 static void
 take_slowly(Row *row, const CqAvroSchema *schema, CqAvroTarget *target, int depth)
@@ -425,7 +447,7 @@ take_slowly(Row *row, const CqAvroSchema *schema, CqAvroTarget *target, int dept
 	if (append_value(&row->in, schema, target, depth, json))
 	{
 		appendStringInfoChar(json, ' ');	/* which ends a number */
-		kept = memcpy(cq_json_arena_take(row->arena, json->len), json->data, json->len);
+		kept = memcpy(cq_json_value_take(row->arena, json->len), json->data, json->len);
 		(void) cq_json_token_read(kept, &token);
 		if (schema->logical == CQ_AVRO_DOCUMENT && target->is_document)
 			take_document(row, target, &token);
@@ -437,7 +459,8 @@ take_slowly(Row *row, const CqAvroSchema *schema, CqAvroTarget *target, int dept
 	row->in.fault = NULL;
 	row->in.at = start;
 	if (cq_avro_read_past(&row->in, schema, depth))
-		refuse_cell(row, target, cq_reject(ERRCODE_INVALID_BINARY_REPRESENTATION, "field \"%s\": %s", target->column.name, fault));
+		refuse_cell(row, target, cq_reject(ERRCODE_INVALID_BINARY_REPRESENTATION,
+										   "field \"%s\": %s", target->column.name, fault));
 }
 
 static inline void
@@ -453,7 +476,8 @@ take(Row *row, const CqAvroSchema *schema, const CqAvroTaker *taker, int depth)
 			refuse_cell(row, target, &cq_bad_cell_unavailable);
 		return;
 	}
-	if (taker->quick != NULL && taker->quick(&row->in, schema, target, row->arena, &target->values[row->number]))
+	if (taker->quick != NULL && taker->quick(&row->in, schema, target, row->arena,
+											 &target->values[row->number]))
 	{
 		target->nulls[row->number] = false;
 		target->outcome = CQ_AVRO_TAKEN;
@@ -525,7 +549,8 @@ run_union(Row *row, const CqAvroStep *step, int depth)
 {
 	int64		index;
 
-	if (!cq_avro_read_index(&row->in, step->schema->nbranches, "a union has no such branch", &index))
+	if (!cq_avro_read_index(&row->in, step->schema->nbranches, "a union has no such branch",
+							&index))
 		return false;
 	if (step->inner[index] != NULL)
 		return run_step(row, step->inner[index], depth + 1);
@@ -583,7 +608,9 @@ run_step(Row *row, const CqAvroStep *step, int depth)
 		take_null(row, step);
 		return true;
 	}
-	if (step->inner != NULL && !(step->schema->kind == CQ_AVRO_MAP ? run_map : run_record) (row, step, depth))
+	if (step->inner != NULL && !(step->schema->kind == CQ_AVRO_MAP ? run_map : run_record) (row,
+																							step,
+																								depth))
 		return false;
 	if (step->inner == NULL && are_presences(step) &&
 		!cq_avro_read_past(&row->in, step->schema, depth))
@@ -618,7 +645,8 @@ settle_null(Row *row, CqAvroTarget *target)
 {
 	static const CqJsonToken null = {.text = "null", .length = 4, .kind = CQ_JSON_NULL};
 
-	if (target->outcome == CQ_AVRO_ABSENT && target->fallback != NULL && row->decoder->fixed == NULL)
+	if (target->outcome == CQ_AVRO_ABSENT && target->fallback != NULL &&
+		row->decoder->fixed == NULL)
 	{
 		row->in.at = target->fallback_value.data;
 		row->in.end = row->in.at + target->fallback_value.len;
@@ -627,8 +655,10 @@ settle_null(Row *row, CqAvroTarget *target)
 	if (target->outcome != CQ_AVRO_ABSENT && target->outcome != CQ_AVRO_IS_NULL)
 		return;
 	if (target->column.is_not_null)
-		refuse_cell(row, target, cq_reject(ERRCODE_NOT_NULL_VIOLATION, "field \"%s\" is %s", target->column.name,
-										   target->outcome == CQ_AVRO_IS_NULL ? "null" : "missing"));
+		refuse_cell(row, target, cq_reject(ERRCODE_NOT_NULL_VIOLATION, "field \"%s\" is %s",
+										   target->column.name,
+										   target->outcome == CQ_AVRO_IS_NULL ? "null" :
+										   "missing"));
 	else if (target->checks_nulls)
 		take_token(row, target, &null);
 }
@@ -649,7 +679,8 @@ settle(Row *row)
 		if (target->outcome != CQ_AVRO_AWAITS)
 			continue;
 		cell = (CqJsonCell) {
-			.token = target->token, .converter = target->is_text_of_one ? target->documents : target->converter, .column = &target->column, .row = row->number,
+			.token = target->token, .converter = target->is_text_of_one ? target->documents :
+			target->converter, .column = &target->column, .row = row->number,
 			.value = &target->values[row->number], .is_null = &target->nulls[row->number]
 		};
 		cq_json_later_add(row->decoder->later, &cell, row->bad);
@@ -675,7 +706,8 @@ decode_message(Row *row, const CqMessage *message)
 	if (decoder->options->is_framed && !read_frame(message, &id))
 	{
 		refuse_message(row, ERRCODE_INVALID_BINARY_REPRESENTATION,
-					   "invalid Avro message: it does not begin with a zero byte and the number of a schema");
+					   "invalid Avro message: it does not begin with a zero byte and the number of "
+					   "a schema");
 		return;
 	}
 	if (writer == NULL)
@@ -687,7 +719,8 @@ decode_message(Row *row, const CqMessage *message)
 	}
 	row->in = (CqAvroInput) {
 		.at = message->value + skipped, .end = message->value + message->value_length,
-		.max_json = JSON_ALLOWANCE + 2 * writer->text_length + JSON_PER_BYTE * (int64) message->value_length
+		.max_json = JSON_ALLOWANCE + 2 * writer->text_length +
+			JSON_PER_BYTE * (int64) message->value_length
 	};
 	if (run_step(row, writer->plan, 0) && row->in.at < row->in.end)
 		(void) cq_avro_read_fault(&row->in, "there is something behind it");
@@ -695,7 +728,8 @@ decode_message(Row *row, const CqMessage *message)
 		settle(row);
 	else
 		refuse_message(row, ERRCODE_INVALID_BINARY_REPRESENTATION,
-					   writer == decoder->fixed ? psprintf("invalid Avro message: %s", row->in.fault) :
+					   writer == decoder->fixed ? psprintf("invalid Avro message: %s",
+														   row->in.fault) :
 					   psprintf("invalid Avro message of schema %u: %s", id, row->in.fault));
 }
 
@@ -713,7 +747,8 @@ compare_bad_cells(const void *a, const void *b)
 }
 
 static void
-decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values, bool **nulls,
+decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
+	   bool **nulls,
 	   CqBadCells *bad)
 {
 	AvroDecoder *decoder = (AvroDecoder *) opaque;
@@ -737,7 +772,8 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 	cq_json_later_run(decoder->later, bad);
 	decoder->nmessages += nmessages;
 	if (bad->ncells > first_bad)
-		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell), compare_bad_cells);
+		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell),
+			  compare_bad_cells);
 }
 
 static void
@@ -761,7 +797,7 @@ const CqFormat cq_avro_format = {
 	.decode = decode,
 	.fields = fields,
 	.settings = cq_json_settings,
-	.encoder_open = cq_avro_encoder_open,
+	.encoder_open = cq_avro_encode_open,
 	.encode = cq_avro_encode,
 	.encode_change = cq_avro_encode_change,
 };

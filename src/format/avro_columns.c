@@ -2,9 +2,10 @@
  * avro_columns.c
  *		A schema for a table's columns: see avro_columns.h.
  *
- * Decides: a record with the topic's name, and a field for each column, in their order; with null, and
- * by default null, unless the column is NOT NULL. Values are of the type that has just these; what
- * Avro has no type for is its text. So what is written reads back the same to columns of these types.
+ * Decides: a record with the topic's name, and a field for each column, in their order; with null,
+ * and by default null, unless the column is NOT NULL. Values are of the type that has just these;
+ * what Avro has no type for is its text. So what is written reads back the same to columns of these
+ * types.
  */
 #include "postgres.h"
 
@@ -88,7 +89,8 @@ is_name(const char *name)
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
 
 	return *name != '\0' && strchr(letters, *name) != NULL &&
-		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
+		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789") == strlen(
+																								  name);
 }
 
 static void
@@ -102,7 +104,8 @@ append_field(const CqColumn *column, StringInfo out)
 				 errmsg("column \"%s\" cannot be a field of a schema that is made of the columns",
 						column->name),
 				 errdetail("Names in Avro have letters without accents, digits and underscores."),
-				 errhint("Set the option schema of the stream, or the option path of the column.")));
+				 errhint("Set the option schema of the stream, or the option path of the "
+						 "column.")));
 	appendStringInfo(out, "{\"name\":\"%s\",\"type\":", name);
 	if (!column->is_not_null)
 		appendStringInfoString(out, "[\"null\",");

@@ -2,10 +2,13 @@
  * avro_encode.c
  *		From a row to a message of Avro: see avro_encode.h.
  *
- * Decides that a row is what it is as JSON, and that the message is this as a value of the schema: so what is written reads back to the
- * same row. The schema is the option's, or one made of the columns where it is to be registered, or else the latest of the
- * stream's subject; in framed messages it goes under the number that the registry has for it. Where nobody may wait for that
- * (in a worker's transaction), a mark made of the schema's text stands in its place until it is known (sink/framing.c). A column must be a field of it; a field without a column is its default, or null.
+ * Decides that a row is what it is as JSON, and that the message is this as a value of the schema:
+ * so what is written reads back to the same row. The schema is the option's, or one made of the
+ * columns where it is to be registered, or else the latest of the stream's subject; in framed
+ * messages it goes under the number that the registry has for it. Where nobody may wait for that
+ * (in a worker's transaction), a mark made of the schema's text stands in its place until it is
+ * known (sink/framing.c). A column must be a field of it; a field without a column is its default,
+ * or null.
  */
 #include "postgres.h"
 
@@ -109,11 +112,13 @@ find_number(const CqFormatOptions *options, const char *text)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 options->registers ?
-				 errmsg("the schema registry does not take the schema for subject \"%s\"", subject) :
+				 errmsg("the schema registry does not take the schema for subject \"%s\"",
+						subject) :
 				 errmsg("the schema of the stream is not registered under subject \"%s\"", subject),
 				 errdetail("%s", reason),
 				 options->registers ? 0 :
-				 errhint("With the option register_schema 'true' it is registered where it is not.")));
+				 errhint("With the option register_schema 'true' it is registered where it is "
+						 "not.")));
 	return id;
 }
 
@@ -134,13 +139,15 @@ find_latest(AvroEncoder *encoder, const CqFormatOptions *options)
 	if (strcmp(found.type, "AVRO") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the schema of subject \"%s\" is one of %s, and not of Avro", subject, found.type)));
+				 errmsg("the schema of subject \"%s\" is one of %s, and not of Avro", subject,
+						found.type)));
 	encoder->schema = parse(found.texts);
 	encoder->id = (uint32) found.id;
 }
 
 static void
-find_schema(AvroEncoder *encoder, const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
+find_schema(AvroEncoder *encoder, const CqFormatOptions *options, const CqColumn *columns,
+			int ncolumns)
 {
 	char	   *text;
 
@@ -148,9 +155,11 @@ find_schema(AvroEncoder *encoder, const CqFormatOptions *options, const CqColumn
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("a stream of format avro needs to know its schemas"),
-				 errhint("Set the option schema_registry of the server, or the option %s of the stream.",
+				 errhint("Set the option schema_registry of the server, or the option %s of the "
+						 "stream.",
 						 options->is_key ? "key_schema" : "schema")));
-	if (options->schema == NULL && !options->registers && !options->defers && !options->names_record)
+	if (options->schema == NULL && !options->registers && !options->defers &&
+		!options->names_record)
 	{
 		find_latest(encoder, options);
 		return;
@@ -194,7 +203,7 @@ check_column(const CqAvroSchema *schema, const CqColumn *column)
 }
 
 CqEncoder *
-cq_avro_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
+cq_avro_encode_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	AvroEncoder *encoder = palloc0(sizeof(AvroEncoder));
 	const CqAvroSchema *row;
@@ -202,11 +211,13 @@ cq_avro_encoder_open(const CqFormatOptions *options, const CqColumn *columns, in
 	encoder->is_framed = options->is_framed;
 	find_schema(encoder, options, columns, ncolumns);
 	row = options->is_enveloped ?
-		cq_avro_schema_without_null(cq_avro_schema_field(encoder->schema, "before")->type) : encoder->schema;
+		cq_avro_schema_without_null(cq_avro_schema_field(encoder->schema, "before")->type) :
+			encoder->schema;
 	for (int i = 0; i < ncolumns; i++)
 		check_column(row, &columns[i]);
-	encoder->json = cq_json_encoder_open(options, columns, ncolumns);
-	encoder->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq avro row", ALLOCSET_DEFAULT_SIZES);
+	encoder->json = cq_json_encode_open(options, columns, ncolumns);
+	encoder->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq avro row",
+											 ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&encoder->object);
 	return (CqEncoder *) encoder;
 }

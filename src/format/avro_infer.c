@@ -2,9 +2,9 @@
  * avro_infer.c
  *		Which columns a schema suggests: see avro_infer.h.
  *
- * Decides: one column for each field of the record, in their order, of the type that takes all of its values and loses nothing:
- * arrays of what is no array are arrays; records, maps and unions of several types are jsonb. A schema that is no record is
- * one column, the message as a whole.
+ * Decides: one column for each field of the record, in their order, of the type that takes all of
+ * its values and loses nothing: arrays of what is no array are arrays; records, maps and unions of
+ * several types are jsonb. A schema that is no record is one column, the message as a whole.
  */
 #include "postgres.h"
 
@@ -149,12 +149,15 @@ columns_of_record(const CqAvroSchema *schema, List **remarks)
 		bool		is_not_null = !has_null(field->type) && field->fallback.kind == CQ_JSON_MISSING;
 
 		if (strcmp(list_nth(names, i), list_nth(fields, i)) != 0)
-			*remarks = lappend(*remarks, psprintf("Field \"%s\" is column \"%s\".", (char *) list_nth(fields, i),
+			*remarks = lappend(*remarks, psprintf("Field \"%s\" is column \"%s\".",
+												  (char *) list_nth(fields, i),
 												  (char *) list_nth(names, i)));
-		columns = lappend(columns, make_column(list_nth(names, i), list_nth(fields, i), i + 1, field->type, is_not_null));
+		columns = lappend(columns, make_column(list_nth(names, i), list_nth(fields, i), i + 1,
+											   field->type, is_not_null));
 	}
 	if (schema->nfields > nfields)
-		*remarks = lappend(*remarks, psprintf("%d fields are left out, since a table has at most %d columns.",
+		*remarks = lappend(*remarks, psprintf("%d fields are left out, since a table has at most "
+											  "%d columns.",
 											  schema->nfields - nfields, nfields));
 	return columns;
 }
@@ -168,7 +171,8 @@ cq_avro_infer(const CqRegistrySchema *found, List **remarks)
 
 	if (strcmp(found->type, "AVRO") != 0)
 	{
-		*remarks = lappend(*remarks, psprintf("Its schema is one of %s, which is not supported yet.", found->type));
+		*remarks = lappend(*remarks, psprintf("Its schema is one of %s, which is not supported "
+											  "yet.", found->type));
 		return NIL;
 	}
 	foreach(cell, found->texts)

@@ -1,10 +1,12 @@
 /*
  * avro_json.c
- *		A value of Avro as JSON: what it is for a column of type jsonb, and on the way to types without a way of their own.
+ *		A value of Avro as JSON: what it is for a column of type jsonb, and on the way to types
+ *		without a way of their own.
  *
- * Decides what values are there: numbers, booleans, strings, arrays; records and maps are objects; a union is the value of
- * its branch; enums are strings of their symbols; bytes and fixed strings in the server's hex format; decimals numbers;
- * dates and times strings in ISO 8601, durations too; NaN and infinities strings.
+ * Decides what values are there: numbers, booleans, strings, arrays; records and maps are objects;
+ * a union is the value of its branch; enums are strings of their symbols; bytes and fixed strings
+ * in the server's hex format; decimals numbers; dates and times strings in ISO 8601, durations too;
+ * NaN and infinities strings.
  */
 #include "postgres.h"
 
@@ -83,7 +85,8 @@ append_uuid(CqAvroInput *in, const char *bytes, StringInfo out)
 	char		text[2 * UUID_LEN];
 
 	(void) hex_encode(bytes, UUID_LEN, text);
-	appendStringInfo(out, "\"%.8s-%.4s-%.4s-%.4s-%.12s\"", text, text + 8, text + 12, text + 16, text + 20);
+	appendStringInfo(out, "\"%.8s-%.4s-%.4s-%.4s-%.12s\"", text, text + 8, text + 12, text + 16,
+					 text + 20);
 	return true;
 }
 
@@ -144,7 +147,8 @@ magnitude(const char *bytes, int length, bool is_negative, uint8 *result)
 }
 
 bool
-cq_avro_json_decimal(CqAvroInput *in, const CqAvroSchema *schema, const char *bytes, int64 length, StringInfo out)
+cq_avro_json_decimal(CqAvroInput *in, const CqAvroSchema *schema, const char *bytes, int64 length,
+					 StringInfo out)
 {
 	bool		is_negative = length > 0 && (bytes[0] & 0x80) != 0;
 	char		sign = is_negative ? '\xff' : '\0';
@@ -176,7 +180,8 @@ cq_avro_json_decimal(CqAvroInput *in, const CqAvroSchema *schema, const char *by
 	{
 		appendStringInfoString(out, "0.");
 		appendStringInfoSpaces(out, schema->scale - digits.len);
-		memset(out->data + out->len - (schema->scale - digits.len), '0', schema->scale - digits.len);
+		memset(out->data + out->len - (schema->scale - digits.len), '0',
+			   schema->scale - digits.len);
 		appendStringInfoString(out, digits.data);
 	}
 	else
@@ -243,7 +248,8 @@ append_time(CqAvroInput *in, const CqAvroSchema *schema, int64 units, StringInfo
 
 	if (units < 0 || units > SECS_PER_DAY * second)
 		return cq_avro_read_fault(in, "a time of day is out of range");
-	units = second > USECS_PER_SEC ? units / (second / USECS_PER_SEC) : units * (USECS_PER_SEC / second);
+	units = second > USECS_PER_SEC ? units / (second / USECS_PER_SEC) :
+		units * (USECS_PER_SEC / second);
 	JsonEncodeDateTime(text, TimeADTGetDatum(units), TIMEOID, NULL);
 	appendStringInfo(out, "\"%s\"", text);
 	return true;
@@ -261,7 +267,8 @@ append_duration(const char *bytes, StringInfo out)
 
 		parts[i] = part[0] | part[1] << 8 | part[2] << 16 | (uint32) part[3] << 24;
 	}
-	appendStringInfo(out, "\"P%uM%uDT%u.%03uS\"", parts[0], parts[1], parts[2] / 1000, parts[2] % 1000);
+	appendStringInfo(out, "\"P%uM%uDT%u.%03uS\"", parts[0], parts[1], parts[2] / 1000,
+					 parts[2] % 1000);
 }
 
 /* ---- any value ---- */
@@ -272,7 +279,8 @@ append_long(CqAvroInput *in, const CqAvroSchema *schema, StringInfo out)
 	char		text[MAXINT8LEN + 1];
 	int64		number;
 
-	if (schema->kind == CQ_AVRO_INT ? !cq_avro_read_int(in, &number) : !cq_avro_read_long(in, &number))
+	if (schema->kind == CQ_AVRO_INT ? !cq_avro_read_int(in, &number) : !cq_avro_read_long(in,
+																						  &number))
 		return false;
 	switch (schema->logical)
 	{
@@ -297,7 +305,8 @@ append_bytes(CqAvroInput *in, const CqAvroSchema *schema, StringInfo out)
 	const char *bytes;
 	int64		length = schema->size;
 
-	if (schema->kind == CQ_AVRO_FIXED ? !cq_avro_read_raw(in, length, &bytes) : !cq_avro_read_bytes(in, &bytes, &length))
+	if (schema->kind == CQ_AVRO_FIXED ? !cq_avro_read_raw(in, length, &bytes) :
+		!cq_avro_read_bytes(in, &bytes, &length))
 		return false;
 	if (schema->kind == CQ_AVRO_STRING)
 		return cq_avro_json_append_text(in, bytes, length, out);
@@ -348,7 +357,9 @@ append_items(CqAvroInput *in, const CqAvroSchema *schema, int depth, StringInfo 
 			separator = ',';
 			if (is_map)
 			{
-				if (!cq_avro_read_bytes(in, &key, &length) || !cq_avro_json_append_text(in, key, length, out))
+				if (!cq_avro_read_bytes(in, &key, &length) || !cq_avro_json_append_text(in, key,
+																						length,
+																							out))
 					return false;
 				appendStringInfoChar(out, ':');
 			}
@@ -424,7 +435,8 @@ cq_avro_json_append(CqAvroInput *in, const CqAvroSchema *schema, int depth, Stri
 		case CQ_AVRO_MAP:
 			return append_items(in, schema, depth, out);
 		case CQ_AVRO_UNION:
-			return cq_avro_read_index(in, schema->nbranches, "a union has no such branch", &index) &&
+			return cq_avro_read_index(in, schema->nbranches, "a union has no such branch",
+									  &index) &&
 				cq_avro_json_append(in, schema->branches[index], depth + 1, out);
 		case CQ_AVRO_RECORD:
 			return append_record(in, schema, depth, out);

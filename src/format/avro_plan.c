@@ -2,9 +2,10 @@
  * avro_plan.c
  *		The schema of whoever wrote a message, matched with the table's columns: see avro_plan.h.
  *
- * Decides what belongs to a column: the field of its name, or of its path, name by name; else a field that says the name is
- * one of its aliases, so that one which was renamed is found still. A name in a path is that of a field of a record or a key of
- * a map, through unions: in whichever branch it is there. A column whose path is the empty name takes the message as a whole.
+ * Decides what belongs to a column: the field of its name, or of its path, name by name; else a
+ * field that says the name is one of its aliases, so that one which was renamed is found still. A
+ * name in a path is that of a field of a record or a key of a map, through unions: in whichever
+ * branch it is there. A column whose path is the empty name takes the message as a whole.
  */
 #include "postgres.h"
 
@@ -44,14 +45,16 @@ advance(const Seeker *seekers, int nseekers, const char *name, Seeker *advanced)
 
 /* Those that look for a field, by its name or by an alias that is no other field's name. */
 static int
-advance_to_field(const CqAvroSchema *record, const CqAvroField *field, const Seeker *seekers, int nseekers, Seeker *advanced)
+advance_to_field(const CqAvroSchema *record, const CqAvroField *field, const Seeker *seekers,
+				 int nseekers, Seeker *advanced)
 {
 	int			nadvanced = advance(seekers, nseekers, field->name, advanced);
 	ListCell   *cell;
 
 	foreach(cell, field->aliases)
 	{
-		if (cq_avro_schema_field(record, lfirst(cell)) == field && strcmp(lfirst(cell), field->name) != 0)
+		if (cq_avro_schema_field(record, lfirst(cell)) == field &&
+			strcmp(lfirst(cell), field->name) != 0)
 			nadvanced += advance(seekers, nseekers, lfirst(cell), advanced + nadvanced);
 	}
 	return nadvanced;
@@ -77,7 +80,8 @@ enter_record(CqAvroStep *step, const Seeker *seekers, int nseekers, Seeker *adva
 	step->ninner = schema->nfields;
 	for (int i = 0; i < schema->nfields; i++)
 	{
-		int			nadvanced = advance_to_field(schema, &schema->fields[i], seekers, nseekers, advanced);
+		int			nadvanced = advance_to_field(schema, &schema->fields[i], seekers, nseekers,
+												 advanced);
 
 		if (nadvanced > 0)
 			step->inner[i] = make_step(schema->fields[i].type, advanced, nadvanced);
@@ -211,6 +215,7 @@ cq_avro_plan_default(const CqAvroSchema *reader, CqAvroTarget *target)
 	if (field == NULL || field->fallback.kind == CQ_JSON_MISSING)
 		return;
 	initStringInfo(&target->fallback_value);
-	cq_reject_raise(cq_avro_write(field->type, &field->fallback, CQ_AVRO_OF_SCHEMA, &target->fallback_value), NULL);
+	cq_reject_raise(cq_avro_write(field->type, &field->fallback, CQ_AVRO_OF_SCHEMA,
+								  &target->fallback_value), NULL);
 	target->fallback = cq_avro_plan_value(field->type, target);
 }

@@ -1,9 +1,10 @@
 /*
  * avro_plan.h
- *		How messages of one schema become columns: the schema of whoever wrote them, matched with the table's columns by name.
+ *		How messages of one schema become columns: the schema of whoever wrote them, matched with
+ *		the table's columns by name.
  *
- * A plan is a tree beside the schema's, of just those values in which some column is, or within which one is. All others are
- * passed over.
+ * A plan is a tree beside the schema's, of just those values in which some column is, or within
+ * which one is. All others are passed over.
  */
 #ifndef CQ_AVRO_PLAN_H
 #define CQ_AVRO_PLAN_H
@@ -46,7 +47,8 @@ typedef struct CqAvroTarget
 } CqAvroTarget;
 
 /* Converts a value without a look at anything else; false: it cannot, or there is a fault. */
-typedef bool (*CqAvroQuick) (CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena,
+typedef bool (*CqAvroQuick) (CqAvroInput *in, const CqAvroSchema *schema,
+							 const CqAvroTarget *target, CqJsonArena *arena,
 							 Datum *value);
 
 /* A column that takes a value as a whole. */
@@ -64,12 +66,17 @@ struct CqAvroStep
 	int			ntakers;
 	CqAvroTaker *takers;
 	int			ninner;
-	CqAvroStep **inner;			/* of a record: for each field, NULL: passed over; of a union: for each branch; of a map: for each key */
+	/*
+	 * of a record: for each field, NULL: passed over; of a union: for each branch; of a map: for
+	 * each key
+	 */
+	CqAvroStep **inner;
 	const char **keys;			/* of a map */
 };
 
 /* In CurrentMemoryContext. */
-extern CqAvroStep *cq_avro_plan_make(const CqAvroSchema *schema, CqAvroTarget *targets, int ntargets);
+extern CqAvroStep *cq_avro_plan_make(const CqAvroSchema *schema, CqAvroTarget *targets,
+									 int ntargets);
 
 /* The same for one value that is the target's as a whole. */
 extern CqAvroStep *cq_avro_plan_value(const CqAvroSchema *schema, CqAvroTarget *target);

@@ -132,7 +132,8 @@ read_past_items(CqAvroInput *in, const CqAvroSchema *schema, int depth)
 			const char *key;
 			int64		length;
 
-			if ((is_map && !cq_avro_read_bytes(in, &key, &length)) || !cq_avro_read_past(in, schema->items, depth + 1))
+			if ((is_map && !cq_avro_read_bytes(in, &key, &length)) ||
+				!cq_avro_read_past(in, schema->items, depth + 1))
 				return false;
 		}
 	}
@@ -173,7 +174,8 @@ cq_avro_read_past(CqAvroInput *in, const CqAvroSchema *schema, int depth)
 		case CQ_AVRO_MAP:
 			return read_past_items(in, schema, depth);
 		case CQ_AVRO_UNION:
-			return cq_avro_read_index(in, schema->nbranches, "a union has no such branch", &number) &&
+			return cq_avro_read_index(in, schema->nbranches, "a union has no such branch",
+									  &number) &&
 				cq_avro_read_past(in, schema->branches[number], depth + 1);
 		case CQ_AVRO_RECORD:
 			/* There may be 2^100 fields within: of those that take no bytes, and of others. */

@@ -2,8 +2,9 @@
  * avro_read.h
  *		Reads values of Avro from bytes that need not be what they claim.
  *
- * No length is believed before that many bytes are there, and nothing is made room for before it is read. What is not
- * valid sets the input's fault, a phrase, and ends the reading; nothing raises an error.
+ * No length is believed before that many bytes are there, and nothing is made room for before it is
+ * read. What is not valid sets the input's fault, a phrase, and ends the reading; nothing raises an
+ * error.
  */
 #ifndef CQ_AVRO_READ_H
 #define CQ_AVRO_READ_H
@@ -48,7 +49,8 @@ cq_avro_read_int(CqAvroInput *in, int64 *value)
 {
 	if (!cq_avro_read_long(in, value))
 		return false;
-	return (*value >= PG_INT32_MIN && *value <= PG_INT32_MAX) || cq_avro_read_fault(in, "an int is out of range");
+	return (*value >= PG_INT32_MIN && *value <= PG_INT32_MAX) ||
+		cq_avro_read_fault(in, "an int is out of range");
 }
 
 /* So many bytes, which must be there. */
@@ -78,8 +80,9 @@ extern bool cq_avro_read_double(CqAvroInput *in, float8 *value);
 extern bool cq_avro_read_index(CqAvroInput *in, int limit, const char *fault, int64 *index);
 
 /*
- * The number of items in the next block of an array or a map; 0: there are no more. Items that take no bytes may be more
- * than could ever be handled; others are no more than the message has room for.
+ * The number of items in the next block of an array or a map; 0: there are no more. Items that take
+ * no bytes may be more than could ever be handled; others are no more than the message has room
+ * for.
  */
 extern bool cq_avro_read_block(CqAvroInput *in, int64 min_size, int64 *count);
 
@@ -89,17 +92,25 @@ extern bool cq_avro_read_past(CqAvroInput *in, const CqAvroSchema *schema, int d
 /* ---- avro_json.c ---- */
 
 /* Appends a value as JSON, in UTF-8. */
-extern bool cq_avro_json_append(CqAvroInput *in, const CqAvroSchema *schema, int depth, StringInfo out);
+extern bool cq_avro_json_append(CqAvroInput *in, const CqAvroSchema *schema, int depth,
+								StringInfo out);
 
-extern bool cq_avro_json_append_text(CqAvroInput *in, const char *text, int64 length, StringInfo out);
+extern bool cq_avro_json_append_text(CqAvroInput *in, const char *text, int64 length,
+									 StringInfo out);
 
 /* Is it text, in UTF-8, and without a zero? */
 extern bool cq_avro_json_is_text(const char *bytes, int64 length);
 
-/* Microseconds since 2000-01-01, the server's way, of a time of Avro's; false where they are out of range. */
+/*
+ * Microseconds since 2000-01-01, the server's way, of a time of Avro's; false where they are out of
+ * range.
+ */
 extern bool cq_avro_json_timestamp(const CqAvroSchema *schema, int64 units, int64 *timestamp);
 
-/* A decimal's digits, with sign and point, palloc'd; false where it has more than its type allows. */
-extern bool cq_avro_json_decimal(CqAvroInput *in, const CqAvroSchema *schema, const char *bytes, int64 length, StringInfo out);
+/*
+ * A decimal's digits, with sign and point, palloc'd; false where it has more than its type allows.
+ */
+extern bool cq_avro_json_decimal(CqAvroInput *in, const CqAvroSchema *schema, const char *bytes,
+								 int64 length, StringInfo out);
 
 #endif							/* CQ_AVRO_READ_H */

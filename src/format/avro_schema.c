@@ -2,7 +2,8 @@
  * avro_schema.c
  *		A schema of Avro as a tree of types: see avro_schema.h.
  *
- * The text is checked to be JSON, and no deeper than messages may be, before anything is made of it.
+ * The text is checked to be JSON, and no deeper than messages may be, before anything is made of
+ * it.
  */
 #include "postgres.h"
 
@@ -301,7 +302,8 @@ set_logical(CqAvroSchema *schema, const CqJsonToken *object)
 		if (strcmp(times[i].name, name) != 0 || times[i].kind != schema->kind)
 			continue;
 		if ((times[i].logical == CQ_AVRO_DURATION && schema->size != 12) ||
-			(times[i].logical == CQ_AVRO_UUID && schema->kind == CQ_AVRO_FIXED && schema->size != 16))
+			(times[i].logical == CQ_AVRO_UUID && schema->kind == CQ_AVRO_FIXED &&
+			 schema->size != 16))
 			continue;
 		set_time(schema, times[i].logical, times[i].per_second);
 	}
@@ -436,7 +438,8 @@ keep_token(const CqJsonToken *token)
 }
 
 static bool
-read_field(Reading *reading, const CqAvroSchema *record, const CqJsonToken *object, const char *space, CqAvroField *field)
+read_field(Reading *reading, const CqAvroSchema *record, const CqJsonToken *object,
+		   const char *space, CqAvroField *field)
 {
 	CqJsonToken type;
 	CqJsonToken fallback;
@@ -459,7 +462,9 @@ read_field(Reading *reading, const CqAvroSchema *record, const CqJsonToken *obje
 	return field->type != NULL;
 }
 
-/* A record that is not complete yet has a size below zero: one that it holds for certain is itself. */
+/*
+ * A record that is not complete yet has a size below zero: one that it holds for certain is itself.
+ */
 static CqAvroSchema *
 read_record(Reading *reading, const CqJsonToken *object, const char *space)
 {
@@ -563,7 +568,10 @@ free_parser(void *parser)
 	cq_json_parser_free(parser);
 }
 
-/* Is the value all that stands from text on, up to the brace behind it? A text may try to add members of its own. */
+/*
+ * Is the value all that stands from text on, up to the brace behind it? A text may try to add
+ * members of its own.
+ */
 static bool
 is_all(const CqJsonToken *token, const char *text)
 {
@@ -613,7 +621,8 @@ CqAvroSchema *
 cq_avro_schema_parse(const char *text, Size length, CqAvroNames *names, CqReject **reject)
 {
 	MemoryContext kept = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(kept, "pg_cq schema text", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(kept, "pg_cq schema text",
+												  ALLOCSET_DEFAULT_SIZES);
 	Reading		reading = {.names = names};
 	CqAvroSchema *schema = NULL;
 	CqJsonToken token;

@@ -2,9 +2,10 @@
  * avro_schema.h
  *		A schema of Avro as a tree of types, read from its JSON.
  *
- * Named types that are used again are the same node again, so the tree may have circles, through arrays, maps and unions
- * alone: a record that always holds itself is refused. What the specification does not know (other logical types, other
- * attributes) is passed over, as it asks for.
+ * Named types that are used again are the same node again, so the tree may have circles, through
+ * arrays, maps and unions alone: a record that always holds itself is refused. What the
+ * specification does not know (other logical types, other attributes) is passed over, as it asks
+ * for.
  */
 #ifndef CQ_AVRO_SCHEMA_H
 #define CQ_AVRO_SCHEMA_H
@@ -89,12 +90,17 @@ typedef struct CqAvroNames
 } CqAvroNames;
 
 /*
- * Reads a schema, and adds its named types to names, which has those that it may refer to. In CurrentMemoryContext; text is
- * not needed afterwards. NULL: *reject says why not. Raises ERROR only where there is no memory.
+ * Reads a schema, and adds its named types to names, which has those that it may refer to. In
+ * CurrentMemoryContext; text is not needed afterwards. NULL: *reject says why not. Raises ERROR
+ * only where there is no memory.
  */
-extern CqAvroSchema *cq_avro_schema_parse(const char *text, Size length, CqAvroNames *names, CqReject **reject);
+extern CqAvroSchema *cq_avro_schema_parse(const char *text, Size length, CqAvroNames *names,
+										  CqReject **reject);
 
-/* The same of a text in the server's encoding, only to see whether it is one: NULL, or what is wrong. */
+/*
+ * The same of a text in the server's encoding, only to see whether it is one: NULL, or what is
+ * wrong.
+ */
 extern CqReject *cq_avro_schema_check(const char *text);
 
 /* "long", "union", or the name of a named type. */

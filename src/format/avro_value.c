@@ -2,10 +2,11 @@
  * avro_value.c
  *		From bytes of Avro to a Datum of a column's type, the quick way.
  *
- * What a value is is decided by the way over JSON: what that value is as JSON, and what this is for the column's type. The
- * quick way gives the same for the common types; a test holds the two together. It gives up, having read whatever it has,
- * on what it does not know. What one type is promoted to another for it knows better: a string for a column of bytea is its
- * bytes, and a float for one of double precision the same number, not that of the same digits.
+ * What a value is is decided by the way over JSON: what that value is as JSON, and what this is for
+ * the column's type. The quick way gives the same for the common types; a test holds the two
+ * together. It gives up, having read whatever it has, on what it does not know. What one type is
+ * promoted to another for it knows better: a string for a column of bytea is its bytes, and a float
+ * for one of double precision the same number, not that of the same digits.
  */
 #include "postgres.h"
 
@@ -27,11 +28,13 @@
 static inline bool
 read_integer(CqAvroInput *in, const CqAvroSchema *schema, int64 *number)
 {
-	return schema->kind == CQ_AVRO_INT ? cq_avro_read_int(in, number) : cq_avro_read_long(in, number);
+	return schema->kind == CQ_AVRO_INT ? cq_avro_read_int(in, number) : cq_avro_read_long(in,
+																						  number);
 }
 
 static bool
-integer_to_int2(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+integer_to_int2(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
 
@@ -42,7 +45,8 @@ integer_to_int2(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-integer_to_int4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+integer_to_int4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
 
@@ -53,7 +57,8 @@ integer_to_int4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-integer_to_int8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+integer_to_int8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
 
@@ -64,7 +69,8 @@ integer_to_int8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-integer_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+integer_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				  CqJsonArena *arena, Datum *value)
 {
 	int64		number;
 
@@ -75,7 +81,8 @@ integer_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarge
 }
 
 static bool
-integer_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+integer_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				   CqJsonArena *arena, Datum *value)
 {
 	int64		number;
 
@@ -86,7 +93,8 @@ integer_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarg
 }
 
 static bool
-boolean_to_bool(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+boolean_to_bool(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				CqJsonArena *arena, Datum *value)
 {
 	bool		flag;
 
@@ -97,7 +105,8 @@ boolean_to_bool(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-float_to_float4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+float_to_float4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				CqJsonArena *arena, Datum *value)
 {
 	float4		number;
 
@@ -109,7 +118,8 @@ float_to_float4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 
 /* As one is promoted to the other: not by its digits. */
 static bool
-float_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+float_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				CqJsonArena *arena, Datum *value)
 {
 	float4		number;
 
@@ -120,7 +130,8 @@ float_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-double_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+double_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				 CqJsonArena *arena, Datum *value)
 {
 	float8		number;
 
@@ -135,7 +146,7 @@ double_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget
 static bool
 make_varlena(const char *bytes, int64 length, CqJsonArena *arena, Datum *value)
 {
-	char	   *result = cq_json_arena_take(arena, VARHDRSZ + length);
+	char	   *result = cq_json_value_take(arena, VARHDRSZ + length);
 
 	SET_VARSIZE(result, VARHDRSZ + length);
 	memcpy(VARDATA(result), bytes, length);
@@ -147,7 +158,8 @@ static inline bool
 read_any_bytes(CqAvroInput *in, const CqAvroSchema *schema, const char **bytes, int64 *length)
 {
 	*length = schema->size;
-	return schema->kind == CQ_AVRO_FIXED ? cq_avro_read_raw(in, *length, bytes) : cq_avro_read_bytes(in, bytes, length);
+	return schema->kind == CQ_AVRO_FIXED ? cq_avro_read_raw(in, *length, bytes) :
+		cq_avro_read_bytes(in, bytes, length);
 }
 
 static inline bool
@@ -161,22 +173,26 @@ is_plain(const char *text, int64 length)
 
 /* Only where the server's encoding takes it as it is. */
 static bool
-bytes_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+bytes_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+			  CqJsonArena *arena, Datum *value)
 {
 	const char *bytes;
 	int64		length;
 
 	if (!read_any_bytes(in, schema, &bytes, &length))
 		return false;
-	if (!is_plain(bytes, length) && (!target->converter->takes_utf8 || !cq_avro_json_is_text(bytes, length)))
+	if (!is_plain(bytes, length) && (!target->converter->takes_utf8 || !cq_avro_json_is_text(bytes,
+																							 length)))
 		return false;
-	if (target->converter->typmod >= (int32) VARHDRSZ && length > target->converter->typmod - VARHDRSZ)
+	if (target->converter->typmod >= (int32) VARHDRSZ && length > target->converter->typmod -
+		VARHDRSZ)
 		return false;
 	return make_varlena(bytes, length, arena, value);
 }
 
 static bool
-bytes_to_bytea(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+bytes_to_bytea(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+			   CqJsonArena *arena, Datum *value)
 {
 	const char *bytes;
 	int64		length;
@@ -185,7 +201,8 @@ bytes_to_bytea(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *
 }
 
 static bool
-enum_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+enum_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+			 CqJsonArena *arena, Datum *value)
 {
 	const char *symbol;
 	int64		index;
@@ -199,18 +216,20 @@ enum_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *ta
 }
 
 static bool
-fixed_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+fixed_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+			  CqJsonArena *arena, Datum *value)
 {
 	const char *bytes;
 
 	if (!cq_avro_read_raw(in, UUID_LEN, &bytes))
 		return false;
-	*value = PointerGetDatum(memcpy(cq_json_arena_take(arena, UUID_LEN), bytes, UUID_LEN));
+	*value = PointerGetDatum(memcpy(cq_json_value_take(arena, UUID_LEN), bytes, UUID_LEN));
 	return true;
 }
 
 static bool
-string_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+string_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+			   CqJsonArena *arena, Datum *value)
 {
 	CqJsonToken token = {.kind = CQ_JSON_STRING};
 	int64		length;
@@ -218,19 +237,21 @@ string_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *
 	if (!cq_avro_read_bytes(in, &token.text, &length) || length != 36)
 		return false;
 	token.length = 36;
-	return cq_json_convert(target->converter, &token, arena, value);
+	return cq_json_value_convert(target->converter, &token, arena, value);
 }
 
 /* Up to 18 digits. */
 static bool
-decimal_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+decimal_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				   CqJsonArena *arena, Datum *value)
 {
 	int64		limit = 1;
 	const char *bytes;
 	int64		length;
 	int64		number;
 
-	if (target->converter->typmod >= (int32) VARHDRSZ || !read_any_bytes(in, schema, &bytes, &length) ||
+	if (target->converter->typmod >= (int32) VARHDRSZ || !read_any_bytes(in, schema, &bytes,
+																		 &length) ||
 		length == 0 || length > (int64) sizeof(number) || schema->scale > 18)
 		return false;
 	number = bytes[0] & 0x80 ? -1 : 0;
@@ -248,7 +269,8 @@ decimal_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarg
 /* ---- times ---- */
 
 static bool
-integer_to_timestamp(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena,
+integer_to_timestamp(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+					 CqJsonArena *arena,
 					 Datum *value)
 {
 	int64		units;
@@ -263,7 +285,8 @@ integer_to_timestamp(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTa
 }
 
 static bool
-int_to_date(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+int_to_date(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+			CqJsonArena *arena, Datum *value)
 {
 	int64		days;
 
@@ -275,14 +298,17 @@ int_to_date(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *tar
 }
 
 static bool
-integer_to_time(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, CqJsonArena *arena, Datum *value)
+integer_to_time(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+				CqJsonArena *arena, Datum *value)
 {
 	int64		units;
 	int64		second = schema->per_second;
 
-	if (target->converter->typmod >= 0 || !read_integer(in, schema, &units) || units < 0 || units > SECS_PER_DAY * second)
+	if (target->converter->typmod >= 0 || !read_integer(in, schema, &units) || units < 0 ||
+		units > SECS_PER_DAY * second)
 		return false;
-	*value = TimeADTGetDatum(second > USECS_PER_SEC ? units / (second / USECS_PER_SEC) : units * (USECS_PER_SEC / second));
+	*value = TimeADTGetDatum(second > USECS_PER_SEC ? units / (second / USECS_PER_SEC) :
+							 units * (USECS_PER_SEC / second));
 	return true;
 }
 

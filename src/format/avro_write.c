@@ -2,9 +2,9 @@
  * avro_write.c
  *		Writes values of Avro: see avro_write.h.
  *
- * Decides what fits a type: what would be read back as the same. Only times lose what is finer than their type's unit. A
- * union takes the first of its branches that the value fits as it is, else the first that it can be made to fit: a number is
- * a string only where no branch takes numbers.
+ * Decides what fits a type: what would be read back as the same. Only times lose what is finer than
+ * their type's unit. A union takes the first of its branches that the value fits as it is, else the
+ * first that it can be made to fit: a number is a string only where no branch takes numbers.
  */
 #include "postgres.h"
 
@@ -36,7 +36,8 @@ typedef struct Writing
 	CqReject   *reject;			/* of the first fault */
 } Writing;
 
-static bool write_value(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out);
+static bool write_value(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+						StringInfo out);
 
 static bool fail(Writing *writing, const char *format,...) pg_attribute_printf(2, 3);
 
@@ -64,7 +65,8 @@ misfit(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token)
 	if (token->kind == CQ_JSON_MISSING)
 		return fail(writing, "there is no value for type %s", cq_avro_schema_name(schema));
 	return fail(writing, "%.*s is no value of type %s",
-				pg_encoding_mbcliplen(PG_UTF8, token->text - quotes, token->length + 2 * quotes, 100),
+				pg_encoding_mbcliplen(PG_UTF8, token->text - quotes, token->length + 2 * quotes,
+									  100),
 				token->text - quotes, cq_avro_schema_name(schema));
 }
 
@@ -152,7 +154,8 @@ write_float(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *tok
 
 	if (token->kind == CQ_JSON_STRING)
 	{
-		if (text == NULL || (strcmp(text, "NaN") != 0 && strcmp(text, "Infinity") != 0 && strcmp(text, "-Infinity") != 0))
+		if (text == NULL || (strcmp(text, "NaN") != 0 && strcmp(text, "Infinity") != 0 &&
+							 strcmp(text, "-Infinity") != 0))
 			return misfit(writing, schema, token);
 	}
 	else if (token->kind != CQ_JSON_INTEGER && token->kind != CQ_JSON_NUMBER)
@@ -189,7 +192,8 @@ parse_time(const char *text, int64 *microseconds)
 	if (*text == '.')
 		for (text++; cq_json_is_digit(*text) && unit > 1; text++)
 			fraction += (*text - '0') * (unit /= 10);
-	if (*text != '\0' || hour < 0 || hour > 24 || minute < 0 || minute > 59 || second < 0 || second > 60)
+	if (*text != '\0' || hour < 0 || hour > 24 || minute < 0 || minute > 59 || second < 0 ||
+		second > 60)
 		return false;
 	*microseconds = ((hour * INT64CONST(60) + minute) * 60 + second) * USECS_PER_SEC + fraction;
 	return *microseconds <= USECS_PER_DAY;
@@ -242,7 +246,8 @@ parse_units(const CqAvroSchema *schema, const CqJsonToken *token, int64 *units)
 }
 
 static bool
-write_integer(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
+write_integer(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+			  StringInfo out)
 {
 	int64		number;
 	bool		is_time = schema->logical != CQ_AVRO_PLAIN && token->kind == CQ_JSON_STRING;
@@ -259,20 +264,23 @@ write_integer(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *t
 
 /* Bytes of a type of fixed size, or with their length. */
 static bool
-write_sized(Writing *writing, const CqAvroSchema *schema, const char *bytes, int64 length, StringInfo out)
+write_sized(Writing *writing, const CqAvroSchema *schema, const char *bytes, int64 length,
+			StringInfo out)
 {
 	if (schema->kind != CQ_AVRO_FIXED)
 		write_bytes(bytes, length, out);
 	else if (length == schema->size)
 		appendBinaryStringInfo(out, bytes, (int) length);
 	else
-		return fail(writing, "type %s has " INT64_FORMAT " bytes, and not " INT64_FORMAT, schema->name, schema->size, length);
+		return fail(writing, "type %s has " INT64_FORMAT " bytes, and not " INT64_FORMAT,
+					schema->name, schema->size, length);
 	return true;
 }
 
 /* The characters of a default, each of which is the byte of its code. */
 static bool
-write_characters(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
+write_characters(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+				 StringInfo out)
 {
 	char	   *bytes = palloc(token->length + 1);
 	int64		length = 0;
@@ -324,7 +332,10 @@ multiply_add(uint8 *bytes, int length, uint32 factor, uint32 summand)
 	}
 }
 
-/* The digits of a decimal without its point, as many behind that as the type has; NULL where there are more, or it is no number. */
+/*
+ * The digits of a decimal without its point, as many behind that as the type has; NULL where there
+ * are more, or it is no number.
+ */
 static char *
 scaled_digits(const CqAvroSchema *schema, const char *text)
 {
@@ -356,7 +367,8 @@ scaled_digits(const CqAvroSchema *schema, const char *text)
 }
 
 static bool
-write_decimal(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
+write_decimal(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+			  StringInfo out)
 {
 	char	   *text = unescape(token);
 	bool		is_negative = text != NULL && *text == '-';
@@ -396,7 +408,8 @@ write_decimal(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *t
 }
 
 static bool
-write_duration(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
+write_duration(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+			   StringInfo out)
 {
 	char	   *text = unescape(token);
 	Interval   *interval;
@@ -404,10 +417,12 @@ write_duration(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *
 
 	if (token->kind != CQ_JSON_STRING || text == NULL)
 		return misfit(writing, schema, token);
-	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+													 ObjectIdGetDatum(InvalidOid),
 													 Int32GetDatum(-1)));
 	milliseconds = interval->time / 1000;
-	if (interval->month < 0 || interval->day < 0 || interval->time < 0 || milliseconds > PG_UINT32_MAX)
+	if (interval->month < 0 || interval->day < 0 || interval->time < 0 ||
+		milliseconds > PG_UINT32_MAX)
 		return misfit(writing, schema, token);
 	write_little_endian(interval->month, 4, out);
 	write_little_endian(interval->day, 4, out);
@@ -416,7 +431,8 @@ write_duration(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *
 }
 
 static bool
-write_fixed_uuid(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
+write_fixed_uuid(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+				 StringInfo out)
 {
 	char	   *text = unescape(token);
 	pg_uuid_t  *uuid;
@@ -430,7 +446,8 @@ write_fixed_uuid(Writing *writing, const CqAvroSchema *schema, const CqJsonToken
 
 /* In the server's hex format, or as text. */
 static bool
-write_plain_bytes(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
+write_plain_bytes(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+				  StringInfo out)
 {
 	char	   *text = unescape(token);
 	int64		length = text != NULL ? (int64) strlen(text) : 0;
@@ -448,10 +465,12 @@ write_plain_bytes(Writing *writing, const CqAvroSchema *schema, const CqJsonToke
 }
 
 static bool
-write_any_bytes(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
+write_any_bytes(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
+				StringInfo out)
 {
 	if (writing->manner == CQ_AVRO_OF_SCHEMA)
-		return token->kind == CQ_JSON_STRING ? write_characters(writing, schema, token, out) : misfit(writing, schema, token);
+		return token->kind == CQ_JSON_STRING ? write_characters(writing, schema, token, out) :
+			misfit(writing, schema, token);
 	switch (schema->logical)
 	{
 		case CQ_AVRO_DECIMAL:
@@ -479,7 +498,8 @@ write_string(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *to
 		return true;
 	}
 	if (text == NULL || token->kind == CQ_JSON_NULL || token->kind == CQ_JSON_MISSING ||
-		(token->kind != CQ_JSON_STRING && (writing->is_strict || writing->manner == CQ_AVRO_OF_SCHEMA)))
+		(token->kind != CQ_JSON_STRING &&
+		 (writing->is_strict || writing->manner == CQ_AVRO_OF_SCHEMA)))
 		return misfit(writing, schema, token);
 	write_bytes(text, strlen(text), out);
 	return true;
@@ -591,13 +611,16 @@ write_default(Writing *writing, const CqAvroField *field, StringInfo out)
 {
 	static const CqJsonToken null = {.text = "null", .length = 4, .kind = CQ_JSON_NULL};
 	Writing		of_schema = {
-		.manner = CQ_AVRO_OF_SCHEMA, .is_strict = true, .depth = writing->depth, .nvalues = writing->nvalues
+		.manner = CQ_AVRO_OF_SCHEMA, .is_strict = true, .depth = writing->depth,
+			.nvalues = writing->nvalues
 	};
 
-	if (write_value(&of_schema, field->type, field->fallback.kind != CQ_JSON_MISSING ? &field->fallback : &null, out))
+	if (write_value(&of_schema, field->type, field->fallback.kind != CQ_JSON_MISSING ?
+					&field->fallback : &null, out))
 		return true;
 	if (field->fallback.kind != CQ_JSON_MISSING)
-		return fail(writing, "%s%s", strlen(of_schema.reject->message) < LONGEST_PLACE ? "its default: " : "",
+		return fail(writing, "%s%s", strlen(of_schema.reject->message) < LONGEST_PLACE ?
+					"its default: " : "",
 					of_schema.reject->message);
 	return fail(writing, "there is none, and the schema has no default");
 }
@@ -613,7 +636,10 @@ takes_null(const CqAvroSchema *schema)
 	return schema->kind == CQ_AVRO_NULL;
 }
 
-/* Is it the default that is to be written? Also for a null that the type has no place for, as of a column that INSERT does not name. */
+/*
+ * Is it the default that is to be written? Also for a null that the type has no place for, as of a
+ * column that INSERT does not name.
+ */
 static bool
 wants_default(const Writing *writing, const CqAvroField *field, const CqJsonToken *value)
 {
@@ -634,7 +660,8 @@ check_members(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *t
 		char	   *text = unescape(&name);
 
 		if (text == NULL || cq_avro_schema_field(schema, text) == NULL)
-			return fail(writing, "type %s has no field \"%s\"", schema->name, text != NULL ? text : "");
+			return fail(writing, "type %s has no field \"%s\"", schema->name, text != NULL ? text :
+						"");
 	}
 	return true;
 }
@@ -659,21 +686,24 @@ write_record(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *to
 		if (is_written)
 			continue;
 		if (strlen(writing->reject->message) < LONGEST_PLACE)
-			writing->reject->message = psprintf("field \"%s\": %s", field->name, writing->reject->message);
+			writing->reject->message = psprintf("field \"%s\": %s", field->name,
+												writing->reject->message);
 		return false;
 	}
 	return true;
 }
 
 static bool
-try_branches(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, bool is_strict, StringInfo out)
+try_branches(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, bool is_strict,
+			 StringInfo out)
 {
 	int			start = out->len;
 
 	for (int i = 0; i < schema->nbranches; i++)
 	{
 		Writing		attempt = {
-			.manner = writing->manner, .is_strict = is_strict, .depth = writing->depth, .nvalues = writing->nvalues
+			.manner = writing->manner, .is_strict = is_strict, .depth = writing->depth,
+				.nvalues = writing->nvalues
 		};
 
 		cq_avro_write_long(i, out);
@@ -681,7 +711,8 @@ try_branches(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *to
 			return true;
 		out->len = start;
 		/* Of a union with null, what the other one says is what matters. */
-		if (is_strict == writing->is_strict && schema->nbranches <= 2 && schema->branches[i]->kind != CQ_AVRO_NULL)
+		if (is_strict == writing->is_strict && schema->nbranches <= 2 &&
+			schema->branches[i]->kind != CQ_AVRO_NULL)
 			writing->reject = attempt.reject;
 	}
 	return false;
@@ -756,10 +787,12 @@ write_value(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *tok
 }
 
 CqReject *
-cq_avro_write(const CqAvroSchema *schema, const CqJsonToken *token, CqAvroManner manner, StringInfo out)
+cq_avro_write(const CqAvroSchema *schema, const CqJsonToken *token, CqAvroManner manner,
+			  StringInfo out)
 {
 	int			nvalues = 0;
-	Writing		writing = {.manner = manner, .is_strict = manner == CQ_AVRO_OF_SCHEMA, .nvalues = &nvalues};
+	Writing		writing = {.manner = manner, .is_strict = manner == CQ_AVRO_OF_SCHEMA,
+						   .nvalues = &nvalues};
 
 	return write_value(&writing, schema, token, out) ? NULL : writing.reject;
 }

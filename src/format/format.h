@@ -2,9 +2,9 @@
  * format.h
  *		From bytes to columns and back: one routine struct for each format.
  *
- * A format knows messages and types; it knows nothing of topics' servers, of streams as relations, or of views. It never
- * raises an error for what a message holds: a bad message or field becomes a CqBadCell, and the row it stands in
- * is left out by those who need that field.
+ * A format knows messages and types; it knows nothing of topics' servers, of streams as relations,
+ * or of views. It never raises an error for what a message holds: a bad message or field becomes a
+ * CqBadCell, and the row it stands in is left out by those who need that field.
  */
 #ifndef CQ_FORMAT_H
 #define CQ_FORMAT_H
@@ -20,12 +20,15 @@
 #include "nodes/bitmapset.h"
 #include "source/source.h"
 
-/* A column of a stream that comes from the message's value (metadata columns are not the format's). */
+/*
+ * A column of a stream that comes from the message's value (metadata columns are not the format's).
+ */
 typedef struct CqColumn
 {
 	AttrNumber	attno;			/* in the foreign table */
 	const char *name;			/* the field's name in the message */
-	List	   *path;			/* of char *: names from the top to a nested field; a one-element list for a plain one */
+	/* of char *: names from the top to a nested field; a one-element list for a plain one */
+	List	   *path;
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
@@ -33,7 +36,9 @@ typedef struct CqColumn
 	CqValueStyle style;
 } CqColumn;
 
-/* The type of a column that only asks whether there is something at its path: true, or else null. */
+/*
+ * The type of a column that only asks whether there is something at its path: true, or else null.
+ */
 #define CQ_COLUMN_PRESENCE	VOIDOID
 
 /* A field of a row that could not be decoded; attno 0: the whole message. */
@@ -65,13 +70,17 @@ extern void cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqRej
 typedef struct CqDecoder CqDecoder;
 typedef struct CqEncoder CqEncoder;
 
-/* What a stream says of its messages besides their format. Lives as long as what was opened with it. */
+/*
+ * What a stream says of its messages besides their format. Lives as long as what was opened with
+ * it.
+ */
 typedef struct CqFormatOptions
 {
 	const char *schema;			/* the option of that name, or NULL */
 	bool		is_framed;		/* each message begins with the number of its schema */
 	struct CqRegistry *registry;	/* where schemas are, or NULL */
-	const char *subject;		/* under which name there, for what is written; NULL: of topic and record */
+	/* under which name there, for what is written; NULL: of topic and record */
+	const char *subject;
 	const char *topic;
 	bool		is_key;			/* what is written is a key */
 	bool		names_topic;	/* the subject has the name of the topic */
@@ -99,25 +108,29 @@ typedef struct CqFormat
 	const char *name;			/* as in the table option format */
 
 	/*
-	 * Prepares to decode just these columns (there may be none). Lives in CurrentMemoryContext; what is not palloc'd is
-	 * freed by its reset callback.
+	 * Prepares to decode just these columns (there may be none). Lives in CurrentMemoryContext;
+	 * what is not palloc'd is freed by its reset callback.
 	 */
-	CqDecoder  *(*decoder_open) (const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
+	CqDecoder  *(*decoder_open) (const CqFormatOptions *options, const CqColumn *columns,
+								 int ncolumns);
 
 	/*
-	 * Asks for what messages cannot be decoded without, and is not here. True: all is there. False: *awaits says what is not, and
-	 * *trouble whether, and why, it could not be had so far; palloc'd. Waits for nothing, and is for outside a transaction. NULL: nothing
-	 * is ever needed.
+	 * Asks for what messages cannot be decoded without, and is not here. True: all is there. False:
+	 * *awaits says what is not, and *trouble whether, and why, it could not be had so far;
+	 * palloc'd. Waits for nothing, and is for outside a transaction. NULL: nothing is ever needed.
 	 */
-	bool		(*prepare) (const CqFormatOptions *options, const CqMessage *messages, int nmessages, char **awaits,
+	bool		(*prepare) (const CqFormatOptions *options, const CqMessage *messages,
+							int nmessages, char **awaits,
 							char **trouble);
 
 	/*
-	 * Decodes nmessages into rows first_row…: values[attno - 1][row], nulls[attno - 1][row] for each of the decoder's
-	 * columns. By-reference Datums are palloc'd in CurrentMemoryContext (the batch's). Bad ones are added to bad, in row
-	 * order, and their cells set to null. Within a transaction, since types may look at catalogs.
+	 * Decodes nmessages into rows first_row…: values[attno - 1][row], nulls[attno - 1][row] for
+	 * each of the decoder's columns. By-reference Datums are palloc'd in CurrentMemoryContext (the
+	 * batch's). Bad ones are added to bad, in row order, and their cells set to null. Within a
+	 * transaction, since types may look at catalogs.
 	 */
-	void		(*decode) (CqDecoder *decoder, const CqMessage *messages, int nmessages, int first_row,
+	void		(*decode) (CqDecoder *decoder, const CqMessage *messages, int nmessages,
+						   int first_row,
 						   Datum **values, bool **nulls, CqBadCells *bad);
 
 	/*
@@ -131,8 +144,11 @@ typedef struct CqFormat
 	CqSettingSet (*settings) (const CqColumn *column);
 
 	/* NULL where the format cannot write. encode appends one row's value to out. */
-	CqEncoder  *(*encoder_open) (const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
-	void		(*encode) (CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out);	/* indexed by attno - 1 */
+	CqEncoder  *(*encoder_open) (const CqFormatOptions *options, const CqColumn *columns,
+								 int ncolumns);
+	/* indexed by attno - 1 */
+	void		(*encode) (CqEncoder *encoder, const Datum *values, const bool *nulls,
+						   StringInfo out);
 
 	/* The row before and after, of which one may be NULL; with is_enveloped. */
 	void		(*encode_change) (CqEncoder *encoder, const CqChange *change, StringInfo out);

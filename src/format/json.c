@@ -3,16 +3,20 @@
  *		The format json: each message is one JSON object, each column one field of it.
  *
  * Decides what a message means as a row:
- * - A message is bad as a whole, whichever columns are needed, unless it is one JSON object in UTF-8 with nothing behind it, of
+ * - A message is bad as a whole, whichever columns are needed, unless it is one JSON object in
+ * UTF-8 with nothing behind it, of
  *   at most CQ_JSON_MAX_LENGTH bytes and CQ_JSON_MAX_DEPTH levels (json_walk.c).
- * - A field belongs to the column of exactly its name, escapes resolved, or to the one whose path leads to it. Where a name comes
- *   twice in an object, the last one counts, as in jsonb. Fields that no column wants are checked and passed over.
+ * - A field belongs to the column of exactly its name, escapes resolved, or to the one whose path
+ * leads to it. Where a name comes
+ *   twice in an object, the last one counts, as in jsonb. Fields that no column wants are checked
+ *   and passed over.
  * - A field that is missing or null is null; a bad cell if the column is NOT NULL.
  * - How values become Datums: json_value.h.
- * A message without a value (a tombstone) is a row of nulls here, and no bad one: what it means is the stream's option.
+ * A message without a value (a tombstone) is a row of nulls here, and no bad one: what it means is
+ * the stream's option.
  *
- * Speed comes from doing little: simdjson finds the tokens, one walk over them checks all and notes the wanted ones, and the
- * common types are converted in place without a call of the server's.
+ * Speed comes from doing little: simdjson finds the tokens, one walk over them checks all and notes
+ * the wanted ones, and the common types are converted in place without a call of the server's.
  */
 #include "postgres.h"
 
@@ -97,9 +101,10 @@ open_target(JsonDecoder *decoder, Target *target, const CqColumn *column)
 		target->wrapped_token = cq_json_shape_add(decoder->shape, lcons(PAYLOAD, list_copy(path)));
 	if (column->type == CQ_COLUMN_PRESENCE)
 		return;
-	target->converter = cq_json_converter_create(column->type, column->typmod, &column->style);
+	target->converter = cq_json_value_slow_create(column->type, column->typmod, &column->style);
 	target->may_change = cq_json_composite_is_within(target->converter);
-	target->checks_nulls = column->is_not_null || cq_json_converter_checks_nulls(target->converter);
+	target->checks_nulls = column->is_not_null ||
+		cq_json_value_slow_checks_nulls(target->converter);
 }
 
 static CqDecoder *
@@ -161,7 +166,8 @@ reject_message(const CqJsonFault *fault, const CqMessage *message)
 	}
 	if (fault->offset < 0)
 		return cq_reject(fault->sqlerrcode, "invalid JSON message: %s", fault->reason);
-	return cq_reject(fault->sqlerrcode, "invalid JSON message: %s at byte %lld", fault->reason, (long long) fault->offset);
+	return cq_reject(fault->sqlerrcode, "invalid JSON message: %s at byte %lld", fault->reason,
+					 (long long) fault->offset);
 }
 
 static void
@@ -176,7 +182,8 @@ set_row_null(JsonDecoder *decoder, int row)
 
 /* Sets a cell that the quick way has no value for: null, or left for later. */
 static void
-set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, int row, CqBadCells *bad)
+set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, int row,
+			  CqBadCells *bad)
 {
 	bool		is_null = token->kind == CQ_JSON_NULL || token->kind == CQ_JSON_MISSING;
 	CqJsonCell	cell;
@@ -190,7 +197,8 @@ set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, in
 	if (is_null && target->column.is_not_null)
 	{
 		cq_bad_cells_add(bad, row, target->column.attno,
-						 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "field \"%s\" is %s", target->column.name,
+						 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "field \"%s\" is %s",
+								   target->column.name,
 								   token->kind == CQ_JSON_NULL ? "null" : "missing"));
 		return;
 	}
@@ -258,7 +266,7 @@ decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
 		if (unlikely(is_special) && decode_specially(decoder, target, token, row, bad))
 			continue;
 		if (token->kind != CQ_JSON_MISSING && token->kind != CQ_JSON_NULL &&
-			cq_json_convert(target->converter, token, arena, &target->values[row]))
+			cq_json_value_convert(target->converter, token, arena, &target->values[row]))
 			target->nulls[row] = false;
 		else
 			set_hard_cell(decoder, target, token, row, bad);
@@ -314,7 +322,8 @@ compare_bad_cells(const void *a, const void *b)
 }
 
 static void
-decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values, bool **nulls,
+decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
+	   bool **nulls,
 	   CqBadCells *bad)
 {
 	JsonDecoder *decoder = (JsonDecoder *) opaque;
@@ -337,7 +346,8 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 
 		if (messages[i].value == NULL)
 			set_row_null(decoder, row);
-		else if (cq_json_walk(decoder->shape, decoder->parser, messages[i].value, messages[i].value_length, &fault))
+		else if (cq_json_walk(decoder->shape, decoder->parser, messages[i].value,
+							  messages[i].value_length, &fault))
 			decode_row(decoder, row, &arena, bad);
 		else
 		{
@@ -349,7 +359,8 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 	note_seen(decoder, nmessages, first_row);
 	cq_json_parser_trim(decoder->parser);
 	if (bad->ncells > first_bad)
-		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell), compare_bad_cells);
+		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell),
+			  compare_bad_cells);
 }
 
 const CqFormat cq_json_format = {
@@ -358,7 +369,7 @@ const CqFormat cq_json_format = {
 	.decode = decode,
 	.fields = fields,
 	.settings = cq_json_settings,
-	.encoder_open = cq_json_encoder_open,
+	.encoder_open = cq_json_encode_open,
 	.encode = cq_json_encode,
 	.encode_change = cq_json_encode_change,
 	.infer = cq_json_infer

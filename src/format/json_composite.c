@@ -51,9 +51,9 @@ describe(CqJsonComposite *composite, TypeCacheEntry *type)
 			continue;
 		attribute->name = pstrdup(pg_server_to_any(name, strlen(name), PG_UTF8));
 		attribute->length = strlen(attribute->name);
-		attribute->converter = cq_json_converter_create(described->atttypid,
+		attribute->converter = cq_json_value_slow_create(described->atttypid,
 														 described->atttypmod, &composite->style);
-		attribute->checks_nulls = cq_json_converter_checks_nulls(attribute->converter);
+		attribute->checks_nulls = cq_json_value_slow_checks_nulls(attribute->converter);
 	}
 	/* Last: where the catalog could not be read, it is read again. */
 	composite->version = version;
@@ -198,7 +198,7 @@ convert_attribute(const Attribute *attribute, const CqJsonToken *token, CqJsonAr
 	if (token->kind == CQ_JSON_MISSING || token->kind == CQ_JSON_NULL)
 		return !attribute->checks_nulls;
 	*is_null = false;
-	return cq_json_convert(attribute->converter, token, arena, value);
+	return cq_json_value_convert(attribute->converter, token, arena, value);
 }
 
 bool

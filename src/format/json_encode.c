@@ -2,13 +2,13 @@
  * json_encode.c
  *		From a row to a JSON object: see json_encode.h.
  *
- * Decides that a value is written as the server's to_json writes it: numbers and booleans bare, NaN and infinities as strings,
- * times in ISO 8601, bytea as a string in hex, json and jsonb embedded, arrays as arrays,
- * composites and hstore as objects. Null is written as null, so that a message always has all
- * fields. What is written reads back to the same row, and does not depend on settings of whoever
- * writes it. So to_json is not asked for types with a function of their own that makes JSON of
- * them: nothing says that their input takes that. They are strings of their text. Nor for money,
- * whose text depends on a locale: it is a number.
+ * Decides that a value is written as the server's to_json writes it: numbers and booleans bare, NaN
+ * and infinities as strings, times in ISO 8601, bytea as a string in hex, json and jsonb embedded,
+ * arrays as arrays, composites and hstore as objects. Null is written as null, so that a message
+ * always has all fields. What is written reads back to the same row, and does not depend on
+ * settings of whoever writes it. So to_json is not asked for types with a function of their own
+ * that makes JSON of them: nothing says that their input takes that. They are strings of their
+ * text. Nor for money, whose text depends on a locale: it is a number.
  */
 #include "postgres.h"
 
@@ -91,7 +91,8 @@ set_up_to_json(Member *member, Oid type)
 	Expr	   *argument = (Expr *) makeNullConst(type, -1, get_typcollation(type));
 
 	fmgr_info(F_TO_JSON, &member->function);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID, list_make1(argument), InvalidOid, InvalidOid,
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID, list_make1(argument), InvalidOid,
+											 InvalidOid,
 											 COERCE_EXPLICIT_CALL),
 					   &member->function);
 }
@@ -209,7 +210,7 @@ place_column(JsonEncoder *encoder, const CqColumn *column)
 }
 
 CqEncoder *
-cq_json_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
+cq_json_encode_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	JsonEncoder *encoder = palloc0(sizeof(JsonEncoder));
 

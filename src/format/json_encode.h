@@ -9,8 +9,10 @@
 
 #include "format/format.h"
 
-extern CqEncoder *cq_json_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
-extern void cq_json_encode(CqEncoder *encoder, const Datum *values, const bool *nulls, StringInfo out);
+extern CqEncoder *cq_json_encode_open(const CqFormatOptions *options, const CqColumn *columns,
+									  int ncolumns);
+extern void cq_json_encode(CqEncoder *encoder, const Datum *values, const bool *nulls,
+						   StringInfo out);
 
 extern void cq_json_encode_change(CqEncoder *encoder, const CqChange *change, StringInfo out);
 

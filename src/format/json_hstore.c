@@ -73,8 +73,8 @@ collect_pairs(const CqJsonToken *object, int *npairs)
 	{
 		if (*npairs == capacity)
 			pairs = repalloc_huge(pairs, sizeof(Pair) * (capacity *= 2));
-		pairs[*npairs].key = cq_json_value_text(&name);
-		pairs[*npairs].value = value.kind == CQ_JSON_NULL ? NULL : cq_json_value_text(&value);
+		pairs[*npairs].key = cq_json_value_slow_text(&name);
+		pairs[*npairs].value = value.kind == CQ_JSON_NULL ? NULL : cq_json_value_slow_text(&value);
 		pairs[*npairs].place = *npairs;
 		(*npairs)++;
 	}

@@ -78,7 +78,8 @@ fits_double(const CqJsonToken *token)
 	int			ndigits = 0;
 
 	for (uint32 i = 0; i < token->length && token->text[i] != 'e' && token->text[i] != 'E'; i++)
-		if (token->text[i] >= '0' && token->text[i] <= '9' && (token->text[i] != '0' || ndigits > 0))
+		if (token->text[i] >= '0' && token->text[i] <= '9' && (token->text[i] != '0' ||
+															   ndigits > 0))
 			ndigits++;
 	return ndigits <= DOUBLE_DIGITS;
 }

@@ -2,12 +2,14 @@
  * json_later.c
  *		Cells that only the slow way can convert: see json_later.h.
  *
- * An input function says by an error that a value is wrong, and an error may only be caught in a subtransaction. One for
- * each value would cost more than the value. So cells are collected, and one subtransaction converts them until one
- * fails; that one becomes a bad cell, the subtransaction is rolled back, and a new one goes on with the cell after it. What was
- * converted before stays: it is memory of the batch, and no state of the database.
+ * An input function says by an error that a value is wrong, and an error may only be caught in a
+ * subtransaction. One for each value would cost more than the value. So cells are collected, and
+ * one subtransaction converts them until one fails; that one becomes a bad cell, the subtransaction
+ * is rolled back, and a new one goes on with the cell after it. What was converted before stays: it
+ * is memory of the batch, and no state of the database.
  *
- * Where the server runs a parallel plan it allows no subtransaction; errors then go through to the statement.
+ * Where the server runs a parallel plan it allows no subtransaction; errors then go through to the
+ * statement.
  */
 #include "postgres.h"
 
@@ -66,7 +68,8 @@ convert_from(CqJsonLater *later, volatile int *next)
 static void
 reject_cell(const CqJsonCell *cell, const ErrorData *error, CqBadCells *bad)
 {
-	CqReject   *reject = cq_reject(error->sqlerrcode, "field \"%s\": %s", cell->column->name, error->message);
+	CqReject   *reject = cq_reject(error->sqlerrcode, "field \"%s\": %s", cell->column->name,
+								   error->message);
 
 	if (error->detail != NULL)
 		cq_reject_detail(reject, "%s", error->detail);

@@ -1,6 +1,7 @@
 /*
  * json_later.h
- *		Cells that only the slow way can convert, put off until there are many, so that one subtransaction serves them all.
+ *		Cells that only the slow way can convert, put off until there are many, so that one
+ *		subtransaction serves them all.
  */
 #ifndef CQ_JSON_LATER_H
 #define CQ_JSON_LATER_H
@@ -25,7 +26,10 @@ typedef struct CqJsonCell
 	bool	   *is_null;
 } CqJsonCell;
 
-/* Notes a cell; converts all that were noted if that makes too many. The token's message must stay where it is until then. */
+/*
+ * Notes a cell; converts all that were noted if that makes too many. The token's message must stay
+ * where it is until then.
+ */
 extern void cq_json_later_add(CqJsonLater *later, const CqJsonCell *cell, CqBadCells *bad);
 
 /* Converts what was noted; what cannot be is set to null and added to bad, not in order. */

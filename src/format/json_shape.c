@@ -75,12 +75,14 @@ find_or_add(CqJsonShape *shape, CqJsonField *field, const char *name, uint32 len
 		field->inner = palloc(sizeof(CqJsonField *));
 	else
 		field->inner = repalloc(field->inner, sizeof(CqJsonField *) * (field->ninner + 1));
-	memmove(field->inner + place + 1, field->inner + place, sizeof(CqJsonField *) * (field->ninner - place));
+	memmove(field->inner + place + 1, field->inner + place,
+			sizeof(CqJsonField *) * (field->ninner - place));
 	field->inner[place] = inner;
 	field->ninner++;
 	if (field->guesses == NULL)
 		field->guesses = palloc(sizeof(CqJsonGuess) * CQ_JSON_GUESSES);
-	memset(field->guesses, 0, sizeof(CqJsonGuess) * CQ_JSON_GUESSES);	/* they may say that nobody wants this name */
+	/* they may say that nobody wants this name */
+	memset(field->guesses, 0, sizeof(CqJsonGuess) * CQ_JSON_GUESSES);
 	MemoryContextSwitchTo(old);
 	return inner;
 }
@@ -160,7 +162,8 @@ look_up(CqJsonShape *shape, CqJsonField *field, const char *name, uint32 length)
 }
 
 CqJsonField *
-cq_json_shape_search(CqJsonShape *shape, CqJsonField *field, uint32 place, const char *name, uint32 length, bool is_escaped)
+cq_json_shape_search(CqJsonShape *shape, CqJsonField *field, uint32 place, const char *name,
+					 uint32 length, bool is_escaped)
 {
 	CqJsonField *inner = NULL;
 

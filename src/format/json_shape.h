@@ -2,8 +2,9 @@
  * json_shape.h
  *		Which fields of a message are wanted: a tree of names, and a token for each wanted field.
  *
- * The messages of a stream mostly have the same fields in the same order. So a shape remembers, for each place in an object, the name
- * that stood there before and what became of it: then a name costs one comparison and no search.
+ * The messages of a stream mostly have the same fields in the same order. So a shape remembers, for
+ * each place in an object, the name that stood there before and what became of it: then a name
+ * costs one comparison and no search.
  */
 #ifndef CQ_JSON_SHAPE_H
 #define CQ_JSON_SHAPE_H
@@ -13,7 +14,9 @@
 #include "format/json_token.h"
 #include "nodes/pg_list.h"
 
-/* How many fields of an object, by their place, and how long a name, in bytes, a shape remembers. */
+/*
+ * How many fields of an object, by their place, and how long a name, in bytes, a shape remembers.
+ */
 #define CQ_JSON_GUESSES			32
 #define CQ_JSON_GUESS_LENGTH	28
 
@@ -35,13 +38,15 @@ struct CqJsonField
 	int			token;			/* -1: the field itself is not wanted */
 	CqJsonField **inner;		/* ordered by name */
 	int			ninner;
-	CqJsonGuess *guesses;		/* CQ_JSON_GUESSES of them, if any field within is wanted or may be learnt */
+	/* CQ_JSON_GUESSES of them, if any field within is wanted or may be learnt */
+	CqJsonGuess *guesses;
 };
 
 typedef struct CqJsonShape
 {
 	MemoryContext context;
-	bool		learns;			/* every field at the top of a message that is not known yet is added */
+	/* every field at the top of a message that is not known yet is added */
+	bool		learns;
 	CqJsonField top;
 	CqJsonToken *tokens;		/* of the message walked last */
 	CqJsonField **owners;		/* of each token */
@@ -52,13 +57,18 @@ typedef struct CqJsonShape
 /* An empty shape, in CurrentMemoryContext. */
 extern CqJsonShape *cq_json_shape_create(bool learns);
 
-/* Adds the field at path (of char *, UTF-8) and returns the number of its token; the same path has the same token. */
+/*
+ * Adds the field at path (of char *, UTF-8) and returns the number of its token; the same path has
+ * the same token.
+ */
 extern int	cq_json_shape_add(CqJsonShape *shape, const List *path);
 
 /* The tokens of all fields within field are missing from now on. */
 extern void cq_json_shape_forget(CqJsonShape *shape, const CqJsonField *field);
 
-/* The field within field that name, as it stands in the message, means; NULL where nobody wants it. */
+/*
+ * The field within field that name, as it stands in the message, means; NULL where nobody wants it.
+ */
 extern CqJsonField *cq_json_shape_search(CqJsonShape *shape, CqJsonField *field, uint32 place,
 										 const char *name, uint32 length, bool is_escaped);
 
@@ -99,9 +109,13 @@ cq_json_same_name(const char *a, const char *b, uint32 length)
 	return true;
 }
 
-/* As cq_json_shape_search, for the field at a place of its object: first asks what stood there before. */
+/*
+ * As cq_json_shape_search, for the field at a place of its object: first asks what stood there
+ * before.
+ */
 static inline CqJsonField *
-cq_json_shape_find(CqJsonShape *shape, CqJsonField *field, uint32 place, const char *name, uint32 length, bool is_escaped)
+cq_json_shape_find(CqJsonShape *shape, CqJsonField *field, uint32 place, const char *name,
+				   uint32 length, bool is_escaped)
 {
 	if (place < CQ_JSON_GUESSES && !is_escaped)
 	{

@@ -2,11 +2,11 @@
  * json_style.c
  *		Times, decimals and documents as their producer writes them: see value_style.h.
  *
- * Decides what a number is for a column of times: a count of the style's unit since 1970-01-01 00:00
- * UTC, or since midnight for a time of day, and for a date the day of that moment. What is finer than
- * a microsecond is cut. As Debezium writes them, dates count days, times of day and timestamps
- * milliseconds where the column has at most three digits and else microseconds, and intervals
- * microseconds.
+ * Decides what a number is for a column of times: a count of the style's unit since 1970-01-01
+ * 00:00 UTC, or since midnight for a time of day, and for a date the day of that moment. What is
+ * finer than a microsecond is cut. As Debezium writes them, dates count days, times of day and
+ * timestamps milliseconds where the column has at most three digits and else microseconds, and
+ * intervals microseconds.
  *
  * What a style does not mention is what it is without one. Where it does, what does not fit is an
  * error: nothing is guessed.
@@ -164,7 +164,7 @@ cq_json_style_quick(const CqJsonConverter *converter)
 static Datum
 read_pattern(const CqJsonConverter *converter, const CqJsonToken *token)
 {
-	Datum		text = CStringGetTextDatum(cq_json_value_text(token));
+	Datum		text = CStringGetTextDatum(cq_json_value_slow_text(token));
 	Datum		pattern = CStringGetTextDatum(converter->style.pattern);
 	Oid			collation = DEFAULT_COLLATION_OID;
 	Datum		moment;
@@ -185,7 +185,7 @@ read_pattern(const CqJsonConverter *converter, const CqJsonToken *token)
 static Datum
 numeric_of(const CqJsonToken *token)
 {
-	return DirectFunctionCall3(numeric_in, CStringGetDatum(cq_json_value_text(token)),
+	return DirectFunctionCall3(numeric_in, CStringGetDatum(cq_json_value_slow_text(token)),
 							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
@@ -194,7 +194,9 @@ static int64
 count_microseconds(const CqJsonConverter *converter, const CqJsonToken *token)
 {
 	Datum		nanoseconds = DirectFunctionCall2(numeric_mul, numeric_of(token),
-												  NumericGetDatum(int64_to_numeric(unit_of(converter))));
+												  NumericGetDatum(int64_to_numeric(
+																				   unit_of(
+																						   converter))));
 	Datum		microseconds = DirectFunctionCall2(numeric_div, nanoseconds,
 												   NumericGetDatum(int64_to_numeric(1000)));
 
@@ -222,7 +224,8 @@ convert_time(CqJsonConverter *converter, const CqJsonToken *token, Datum *value)
 	if (times == CQ_TIMES_PATTERN)
 	{
 		if (token->kind != CQ_JSON_STRING && !is_number(token))
-			refuse_time(converter, token, "A text is expected that follows the option time_format.");
+			refuse_time(converter, token, "A text is expected that follows the option "
+										  "time_format.");
 		*value = read_pattern(converter, token);
 		return true;
 	}
@@ -262,7 +265,8 @@ unscaled_to_numeric(const CqJsonConverter *converter, const CqJsonToken *bytes, 
 
 	initStringInfo(&digits);
 	if (unscaled == NULL || VARSIZE_ANY_EXHDR(unscaled) == 0 || scale < 0 || scale > MAX_SCALE ||
-		!cq_avro_json_decimal(&in, &schema, VARDATA(unscaled), VARSIZE_ANY_EXHDR(unscaled), &digits))
+		!cq_avro_json_decimal(&in, &schema, VARDATA(unscaled), VARSIZE_ANY_EXHDR(unscaled),
+							  &digits))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("\"%s\" is not a decimal in base64",
@@ -306,7 +310,8 @@ scaled_to_numeric(const CqJsonConverter *converter, const CqJsonToken *object)
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("an object is not a decimal unless it has scale and value")));
 	return unscaled_to_numeric(converter, &bytes,
-							   scale.integer < 0 || scale.integer > MAX_SCALE ? -1 : (int) scale.integer);
+							   scale.integer < 0 || scale.integer > MAX_SCALE ? -1 :
+							   (int) scale.integer);
 }
 
 static bool
@@ -321,8 +326,10 @@ convert_numeric(CqJsonConverter *converter, const CqJsonToken *token, Datum *val
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("\"%s\" is a string, and not a number",
 						pnstrdup(token->text, Min(token->length, 64))),
-				 errhint("The option number_format says how numbers are written: string, or base64 as "
-						 "Debezium does unless decimal.handling.mode or decimal.format say otherwise.")));
+				 errhint("The option number_format says how numbers are written: string, or base64 "
+						 "as "
+						 "Debezium does unless decimal.handling.mode or decimal.format say "
+						 "otherwise.")));
 	else
 		return false;
 	return true;
@@ -345,7 +352,7 @@ cq_json_style_convert(CqJsonConverter *converter, const CqJsonToken *token, Datu
 	if (converter->style.is_debezium && token->kind == CQ_JSON_STRING &&
 		(converter->type == JSONOID || converter->type == JSONBOID))
 	{
-		*value = InputFunctionCall(&converter->input, cq_json_value_text(token),
+		*value = InputFunctionCall(&converter->input, cq_json_value_slow_text(token),
 								   converter->typioparam, converter->typmod);
 		return true;
 	}

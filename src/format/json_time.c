@@ -2,7 +2,8 @@
  * json_time.c
  *		Dates and times as messages write them: see json_time.h.
  *
- * If this were wrong, rows would silently stand at wrong times; it is tested against the server's input functions.
+ * If this were wrong, rows would silently stand at wrong times; it is tested against the server's
+ * input functions.
  */
 #include "postgres.h"
 
@@ -42,7 +43,8 @@ read_date(CqJsonClock *clock, const char *text, DateADT *date)
 		!two_digits(text + 5, &month) || text[7] != '-' || !two_digits(text + 8, &day))
 		return false;
 	year += century * 100;
-	if (year < 1 || month < 1 || month > MONTHS_PER_YEAR || day < 1 || day > day_tab[isleap(year)][month - 1])
+	if (year < 1 || month < 1 || month > MONTHS_PER_YEAR || day < 1 ||
+		day > day_tab[isleap(year)][month - 1])
 		return false;
 
 	memcpy(clock->day, text, sizeof(clock->day));
@@ -51,11 +53,14 @@ read_date(CqJsonClock *clock, const char *text, DateADT *date)
 	return true;
 }
 
-/* The digits behind the point as microseconds, rounded as the server does. Moves *text behind them. */
+/*
+ * The digits behind the point as microseconds, rounded as the server does. Moves *text behind them.
+ */
 static inline bool
 read_fraction(const char **text, const char *end, int64 *microseconds)
 {
-	static const int64 powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
+	static const int64 powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000,
+								   1000000000};
 	const char *at = *text;
 	int64		value = 0;
 	int			ndigits;
@@ -99,13 +104,15 @@ read_zone(const char *text, const char *end, int64 *offset)
 	}
 	if (hours > ZONE_LIMIT || minutes >= MINS_PER_HOUR)
 		return false;
-	*offset = (hours * SECS_PER_HOUR + minutes * SECS_PER_MINUTE) * USECS_PER_SEC * (is_west ? -1 : 1);
+	*offset = (hours * SECS_PER_HOUR + minutes * SECS_PER_MINUTE) * USECS_PER_SEC * (is_west ? -1 :
+																					 1);
 	return true;
 }
 
 /* The whole text as local time and, where it has one, its zone. */
 static inline bool
-read_time(CqJsonClock *clock, const char *text, uint32 length, Timestamp *local, bool *has_zone, int64 *offset)
+read_time(CqJsonClock *clock, const char *text, uint32 length, Timestamp *local, bool *has_zone,
+		  int64 *offset)
 {
 	const char *end = text + length;
 	DateADT		date;
@@ -121,7 +128,8 @@ read_time(CqJsonClock *clock, const char *text, uint32 length, Timestamp *local,
 	if (length == 10)
 		return true;
 	if (length < 19 || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' || text[16] != ':' ||
-		!two_digits(text + 11, &hour) || !two_digits(text + 14, &minute) || !two_digits(text + 17, &second) ||
+		!two_digits(text + 11, &hour) || !two_digits(text + 14, &minute) ||
+		!two_digits(text + 17, &second) ||
 		hour >= HOURS_PER_DAY || minute >= MINS_PER_HOUR || second >= SECS_PER_MINUTE)
 		return false;
 
@@ -132,14 +140,16 @@ read_time(CqJsonClock *clock, const char *text, uint32 length, Timestamp *local,
 		if (!read_fraction(&text, end, &fraction))
 			return false;
 	}
-	*local += ((hour * MINS_PER_HOUR + minute) * SECS_PER_MINUTE + second) * USECS_PER_SEC + fraction;
+	*local += ((hour * MINS_PER_HOUR + minute) * SECS_PER_MINUTE + second) * USECS_PER_SEC +
+		fraction;
 	*has_zone = text < end;
 	return text == end || read_zone(text, end, offset);
 }
 
 /*
- * How far east of UTC the session's zone is at a local time. Asking the zone's tables for each time would cost more than all the rest,
- * so the answer is kept together with the time around it in which no change of the clocks is near.
+ * How far east of UTC the session's zone is at a local time. Asking the zone's tables for each time
+ * would cost more than all the rest, so the answer is kept together with the time around it in
+ * which no change of the clocks is near.
  */
 static bool
 session_offset(CqJsonClock *clock, Timestamp local, int64 *offset)
@@ -157,7 +167,8 @@ session_offset(CqJsonClock *clock, Timestamp local, int64 *offset)
 				after_isdst;
 	int			found;
 
-	if (clock->zone == session_timezone && local >= clock->constant_from && local < clock->constant_until)
+	if (clock->zone == session_timezone && local >= clock->constant_from &&
+		local < clock->constant_until)
 	{
 		*offset = clock->offset;
 		return true;
@@ -173,11 +184,13 @@ session_offset(CqJsonClock *clock, Timestamp local, int64 *offset)
 	clock->constant_from = clock->constant_until = 0;
 	utc = timestamptz_to_time_t(local) - east;
 	earlier = utc - 2 * margin;
-	found = pg_next_dst_boundary(&earlier, &before, &before_isdst, &boundary, &after, &after_isdst, session_timezone);
+	found = pg_next_dst_boundary(&earlier, &before, &before_isdst, &boundary, &after, &after_isdst,
+								 session_timezone);
 	if (found < 0 || before != east || (found == 1 && boundary < utc + margin))
 		return true;
 	clock->constant_from = time_t_to_timestamptz(earlier + margin) + *offset;
-	clock->constant_until = found == 0 ? DT_NOEND : time_t_to_timestamptz(boundary - margin) + *offset;
+	clock->constant_until = found == 0 ? DT_NOEND : time_t_to_timestamptz(boundary - margin) +
+		*offset;
 	return true;
 }
 
@@ -197,7 +210,8 @@ cq_json_time_timestamp(CqJsonClock *clock, const char *text, uint32 length, Time
 }
 
 bool
-cq_json_time_timestamptz(CqJsonClock *clock, const char *text, uint32 length, TimestampTz *timestamp)
+cq_json_time_timestamptz(CqJsonClock *clock, const char *text, uint32 length,
+						 TimestampTz *timestamp)
 {
 	Timestamp	local;
 	bool		has_zone;

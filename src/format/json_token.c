@@ -1,6 +1,7 @@
 /*
  * json_token.c
- *		A value as it stands in a message, and what can be told from its text alone: see json_token.h.
+ *		A value as it stands in a message, and what can be told from its text alone: see
+ *		json_token.h.
  */
 #include "postgres.h"
 
@@ -20,7 +21,8 @@ cq_json_token_number(const char *text, const char *end, CqJsonToken *token)
 		return false;
 
 	token->kind = CQ_JSON_NUMBER;
-	if (at == end && at - digits <= 19 && value <= (uint64) PG_INT64_MAX + (*text == '-') && !(*text == '-' && value == 0))
+	if (at == end && at - digits <= 19 && value <= (uint64) PG_INT64_MAX + (*text == '-') &&
+		!(*text == '-' && value == 0))
 	{
 		token->kind = CQ_JSON_INTEGER;
 		token->integer = *text == '-' ? (int64) -value : (int64) value;
@@ -136,7 +138,8 @@ cq_json_token_unescape(const char *text, uint32 length, char *target, const char
 		}
 		if (character >= 0xD800 && character <= 0xDBFF)
 		{
-			uint32		low = end - text >= 6 && text[0] == '\\' && text[1] == 'u' ? hex_unit(text + 2) : 0;
+			uint32		low = end - text >= 6 && text[0] == '\\' && text[1] == 'u' ?
+				hex_unit(text + 2) : 0;
 
 			if (low < 0xDC00 || low > 0xDFFF)
 			{

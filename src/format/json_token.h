@@ -13,7 +13,8 @@ typedef enum CqJsonKind
 	CQ_JSON_NULL,
 	CQ_JSON_FALSE,
 	CQ_JSON_TRUE,
-	CQ_JSON_INTEGER,			/* a number in the range of int8, written with digits only; not -0 */
+	/* a number in the range of int8, written with digits only; not -0 */
+	CQ_JSON_INTEGER,
 	CQ_JSON_NUMBER,				/* any other number */
 	CQ_JSON_STRING,
 	CQ_JSON_OBJECT,
@@ -41,26 +42,34 @@ cq_json_is_digit(char c)
 	return (unsigned char) (c - '0') < 10;
 }
 
-/* Checks a number, all of the text up to end, and sets the token's kind and, of an integer, the value. */
+/*
+ * Checks a number, all of the text up to end, and sets the token's kind and, of an integer, the
+ * value.
+ */
 extern bool cq_json_token_number(const char *text, const char *end, CqJsonToken *token);
 
 /* Where in a string the first backslash is that begins no escape sequence, or -1. */
 extern int64 cq_json_token_bad_escape(const char *text, uint32 length);
 
 /*
- * Resolves the escapes of a string, which were checked before, into target, which has room for its length, and returns the length of the
- * result, UTF-8. On what stands for no character, \u0000 or half a surrogate pair, returns -1 and sets *reason, a sentence.
+ * Resolves the escapes of a string, which were checked before, into target, which has room for its
+ * length, and returns the length of the result, UTF-8. On what stands for no character, \u0000 or
+ * half a surrogate pair, returns -1 and sets *reason, a sentence.
  */
-extern int64 cq_json_token_unescape(const char *text, uint32 length, char *target, const char **reason);
+extern int64 cq_json_token_unescape(const char *text, uint32 length, char *target,
+									const char **reason);
 
-/* The value at text, which is valid JSON and goes on behind it, as a token; returns where it ends. */
+/*
+ * The value at text, which is valid JSON and goes on behind it, as a token; returns where it ends.
+ */
 extern const char *cq_json_token_read(const char *text, CqJsonToken *token);
 
 /*
- * Takes the next element of an array's text, from *place on, as a token; false at its end. The text must have been
- * walked before: it is taken to be valid. *place starts as 1.
+ * Takes the next element of an array's text, from *place on, as a token; false at its end. The text
+ * must have been walked before: it is taken to be valid. *place starts as 1.
  */
-extern bool cq_json_token_next_element(const CqJsonToken *array, uint32 *place, CqJsonToken *element);
+extern bool cq_json_token_next_element(const CqJsonToken *array, uint32 *place,
+									   CqJsonToken *element);
 
 /* The same of an object: the next name, a string, and its value. */
 extern bool cq_json_token_next_member(const CqJsonToken *object, uint32 *place, CqJsonToken *name,

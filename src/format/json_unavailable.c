@@ -3,8 +3,8 @@
  *		Values that are not in the message: see json_unavailable.h.
  *
  * Strings, documents and all else that is text: the text. Bytes: its bytes in base64 (or in
- * hexadecimal). Arrays: one element that is the text, or numbers that are its bytes. hstore: the text
- * as its only key and value.
+ * hexadecimal). Arrays: one element that is the text, or numbers that are its bytes. hstore: the
+ * text as its only key and value.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
  * json_unavailable.h
- *		What Debezium writes in place of a large value that has not changed, and that the server has not
- *		told it: one text, in the manner of the value's type.
+ *		What Debezium writes in place of a large value that has not changed, and that the server has
+ *		not told it: one text, in the manner of the value's type.
  */
 #ifndef CQ_JSON_UNAVAILABLE_H
 #define CQ_JSON_UNAVAILABLE_H

@@ -2,7 +2,8 @@
  * json_value.c
  *		From a token of a message to a Datum of a column's type, the quick way: see json_value.h.
  *
- * Promises that what it accepts is what the slow way would have made of it; a test holds the two together.
+ * Promises that what it accepts is what the slow way would have made of it; a test holds the two
+ * together.
  */
 #include "postgres.h"
 
@@ -27,7 +28,7 @@
 /* ---- Memory ---- */
 
 char *
-cq_json_arena_take(CqJsonArena *arena, Size size)
+cq_json_value_take(CqJsonArena *arena, Size size)
 {
 	char	   *room;
 
@@ -61,8 +62,8 @@ give_back(CqJsonArena *arena, char *end)
 /* ---- Numbers ---- */
 
 /*
- * The value of a number that is not written as an integer but may be one: 1.0, 1e3. False where it has a
- * fraction or is out of range.
+ * The value of a number that is not written as an integer but may be one: 1.0, 1e3. False where it
+ * has a fraction or is out of range.
  */
 static bool
 whole_number(const CqJsonToken *token, int64 *value)
@@ -229,7 +230,8 @@ decimal(const CqJsonToken *token, int64 *integer, int *scale, int *ndigits)
 }
 
 static bool
-quick_numeric(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value)
+quick_numeric(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena,
+			  Datum *value)
 {
 	int64		integer;
 	int			scale;
@@ -243,12 +245,14 @@ quick_numeric(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena 
 		int			precision = ((converter->typmod - VARHDRSZ) >> 16) & 0xffff;
 		int			wanted_scale = (((converter->typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
 
-		if (wanted_scale < scale || ndigits - scale > precision - wanted_scale || ndigits + wanted_scale - scale > 18)
+		if (wanted_scale < scale || ndigits - scale > precision - wanted_scale ||
+			ndigits + wanted_scale - scale > 18)
 			return false;
 		for (; scale < wanted_scale; scale++)
 			integer *= 10;
 	}
-	*value = NumericGetDatum(scale == 0 ? int64_to_numeric(integer) : int64_div_fast_to_numeric(integer, scale));
+	*value = NumericGetDatum(scale == 0 ? int64_to_numeric(integer) :
+							 int64_div_fast_to_numeric(integer, scale));
 	return true;
 }
 
@@ -270,11 +274,15 @@ is_ascii(const char *text, uint32 length)
 	return true;
 }
 
-/* The token's text as a varlena, with room for padding bytes behind; NULL where it has to be converted. */
+/*
+ * The token's text as a varlena, with room for padding bytes behind; NULL where it has to be
+ * converted.
+ */
 static char *
-copy_text(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, int32 padding, int64 *length)
+copy_text(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, int32 padding,
+		  int64 *length)
 {
-	char	   *result = cq_json_arena_take(arena, VARHDRSZ + token->length + padding);
+	char	   *result = cq_json_value_take(arena, VARHDRSZ + token->length + padding);
 	const char *reason;
 
 	*length = token->length;
@@ -303,14 +311,16 @@ quick_text(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *ar
 
 /* varchar(n): only what fits. */
 static bool
-quick_varchar(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value)
+quick_varchar(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena,
+			  Datum *value)
 {
 	int32		limit = converter->typmod - VARHDRSZ;
 	int64		length;
 	char	   *result = copy_text(converter, token, arena, 0, &length);
 
 	*value = PointerGetDatum(result);
-	return result != NULL && (length <= limit || pg_mbstrlen_with_len(VARDATA(result), length) <= limit);
+	return result != NULL && (length <= limit || pg_mbstrlen_with_len(VARDATA(result),
+																	  length) <= limit);
 }
 
 /* char(n): what fits, filled up with spaces. */
@@ -361,7 +371,7 @@ quick_bytea(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *a
 	if (token->kind != CQ_JSON_STRING || token->is_escaped)
 		return false;
 	room = pg_b64_dec_len(token->length);
-	result = cq_json_arena_take(arena, VARHDRSZ + room);
+	result = cq_json_value_take(arena, VARHDRSZ + room);
 	length = pg_b64_decode(token->text, token->length, (void *) VARDATA(result), room);
 	if (length < 0)
 	{
@@ -391,7 +401,7 @@ quick_uuid(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *ar
 	if (token->kind != CQ_JSON_STRING || token->length != 36 ||
 		text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
 		return false;
-	result = (unsigned char *) cq_json_arena_take(arena, UUID_LEN);
+	result = (unsigned char *) cq_json_value_take(arena, UUID_LEN);
 	for (int i = 0; i < UUID_LEN; i++, text += 2)
 	{
 		int			high,
@@ -425,7 +435,8 @@ epoch_time(const CqJsonToken *token, Timestamp *timestamp)
 }
 
 static bool
-quick_timestamp(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value)
+quick_timestamp(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena,
+				Datum *value)
 {
 	Timestamp	timestamp;
 
@@ -440,7 +451,8 @@ quick_timestamp(CqJsonConverter *converter, const CqJsonToken *token, CqJsonAren
 }
 
 static bool
-quick_timestamptz(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value)
+quick_timestamptz(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena,
+				  Datum *value)
 {
 	TimestampTz timestamp;
 
@@ -459,7 +471,8 @@ quick_date(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *ar
 {
 	DateADT		date;
 
-	if (token->kind != CQ_JSON_STRING || !cq_json_time_date(&converter->clock, token->text, token->length, &date))
+	if (token->kind != CQ_JSON_STRING || !cq_json_time_date(&converter->clock, token->text,
+															token->length, &date))
 		return false;
 	*value = DateADTGetDatum(date);
 	return true;
@@ -468,7 +481,8 @@ quick_date(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *ar
 static bool
 quick_array(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value)
 {
-	return token->kind == CQ_JSON_ARRAY && cq_json_array_build(converter, token, arena, false, value);
+	return token->kind == CQ_JSON_ARRAY && cq_json_value_slow_build_array(converter, token, arena,
+																		  false, value);
 }
 
 static bool
@@ -532,7 +546,8 @@ cq_json_value_quick(const CqJsonConverter *converter)
 }
 
 bool
-cq_json_convert(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value)
+cq_json_value_convert(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena,
+					  Datum *value)
 {
 	return converter->quick != NULL && !OidIsValid(converter->domain) &&
 		converter->quick(converter, token, arena, value);

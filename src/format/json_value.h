@@ -2,9 +2,10 @@
  * json_value.h
  *		From a token of a message to a Datum of a column's type.
  *
- * The rule: a value is what the type's input function makes of its text, which is a string's content, or a number,
- * boolean, object or array as it is written. To that come:
- * - integer types also take a number whose value is whole, however written: 1.0, 1e3. Nothing is ever rounded to fit.
+ * The rule: a value is what the type's input function makes of its text, which is a string's
+ * content, or a number, boolean, object or array as it is written. To that come:
+ * - integer types also take a number whose value is whole, however written: 1.0, 1e3. Nothing is
+ * ever rounded to fit.
  * - timestamp and timestamptz take a whole number as milliseconds since 1970-01-01 00:00 UTC.
  * - date, time and timetz take no number: it could be a day, an hour, or some count of either.
  * - bytea takes a string in base64, with or without white space, or in the server's hex format if
@@ -16,8 +17,8 @@
  *   object. What is within follows the same rules.
  * A CqValueStyle says otherwise of times, numeric and documents: see json_style.c.
  *
- * There are two ways. The quick one knows the common types, never raises an error, and gives up on whatever
- * it does not know. The slow one knows all, and raises an error for what is wrong.
+ * There are two ways. The quick one knows the common types, never raises an error, and gives up on
+ * whatever it does not know. The slow one knows all, and raises an error for what is wrong.
  */
 #ifndef CQ_JSON_VALUE_H
 #define CQ_JSON_VALUE_H
@@ -37,19 +38,25 @@ typedef struct CqJsonArena
 } CqJsonArena;
 
 /* Room for size bytes, aligned for a varlena; in CurrentMemoryContext. */
-extern char *cq_json_arena_take(CqJsonArena *arena, Size size);
+extern char *cq_json_value_take(CqJsonArena *arena, Size size);
 
 typedef struct CqJsonConverter CqJsonConverter;
 
 /* In CurrentMemoryContext. Raises ERROR for a type that has no input function. */
-extern CqJsonConverter *cq_json_converter_create(Oid type, int32 typmod, const CqValueStyle *style);
+extern CqJsonConverter *cq_json_value_slow_create(Oid type, int32 typmod,
+												  const CqValueStyle *style);
 
 /* The quick way; pieces of the arena come from CurrentMemoryContext. The token is not null. */
-extern bool cq_json_convert(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value);
+extern bool cq_json_value_convert(CqJsonConverter *converter, const CqJsonToken *token,
+								  CqJsonArena *arena, Datum *value);
 
-/* The slow way, in CurrentMemoryContext. The token may be null or missing, which is only of interest to a domain. */
-extern Datum cq_json_convert_slowly(CqJsonConverter *converter, const CqJsonToken *token, bool *is_null);
-extern bool cq_json_converter_checks_nulls(const CqJsonConverter *converter);
+/*
+ * The slow way, in CurrentMemoryContext. The token may be null or missing, which is only of
+ * interest to a domain.
+ */
+extern Datum cq_json_convert_slowly(CqJsonConverter *converter, const CqJsonToken *token,
+									bool *is_null);
+extern bool cq_json_value_slow_checks_nulls(const CqJsonConverter *converter);
 
 /*
  * Composite types may be altered while a converter is kept: is there one within, and takes note

@@ -13,7 +13,8 @@
 
 typedef struct CqJsonComposite CqJsonComposite;
 
-typedef bool (*CqJsonQuick) (CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value);
+typedef bool (*CqJsonQuick) (CqJsonConverter *converter, const CqJsonToken *token,
+							 CqJsonArena *arena, Datum *value);
 
 struct CqJsonConverter
 {
@@ -45,10 +46,11 @@ struct CqJsonConverter
 extern CqJsonQuick cq_json_value_quick(const CqJsonConverter *converter);
 
 /*
- * An array from a JSON array. Not slowly: gives up, returning false, where an element has no quick way; slowly:
- * raises an error for what is wrong.
+ * An array from a JSON array. Not slowly: gives up, returning false, where an element has no quick
+ * way; slowly: raises an error for what is wrong.
  */
-extern bool cq_json_array_build(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, bool slowly,
+extern bool cq_json_value_slow_build_array(CqJsonConverter *converter, const CqJsonToken *token,
+										   CqJsonArena *arena, bool slowly,
 								Datum *value);
 
 /* ---- json_style.c ---- */
@@ -89,6 +91,6 @@ extern char *cq_json_hstore_text(const CqJsonToken *object);
  * A token's own text, in the server's encoding, palloc'd: a string without quotes and escapes.
  * Raises ERROR.
  */
-extern char *cq_json_value_text(const CqJsonToken *token);
+extern char *cq_json_value_slow_text(const CqJsonToken *token);
 
 #endif							/* CQ_JSON_VALUE_PRIVATE_H */

@@ -1,9 +1,10 @@
 /*
  * json_value_slow.c
- *		From a token of a message to a Datum of any type, the slow way, and arrays either way: see json_value.h.
+ *		From a token of a message to a Datum of any type, the slow way, and arrays either way: see
+ *		json_value.h.
  *
- * What is wrong with a value raises an error here, as the type's input function words it; json_later.c sees to it
- * that it concerns no other row.
+ * What is wrong with a value raises an error here, as the type's input function words it;
+ * json_later.c sees to it that it concerns no other row.
  */
 #include "postgres.h"
 
@@ -46,7 +47,7 @@ type_of_bounds(Oid type)
 }
 
 CqJsonConverter *
-cq_json_converter_create(Oid type, int32 typmod, const CqValueStyle *style)
+cq_json_value_slow_create(Oid type, int32 typmod, const CqValueStyle *style)
 {
 	CqJsonConverter *converter = palloc0(sizeof(CqJsonConverter));
 	Oid			base = getBaseTypeAndTypmod(type, &typmod);
@@ -57,7 +58,8 @@ cq_json_converter_create(Oid type, int32 typmod, const CqValueStyle *style)
 	converter->typmod = typmod;
 	converter->context = CurrentMemoryContext;
 	converter->style = *style;
-	converter->takes_utf8 = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
+	converter->takes_utf8 = GetDatabaseEncoding() == PG_UTF8 ||
+		GetDatabaseEncoding() == PG_SQL_ASCII;
 	if (base != type)
 		converter->domain = type;
 
@@ -70,16 +72,17 @@ cq_json_converter_create(Oid type, int32 typmod, const CqValueStyle *style)
 		converter->composite = cq_json_composite_create(base, style);
 	if (OidIsValid(element))
 	{
-		converter->element = cq_json_converter_create(element, typmod, style);
+		converter->element = cq_json_value_slow_create(element, typmod, style);
 		converter->element_type = element;
-		get_typlenbyvalalign(element, &converter->element_length, &converter->element_byval, &converter->element_align);
+		get_typlenbyvalalign(element, &converter->element_length, &converter->element_byval,
+							 &converter->element_align);
 	}
 	converter->quick = cq_json_value_quick(converter);
 	return converter;
 }
 
 bool
-cq_json_converter_checks_nulls(const CqJsonConverter *converter)
+cq_json_value_slow_checks_nulls(const CqJsonConverter *converter)
 {
 	return OidIsValid(converter->domain);
 }
@@ -87,7 +90,7 @@ cq_json_converter_checks_nulls(const CqJsonConverter *converter)
 /* ---- Scalars ---- */
 
 char *
-cq_json_value_text(const CqJsonToken *token)
+cq_json_value_slow_text(const CqJsonToken *token)
 {
 	char	   *text = palloc(token->length + 1);
 	int64		length = token->length;
@@ -116,11 +119,11 @@ server_text(const CqJsonConverter *converter, const CqJsonToken *token)
 
 	if (token->kind != CQ_JSON_STRING ||
 		(converter->type != JSONOID && converter->type != JSONBOID))
-		return cq_json_value_text(token);
+		return cq_json_value_slow_text(token);
 	document.kind = CQ_JSON_OBJECT;	/* as it is written, quotes and all */
 	document.text--;
 	document.length += 2;
-	return cq_json_value_text(&document);
+	return cq_json_value_slow_text(&document);
 }
 
 /* Only timestamps may be numbers, and this one the quick way could not make one of. */
@@ -130,7 +133,8 @@ refuse_number_as_time(const CqJsonToken *token)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 			 errmsg("number \"%s\" is not a time", pnstrdup(token->text, Min(token->length, 64))),
-			 errdetail("Only a timestamp can be a number: whole milliseconds since 1970-01-01, within its range.")));
+			 errdetail("Only a timestamp can be a number: whole milliseconds since 1970-01-01, "
+					   "within its range.")));
 }
 
 /* A time that depends on when the message is read would never be the same twice. */
@@ -178,7 +182,7 @@ remove_white_space(char *text)
 bytea *
 cq_json_value_base64(const CqJsonToken *token)
 {
-	char	   *text = cq_json_value_text(token);
+	char	   *text = cq_json_value_slow_text(token);
 	int			room;
 	int			length;
 	bytea	   *result;
@@ -203,7 +207,8 @@ bytes(CqJsonConverter *converter, const CqJsonToken *token)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input for type bytea"),
-				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after \\x.")));
+				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after "
+						   "\\x.")));
 	text = server_text(converter, token);
 	if (text[0] == '\\' && text[1] == 'x')
 		return InputFunctionCall(&converter->input, text, converter->typioparam, converter->typmod);
@@ -212,7 +217,8 @@ bytes(CqJsonConverter *converter, const CqJsonToken *token)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid base64 sequence"),
-				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after \\x.")));
+				 errdetail("Bytes are expected as a string in base64, or in hexadecimal after "
+						   "\\x.")));
 	return PointerGetDatum(result);
 }
 
@@ -231,7 +237,8 @@ holds_offsets(const CqJsonConverter *converter)
 	while (converter->element != NULL)
 		converter = converter->element;
 	return converter->holds_offsets ||
-		(converter->composite != NULL && cq_json_composite_any(converter->composite, holds_offsets));
+		(converter->composite != NULL && cq_json_composite_any(converter->composite,
+															   holds_offsets));
 }
 
 static bool
@@ -243,7 +250,7 @@ is_number(const CqJsonToken *token)
 static Datum
 number(const CqJsonToken *token)
 {
-	return DirectFunctionCall3(numeric_in, CStringGetDatum(cq_json_value_text(token)),
+	return DirectFunctionCall3(numeric_in, CStringGetDatum(cq_json_value_slow_text(token)),
 							   ObjectIdGetDatum(InvalidOid),
 							   Int32GetDatum(-1));
 }
@@ -261,7 +268,7 @@ convert_base(CqJsonConverter *converter, const CqJsonToken *token)
 		return value;
 	if (converter->element != NULL && token->kind == CQ_JSON_ARRAY)
 	{
-		(void) cq_json_array_build(converter, token, &arena, true, &value);
+		(void) cq_json_value_slow_build_array(converter, token, &arena, true, &value);
 		return value;
 	}
 	if (converter->composite != NULL && token->kind == CQ_JSON_OBJECT)
@@ -297,7 +304,8 @@ cq_json_convert_slowly(CqJsonConverter *converter, const CqJsonToken *token, boo
 	if (!*is_null)
 		value = convert_base(converter, token);
 	if (OidIsValid(converter->domain))
-		domain_check(value, *is_null, converter->domain, &converter->domain_checks, converter->context);
+		domain_check(value, *is_null, converter->domain, &converter->domain_checks,
+					 converter->context);
 	return value;
 }
 
@@ -324,9 +332,13 @@ add_element(Elements *elements, Datum value, bool is_null)
 	elements->nulls[elements->count++] = is_null;
 }
 
-/* Adds what is in one JSON array, at a level of nesting counted from 1. False: not the same shape all over, or not quick. */
+/*
+ * Adds what is in one JSON array, at a level of nesting counted from 1. False: not the same shape
+ * all over, or not quick.
+ */
 static bool
-collect(CqJsonConverter *converter, const CqJsonToken *array, int level, CqJsonArena *arena, bool slowly, Elements *elements)
+collect(CqJsonConverter *converter, const CqJsonToken *array, int level, CqJsonArena *arena,
+		bool slowly, Elements *elements)
 {
 	CqJsonConverter *type = converter->element;
 	bool		nests = type->type != JSONOID && type->type != JSONBOID;
@@ -354,8 +366,8 @@ collect(CqJsonConverter *converter, const CqJsonToken *array, int level, CqJsonA
 			return false;
 		if (slowly)
 			value = cq_json_convert_slowly(type, &token, &is_null);
-		else if ((is_null && cq_json_converter_checks_nulls(type)) ||
-				 (!is_null && !cq_json_convert(type, &token, arena, &value)))
+		else if ((is_null && cq_json_value_slow_checks_nulls(type)) ||
+				 (!is_null && !cq_json_value_convert(type, &token, arena, &value)))
 			return false;
 		add_element(elements, value, is_null);
 	}
@@ -365,7 +377,8 @@ collect(CqJsonConverter *converter, const CqJsonToken *array, int level, CqJsonA
 }
 
 bool
-cq_json_array_build(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, bool slowly, Datum *value)
+cq_json_value_slow_build_array(CqJsonConverter *converter, const CqJsonToken *token,
+							   CqJsonArena *arena, bool slowly, Datum *value)
 {
 	Elements	elements = {0};
 	int			lower_bounds[MAXDIM] = {1, 1, 1, 1, 1, 1};
@@ -378,13 +391,17 @@ cq_json_array_build(CqJsonConverter *converter, const CqJsonToken *token, CqJson
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("malformed JSON array"),
-				 errdetail("Nested arrays must all have the same number of elements, and at most %d levels.", MAXDIM)));
+				 errdetail("Nested arrays must all have the same number of elements, and at most "
+						   "%d levels.", MAXDIM)));
 	if (is_regular)
 		*value = PointerGetDatum(elements.count == 0
 								 ? construct_empty_array(converter->element_type)
-								 : construct_md_array(elements.values, elements.nulls, elements.ndims, elements.dims,
-													  lower_bounds, converter->element_type, converter->element_length,
-													  converter->element_byval, converter->element_align));
+								 : construct_md_array(elements.values, elements.nulls,
+													  elements.ndims, elements.dims,
+													  lower_bounds, converter->element_type,
+													  converter->element_length,
+													  converter->element_byval,
+													  converter->element_align));
 	if (elements.values != NULL)
 	{
 		pfree(elements.values);

@@ -1,17 +1,21 @@
 /*
  * json_walk.c
- *		Goes through one message, checks that it is JSON, and notes where the wanted fields stand: see json_walk.h.
+ *		Goes through one message, checks that it is JSON, and notes where the wanted fields stand:
+ *		see json_walk.h.
  *
- * Decides what a valid message is: one object, of at most CQ_JSON_MAX_LENGTH bytes and CQ_JSON_MAX_DEPTH levels, in which
- * every byte follows RFC 8259, whether anybody wants the field it belongs to or not. That is what the type json of
- * the server takes, too. Only then may a row be made of it, or counted.
+ * Decides what a valid message is: one object, of at most CQ_JSON_MAX_LENGTH bytes and
+ * CQ_JSON_MAX_DEPTH levels, in which every byte follows RFC 8259, whether anybody wants the field
+ * it belongs to or not. That is what the type json of the server takes, too. Only then may a row be
+ * made of it, or counted.
  *
- * How it works: simdjson has made an index of the offsets at which tokens start. The walk goes from token to token, never
- * from byte to byte, except within numbers. Since all bytes that are not white space belong to a token, a scalar ends
- * behind the last byte before the next token that is no white space.
+ * How it works: simdjson has made an index of the offsets at which tokens start. The walk goes from
+ * token to token, never from byte to byte, except within numbers. Since all bytes that are not
+ * white space belong to a token, a scalar ends behind the last byte before the next token that is
+ * no white space.
  *
- * Why it never reads outside the message: the last token is seen to be a closing brace before the walk starts, and no token but a
- * closing brace is stepped over without having been looked at; after one, the count of tokens is checked.
+ * Why it never reads outside the message: the last token is seen to be a closing brace before the
+ * walk starts, and no token but a closing brace is stepped over without having been looked at;
+ * after one, the count of tokens is checked.
  */
 #include "postgres.h"
 
@@ -27,8 +31,12 @@ typedef struct Walk
 	CqJsonFault *fault;
 } Walk;
 
-/* The functions that walk take a place in the index, and return the place behind what they have walked, or NULL for a fault. */
-static const uint32 *walk_nested(Walk *walk, CqJsonField *field, const uint32 *at, int depth, CqJsonToken *token);
+/*
+ * The functions that walk take a place in the index, and return the place behind what they have
+ * walked, or NULL for a fault.
+ */
+static const uint32 *walk_nested(Walk *walk, CqJsonField *field, const uint32 *at, int depth,
+								 CqJsonToken *token);
 
 static pg_noinline bool
 fail(Walk *walk, uint32 offset, const char *reason)
@@ -52,8 +60,8 @@ scalar_end(const char *text, uint32 next)
 
 #ifndef WORDS_BIGENDIAN
 /*
- * The value of the last n (1 to 8) of the eight bytes before end, if they are digits: all at once, since a loop over
- * numbers of changing length costs a mispredicted branch each.
+ * The value of the last n (1 to 8) of the eight bytes before end, if they are digits: all at once,
+ * since a loop over numbers of changing length costs a mispredicted branch each.
  */
 static inline bool
 digits_before(const char *end, uint32 n, uint64 *value)
@@ -70,7 +78,8 @@ digits_before(const char *end, uint32 n, uint64 *value)
 		return false;
 
 	bytes -= zeros;
-	bytes = bytes * 10 + (bytes >> 8);	/* each second byte now holds two digits' value; the last digits are highest */
+	/* each second byte now holds two digits' value; the last digits are highest */
+	bytes = bytes * 10 + (bytes >> 8);
 	*value = ((bytes & pairs) * (100 + (UINT64CONST(1000000) << 32)) +
 			  ((bytes >> 16) & pairs) * (1 + (UINT64CONST(10000) << 32))) >> 32;
 	return true;
@@ -103,7 +112,8 @@ read_number(Walk *walk, uint32 start, uint32 end, CqJsonToken *token)
 		}
 	}
 #endif
-	return cq_json_token_number(text, walk->text + end, token) || fail(walk, start, "malformed number");
+	return cq_json_token_number(text, walk->text + end, token) ||
+		fail(walk, start, "malformed number");
 }
 
 /* A string that starts at offset start and ends, with its quote, before end. */
@@ -147,7 +157,10 @@ read_literal(Walk *walk, uint32 start, uint32 end, CqJsonToken *token)
 
 /* ---- Values ---- */
 
-/* Walks one value. field, which may be NULL, says who wants it; depth is that of the object or array around it. */
+/*
+ * Walks one value. field, which may be NULL, says who wants it; depth is that of the object or
+ * array around it.
+ */
 static pg_attribute_always_inline const uint32 *
 walk_value(Walk *walk, CqJsonField *field, const uint32 *at, int depth)
 {
@@ -204,7 +217,9 @@ walk_array(Walk *walk, const uint32 *at, int depth)
 	}
 }
 
-/* The fields of an object, whose brace is at at; those wanted are within field, which may be NULL. */
+/*
+ * The fields of an object, whose brace is at at; those wanted are within field, which may be NULL.
+ */
 static const uint32 *
 walk_object(Walk *walk, CqJsonField *field, const uint32 *at, int depth)
 {
@@ -232,7 +247,8 @@ walk_object(Walk *walk, CqJsonField *field, const uint32 *at, int depth)
 		if (!read_string(walk, at[0], scalar_end(text, at[1]), &name))
 			return NULL;
 		if (is_wanted)
-			inner = cq_json_shape_find(walk->shape, field, place, name.text, name.length, name.is_escaped);
+			inner = cq_json_shape_find(walk->shape, field, place, name.text, name.length,
+									   name.is_escaped);
 
 		at = walk_value(walk, inner, at + 2, depth);
 		if (at == NULL)
@@ -314,7 +330,8 @@ explain(CqJsonIndexResult result, CqJsonFault *fault)
 }
 
 bool
-cq_json_walk(CqJsonShape *shape, CqJsonParser *parser, const char *text, uint32 length, CqJsonFault *fault)
+cq_json_walk(CqJsonShape *shape, CqJsonParser *parser, const char *text, uint32 length,
+			 CqJsonFault *fault)
 {
 	CqJsonIndexResult result;
 	const uint32 *index;

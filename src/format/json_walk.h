@@ -25,10 +25,11 @@ typedef struct CqJsonFault
 } CqJsonFault;
 
 /*
- * Walks a message. True: it is one JSON object, and the shape's tokens are those of its fields; where a name comes more than once, the
- * last one counts. Nothing is copied: tokens point into the message. False: *fault says why not. Raises ERROR only where
- * there is no memory.
+ * Walks a message. True: it is one JSON object, and the shape's tokens are those of its fields;
+ * where a name comes more than once, the last one counts. Nothing is copied: tokens point into the
+ * message. False: *fault says why not. Raises ERROR only where there is no memory.
  */
-extern bool cq_json_walk(CqJsonShape *shape, CqJsonParser *parser, const char *text, uint32 length, CqJsonFault *fault);
+extern bool cq_json_walk(CqJsonShape *shape, CqJsonParser *parser, const char *text, uint32 length,
+						 CqJsonFault *fault);
 
 #endif							/* CQ_JSON_WALK_H */

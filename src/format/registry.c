@@ -2,8 +2,9 @@
  * registry.c
  *		The schema registry: see registry.h.
  *
- * What is known is a table of documents, by their path. A document is asked for by a call that goes on by itself; whoever wants it
- * looks whether the call has ended. Only so many are asked for at a time, since a message can name any number.
+ * What is known is a table of documents, by their path. A document is asked for by a call that goes
+ * on by itself; whoever wants it looks whether the call has ended. Only so many are asked for at a
+ * time, since a message can name any number.
  */
 #include "postgres.h"
 
@@ -42,7 +43,8 @@ typedef struct Document
 	char	   *text;
 	int64		id;
 	List	   *references;		/* of char *: paths */
-	char	   *asked_path;		/* of a question whose answer is a number; the key is something else */
+	/* of a question whose answer is a number; the key is something else */
+	char	   *asked_path;
 	char	   *body;			/* of such a question; else NULL */
 } Document;
 
@@ -120,7 +122,8 @@ cq_registry_get(const CqRegistryConfig *config)
 		if (is_same_config(&registry->config, config))
 			return registry;
 	}
-	caller = MemoryContextSwitchTo(AllocSetContextCreate(TopMemoryContext, "pg_cq schema registry", ALLOCSET_DEFAULT_SIZES));
+	caller = MemoryContextSwitchTo(AllocSetContextCreate(TopMemoryContext, "pg_cq schema registry",
+														 ALLOCSET_DEFAULT_SIZES));
 	registry = palloc0(sizeof(CqRegistry));
 	registry->context = CurrentMemoryContext;
 	registry->config = *config;
@@ -134,8 +137,10 @@ cq_registry_get(const CqRegistryConfig *config)
 	registry->config.identity.key = copy(config->identity.key);
 	registry->config.identity.key_password = copy(config->identity.key_password);
 	registry->config.identity.authority = copy(config->identity.authority);
-	registry->documents = make_table("pg_cq schemas", LONGEST_PATH, sizeof(Document), HASH_STRINGS, registry->context);
-	registry->numbers = make_table("pg_cq schema numbers", sizeof(uint32), sizeof(Number), HASH_BLOBS, registry->context);
+	registry->documents = make_table("pg_cq schemas", LONGEST_PATH, sizeof(Document), HASH_STRINGS,
+									 registry->context);
+	registry->numbers = make_table("pg_cq schema numbers", sizeof(uint32), sizeof(Number),
+								   HASH_BLOBS, registry->context);
 	MemoryContextSwitchTo(TopMemoryContext);
 	registries = lappend(registries, registry);
 	MemoryContextSwitchTo(caller);
@@ -176,9 +181,11 @@ start_call(CqRegistry *registry, const char *path, const char *body)
 			length--;
 		request.urls = lappend(request.urls, psprintf("%.*s/%s", length, url, path));
 	}
-	request.headers = list_make1("Accept: application/vnd.schemaregistry.v1+json, application/json");
+	request.headers = list_make1("Accept: application/vnd.schemaregistry.v1+json, "
+								 "application/json");
 	if (body != NULL)
-		request.headers = lappend(request.headers, "Content-Type: application/vnd.schemaregistry.v1+json");
+		request.headers = lappend(request.headers,
+								  "Content-Type: application/vnd.schemaregistry.v1+json");
 	return cq_http_start(&request);
 }
 
@@ -200,9 +207,11 @@ ask(CqRegistry *registry, Document *document)
 
 	if (registry->nasked >= AT_ONCE || cq_clock_real_monotonic() < document->due)
 		return;
-	document->context = AllocSetContextCreate(registry->context, "pg_cq schema request", ALLOCSET_SMALL_SIZES);
+	document->context = AllocSetContextCreate(registry->context, "pg_cq schema request",
+											  ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(document->context);
-	document->call = start_call(registry, document->body != NULL ? document->asked_path : document->path,
+	document->call = start_call(registry, document->body != NULL ? document->asked_path :
+								document->path,
 								document->body);
 	registry->nasked++;
 	MemoryContextSwitchTo(caller);
@@ -238,7 +247,8 @@ free_parser(void *parser)
 static bool
 parse(const char *body, Size length, CqJsonToken *tokens)
 {
-	static const char *const names[NMEMBERS] = {"schema", "schemaType", "id", "references", "error_code", "message"};
+	static const char *const names[NMEMBERS] = {"schema", "schemaType", "id", "references",
+												"error_code", "message"};
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 	CqJsonParser *parser = cq_json_parser_create();
 	CqJsonShape *shape = cq_json_shape_create(false);
@@ -282,7 +292,10 @@ text_of(const CqJsonToken *token)
 	return text;
 }
 
-/* The paths of what a schema refers to, in the registry's context; false where that cannot be understood. */
+/*
+ * The paths of what a schema refers to, in the registry's context; false where that cannot be
+ * understood.
+ */
 static bool
 read_references(CqRegistry *registry, const CqJsonToken *array, List **paths)
 {
@@ -300,11 +313,13 @@ read_references(CqRegistry *registry, const CqJsonToken *array, List **paths)
 		char	   *path;
 		MemoryContext caller;
 
-		while (element.kind == CQ_JSON_OBJECT && cq_json_token_next_member(&element, &member, &name, &value))
+		while (element.kind == CQ_JSON_OBJECT && cq_json_token_next_member(&element, &member, &name,
+																		   &value))
 		{
 			if (name.length == 7 && memcmp(name.text, "subject", 7) == 0)
 				subject = text_of(&value);
-			else if (name.length == 7 && memcmp(name.text, "version", 7) == 0 && value.kind == CQ_JSON_INTEGER)
+			else if (name.length == 7 && memcmp(name.text, "version", 7) == 0 &&
+					 value.kind == CQ_JSON_INTEGER)
 				version = value.integer;
 		}
 		if (subject == NULL || version < 0 || list_length(*paths) == MOST_REFERENCES)
@@ -354,7 +369,8 @@ take_answer(CqRegistry *registry, Document *document, const CqHttpResponse *resp
 	char	   *type;
 	List	   *references;
 
-	if (document->body != NULL && is_json && response->status == 200 && tokens[ID].kind == CQ_JSON_INTEGER)
+	if (document->body != NULL && is_json && response->status == 200 &&
+		tokens[ID].kind == CQ_JSON_INTEGER)
 	{
 		document->id = tokens[ID].integer;
 		document->state = CQ_REGISTRY_HERE;
@@ -413,7 +429,8 @@ look_at(CqRegistry *registry, Document *document)
 	const CqHttpResponse *response;
 	MemoryContext caller;
 
-	if (document->state == CQ_REGISTRY_UNKNOWN && cq_clock_real_monotonic() - document->since > UNKNOWN_FOR)
+	if (document->state == CQ_REGISTRY_UNKNOWN && cq_clock_real_monotonic() -
+		document->since > UNKNOWN_FOR)
 		document->state = CQ_REGISTRY_ASKED;
 	if (document->state != CQ_REGISTRY_ASKED)
 		return;
@@ -433,8 +450,8 @@ look_at(CqRegistry *registry, Document *document)
 /* ---- schemas ---- */
 
 /*
- * Adds the texts of a document, after those of what it refers to. The state of the first that is not here. seen has the documents that were
- * added, so that circles end.
+ * Adds the texts of a document, after those of what it refers to. The state of the first that is
+ * not here. seen has the documents that were added, so that circles end.
  */
 static CqRegistryState
 collect(CqRegistry *registry, Document *document, List **seen, List **texts, const char **trouble)
@@ -454,7 +471,8 @@ collect(CqRegistry *registry, Document *document, List **seen, List **texts, con
 		return document->state;
 	foreach(cell, document->references)
 	{
-		CqRegistryState state = collect(registry, find_document(registry, lfirst(cell)), seen, texts, trouble);
+		CqRegistryState state = collect(registry, find_document(registry, lfirst(cell)), seen,
+										texts, trouble);
 
 		if (state != CQ_REGISTRY_HERE)
 			return state;
@@ -589,9 +607,11 @@ body_of_schema(const char *text)
 }
 
 CqRegistryState
-cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *text, bool registers, uint32 *id, const char **trouble)
+cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *text, bool registers,
+					   uint32 *id, const char **trouble)
 {
-	uint64		hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text), registers));
+	uint64		hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text),
+														registers));
 	char	   *path = path_of_subject(subject, registers);
 	Document   *document = find_document(registry, psprintf(UINT64_FORMAT " %s", hash, path));
 
@@ -607,7 +627,8 @@ cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *te
 }
 
 bool
-cq_registry_number(CqRegistry *registry, const char *subject, const char *text, bool registers, uint32 *id, char **reason)
+cq_registry_number(CqRegistry *registry, const char *subject, const char *text, bool registers,
+				   uint32 *id, char **reason)
 {
 	const CqHttpResponse *response;
 	CqJsonToken tokens[NMEMBERS];
@@ -637,7 +658,8 @@ cq_registry_subjects(CqRegistry *registry)
 	uint32		place = 1;
 	List	   *subjects = NIL;
 
-	if (response->status != 200 || !parse(wrapped, strlen(wrapped), tokens) || tokens[SCHEMA].kind != CQ_JSON_ARRAY)
+	if (response->status != 200 || !parse(wrapped, strlen(wrapped), tokens) ||
+		tokens[SCHEMA].kind != CQ_JSON_ARRAY)
 		raise_trouble(describe(response, parse(response->body, response->length, tokens), tokens));
 	while (cq_json_token_next_element(&tokens[SCHEMA], &place, &subject))
 	{

@@ -1,9 +1,11 @@
 /*
  * row.c
- *		The format of streams kept in the database: a row as a composite Datum of the stream's row type.
+ *		The format of streams kept in the database: a row as a composite Datum of the stream's row
+ *		type.
  *
- * A row may be older than the stream's last columns: those that it lacks are null. Columns go by number, which the server
- * keeps for an attribute for good. Metadata columns are in the row type too; in a stored row they are null.
+ * A row may be older than the stream's last columns: those that it lacks are null. Columns go by
+ * number, which the server keeps for an attribute for good. Metadata columns are in the row type
+ * too; in a stored row they are null.
  */
 #include "postgres.h"
 
@@ -23,7 +25,8 @@ struct CqDecoder
 
 struct CqEncoder
 {
-	TupleDesc	descriptor;		/* up to the last column; those in between that are not ours are always null */
+	/* up to the last column; those in between that are not ours are always null */
+	TupleDesc	descriptor;
 	Bitmapset  *attributes;
 	Datum	   *values;
 	bool	   *nulls;
@@ -83,7 +86,8 @@ row_decode(CqDecoder *decoder, const CqMessage *messages, int nmessages, int fir
 
 	if (decoder->ncolumns == 0)
 		return;
-	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(first), HeapTupleHeaderGetTypMod(first));
+	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(first),
+										HeapTupleHeaderGetTypMod(first));
 	fields = palloc(sizeof(Datum) * descriptor->natts);
 	field_nulls = palloc(sizeof(bool) * descriptor->natts);
 	for (int i = 0; i < nmessages; i++)
@@ -100,7 +104,8 @@ row_decode(CqDecoder *decoder, const CqMessage *messages, int nmessages, int fir
 			nulls[field][row] = field_nulls[field];
 			if (field_nulls[field] && column->is_not_null)
 				cq_bad_cells_add(bad, row, column->attno,
-								 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "column \"%s\" is null", column->name));
+								 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "column \"%s\" is null",
+										   column->name));
 		}
 	}
 	ReleaseTupleDesc(descriptor);
@@ -119,7 +124,8 @@ row_encoder_open(const CqFormatOptions *options, const CqColumn *columns, int nc
 		TupleDescInitEntry(encoder->descriptor, i + 1, NULL, INT4OID, -1, 0);
 	for (int i = 0; i < ncolumns; i++)
 	{
-		TupleDescInitEntry(encoder->descriptor, columns[i].attno, NULL, columns[i].type, columns[i].typmod, 0);
+		TupleDescInitEntry(encoder->descriptor, columns[i].attno, NULL, columns[i].type,
+						   columns[i].typmod, 0);
 		encoder->attributes = bms_add_member(encoder->attributes, columns[i].attno);
 	}
 	encoder->values = palloc0(sizeof(Datum) * Max(natts, 1));

@@ -60,7 +60,8 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 
 	if (address->family != AF_INET && address->family != AF_INET6)
 		return CURL_SOCKET_BAD;
-	if (!call->is_trusted && (call->host == NULL || !cq_http_guard_allows(call->host, &address->addr)))
+	if (!call->is_trusted && (call->host == NULL || !cq_http_guard_allows(call->host,
+																		  &address->addr)))
 	{
 		call->is_refused = true;
 		return CURL_SOCKET_BAD;
@@ -87,7 +88,8 @@ set_option(CURLcode code, const char *what)
 	if (code != CURLE_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not prepare a request by HTTP: %s: %s", what, curl_easy_strerror(code))));
+				 errmsg("could not prepare a request by HTTP: %s: %s", what,
+						curl_easy_strerror(code))));
 }
 
 #define SET(call, option, value) set_option(curl_easy_setopt((call)->easy, option, value), #option)
@@ -95,7 +97,8 @@ set_option(CURLcode code, const char *what)
 static void
 set_pem(CqHttpCall *call, CURLoption option, const char *pem, const char *what)
 {
-	struct curl_blob blob = {.data = (void *) pem, .len = pem != NULL ? strlen(pem) : 0, .flags = CURL_BLOB_COPY};
+	struct curl_blob blob = {.data = (void *) pem, .len = pem != NULL ? strlen(pem) : 0,
+							 .flags = CURL_BLOB_COPY};
 
 	if (pem != NULL)
 		set_option(curl_easy_setopt(call->easy, option, &blob), what);
@@ -127,7 +130,10 @@ set_identity(CqHttpCall *call, const CqHttpIdentity *identity)
 	}
 }
 
-/* Only what the request itself says: nothing from the environment, from files, or from the other side. */
+/*
+ * Only what the request itself says: nothing from the environment, from files, or from the other
+ * side.
+ */
 static void
 close_doors(CqHttpCall *call)
 {
@@ -286,7 +292,9 @@ cq_http_escape(const char *text)
 
 /* ---- attempts ---- */
 
-/* The host of a URL, without the brackets of an address; NULL: it has none, or there is no memory. */
+/*
+ * The host of a URL, without the brackets of an address; NULL: it has none, or there is no memory.
+ */
 static char *
 host_of(const char *url)
 {
@@ -327,7 +335,8 @@ describe_failure(const CqHttpCall *call, CURLcode code)
 {
 	if (call->is_refused)
 		return cq_http_guard_is_open() ? "the setting cq.http_allowed does not list its address" :
-			"only a superuser's server may say where to connect, and the setting cq.http_allowed is empty";
+			"only a superuser's server may say where to connect, and the setting cq.http_allowed "
+			"is empty";
 	if (call->is_too_long)
 		return "the response is too long";
 	if (call->has_no_memory)
@@ -344,14 +353,16 @@ may_pass(const CqHttpCall *call, CURLcode code, long status)
 	if (call->is_refused)
 		return call->nattempts < call->nurls;
 	if (code != CURLE_OK)
-		return call->is_repeatable || code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
+		return call->is_repeatable || code == CURLE_COULDNT_CONNECT ||
+			code == CURLE_COULDNT_RESOLVE_HOST;
 	return status == 429 || status == 503 || (call->is_repeatable && status >= 500);
 }
 
 static int64
 pause_us(const CqHttpCall *call)
 {
-	int64		pause = Min((int64) FIRST_PAUSE_MS << Min(call->nattempts - 1, 10), LONGEST_PAUSE_MS);
+	int64		pause = Min((int64) FIRST_PAUSE_MS << Min(call->nattempts - 1, 10),
+							LONGEST_PAUSE_MS);
 
 	/* Not all at the same moment. */
 	return (int64) (pause * 1000 * (0.5 + pg_prng_double(&pg_global_prng_state) / 2));

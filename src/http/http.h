@@ -2,16 +2,19 @@
  * http.h
  *		Requests by HTTP, many at a time, without waiting for any of them.
  *
- * A request is started and goes on by itself whenever the process calls cq_http_advance, which takes no longer than what has
- * come so far. It ends in a response, or in the reason why there is none. Attempts that fail for what may pass are repeated
- * with growing pauses, at the next of the request's addresses.
+ * A request is started and goes on by itself whenever the process calls cq_http_advance, which
+ * takes no longer than what has come so far. It ends in a response, or in the reason why there is
+ * none. Attempts that fail for what may pass are repeated with growing pauses, at the next of the
+ * request's addresses.
  *
  * Promises:
- * - Nothing waits but cq_http_wait, which a signal interrupts. Names are looked up by threads of libcurl's, which take no signals.
+ * - Nothing waits but cq_http_wait, which a signal interrupts. Names are looked up by threads of
+ * libcurl's, which take no signals.
  * - A response is never larger than the request allows, whatever the server says or sends.
- * - A request goes where its URL says and nowhere else: no redirects, no proxies, no .netrc, no other protocols. Where whoever
- *   has written the URL need not be trusted, it goes only to what the setting cq.http_allowed lists; that is held against
- *   the address itself, when it is connected to.
+ * - A request goes where its URL says and nowhere else: no redirects, no proxies, no .netrc, no
+ * other protocols. Where whoever
+ *   has written the URL need not be trusted, it goes only to what the setting cq.http_allowed
+ *   lists; that is held against the address itself, when it is connected to.
  * - Nothing that is said for people holds a secret.
  * A call lives in the memory context that was current at its start, and ends with it.
  */
@@ -37,14 +40,16 @@ typedef struct CqHttpIdentity
 typedef struct CqHttpRequest
 {
 	const char *method;
-	List	   *urls;			/* of char *: the same thing at several places; one after the other is tried */
+	/* of char *: the same thing at several places; one after the other is tried */
+	List	   *urls;
 	List	   *headers;		/* of char *: "Name: value" */
 	const char *body;			/* NULL: none */
 	Size		body_length;
 	const CqHttpIdentity *identity; /* NULL: nobody */
 	bool		is_trusted;		/* the URLs are a superuser's: they may name any address */
 	bool		is_repeatable;	/* to send it twice does no harm */
-	int			attempts;		/* in all; of one that is not repeatable only those count that never arrived */
+	/* in all; of one that is not repeatable only those count that never arrived */
+	int			attempts;
 	int			timeout_ms;		/* of an attempt, all of it */
 	Size		max_length;		/* of the response's body */
 } CqHttpRequest;
@@ -61,7 +66,10 @@ typedef struct CqHttpResponse
 
 typedef struct CqHttpCall CqHttpCall;
 
-/* Copies what it needs of the request. Raises ERROR where there is no memory, or no more descriptors. */
+/*
+ * Copies what it needs of the request. Raises ERROR where there is no memory, or no more
+ * descriptors.
+ */
 extern CqHttpCall *cq_http_start(const CqHttpRequest *request);
 
 /* NULL while it goes on. */
@@ -76,7 +84,10 @@ extern void cq_http_advance(void);
 /* Readable when there is something for cq_http_advance to do; -1 until the first call. */
 extern int	cq_http_fd(void);
 
-/* Waits until the call has ended, and at most so long; true where it has. A signal is answered at once, by ERROR. */
+/*
+ * Waits until the call has ended, and at most so long; true where it has. A signal is answered at
+ * once, by ERROR.
+ */
 extern bool cq_http_wait(const CqHttpCall *call, int timeout_ms);
 
 /* Waits until something has come for any of the calls, and at most so long. */

@@ -43,7 +43,8 @@ parse_network(const char *text, struct in6_addr *network, int *nbits)
 	long		bits;
 	int			most = 128;
 
-	strlcpy(address, text, slash != NULL ? Min((size_t) (slash - text) + 1, sizeof(address)) : sizeof(address));
+	strlcpy(address, text, slash != NULL ? Min((size_t) (slash - text) + 1, sizeof(address)) :
+			sizeof(address));
 	if (inet_pton(AF_INET, address, &ipv4) == 1)
 	{
 		struct sockaddr_in mapped = {.sin_family = AF_INET, .sin_addr = ipv4};
@@ -79,7 +80,8 @@ static bool
 is_special(const struct in6_addr *address)
 {
 	static const char *const networks[] = {
-		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8",
+		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10",
+		"ff00::/8",
 		/* Ways of writing addresses of IPv4, whatever those are. */
 		"::/96", "64:ff9b::/96", "2002::/16"
 	};
@@ -169,8 +171,11 @@ void
 cq_http_guard_init(void)
 {
 	DefineCustomStringVariable("cq.http_allowed",
-							   "Hosts, addresses and networks to which URLs of others than superusers may lead.",
-							   "Separated by commas. Empty: to none. It does not say what a server's URL "
+							   "Hosts, addresses and networks to which URLs of others than "
+							   "superusers may lead.",
+							   "Separated by commas. Empty: to none. It does not say what a "
+							   "server's URL "
 							   "may be that belongs to a superuser.",
-							   &allowed, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_allowed, NULL, NULL);
+							   &allowed, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_allowed, NULL,
+							   NULL);
 }

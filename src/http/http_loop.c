@@ -2,12 +2,13 @@
  * http_loop.c
  *		Moves calls on: libcurl's sockets and timers behind one descriptor.
  *
- * libcurl says which sockets it waits for, and until when. They go into an epoll set, with a timer that also knows when the
- * next repetition is due; so the set's descriptor is readable whenever there is something to do, and a process waits
- * for that one beside whatever else it waits for.
+ * libcurl says which sockets it waits for, and until when. They go into an epoll set, with a timer
+ * that also knows when the next repetition is due; so the set's descriptor is readable whenever
+ * there is something to do, and a process waits for that one beside whatever else it waits for.
  *
- * libcurl starts threads, to look up names. All signals are blocked around each of its functions that may, so that none of
- * them ever takes a signal that is meant for the process. Its callbacks do nothing that may raise an error.
+ * libcurl starts threads, to look up names. All signals are blocked around each of its functions
+ * that may, so that none of them ever takes a signal that is meant for the process. Its callbacks
+ * do nothing that may raise an error.
  */
 #include "postgres.h"
 
@@ -53,7 +54,9 @@ on_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *known)
 		event.events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
 		event.events |= EPOLLOUT;
-	/* A socket that was closed has left the set by itself, and its number may be another's by now. */
+	/*
+	 * A socket that was closed has left the set by itself, and its number may be another's by now.
+	 */
 	if (epoll_ctl(set, EPOLL_CTL_MOD, socket, &event) < 0 && errno == ENOENT)
 		(void) epoll_ctl(set, EPOLL_CTL_ADD, socket, &event);
 	return 0;
@@ -88,7 +91,8 @@ cq_http_loop_open(void)
 	{
 		set = epoll_create1(EPOLL_CLOEXEC);
 		if (set < 0)
-			ereport(ERROR, (errcode_for_file_access(), errmsg("could not create an epoll set: %m")));
+			ereport(ERROR, (errcode_for_file_access(),
+							errmsg("could not create an epoll set: %m")));
 		ReserveExternalFD();
 	}
 	if (timer < 0)
@@ -231,7 +235,8 @@ cq_http_advance(void)
 	sigset_t	all;
 	sigset_t	before;
 
-	if (multi == NULL || (dlist_is_empty(&waiting) && dlist_is_empty(&running) && curl_due == PG_INT64_MAX))
+	if (multi == NULL || (dlist_is_empty(&waiting) && dlist_is_empty(&running) &&
+						  curl_due == PG_INT64_MAX))
 		return;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

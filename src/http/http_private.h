@@ -12,7 +12,10 @@
 #include "http/http.h"
 #include "lib/ilist.h"
 
-/* Everything but the struct itself is malloc'd: it grows within libcurl's callbacks, where nothing may be raised. */
+/*
+ * Everything but the struct itself is malloc'd: it grows within libcurl's callbacks, where nothing
+ * may be raised.
+ */
 struct CqHttpCall
 {
 	dlist_node	node;			/* of all that have not ended */

@@ -580,7 +580,9 @@ compute_again(Application *application, CqTouched *touched)
 		cq_delta_free(rows[i]);
 }
 
-/* The error of a step over what is kept, as one of the view: says of which node, and where it is. */
+/*
+ * The error of a step over what is kept, as one of the view: says of which node, and where it is.
+ */
 pg_noreturn static void
 raise_of_kept(const CqKeep *keep, CqTouched *touched, const ErrorData *error)
 {
@@ -702,7 +704,9 @@ net_told(const CqKeep *keep, CqDelta *told)
 	return net;
 }
 
-/* Has the changes of a call ready, in a context of its own, which is the current one from now on. */
+/*
+ * Has the changes of a call ready, in a context of its own, which is the current one from now on.
+ */
 static void
 begin_application(Application *application, CqKeep *keep, CqDelta *const *changes)
 {

@@ -179,7 +179,8 @@ find_partner(const Pairs *pairs, TupleTableSlot *added, const Bitmapset *taken)
 {
 	for (int i = 0; i < pairs->gone.nrows; i++)
 	{
-		if (!bms_is_member(i, taken) && has_same_key(pairs, show_row(pairs, &pairs->gone, i), added))
+		if (!bms_is_member(i, taken) && has_same_key(pairs, show_row(pairs, &pairs->gone, i),
+													 added))
 			return i;
 	}
 	return -1;

@@ -174,7 +174,10 @@ find_told(const CqTreeBatch *batch, Oid view)
 	return NULL;
 }
 
-/* All rows of the view, each once more than it was. Under the settings that it makes its rows under. */
+/*
+ * All rows of the view, each once more than it was. Under the settings that it makes its rows
+ * under.
+ */
 static CqDelta *
 read_whole(const CqNodeInput *input, const CqFlow *read, const List *settings)
 {

@@ -19,7 +19,8 @@ typedef struct CqTreeRun CqTreeRun;
 typedef struct CqToldView
 {
 	Oid			view;
-	CqDelta    *changes;		/* with its columns and weights; NULL: it is to be compared as a whole */
+	/* with its columns and weights; NULL: it is to be compared as a whole */
+	CqDelta    *changes;
 	const List *settings;		/* those that it is read under, then */
 } CqToldView;
 
@@ -30,7 +31,8 @@ typedef struct CqTreeBatch
 	const List *told;			/* of CqToldView * */
 	int64		nrows;
 	bool		checks_kept;	/* each node first, by cq_keep_check */
-	void		(*bind) (const PlannedStmt *plan, void *context);	/* scans of it in this plan read the batch */
+	/* scans of it in this plan read the batch */
+	void		(*bind) (const PlannedStmt *plan, void *context);
 	void		(*unbind) (void);
 	void	   *context;
 } CqTreeBatch;

@@ -2,9 +2,9 @@
  * aggregate.c
  *		Collects the keys, aggregates and partial states of a query.
  *
- * An aggregate can be maintained when pg_aggregate gives it a combine function and, where its state is internal,
- * functions to serialize it. Aggregates that make the same state of the same input (sum and avg of a bigint, say)
- * share one.
+ * An aggregate can be maintained when pg_aggregate gives it a combine function and, where its state
+ * is internal, functions to serialize it. Aggregates that make the same state of the same input
+ * (sum and avg of a bigint, say) share one.
  */
 #include "postgres.h"
 
@@ -26,7 +26,8 @@
 static CqReject *
 unsupported(const Aggref *aggref, const char *problem, const char *hint)
 {
-	CqReject   *reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "aggregate %s in a continuous view: %s",
+	CqReject   *reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+								   "aggregate %s in a continuous view: %s",
 								   get_func_name(aggref->aggfnoid), problem);
 
 	cq_reject_at(reject, aggref->location);
@@ -34,7 +35,7 @@ unsupported(const Aggref *aggref, const char *problem, const char *hint)
 }
 
 Oid
-cq_plan_state_type(void)
+cq_aggregate_state_type(void)
 {
 	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("state"),
 						   ObjectIdGetDatum(get_namespace_oid("_cq", false)));
@@ -91,9 +92,12 @@ describe_partial(Aggref *aggref, CqPartial *partial)
 
 	nargs = get_aggregate_argtypes(aggref, argtypes);
 	partial->aggref = aggref;
-	partial->transtype = resolve_aggregate_transtype(aggref->aggfnoid, form.aggtranstype, argtypes, nargs);
-	partial->storedtype = partial->transtype == INTERNALOID ? cq_plan_state_type() : partial->transtype;
-	partial->collation = OidIsValid(aggref->inputcollid) && type_is_collatable(partial->storedtype) ?
+	partial->transtype = resolve_aggregate_transtype(aggref->aggfnoid, form.aggtranstype, argtypes,
+													 nargs);
+	partial->storedtype = partial->transtype == INTERNALOID ? cq_aggregate_state_type() :
+		partial->transtype;
+	partial->collation = OidIsValid(aggref->inputcollid) &&
+		type_is_collatable(partial->storedtype) ?
 		aggref->inputcollid : get_typcollation(partial->storedtype);
 	return NULL;
 }
@@ -110,7 +114,8 @@ state_recipe(Oid aggregate)
 {
 	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
 	Form_pg_aggregate form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	StateRecipe recipe = {{form->aggtransfn, form->aggcombinefn, form->aggserialfn, form->aggdeserialfn}, NULL};
+	StateRecipe recipe = {{form->aggtransfn, form->aggcombinefn, form->aggserialfn,
+						   form->aggdeserialfn}, NULL};
 	bool		isnull;
 	Datum		initial = SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &isnull);
 
@@ -129,7 +134,8 @@ same_partial(const CqPartial *a, const CqPartial *b)
 
 	if (a->transtype != b->transtype || a->aggref->inputcollid != b->aggref->inputcollid ||
 		a->aggref->aggstar != b->aggref->aggstar ||
-		!equal(a->aggref->args, b->aggref->args) || !equal(a->aggref->aggfilter, b->aggref->aggfilter))
+		!equal(a->aggref->args, b->aggref->args) || !equal(a->aggref->aggfilter,
+														   b->aggref->aggfilter))
 		return false;
 	recipe_a = state_recipe(a->aggref->aggfnoid);
 	recipe_b = state_recipe(b->aggref->aggfnoid);
@@ -190,7 +196,9 @@ collect_aggregates(Node *node, CollectContext *context)
 	if (IsA(node, Aggref) && ((Aggref *) node)->agglevelsup == context->level)
 	{
 		if (context->level > 0)
-			context->reject = unsupported((Aggref *) node, "a sub-select over the outer query's aggregate is not supported", NULL);
+			context->reject = unsupported((Aggref *) node,
+										  "a sub-select over the outer query's aggregate is not "
+										  "supported", NULL);
 		else
 			context->reject = collect_aggregate(context->plan, (Aggref *) node);
 		return context->reject != NULL;
@@ -247,9 +255,11 @@ step_key(const CqViewPlan *plan)
 	key->expr = cq_sliding_step(plan);
 	key->clause = makeNode(SortGroupClause);
 	foreach(cell, plan->query->targetList)
-		key->clause->tleSortGroupRef = Max(key->clause->tleSortGroupRef, lfirst_node(TargetEntry, cell)->ressortgroupref);
+		key->clause->tleSortGroupRef = Max(key->clause->tleSortGroupRef, lfirst_node(TargetEntry,
+																					 cell)->ressortgroupref);
 	key->clause->tleSortGroupRef++;
-	get_sort_group_operators(plan->sliding.type, true, true, false, &key->clause->sortop, &key->clause->eqop, NULL,
+	get_sort_group_operators(plan->sliding.type, true, true, false, &key->clause->sortop,
+							 &key->clause->eqop, NULL,
 							 &key->clause->hashable);
 	return key;
 }
@@ -268,7 +278,8 @@ collect_keys(CqViewPlan *plan)
 		key->expr = get_sortgroupclause_tle(key->clause, plan->query->targetList)->expr;
 		if (expression_returns_set((Node *) key->expr))
 			return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-														 "grouping by a set-returning function is not supported"),
+														 "grouping by a set-returning function is "
+														 "not supported"),
 											   exprLocation((Node *) key->expr)),
 								  "Call the function in FROM.");
 		if (cq_pane_is_bound(plan, (Node *) key->expr, 0))

@@ -2,9 +2,10 @@
  * changes.c
  *		Views whose changes somebody asks for: which row was there before, and which is there now.
  *
- * A batch tells which groups it has touched. Where each row of the view is made of one group and of nothing else, the row before comes of the
- * group's state before, and the row after of its state after. So whatever looks at several groups at once is refused here. Windows that overlap
- * are kept each by itself, not in panes.
+ * A batch tells which groups it has touched. Where each row of the view is made of one group and of
+ * nothing else, the row before comes of the group's state before, and the row after of its state
+ * after. So whatever looks at several groups at once is refused here. Windows that overlap are kept
+ * each by itself, not in panes.
  */
 #include "postgres.h"
 
@@ -18,8 +19,10 @@ static CqReject *
 unsupported(const char *what, int location)
 {
 	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-												 "changes of a continuous view with %s are not supported", what), location),
-						  "They are told for each group by itself. Do it in the query that reads the view, or where the changes go to.");
+												 "changes of a continuous view with %s are not "
+												 "supported", what), location),
+						  "They are told for each group by itself. Do it in the query that reads "
+						  "the view, or where the changes go to.");
 }
 
 CqReject *
@@ -33,14 +36,16 @@ cq_changes_check(const CqViewPlan *plan)
 	if (plan->sliding.time != NULL)
 		return unsupported("cq.sliding", exprLocation((Node *) plan->sliding.time));
 	if (query->limitCount != NULL || query->limitOffset != NULL)
-		return unsupported("LIMIT or OFFSET", exprLocation(query->limitCount ? query->limitCount : query->limitOffset));
+		return unsupported("LIMIT or OFFSET", exprLocation(query->limitCount ? query->limitCount :
+														   query->limitOffset));
 	if (query->hasWindowFuncs)
 		return unsupported("window functions (OVER)", cq_check_place(query, T_WindowFunc));
 	if (query->distinctClause != NIL)
 		return unsupported("DISTINCT", exprLocation((Node *) query->targetList));
 	if (query->hasTargetSRFs)
 		return unsupported("functions that return sets", exprLocation((Node *) query->targetList));
-	if (query->hasSubLinks && (checkExprHasSubLink((Node *) query->targetList) || checkExprHasSubLink(query->havingQual)))
+	if (query->hasSubLinks && (checkExprHasSubLink((Node *) query->targetList) ||
+							   checkExprHasSubLink(query->havingQual)))
 		return unsupported("sub-selects over its groups", cq_check_place(query, T_SubLink));
 	if (plan->amends_closed && plan->session != NULL)
 		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -92,7 +97,8 @@ no_key(const CqViewPlan *plan)
 
 	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
 									   exprLocation((Node *) plan->definition->targetList)),
-						  "Show in the view the columns of GROUP BY, DISTINCT or the partition of a "
+						  "Show in the view the columns of GROUP BY, DISTINCT or the partition of "
+						  "a "
 						  "row_number(), or the key of the stream that they come from. Or give the "
 						  "sink a column with the option metadata 'key', or the mode debezium.");
 }
@@ -121,7 +127,8 @@ cq_changes_key(const CqViewPlan *plan, Bitmapset **columns)
 														 "the view does not show a column that it "
 														 "is grouped by"),
 											   exprLocation(expr)),
-								  "Those are what tells one of its rows from another. Add it to the select list.");
+								  "Those are what tells one of its rows from another. Add it to "
+								  "the select list.");
 		}
 		*columns = bms_add_member(*columns, column);
 	}

@@ -411,8 +411,10 @@ walk_side(Check *check, const Query *query, const JoinExpr *join, Node *side, bo
 		forbid_by_shape(check, unsupported(location >= 0 ? location : start_of(query),
 										  "a stream on the side of an outer join whose rows may be "
 										  "missing is not supported",
-										  "It may be on the left of a LEFT JOIN with a table, or in "
-										  "an inner join. Of two streams create a view of each, and "
+										  "It may be on the left of a LEFT JOIN with a table, or "
+										  "in "
+										  "an inner join. Of two streams create a view of each, "
+										  "and "
 										  "join them in the query that reads."));
 	stop = walk_from(check, query, side);
 	check->place.refusal = before;
@@ -522,7 +524,7 @@ constant_text(Node *text)
 {
 	PlannerInfo *root = makeNode(PlannerInfo);
 
-	if (cq_window_is_alterable(text))
+	if (cq_window_call_is_alterable(text))
 		return (Const *) eval_const_expressions(NULL, copyObject(text));
 	root->glob = makeNode(PlannerGlobal);
 	return (Const *) estimate_expression_value(root, copyObject(text));
@@ -545,7 +547,7 @@ walk_cast(Check *check, const Node *cast, Expr *argument)
 	getTypeOutputInfo(text->consttype, &output, &is_varlena);
 	value = OidOutputFunctionCall(output, text->constvalue);
 	return cq_time_text_moment(value, strlen(value)) != NULL &&
-		refuse(check, cq_reject_at(cq_check_moment(), exprLocation(cast)));
+		refuse(check, cq_reject_at(cq_check_function_moment(), exprLocation(cast)));
 }
 
 /* ---- types ---- */
@@ -646,7 +648,7 @@ walk_json(Check *check, Node *node)
 										 "Let it be RETURNING text, and cast that: so 'now' and "
 										 "the like are errors of their rows."));
 	if (cq_compat_json_path_is_mutable(node))
-		return refuse(check, cq_reject_at(cq_check_moment(), exprLocation(node)));
+		return refuse(check, cq_reject_at(cq_check_function_moment(), exprLocation(node)));
 	return walk_type(check, exprType(node), exprLocation(node));
 }
 
@@ -699,7 +701,7 @@ walk_node(Node *node, Check *check)
 				return true;
 			break;
 		case T_SQLValueFunction:
-			reject = cq_check_sql_value((SQLValueFunction *) node);
+			reject = cq_check_function_sql_value((SQLValueFunction *) node);
 			return refuse(check, cq_reject_at(reject, exprLocation(node)));
 		case T_NextValueExpr:
 			return refuse(check, unsupported(-1, "a continuous view must not take numbers of a "

@@ -18,8 +18,8 @@
 extern CqReject *cq_check_query(const Query *query, Oid *stream);
 
 /*
- * The same for a query that may be cut into nodes: streams, any number of them, and continuous views
- * may stand wherever a table may, but in functions and WITH RECURSIVE.
+ * The same for a query that may be cut into nodes: streams, any number of them, and continuous
+ * views may stand wherever a table may, but in functions and WITH RECURSIVE.
  */
 extern CqReject *cq_check_tree(const Query *query, List **streams, List **views);
 

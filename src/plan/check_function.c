@@ -100,7 +100,7 @@ cq_check_function_name(Oid function)
 /* ---- reasons ---- */
 
 CqReject *
-cq_check_moment(void)
+cq_check_function_moment(void)
 {
 	return cq_reject_hint(cq_reject(ERRCODE_INVALID_OBJECT_DEFINITION,
 									"a continuous view must not depend on the moment at which it "
@@ -125,7 +125,7 @@ depends_on_session(Oid function)
 static CqReject *
 is_volatile(Oid function)
 {
-	return cq_reject_hint(cq_reject_detail(cq_check_moment(), "Function %s is volatile.",
+	return cq_reject_hint(cq_reject_detail(cq_check_function_moment(), "Function %s is volatile.",
 										   cq_check_function_name(function)),
 						  "If it gives the same for the same arguments, say so: ALTER FUNCTION %s "
 						  "IMMUTABLE; "
@@ -172,12 +172,12 @@ check_servers_function(Oid function, char volatility, const Node *call)
 		case F_STATEMENT_TIMESTAMP:
 		case F_AGE_TIMESTAMP:
 		case F_AGE_TIMESTAMPTZ:
-			return cq_check_moment();
+			return cq_check_function_moment();
 		default:
 			break;
 	}
 	if (volatility == PROVOLATILE_VOLATILE || takes_offset_of_today(function))
-		return cq_check_moment();
+		return cq_check_function_moment();
 	if (!is_listed(get_func_name(function), repeatable, lengthof(repeatable)) ||
 		is_called_for_input(function, call))
 		return depends_on_session(function);
@@ -208,7 +208,7 @@ cq_check_function(Oid function, const Node *call)
 							  "It may be one of the conditions that WHERE of the continuous view "
 							  "itself combines by AND, once.");
 	if (cq_sliding_is_clock(function))
-		return cq_check_moment();
+		return cq_check_function_moment();
 	if (is_ours(function))
 		return is_listed(get_func_name(function), windows, lengthof(windows)) ? NULL :
 			depends_on_session(function);
@@ -233,7 +233,7 @@ cq_check_function_parts(Oid function)
 }
 
 CqReject *
-cq_check_sql_value(const SQLValueFunction *value)
+cq_check_function_sql_value(const SQLValueFunction *value)
 {
 	switch (value->op)
 	{
@@ -248,7 +248,7 @@ cq_check_sql_value(const SQLValueFunction *value)
 											"which it is computed"),
 								  "Ask for it in the query that reads the view.");
 		default:
-			return cq_check_moment();
+			return cq_check_function_moment();
 	}
 }
 

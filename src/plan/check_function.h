@@ -26,10 +26,10 @@ extern List *cq_check_function_body(Oid function, Node *call);
 extern List *cq_check_function_parts(Oid function);
 
 /* Why what depends on the moment may not be called. */
-extern CqReject *cq_check_moment(void);
+extern CqReject *cq_check_function_moment(void);
 
 /* Why the value is another one each time: CURRENT_DATE and the like. */
-extern CqReject *cq_check_sql_value(const SQLValueFunction *value);
+extern CqReject *cq_check_function_sql_value(const SQLValueFunction *value);
 
 /* name(types), for messages. */
 extern char *cq_check_function_name(Oid function);

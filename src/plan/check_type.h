@@ -18,8 +18,8 @@ extern bool cq_check_type_has_offset(Oid type);
 
 /*
  * Calls walk for each condition that a value of a type has to meet: those of domains, also of those
- * that it, its elements, bounds or fields are made of. *seen are types that need no other look. True
- * as soon as walk is.
+ * that it, its elements, bounds or fields are made of. *seen are types that need no other look.
+ * True as soon as walk is.
  */
 typedef bool (*CqCheckTypeWalk) (Node *condition, Oid domain, void *context);
 extern bool cq_check_type_walk(Oid type, List **seen, CqCheckTypeWalk walk, void *context);

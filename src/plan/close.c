@@ -1,10 +1,12 @@
 /*
  * close.c
- *		Views with emit = 'close': which windows are closed, and what must hold of the query for that.
+ *		Views with emit = 'close': which windows are closed, and what must hold of the query for
+ *		that.
  *
- * A window is closed when the watermark passes its end: its rows are made once and for good, and its state is dropped. So each group belongs
- * to a window, whose end is one of its keys, and what lies above the aggregation must give the same for some windows at a time as for all.
- * The watermark speaks of the stream's event times: the windows must be windows of that column.
+ * A window is closed when the watermark passes its end: its rows are made once and for good, and
+ * its state is dropped. So each group belongs to a window, whose end is one of its keys, and what
+ * lies above the aggregation must give the same for some windows at a time as for all. The
+ * watermark speaks of the stream's event times: the windows must be windows of that column.
  */
 #include "postgres.h"
 
@@ -30,7 +32,8 @@
 static CqReject *
 not_closable(const char *reason, int location, const char *hint)
 {
-	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "emit = 'close' %s", reason), location), "%s", hint);
+	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "emit = 'close' %s",
+												 reason), location), "%s", hint);
 }
 
 /* ---- the column ---- */
@@ -54,13 +57,15 @@ static bool is_column(const Scope *scope, const Node *node, const Column *column
 static bool
 is_target(const Scope *scope, AttrNumber attno, const Column *column)
 {
-	TargetEntry *entry = scope->query->setOperations == NULL ? get_tle_by_resno(scope->query->targetList, attno) : NULL;
+	TargetEntry *entry = scope->query->setOperations == NULL ?
+		get_tle_by_resno(scope->query->targetList, attno) : NULL;
 
 	return entry != NULL && is_column(scope, (Node *) entry->expr, column);
 }
 
 static bool
-is_target_of_cte(const Scope *scope, const RangeTblEntry *entry, AttrNumber attno, const Column *column)
+is_target_of_cte(const Scope *scope, const RangeTblEntry *entry, AttrNumber attno,
+				 const Column *column)
 {
 	ListCell   *cell;
 
@@ -86,7 +91,10 @@ is_target_of_view(Oid view, AttrNumber attno, const Column *column)
 	return result;
 }
 
-/* Is an expression of the query nothing but that column of the stream, through whatever sub-selects, views and joins? */
+/*
+ * Is an expression of the query nothing but that column of the stream, through whatever
+ * sub-selects, views and joins?
+ */
 static bool
 is_column(const Scope *scope, const Node *node, const Column *column)
 {
@@ -128,10 +136,12 @@ cq_close_check(const CqViewPlan *plan)
 	static const char hint[] = "Do it in the query that reads the view.";
 
 	if (query->groupingSets != NIL)
-		return not_closable("with grouping sets is not supported", location_of(query->groupingSets), "Create a view for each of them.");
+		return not_closable("with grouping sets is not supported", location_of(query->groupingSets),
+							"Create a view for each of them.");
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		return not_closable("with LIMIT or OFFSET is not supported",
-							location_of(query->limitCount ? query->limitCount : query->limitOffset), hint);
+							location_of(query->limitCount ? query->limitCount : query->limitOffset),
+							hint);
 	if (query->hasWindowFuncs)
 		return not_closable("with window functions (OVER) is not supported",
 							cq_check_place(query, T_WindowFunc), hint);
@@ -151,7 +161,7 @@ grouped_bounds(const Query *query, int rtindex)
 	{
 		Node	   *key = get_sortgroupclause_expr(lfirst(cell), query->targetList);
 
-		if (cq_window_is_bound(key, rtindex, 0))
+		if (cq_window_call_is_bound(key, rtindex, 0))
 			bounds = bms_add_member(bounds, ((Var *) key)->varattno);
 	}
 	return bounds;
@@ -161,15 +171,19 @@ grouped_bounds(const Query *query, int rtindex)
 static void
 group_by_end(Query *query, int rtindex, Oid type)
 {
-	TargetEntry *entry = makeTargetEntry((Expr *) makeVar(rtindex, CQ_WINDOW_END, type, -1, InvalidOid, 0),
-										 list_length(query->targetList) + 1, pstrdup("window_end"), true);
+	TargetEntry *entry = makeTargetEntry((Expr *) makeVar(rtindex, CQ_WINDOW_END, type, -1,
+														  InvalidOid, 0),
+										 list_length(query->targetList) + 1, pstrdup("window_end"),
+										 true);
 	SortGroupClause *clause = makeNode(SortGroupClause);
 	ListCell   *cell;
 
 	foreach(cell, query->targetList)
-		entry->ressortgroupref = Max(entry->ressortgroupref, lfirst_node(TargetEntry, cell)->ressortgroupref);
+		entry->ressortgroupref = Max(entry->ressortgroupref, lfirst_node(TargetEntry,
+																		 cell)->ressortgroupref);
 	clause->tleSortGroupRef = ++entry->ressortgroupref;
-	get_sort_group_operators(type, true, true, false, &clause->sortop, &clause->eqop, NULL, &clause->hashable);
+	get_sort_group_operators(type, true, true, false, &clause->sortop, &clause->eqop, NULL,
+							 &clause->hashable);
 	query->targetList = lappend(query->targetList, entry);
 	query->groupClause = lappend(query->groupClause, clause);
 }
@@ -182,10 +196,12 @@ panes_of(const FuncExpr *call, Oid type)
 	Const	   *step = list_nth_node(Const, call->args, CQ_WINDOW_STEP);
 	Const	   *size = list_nth_node(Const, call->args, CQ_WINDOW_SIZE);
 	Oid			argtypes[] = {INTERVALOID, INTERVALOID, NAMEOID, BOOLOID};
-	Oid			function = LookupFuncName(list_make2(makeString("_cq"), makeString("window_count")), lengthof(argtypes), argtypes, false);
+	Oid			function = LookupFuncName(list_make2(makeString("_cq"), makeString("window_count")),
+										  lengthof(argtypes), argtypes, false);
 	NameData	argument = {"slide"};
 
-	return DatumGetInt32(OidFunctionCall4(function, step->constvalue, size->constvalue, NameGetDatum(&argument),
+	return DatumGetInt32(OidFunctionCall4(function, step->constvalue, size->constvalue,
+										  NameGetDatum(&argument),
 										  BoolGetDatum(type == TIMESTAMPTZOID)));
 }
 
@@ -198,12 +214,13 @@ cq_close_take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex,
 	CqWindowSteps *steps = &plan->closing;
 	int			location = call->location;
 
-	if (!cq_window_settle(call, true))
-		return not_closable("needs windows of a constant size", location, "Write size, slide and origin as constants.");
+	if (!cq_window_call_settle(call, true))
+		return not_closable("needs windows of a constant size", location,
+							"Write size, slide and origin as constants.");
 	steps->rtindex = rtindex;
 	steps->event_time = event_time;
 	steps->type = exprType(linitial(call->args));
-	steps->bound = cq_window_bound_function(steps->type);
+	steps->bound = cq_window_call_bound_function(steps->type);
 	steps->step = list_nth_node(Const, call->args, CQ_WINDOW_STEP);
 	steps->origin = llast_node(Const, call->args);
 	steps->last = kind == CQ_WINDOW_TUMBLE ? 1 : panes_of(call, steps->type);
@@ -220,7 +237,8 @@ take_sessions(CqViewPlan *plan, const Scope *outer, const Column *column)
 
 	if (!is_column(&scope, linitial(session->call->args), column))
 		return not_closable("needs sessions of event time", session->call->location,
-							"Take the time from the column that the stream's option event_time names.");
+							"Take the time from the column that the stream's option event_time "
+							"names.");
 	plan->closing.rtindex = session->rtindex;
 	plan->closing.type = session->type;
 	plan->closing.event_time = column->attno;
@@ -230,7 +248,9 @@ take_sessions(CqViewPlan *plan, const Scope *outer, const Column *column)
 CqReject *
 cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 {
-	static const char hint[] = "Group by window_start or window_end of cq.tumble, cq.hop or cq.cumulate, or by cq.session, over the column that the stream's option event_time names.";
+	static const char hint[] = "Group by window_start or window_end of cq.tumble, cq.hop or "
+							   "cq.cumulate, or by cq.session, over the column that the stream's "
+							   "option event_time names.";
 	Query	   *query = plan->query;
 	Scope		scope = {query, NULL};
 	Column		column = {plan->stream, event_time};
@@ -249,12 +269,14 @@ cq_close_find(CqViewPlan *plan, AttrNumber event_time)
 		Bitmapset  *bounds;
 
 		if (call == NULL || !is_column(&scope, linitial(call->args), &column) ||
-			!cq_window_is_inner(query, rtindex) || (bounds = grouped_bounds(query, rtindex)) == NULL)
+			!cq_window_call_is_inner(query, rtindex) ||
+			(bounds = grouped_bounds(query, rtindex)) == NULL)
 			continue;
 		if (!bms_is_member(CQ_WINDOW_END, bounds))
 		{
 			if (kind == CQ_WINDOW_CUMULATE)
-				return not_closable("needs cumulating windows grouped by their end", call->location, "Add window_end to GROUP BY.");
+				return not_closable("needs cumulating windows grouped by their end", call->location,
+									"Add window_end to GROUP BY.");
 			group_by_end(query, rtindex, exprType(linitial(call->args)));
 		}
 		return cq_close_take_windows(plan, lfirst(cell), rtindex, event_time);
@@ -277,7 +299,8 @@ find_column(const Scope *scope, int rtindex, const Column *column)
 		return InvalidAttrNumber;
 	for (AttrNumber attno = 1; attno <= ncolumns; attno++)
 	{
-		if (is_column(scope, (Node *) makeVar(rtindex, attno, InvalidOid, -1, InvalidOid, 0), column))
+		if (is_column(scope, (Node *) makeVar(rtindex, attno, InvalidOid, -1, InvalidOid, 0),
+					  column))
 			return attno;
 	}
 	return InvalidAttrNumber;
@@ -308,9 +331,11 @@ cq_close_end(const CqViewPlan *plan)
 {
 	if (plan->session != NULL)
 		return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, plan->closing.type,
-									 list_make1(copyObject(((CqKey *) list_nth(plan->keys, plan->session->key))->expr)),
+									 list_make1(copyObject(((CqKey *) list_nth(plan->keys,
+																			   plan->session->key))->expr)),
 									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	return (Expr *) makeVar(plan->closing.rtindex, CQ_WINDOW_END, plan->closing.type, -1, InvalidOid, 0);
+	return (Expr *) makeVar(plan->closing.rtindex, CQ_WINDOW_END, plan->closing.type, -1,
+							InvalidOid, 0);
 }
 
 Node *
@@ -329,15 +354,18 @@ cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_after, int number
 	param->paramtype = plan->closing.type;
 	param->paramtypmod = -1;
 	param->location = -1;
-	return (Node *) makeFuncExpr(function, BOOLOID, list_make2(left, param), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return (Node *) makeFuncExpr(function, BOOLOID, list_make2(left, param), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
 }
 
 Expr *
 cq_close_last_end(const CqViewPlan *plan, Expr *time)
 {
 	const CqWindowSteps *steps = &plan->closing;
-	List	   *args = list_make5(time, copyObject(steps->step), copyObject(steps->origin), cq_plan_int4(steps->block),
+	List	   *args = list_make5(time, copyObject(steps->step), copyObject(steps->origin),
+								  cq_plan_int4(steps->block),
 								  cq_plan_int4(steps->last));
 
-	return (Expr *) makeFuncExpr(steps->bound, steps->type, args, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return (Expr *) makeFuncExpr(steps->bound, steps->type, args, InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
 }

@@ -5,9 +5,9 @@
  * A window can be closed by itself where the whole query falls apart by windows: each row of the
  * answer has the window that it is of, and is made of rows of streams that belong to it. So each
  * level of the query has an anchor, a column with a time by which all that happens there is told
- * apart: the event time of a stream, or a bound of its windows. A join needs anchors that are equal,
- * or times that are bound to one another (a.at BETWEEN b.at - x AND b.at + y); all above has to
- * group, or partition, by it.
+ * apart: the event time of a stream, or a bound of its windows. A join needs anchors that are
+ * equal, or times that are bound to one another (a.at BETWEEN b.at - x AND b.at + y); all above has
+ * to group, or partition, by it.
  *
  * With each anchor goes how far it may lie behind the event time of a row of each stream. A window
  * is closed once all watermarks are that far beyond its end: whatever comes then has an anchor
@@ -236,7 +236,8 @@ same_windows(const Anchor *one, const Anchor *other)
 		return false;
 	call = copyObject(cq_window_call(one->windows, &kind));
 	other_call = copyObject(cq_window_call(other->windows, &other_kind));
-	if (kind != other_kind || !cq_window_settle(call, true) || !cq_window_settle(other_call, true) ||
+	if (kind != other_kind || !cq_window_call_settle(call, true) ||
+		!cq_window_call_settle(other_call, true) ||
 		(kind == CQ_WINDOW_CUMULATE && one->kind == ANCHOR_START))
 		return false;
 	return call->funcid == other_call->funcid &&
@@ -539,7 +540,7 @@ take_item(const Query *query, Node *item, Part *part)
 	part->members = bms_union(left.members, right.members);
 	part->reads_stream = left.reads_stream || right.reads_stream;
 	if (left.reads_stream && right.reads_stream)
-		return join_parts(&left, &right, join->jointype, cq_cut_conditions(join->quals),
+		return join_parts(&left, &right, join->jointype, cq_cut_split_conditions(join->quals),
 						  &part->anchors) ? NULL :
 			not_bound(query, join->quals);
 	part->anchors = left.reads_stream ? left.anchors : right.anchors;
@@ -561,7 +562,7 @@ take_windows(const Query *query, Part *part)
 		Anchor	   *time = call != NULL ? find_anchor(part->anchors, linitial(call->args)) : NULL;
 		Oid			type = call != NULL ? exprType(linitial(call->args)) : InvalidOid;
 
-		if (time == NULL || time->kind != ANCHOR_TIME || !cq_window_is_inner(query, rtindex))
+		if (time == NULL || time->kind != ANCHOR_TIME || !cq_window_call_is_inner(query, rtindex))
 			continue;
 		for (AttrNumber bound = CQ_WINDOW_START; bound <= CQ_WINDOW_END; bound++)
 			part->anchors = lappend(part->anchors,
@@ -593,8 +594,8 @@ anchors_of_from(Query *query, List **anchors)
 	Part	   *joined;
 	ListCell   *cell;
 
-	cq_cut_flatten_joins(query);
-	conditions = cq_cut_conditions(query->jointree->quals);
+	cq_cut_split_flatten_joins(query);
+	conditions = cq_cut_split_conditions(query->jointree->quals);
 	foreach(cell, query->jointree->fromlist)
 	{
 		Part	   *part = palloc0(sizeof(Part));
@@ -607,7 +608,8 @@ anchors_of_from(Query *query, List **anchors)
 			parts = lappend(parts, part);
 	}
 	if (parts == NIL)
-		return not_closable("a part of it reads no stream", exprLocation((Node *) query->targetList),
+		return not_closable("a part of it reads no stream",
+							exprLocation((Node *) query->targetList),
 							"Name a stream in FROM.");
 	joined = linitial(parts);
 	parts = list_delete_first(parts);
@@ -674,7 +676,8 @@ check_above(const Query *query, List **anchors)
 
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		return not_closable("LIMIT is of all of them",
-							exprLocation(query->limitCount ? query->limitCount : query->limitOffset),
+							exprLocation(query->limitCount ? query->limitCount :
+										 query->limitOffset),
 							"Number the rows of a window: row_number() OVER "
 							"(PARTITION BY window_end ORDER BY …).");
 	if (query->groupingSets != NIL)
@@ -806,7 +809,7 @@ anchors_of_view(const CqViewPlan *plan, List **anchors)
 {
 	Query	   *query = copyObject(unconstify(Query *, plan->definition));
 
-	cq_cut_inline(query);
+	cq_cut_leaf_inline(query);
 	return anchors_of_query(query, anchors);
 }
 

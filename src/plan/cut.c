@@ -37,13 +37,6 @@
 #include "utils/lsyscache.h"
 
 static bool
-has_groups(const Query *query)
-{
-	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
-		query->havingQual != NULL;
-}
-
-static bool
 has_above_groups(const Query *query)
 {
 	return query->hasWindowFuncs || query->distinctClause != NIL || query->limitCount != NULL ||
@@ -116,7 +109,7 @@ find_in_entry(CqLevel *level, Query *query, int rtindex, int depth)
 		return;
 	else if (is_correlated(entry->subquery, depth))
 	{
-		cq_cut_flatten_joins(entry->subquery);
+		cq_cut_split_flatten_joins(entry->subquery);
 		add_inner(level, entry->subquery, query, NULL, depth + 1);
 	}
 	else if (query->setOperations == NULL)
@@ -215,7 +208,7 @@ find_in_sublinks(Node *node, LinkSearch *search)
 			link->subselect = (Node *) query;
 		}
 		else if (query->setOperations == NULL)
-			cq_cut_flatten_joins(query);
+			cq_cut_split_flatten_joins(query);
 		add_inner(search->level, query, search->query, link, search->depth + 1);
 	}
 	return find_in_sublinks(link->testexpr, search);
@@ -259,7 +252,7 @@ cut_leaves(CqLevel *level, CqKeepRule rule)
 
 		if (entry->rtekind == RTE_RELATION && cq_cut_changes(entry))
 		{
-			cq_cut_make_latest(level, leaf);
+			cq_cut_latest_make(level, leaf);
 			continue;
 		}
 		if (cq_scope_is_view(entry))
@@ -281,134 +274,7 @@ cut_leaves(CqLevel *level, CqKeepRule rule)
 	return NULL;
 }
 
-/* ---- nodes ---- */
-
-Query *
-cq_cut_select_changes(const CqNode *node)
-{
-	Query	   *query = makeNode(Query);
-	RangeTblEntry *entry = makeNode(RangeTblEntry);
-	RangeTblRef *ref = makeNode(RangeTblRef);
-	List	   *columns = list_copy(node->columns);
-	ListCell   *cell;
-
-	if (cq_rule_stores(node->rule))
-		columns = list_delete_last(columns);
-	if (!node->only_grows)
-		columns = lappend(columns, makeColumnDef(CQ_WEIGHT_COLUMN, INT4OID, -1, InvalidOid));
-	cq_tree_make_entry(entry, cq_tree_changes_name(node->number), columns);
-	ref->rtindex = 1;
-	query->commandType = CMD_SELECT;
-	query->canSetTag = true;
-	query->rtable = list_make1(entry);
-	query->jointree = makeFromExpr(list_make1(ref), NULL);
-	foreach(cell, columns)
-	{
-		ColumnDef  *column = lfirst_node(ColumnDef, cell);
-		int			n = foreach_current_index(cell) + 1;
-		Var		   *var = makeVar(1, n, column->typeName->typeOid, column->typeName->typemod,
-								  column->collOid, 0);
-
-		query->targetList = lappend(query->targetList, makeTargetEntry((Expr *) var, n,
-																	   column->colname, false));
-	}
-	return query;
-}
-
-Query *
-cq_cut_select_in_places(const CqNode *node, const Bitmapset *used, int natts)
-{
-	Query	   *query = cq_cut_select_changes(node);
-	List	   *changes = query->targetList;
-	int			nused = 0;
-
-	query->targetList = NIL;
-	for (AttrNumber attno = 1; attno <= natts + 1; attno++)
-	{
-		Expr	   *expr = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
-		char	   *name = psprintf("c%d", attno);
-
-		if (attno > natts)
-		{
-			expr = ((TargetEntry *) llast(changes))->expr;
-			name = pstrdup(CQ_WEIGHT_COLUMN);
-		}
-		else if (bms_is_member(attno, used))
-			expr = ((TargetEntry *) list_nth(changes, nused++))->expr;
-		query->targetList = lappend(query->targetList,
-									makeTargetEntry(expr, attno, name, false));
-	}
-	return query;
-}
-
-/* The select list without what only sorts, and with names for all. */
-static void
-tidy_targets(Query *query)
-{
-	List	   *kept = NIL;
-	ListCell   *cell;
-
-	foreach(cell, query->targetList)
-	{
-		TargetEntry *target = lfirst_node(TargetEntry, cell);
-
-		if (target->resname == NULL)
-			target->resname = psprintf("c%d", target->resno);
-		if (!target->resjunk || target->ressortgroupref > 0)
-			kept = lappend(kept, target);
-	}
-	query->targetList = kept;
-}
-
-/* Could a table have the column? A sub-select's may be named twice, or as only a system's is. */
-static bool
-is_name_free(const List *columns, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, columns)
-	{
-		if (strcmp(lfirst_node(ColumnDef, cell)->colname, name) == 0)
-			return false;
-	}
-	return SystemAttributeByName(name) == NULL && strcmp(name, CQ_WEIGHT_COLUMN) != 0;
-}
-
-/* Those that are seen, as ColumnDef *. */
-ColumnDef *
-cq_cut_column(const char *name, const Node *expr)
-{
-	Oid			type = exprType(expr);
-
-	if (get_typtype(type) == TYPTYPE_PSEUDO)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a value of type %s cannot be kept by a continuous view",
-						format_type_be(type)),
-				 errhint("Name the columns that are needed, or cast the row to a named composite "
-						 "type.")));
-	return makeColumnDef(name, type, exprTypmod(expr), exprCollation(expr));
-}
-
-List *
-cq_cut_columns_of(const Query *query)
-{
-	List	   *columns = NIL;
-	ListCell   *cell;
-
-	foreach(cell, query->targetList)
-	{
-		TargetEntry *target = lfirst_node(TargetEntry, cell);
-		const char *name = target->resname;
-
-		if (target->resjunk)
-			continue;
-		for (int n = target->resno; !is_name_free(columns, name); n++)
-			name = psprintf("c%d", n);
-		columns = lappend(columns, cq_cut_column(pstrdup(name), (Node *) target->expr));
-	}
-	return columns;
-}
+/* ---- joins and flows ---- */
 
 static bool
 is_append_only(const CqLevel *level)
@@ -422,135 +288,6 @@ is_append_only(const CqLevel *level)
 	}
 	return true;
 }
-
-void
-cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
-{
-	CqTree	   *tree = level->cut->tree;
-	CqNode	   *node = palloc0(sizeof(CqNode));
-	ListCell   *cell;
-
-	node->rule = rule;
-	foreach(cell, level->leaves)
-	{
-		node->inputs = lappend(node->inputs,
-							   cq_cut_make_input(lfirst(cell), foreach_current_index(cell) + 1));
-	}
-	node->only_grows = !cq_rule_stores(rule);
-	node->number = list_length(tree->nodes) + 1;
-	node->step = level->query;
-	tree->nodes = lappend(tree->nodes, node);
-	flow->stream = InvalidOid;
-	flow->node = node->number;
-	flow->only_grows = node->only_grows;
-}
-
-void
-cq_cut_finish_node(CqTree *tree, CqCutFlow *flow)
-{
-	CqNode	   *node = llast(tree->nodes);
-
-	tidy_targets(node->step);
-	node->columns = cq_cut_columns_of(node->step);
-	flow->query = cq_cut_select_changes(node);
-}
-
-/* ---- the hash of a step's rows ---- */
-
-/* That of the first leaf that is there: where several are, they are equal. */
-static Expr *
-hash_of_leaves(const CqLevel *level)
-{
-	CoalesceExpr *first = makeNode(CoalesceExpr);
-	ListCell   *cell;
-
-	foreach(cell, level->leaves)
-	{
-		const CqLeaf *leaf = lfirst(cell);
-
-		if (leaf->depth == 0 && leaf->key != NULL && !leaf->is_broadcast)
-			first->args = lappend(first->args, cq_cut_hash_column(level, leaf));
-	}
-	if (first->args == NIL)
-		return cq_cut_no_key();
-	first->args = lappend(first->args, cq_cut_no_key());
-	first->coalescetype = INT8OID;
-	first->location = -1;
-	return (Expr *) first;
-}
-
-/* min(hash), of rows that have all the same. */
-static Expr *
-hash_of_group(Expr *hash)
-{
-	Aggref	   *min = makeNode(Aggref);
-
-	if (IsA(hash, Const))
-		return hash;
-	min->aggfnoid = F_MIN_INT8;
-	min->aggtype = INT8OID;
-	min->aggargtypes = list_make1_oid(INT8OID);
-	min->args = list_make1(makeTargetEntry(hash, 1, NULL, false));
-	min->aggkind = AGGKIND_NORMAL;
-	min->aggsplit = AGGSPLIT_SIMPLE;
-	min->aggno = min->aggtransno = -1;
-	min->location = -1;
-	return (Expr *) min;
-}
-
-/* One more column that tells rows apart as the others do already. */
-static void
-make_distinct(Query *query, TargetEntry *target)
-{
-	SortGroupClause *clause = makeNode(SortGroupClause);
-	ListCell   *cell;
-
-	foreach(cell, query->targetList)
-		target->ressortgroupref = Max(target->ressortgroupref,
-									  lfirst_node(TargetEntry, cell)->ressortgroupref);
-	clause->tleSortGroupRef = ++target->ressortgroupref;
-	get_sort_group_operators(INT8OID, true, true, false, &clause->sortop, &clause->eqop, NULL,
-							 &clause->hashable);
-	query->distinctClause = lappend(query->distinctClause, clause);
-}
-
-/* Behind the visible columns, before those that only sort. */
-static void
-insert_target(Query *query, TargetEntry *target)
-{
-	int			n = 0;
-	ListCell   *cell;
-
-	foreach(cell, query->targetList)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, cell);
-
-		if (!entry->resjunk)
-			n++;
-		else
-			entry->resno++;
-	}
-	target->resno = n + 1;
-	query->targetList = list_insert_nth(query->targetList, n, target);
-}
-
-static void
-add_hash(CqLevel *level)
-{
-	Query	   *query = level->query;
-	Expr	   *hash = hash_of_leaves(level);
-	TargetEntry *target;
-
-	if (has_groups(query))
-		hash = hash_of_group(hash);
-	query->hasAggs |= IsA(hash, Aggref);
-	target = makeTargetEntry(hash, 0, pstrdup(CQ_HASH_COLUMN), false);
-	if (query->distinctClause != NIL && !query->hasDistinctOn)
-		make_distinct(query, target);
-	insert_target(query, target);
-}
-
-/* ---- joins and flows ---- */
 
 static bool
 reads_tables(const Query *query)
@@ -574,7 +311,7 @@ static bool
 has_leaves_below(const CqLevel *level, Node *item)
 {
 	int			rtindex = -1;
-	Bitmapset  *members = cq_cut_members(item, false);
+	Bitmapset  *members = cq_cut_split_members(item, false);
 
 	while ((rtindex = bms_next_member(members, rtindex)) >= 0)
 	{
@@ -622,7 +359,7 @@ has_nullable_leaf(const CqLevel *level)
 	{
 		const CqLeaf *leaf = lfirst(cell);
 
-		if (leaf->depth == 0 && !bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)))
+		if (leaf->depth == 0 && !bms_is_empty(cq_cut_split_nulling(level->query, leaf->rtindex)))
 			return true;
 	}
 	return false;
@@ -632,7 +369,7 @@ has_nullable_leaf(const CqLevel *level)
 static bool
 is_flow(const CqLevel *level)
 {
-	return list_length(level->leaves) == 1 && cq_cut_noutermost(level) == 1 &&
+	return list_length(level->leaves) == 1 && cq_cut_leaf_noutermost(level) == 1 &&
 		!has_nullable_leaf(level);
 }
 
@@ -653,36 +390,12 @@ drop_sorting(Query *query)
 	}
 }
 
-/* A query over a node's changes becomes a part of the node. */
-static void
-add_to_node(CqLevel *level, CqCutFlow *flow)
-{
-	CqLeaf	   *leaf = linitial(level->leaves);
-	CqNode	   *node = list_nth(level->cut->tree->nodes, leaf->flow.node - 1);
-	RangeTblEntry *entry;
-
-	cq_cut_expand_rows(leaf);
-	entry = rt_fetch(leaf->rtindex, level->query->rtable);
-	entry->subquery = node->step;
-	entry->eref->colnames = lappend(entry->eref->colnames,
-									makeString(pstrdup(CQ_HASH_COLUMN)));
-	insert_target(level->query,
-				  makeTargetEntry((Expr *) makeVar(leaf->rtindex, list_length(node->columns),
-												   INT8OID, -1, InvalidOid, 0), 0,
-								  pstrdup(CQ_HASH_COLUMN), false));
-	node->step = level->query;
-	tidy_targets(node->step);
-	node->columns = cq_cut_columns_of(node->step);
-	*flow = leaf->flow;
-	flow->query = cq_cut_select_changes(node);
-}
-
 /* What its rows are made of is not there again when they go: it is stored, by row. */
 static void
 key_by_row(CqLeaf *leaf)
 {
 	RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
-	Expr	   *key = cq_cut_no_key();
+	Expr	   *key = cq_cut_key_none();
 	ListCell   *cell;
 
 	foreach(cell, entry->subquery->targetList)
@@ -691,7 +404,7 @@ key_by_row(CqLeaf *leaf)
 		Node	   *expr = (Node *) target->expr;
 
 		if (foreach_current_index(cell) + 1 < list_length(entry->subquery->targetList))
-			key = cq_cut_hash((Expr *) makeVar(leaf->rtindex, target->resno, exprType(expr),
+			key = cq_cut_key_hash((Expr *) makeVar(leaf->rtindex, target->resno, exprType(expr),
 											   exprTypmod(expr), exprCollation(expr), 0), key);
 	}
 	leaf->key = (Node *) key;
@@ -703,7 +416,7 @@ make_kept(CqLevel *level, CqKeepRule rule, CqCutFlow *flow)
 {
 	cq_cut_add_node(level, rule, flow);
 	if (rule == CQ_RULE_DIFFERENCE)
-		add_hash(level);
+		cq_cut_add_hash(level);
 	cq_cut_finish_node(level->cut->tree, flow);
 	return NULL;
 }
@@ -722,9 +435,9 @@ make_flow(CqLevel *level, CqCutFlow *flow)
 		flow->query = level->query;
 		return NULL;
 	}
-	if (!reads_tables(level->query) && !cq_cut_is_latest(level, leaf))
+	if (!reads_tables(level->query) && !cq_cut_latest_is(level, leaf))
 	{
-		add_to_node(level, flow);
+		cq_cut_add_to_node(level, flow);
 		return NULL;
 	}
 	key_by_row(leaf);
@@ -753,7 +466,7 @@ move_filters(CqLevel *level)
 	List	   *kept = NIL;
 	ListCell   *cell;
 
-	foreach(cell, cq_cut_conditions(from->quals))
+	foreach(cell, cq_cut_split_conditions(from->quals))
 	{
 		Node	   *condition = lfirst(cell);
 		Bitmapset  *members = pull_varnos(NULL, condition);
@@ -761,7 +474,7 @@ move_filters(CqLevel *level)
 			cq_cut_leaf(level, level->query, bms_singleton_member(members));
 
 		if (leaf != NULL && !contain_subplans(condition) &&
-			bms_is_empty(cq_cut_nulling(level->query, leaf->rtindex)) &&
+			bms_is_empty(cq_cut_split_nulling(level->query, leaf->rtindex)) &&
 			(leaf->flow.only_grows || (!contain_mutable_functions(condition) &&
 									   !names_row(condition, NULL))))
 			leaf->filters = lappend(leaf->filters, condition);
@@ -794,12 +507,13 @@ make_join(CqLevel *level, CqCutFlow *flow)
 static List *
 take_conditions(Query *query, Node *one, Node *other)
 {
-	Bitmapset  *members = bms_union(cq_cut_members(one, true), cq_cut_members(other, true));
+	Bitmapset  *members = bms_union(cq_cut_split_members(one, true), cq_cut_split_members(other,
+																						  true));
 	List	   *taken = NIL;
 	List	   *left = NIL;
 	ListCell   *cell;
 
-	foreach(cell, cq_cut_conditions(query->jointree->quals))
+	foreach(cell, cq_cut_split_conditions(query->jointree->quals))
 	{
 		if (bms_is_subset(pull_varnos(NULL, lfirst(cell)), members) &&
 			!contain_subplans(lfirst(cell)))
@@ -820,7 +534,7 @@ push_pair(Query *query, Node *one, Node *other)
 	Node	   *part;
 
 	from->fromlist = list_delete_ptr(list_delete_ptr(list_copy(from->fromlist), one), other);
-	part = cq_cut_push_down(query, list_make2(one, other), conditions);
+	part = cq_cut_split_push_down(query, list_make2(one, other), conditions);
 	if (part == NULL)
 	{
 		*from = before;
@@ -840,7 +554,8 @@ split_items(CqLevel *level, List *items)
 		{
 			for (int j = i + 1; j < list_length(items); j++)
 			{
-				if ((is_any || cq_cut_are_joined(level, list_nth(items, i), list_nth(items, j))) &&
+				if ((is_any || cq_cut_key_are_joined(level, list_nth(items, i),
+													 list_nth(items, j))) &&
 					push_pair(level->query, list_nth(items, i), list_nth(items, j)))
 					return true;
 			}
@@ -857,7 +572,7 @@ push_side(Query *query, Node **side)
 	if (!IsA(item, JoinExpr))
 		return false;
 	*side = NULL;
-	*side = cq_cut_push_down(query, list_make1(item), NIL);
+	*side = cq_cut_split_push_down(query, list_make1(item), NIL);
 	if (*side == NULL)
 		*side = item;
 	return *side != item;
@@ -890,7 +605,7 @@ push_joins(Query *query, const List *items)
 		if (!IsA(item, JoinExpr))
 			continue;
 		from->fromlist = list_delete_ptr(list_copy(from->fromlist), item);
-		part = cq_cut_push_down(query, list_make1(item), NIL);
+		part = cq_cut_split_push_down(query, list_make1(item), NIL);
 		if (part != NULL)
 		{
 			from->fromlist = lcons(part, from->fromlist);
@@ -925,7 +640,7 @@ cut_from(CqCut *cut, Query *query, CqCutFlow *flow)
 	CqLevel    *level;
 	ListCell   *cell;
 
-	cq_cut_flatten_joins(query);
+	cq_cut_split_flatten_joins(query);
 	drop_sorting(query);
 	query->hasSubLinks = checkExprHasSubLink((Node *) query);
 	for (;;)
@@ -940,7 +655,7 @@ cut_from(CqCut *cut, Query *query, CqCutFlow *flow)
 		}
 		if (is_flow(level))
 			return make_flow(level, flow);
-		if (cq_cut_find_keys(level) || !split(level))
+		if (cq_cut_key_find(level) || !split(level))
 			return make_join(level, flow);
 	}
 }
@@ -964,15 +679,15 @@ cut_upper(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow)
 	CqReject   *reject;
 	CqLeaf	   *leaf = linitial(level->leaves);
 
-	if (has_groups(query) && has_above_groups(query) && !is_root)
+	if (cq_cut_has_groups(query) && has_above_groups(query) && !is_root)
 	{
-		cq_cut_push_groups(query);
+		cq_cut_split_push_groups(query);
 		return cq_cut_query(cut, query, is_root, flow);
 	}
 	if (level->inners != NIL)
-		(void) cq_cut_find_keys(level);
+		(void) cq_cut_key_find(level);
 	if (leaf->key == NULL)
-		cq_cut_find_upper_key(level);
+		cq_cut_key_find_upper(level);
 	reject = cut_leaves(level, CQ_RULE_LINEAR);
 	if (reject != NULL)
 		return reject;
@@ -1010,21 +725,21 @@ cq_cut_query(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow)
 	if (query->rowMarks != NIL)
 		return cq_check_flat(query, is_root);
 	if (query->setOperations != NULL && (query->limitCount != NULL || query->limitOffset != NULL))
-		cq_cut_push_all(query);
+		cq_cut_split_push_all(query);
 	if (query->setOperations != NULL)
 		return cq_cut_set_operations(cut, query, flow);
-	if (!has_groups(query) && !has_above_groups(query))
+	if (!cq_cut_has_groups(query) && !has_above_groups(query))
 		return cut_from(cut, query, flow);
 	if (!is_from_one(query))
 	{
-		cq_cut_flatten_joins(query);
-		cq_cut_push_from(query);
+		cq_cut_split_flatten_joins(query);
+		cq_cut_split_push_from(query);
 	}
-	if (is_root && has_groups(query) && is_root_of_groups(cut, query, flow))
+	if (is_root && cq_cut_has_groups(query) && is_root_of_groups(cut, query, flow))
 		return NULL;
-	if (has_groups(query) && has_above_groups(query))
+	if (cq_cut_has_groups(query) && has_above_groups(query))
 	{
-		cq_cut_push_groups(query);
+		cq_cut_split_push_groups(query);
 		return cq_cut_query(cut, query, false, flow);
 	}
 	return cut_upper(cut, query, is_root, flow);
@@ -1060,11 +775,11 @@ cq_cut(const Query *definition, List *streams, CqCutRoot try_root, void *context
 	if (find_system_column((Node *) query, &location))
 		return unsupported(location, "a system column is not supported in a continuous view that "
 						   "keeps what it reads", "Leave it out.");
-	cq_cut_inline(query);
+	cq_cut_leaf_inline(query);
 	reject = cq_cut_query(&cut, query, true, &tree->root);
 	if (reject != NULL)
 		return reject;
-	if (tree->root.only_grows && !has_groups(tree->root.query))
+	if (tree->root.only_grows && !cq_cut_has_groups(tree->root.query))
 	{
 		reject = try_root(&tree->root, context);
 		if (reject != NULL)

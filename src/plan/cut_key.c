@@ -48,14 +48,16 @@ typedef struct Equality
 typedef struct Part
 {
 	List	   *leaves;			/* of CqLeaf * */
-	List	   *classes;		/* of lists of Member *, one for each leaf. Of one leaf alone there may
+	List	   *classes;		/* of lists of Member *,
+		one for each leaf. Of one leaf alone there may
 		be any */
 } Part;
 
 typedef struct Finder
 {
 	CqLevel    *level;
-	List	   *holders;		/* of Query *: the level, and what is around the place, innermost last */
+	/* of Query *: the level, and what is around the place, innermost last */
+	List	   *holders;
 	JoinExpr   *join;			/* in whose conditions the place is; or NULL: above FROM */
 } Finder;
 
@@ -64,14 +66,7 @@ static Part *part_of_query(Finder *finder, Query *query, List **outward);
 /* ---- hashes ---- */
 
 Expr *
-cq_cut_no_key(void)
-{
-	return (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false,
-							  FLOAT8PASSBYVAL);
-}
-
-Expr *
-cq_cut_hash(Expr *expr, Expr *seed)
+cq_cut_key_hash(Expr *expr, Expr *seed)
 {
 	Oid			argtypes[] = {ANYOID, INT8OID};
 	List	   *name = list_make2(makeString("_cq"), makeString("key_hash"));
@@ -82,7 +77,7 @@ cq_cut_hash(Expr *expr, Expr *seed)
 }
 
 bool
-cq_cut_can_hash(const Node *expr, Oid equality)
+cq_cut_key_can_hash(const Node *expr, Oid equality)
 {
 	TypeCacheEntry *type = lookup_type_cache(exprType(expr), TYPECACHE_HASH_EXTENDED_PROC |
 											 TYPECACHE_HASH_OPFAMILY);
@@ -149,9 +144,9 @@ is_nullable(const Finder *finder, const Origin *origin)
 	int			rtindex = origin->leaf->rtindex;
 
 	if (join == NULL || origin->level > 0)
-		return !bms_is_empty(cq_cut_nulling(origin->leaf->holder, rtindex));
-	return !bms_is_empty(cq_cut_nulling_below(join->larg, rtindex)) ||
-		!bms_is_empty(cq_cut_nulling_below(join->rarg, rtindex));
+		return !bms_is_empty(cq_cut_split_nulling(origin->leaf->holder, rtindex));
+	return !bms_is_empty(cq_cut_split_nulling_below(join->larg, rtindex)) ||
+		!bms_is_empty(cq_cut_split_nulling_below(join->rarg, rtindex));
 }
 
 /*
@@ -281,7 +276,7 @@ find_side(Finder *finder, const OpExpr *equality, Node *expr, Member *member)
 {
 	Oid			collation = exprCollation(expr);
 
-	if (!cq_cut_can_hash(expr, equality->opno) || !find_member(finder, expr, member))
+	if (!cq_cut_key_can_hash(expr, equality->opno) || !find_member(finder, expr, member))
 		return false;
 	/* Equal is what the operator takes for equal, whatever the column's own collation is. */
 	if (collation != equality->inputcollid &&
@@ -430,7 +425,7 @@ part_of_item(Finder *finder, Query *query, Node *item, List **outward)
 		return palloc0(sizeof(Part));
 	}
 	finder->join = join;
-	equalities = find_equalities(finder, cq_cut_conditions(join->quals));
+	equalities = find_equalities(finder, cq_cut_split_conditions(join->quals));
 	finder->join = NULL;
 	left = part_of_item(finder, query, join->larg, &equalities);
 	return join_parts(left, part_of_item(finder, query, join->rarg, &equalities), equalities);
@@ -579,7 +574,7 @@ part_of_query(Finder *finder, Query *query, List **outward)
 	ListCell   *tie;
 
 	finder->holders = lappend(finder->holders, query);
-	conditions = cq_cut_conditions(query->jointree->quals);
+	conditions = cq_cut_split_conditions(query->jointree->quals);
 	equalities = find_equalities(finder, conditions);
 	foreach(cell, query->jointree->fromlist)
 	{
@@ -617,7 +612,7 @@ is_by_expression(const Query *query, const List *clauses, Node *expr)
 		Node	   *by = copyObject(get_sortgroupclause_expr(clause, query->targetList));
 
 		(void) forget_nulling(by, NULL);
-		if (equal(by, expr) && cq_cut_can_hash(expr, clause->eqop))
+		if (equal(by, expr) && cq_cut_key_can_hash(expr, clause->eqop))
 			return true;
 	}
 	return false;
@@ -671,13 +666,15 @@ set_keys(const List *classes)
 			const Member *member = lfirst(other);
 			CqLeaf	   *leaf = member->leaf;
 
-			leaf->key = (Node *) cq_cut_hash((Expr *) member->expr, leaf->key != NULL ?
-											 (Expr *) leaf->key : cq_cut_no_key());
+			leaf->key = (Node *) cq_cut_key_hash((Expr *) member->expr, leaf->key != NULL ?
+											 (Expr *) leaf->key : cq_cut_key_none());
 		}
 	}
 }
 
-/* A leaf has one expression in a class: of several, which are equal where they matter, the first. */
+/*
+ * A leaf has one expression in a class: of several, which are equal where they matter, the first.
+ */
 static List *
 one_for_each_leaf(const List *class)
 {
@@ -704,7 +701,7 @@ has_upper(const Query *query)
 }
 
 bool
-cq_cut_find_keys(CqLevel *level)
+cq_cut_key_find(CqLevel *level)
 {
 	Finder		finder = {level, NIL, NULL};
 	List	   *outward = NIL;
@@ -725,15 +722,16 @@ cq_cut_find_keys(CqLevel *level)
 
 		leaf->is_broadcast |= leaf->depth > 0 && leaf->key == NULL;
 	}
-	return classes != NIL || cq_cut_noutermost(level) <= 1;
+	return classes != NIL || cq_cut_leaf_noutermost(level) <= 1;
 }
 
 bool
-cq_cut_are_joined(CqLevel *level, Node *one, Node *other)
+cq_cut_key_are_joined(CqLevel *level, Node *one, Node *other)
 {
 	Finder		finder = {level, list_make1(level->query), NULL};
 	List	   *equalities = find_equalities(&finder,
-											 cq_cut_conditions(level->query->jointree->quals));
+											 cq_cut_split_conditions(
+																	 level->query->jointree->quals));
 	Part	   *left = part_of_item(&finder, level->query, one, &equalities);
 	Part	   *right = part_of_item(&finder, level->query, other, &equalities);
 
@@ -755,7 +753,7 @@ upper_clauses(const Query *query)
 }
 
 void
-cq_cut_find_upper_key(CqLevel *level)
+cq_cut_key_find_upper(CqLevel *level)
 {
 	Finder		finder = {level, list_make1(level->query), NULL};
 	const Query *query = level->query;

@@ -1,12 +1,13 @@
 /*
  * cut_latest.c
- *		Streams whose rows change, mode upsert or debezium: a node that knows the newest row of each key.
+ *		Streams whose rows change, mode upsert or debezium: a node that knows the newest row of each
+ *		key.
  *
  * Its input is what a batch says, message by message; its step chooses, among that and what is
- * stored, the last message of each key and partition, and leaves out keys that are gone. Values that
- * a message leaves out, since they have not changed, are those that are stored; where the batch has
- * them they are in the message already (stream/envelope.c). A message without a key ends all rows
- * that were there before it (truncate).
+ * stored, the last message of each key and partition, and leaves out keys that are gone. Values
+ * that a message leaves out, since they have not changed, are those that are stored; where the
+ * batch has them they are in the message already (stream/envelope.c). A message without a key ends
+ * all rows that were there before it (truncate).
  */
 #include "postgres.h"
 
@@ -37,7 +38,7 @@ cq_cut_changes(const RangeTblEntry *entry)
 }
 
 bool
-cq_cut_is_latest(const CqLevel *level, const CqLeaf *leaf)
+cq_cut_latest_is(const CqLevel *level, const CqLeaf *leaf)
 {
 	const CqNode *node;
 
@@ -100,7 +101,7 @@ make_flow(const CqLeaf *leaf, Oid stream, const Bitmapset *used, bool may_lack)
 	add_target(flow, of_message("message_is_gone", BOOLOID), "is_gone");
 	if (may_lack)
 		add_target(flow, of_message("message_lacks", INT2ARRAYOID), "lacks");
-	add_target(flow, cq_cut_hash(of_message("message_key", BYTEAOID), cq_cut_no_key()),
+	add_target(flow, cq_cut_key_hash(of_message("message_key", BYTEAOID), cq_cut_key_none()),
 			   CQ_HASH_COLUMN);
 	return flow;
 }
@@ -149,7 +150,8 @@ list_columns(const CqStream *stream, const Bitmapset *used, const Bitmapset *lac
 							 "CASE WHEN stored.partition IS NULL "
 							 "THEN _cq.unknown_value(%s, newest.c%d) ELSE stored.c%d END "
 							 "ELSE newest.c%d END, ",
-							 attno, quote_literal_cstr(get_attname(stream->relid, attno, false)), n, n,
+							 attno, quote_literal_cstr(get_attname(stream->relid, attno, false)), n,
+							 n,
 							 n);
 	}
 	return columns.data;
@@ -268,11 +270,11 @@ make_node(CqTree *tree, Oid stream, Query *flow)
 }
 
 void
-cq_cut_make_latest(CqLevel *level, CqLeaf *leaf)
+cq_cut_latest_make(CqLevel *level, CqLeaf *leaf)
 {
 	RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
 	const CqStream *stream = cq_stream_get(entry->relid, InvalidOid);
-	Bitmapset  *used = cq_cut_used_columns(leaf);
+	Bitmapset  *used = cq_cut_leaf_used_columns(leaf);
 	int			natts = list_length(entry->eref->colnames);
 	Alias	   *alias = entry->alias;
 	Alias	   *eref = entry->eref;

@@ -77,7 +77,8 @@ must_inline_cte(const CqScope *scope, const RangeTblEntry *entry)
 	if (cte->cterecursive)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("WITH RECURSIVE \"%s\" is used in a sub-select, which is not supported where "
+				 errmsg("WITH RECURSIVE \"%s\" is used in a sub-select, which is not supported "
+						"where "
 						"a continuous view keeps what it reads", cte->ctename),
 				 errhint("Write it in the sub-select that uses it, or make a view of it.")));
 	return true;
@@ -130,7 +131,7 @@ inline_within(Node *node, const CqScope **scope)
 }
 
 void
-cq_cut_inline(Query *query)
+cq_cut_leaf_inline(Query *query)
 {
 	inline_readers(query, NULL);
 }
@@ -153,7 +154,7 @@ cq_cut_leaf(const CqLevel *level, const Query *holder, int rtindex)
 }
 
 int
-cq_cut_noutermost(const CqLevel *level)
+cq_cut_leaf_noutermost(const CqLevel *level)
 {
 	int			n = 0;
 	ListCell   *cell;
@@ -344,7 +345,7 @@ find_columns(Columns *columns, const CqLeaf *leaf)
 }
 
 Bitmapset *
-cq_cut_used_columns(const CqLeaf *leaf)
+cq_cut_leaf_used_columns(const CqLeaf *leaf)
 {
 	Columns		columns = {.level = 0};
 
@@ -353,7 +354,7 @@ cq_cut_used_columns(const CqLeaf *leaf)
 }
 
 void
-cq_cut_expand_rows(const CqLeaf *leaf)
+cq_cut_leaf_expand_rows(const CqLeaf *leaf)
 {
 	Columns		columns = {.level = 0};
 
@@ -444,7 +445,7 @@ make_flow(const CqLeaf *leaf, Columns *columns, CqNodeInput *input)
 				   psprintf("c%d", list_length(flow->targetList) + 1));
 		columns->kept[attno] = list_length(flow->targetList);
 	}
-	add_target(flow, leaf->key != NULL ? (Expr *) over_leaf(leaf, leaf->key) : cq_cut_no_key(),
+	add_target(flow, leaf->key != NULL ? (Expr *) over_leaf(leaf, leaf->key) : cq_cut_key_none(),
 			   CQ_HASH_COLUMN);
 	foreach(cell, flow->targetList)
 	{
@@ -471,7 +472,7 @@ replace_entry(const CqLeaf *leaf, const char *name, const List *columns)
 }
 
 CqNodeInput *
-cq_cut_make_input(CqLeaf *leaf, int n)
+cq_cut_leaf_make_input(CqLeaf *leaf, int n)
 {
 	Columns		columns = {.level = 0};
 	CqNodeInput *input = palloc0(sizeof(CqNodeInput));
@@ -483,7 +484,7 @@ cq_cut_make_input(CqLeaf *leaf, int n)
 	input->is_broadcast = leaf->is_broadcast;
 	input->is_global = leaf->is_broadcast || leaf->key == NULL;
 	input->flow = make_flow(leaf, &columns, input);
-	if (!bms_is_empty(cq_cut_nulling(leaf->holder, leaf->rtindex)))
+	if (!bms_is_empty(cq_cut_split_nulling(leaf->holder, leaf->rtindex)))
 		columns.never_null = list_length(input->columns);	/* that of the hash */
 	query_tree_mutator(leaf->holder, renumber, &columns, QTW_DONT_COPY_QUERY);
 	replace_entry(leaf, cq_tree_input_name(n), input->columns);
@@ -491,13 +492,13 @@ cq_cut_make_input(CqLeaf *leaf, int n)
 }
 
 Expr *
-cq_cut_hash_column(const CqLevel *level, const CqLeaf *leaf)
+cq_cut_leaf_hash_column(const CqLevel *level, const CqLeaf *leaf)
 {
 	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
 	Var		   *var = makeVar(leaf->rtindex, list_length(entry->coltypes), INT8OID, -1, InvalidOid,
 							  0);
 
 	if (level->query->jointree != NULL)
-		cq_compat_set_nulling(var, cq_cut_nulling(level->query, leaf->rtindex));
+		cq_compat_set_nulling(var, cq_cut_split_nulling(level->query, leaf->rtindex));
 	return (Expr *) var;
 }

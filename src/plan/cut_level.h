@@ -56,28 +56,28 @@ typedef struct CqLevel
 /* ---- cut_leaf.c ---- */
 
 /* Puts the queries of views and CTEs that read streams into the place where they are named. */
-extern void cq_cut_inline(Query *query);
+extern void cq_cut_leaf_inline(Query *query);
 
 /* The leaf that an entry of a range table is, or NULL. */
 extern CqLeaf *cq_cut_leaf(const CqLevel *level, const Query *holder, int rtindex);
 
 /* Attribute numbers of the leaf's columns that something in the level names, or all. */
-extern Bitmapset *cq_cut_used_columns(const CqLeaf *leaf);
+extern Bitmapset *cq_cut_leaf_used_columns(const CqLeaf *leaf);
 
 /* Leaves in the query's own FROM. */
-extern int	cq_cut_noutermost(const CqLevel *level);
+extern int	cq_cut_leaf_noutermost(const CqLevel *level);
 
 /*
  * What is kept of a leaf, as the node's n-th input: its entry, and what refers to it, is changed to
  * that.
  */
-extern CqNodeInput *cq_cut_make_input(CqLeaf *leaf, int n);
+extern CqNodeInput *cq_cut_leaf_make_input(CqLeaf *leaf, int n);
 
 /* Rows of a leaf as values become ones of its columns, whatever columns it is given besides. */
-extern void cq_cut_expand_rows(const CqLeaf *leaf);
+extern void cq_cut_leaf_expand_rows(const CqLeaf *leaf);
 
 /* The hash in a leaf's input, for the level's own select list. */
-extern Expr *cq_cut_hash_column(const CqLevel *level, const CqLeaf *leaf);
+extern Expr *cq_cut_leaf_hash_column(const CqLevel *level, const CqLeaf *leaf);
 
 /* ---- cut_key.c ---- */
 
@@ -86,50 +86,49 @@ extern Expr *cq_cut_hash_column(const CqLevel *level, const CqLeaf *leaf);
  * they cannot be found for by themselves is broadcast. False where leaves in the query's own FROM
  * have no key in common.
  */
-extern bool cq_cut_find_keys(CqLevel *level);
+extern bool cq_cut_key_find(CqLevel *level);
 
 /* Does some equality join the rows of two items of FROM? */
-extern bool cq_cut_are_joined(CqLevel *level, Node *one, Node *other);
+extern bool cq_cut_key_are_joined(CqLevel *level, Node *one, Node *other);
 
 /* The same of a query over one leaf that groups, sorts or counts its rows. */
-extern void cq_cut_find_upper_key(CqLevel *level);
+extern void cq_cut_key_find_upper(CqLevel *level);
 
 /* A hash: of an expression added to others, or of none. */
-extern Expr *cq_cut_hash(Expr *expr, Expr *seed);
-extern Expr *cq_cut_no_key(void);
+extern Expr *cq_cut_key_hash(Expr *expr, Expr *seed);
 
 /* Has the type of the expression hashes that go with this equality? */
-extern bool cq_cut_can_hash(const Node *expr, Oid equality);
+extern bool cq_cut_key_can_hash(const Node *expr, Oid equality);
 
 /* The conditions of an AND, whatever it is made of; the parts of all of them. */
-extern List *cq_cut_conditions(Node *quals);
+extern List *cq_cut_split_conditions(Node *quals);
 
 /* ---- cut_split.c ---- */
 
 /* Takes inner joins of FROM apart: its items, and all conditions in WHERE. */
-extern void cq_cut_flatten_joins(Query *query);
+extern void cq_cut_split_flatten_joins(Query *query);
 
 /*
  * Moves items of FROM, with conditions, into a sub-select. Returns what stands for them in FROM;
  * NULL, with nothing changed, where they name columns of others.
  */
-extern Node *cq_cut_push_down(Query *query, List *items, List *conditions);
+extern Node *cq_cut_split_push_down(Query *query, List *items, List *conditions);
 
 /* Moves FROM and WHERE, or all up to HAVING, into a sub-select. */
-extern void cq_cut_push_from(Query *query);
-extern void cq_cut_push_groups(Query *query);
+extern void cq_cut_split_push_from(Query *query);
+extern void cq_cut_split_push_groups(Query *query);
 
 /* Moves all but ORDER BY and LIMIT into a sub-select. */
-extern void cq_cut_push_all(Query *query);
+extern void cq_cut_split_push_all(Query *query);
 
 /* The range table indexes in items of FROM: of relations; with joins, of joins as well. */
-extern Bitmapset *cq_cut_members(Node *item, bool with_joins);
+extern Bitmapset *cq_cut_split_members(Node *item, bool with_joins);
 
 /* The outer joins that make columns of an entry null. */
-extern Bitmapset *cq_cut_nulling(const Query *query, int rtindex);
+extern Bitmapset *cq_cut_split_nulling(const Query *query, int rtindex);
 
 /* Those in an item of FROM. */
-extern Bitmapset *cq_cut_nulling_below(Node *item, int rtindex);
+extern Bitmapset *cq_cut_split_nulling_below(Node *item, int rtindex);
 
 /* ---- cut_set.c ---- */
 
@@ -146,27 +145,49 @@ extern bool cq_cut_changes(const RangeTblEntry *entry);
  * needs. The leaf's entry becomes a sub-select of what changes there, with columns in the same
  * places.
  */
-extern void cq_cut_make_latest(CqLevel *level, CqLeaf *leaf);
+extern void cq_cut_latest_make(CqLevel *level, CqLeaf *leaf);
 
 /* Is the leaf of what changes in such a node? */
-extern bool cq_cut_is_latest(const CqLevel *level, const CqLeaf *leaf);
+extern bool cq_cut_latest_is(const CqLevel *level, const CqLeaf *leaf);
 
 /* ---- cut_view.c ---- */
 
 /*
- * A node, of this rule, that has what is known of a continuous view's rows. The leaf's entry becomes
- * a sub-select of what changes there, with columns in the same places.
+ * A node, of this rule, that has what is known of a continuous view's rows. The leaf's entry
+ * becomes a sub-select of what changes there, with columns in the same places.
  */
 extern void cq_cut_make_copy(CqLevel *level, CqLeaf *leaf, CqKeepRule rule);
 
-/* ---- cut.c ---- */
+/* ---- cut_node.c ---- */
+
+extern Expr *cq_cut_key_none(void);
 
 /* All columns of what changes in a node, and the weight. */
 extern Query *cq_cut_select_changes(const CqNode *node);
+
 extern List *cq_cut_columns_of(const Query *query);
 
 /* A column of a node's table, for values of an expression. Raises ERROR where they have no type. */
 extern ColumnDef *cq_cut_column(const char *name, const Node *expr);
+
+/*
+ * A node with the level's leaves for inputs, and its query, which may change until it is finished,
+ * for a step; flow: what it passes on.
+ */
+extern void cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow);
+
+extern void cq_cut_finish_node(CqTree *tree, CqCutFlow *flow);
+
+/* The hash of the level's rows as its last column, comparable with those of its inputs. */
+extern void cq_cut_add_hash(CqLevel *level);
+
+/* The level, a query over a node's changes, becomes a part of the node. */
+extern void cq_cut_add_to_node(CqLevel *level, CqCutFlow *flow);
+
+/* Is it grouped, or aggregated as a whole? */
+extern bool cq_cut_has_groups(const Query *query);
+
+/* ---- cut.c ---- */
 
 /*
  * All columns of what changes in a node, and the weight, of one that has only those of a relation's
@@ -178,12 +199,5 @@ extern Query *cq_cut_select_in_places(const CqNode *node, const Bitmapset *used,
 extern Query *cq_cut_select_all(Query *query);
 
 extern CqReject *cq_cut_query(CqCut *cut, Query *query, bool is_root, CqCutFlow *flow);
-
-/*
- * A node with the level's leaves for inputs, and its query, which may change until it is finished,
- * for a step; flow: what it passes on.
- */
-extern void cq_cut_add_node(CqLevel *level, CqKeepRule rule, CqCutFlow *flow);
-extern void cq_cut_finish_node(CqTree *tree, CqCutFlow *flow);
 
 #endif							/* CQ_CUT_LEVEL_H */

@@ -41,7 +41,7 @@ static Node *
 row_key(const CqLeaf *leaf, const SetOperationStmt *whole)
 {
 	RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
-	Expr	   *key = cq_cut_no_key();
+	Expr	   *key = cq_cut_key_none();
 	ListCell   *type;
 	ListCell   *collation;
 	int			n = 0;
@@ -56,7 +56,7 @@ row_key(const CqLeaf *leaf, const SetOperationStmt *whole)
 		if (exprType(expr) != lfirst_oid(type))
 			column = coerce_type(NULL, column, exprType(expr), lfirst_oid(type), -1,
 								 COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
-		key = cq_cut_hash((Expr *) column, key);
+		key = cq_cut_key_hash((Expr *) column, key);
 	}
 	return (Node *) key;
 }
@@ -159,7 +159,8 @@ cut_parts(CqLevel *level, bool *only_grows)
 		CqLeaf	   *leaf;
 		CqReject   *reject;
 
-		if (entry->rtekind != RTE_SUBQUERY || !cq_scope_reads_stream(NULL, (Node *) entry->subquery))
+		if (entry->rtekind != RTE_SUBQUERY || !cq_scope_reads_stream(NULL,
+																	 (Node *) entry->subquery))
 			continue;
 		leaf = palloc0(sizeof(CqLeaf));
 		leaf->holder = query;
@@ -191,7 +192,7 @@ add_no_key(const CqLevel *level)
 		entry->subquery = cq_cut_select_all(part);
 		part = entry->subquery;
 		part->targetList = lappend(part->targetList,
-								   makeTargetEntry(cq_cut_no_key(),
+								   makeTargetEntry(cq_cut_key_none(),
 												   list_length(part->targetList) + 1,
 												   pstrdup(CQ_HASH_COLUMN), false));
 		/* The planner counts columns by their names. */

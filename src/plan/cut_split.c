@@ -17,7 +17,7 @@
 /* ---- FROM ---- */
 
 List *
-cq_cut_conditions(Node *quals)
+cq_cut_split_conditions(Node *quals)
 {
 	List	   *conditions = NIL;
 	ListCell   *cell;
@@ -27,7 +27,7 @@ cq_cut_conditions(Node *quals)
 	if (!is_andclause(quals))
 		return list_make1(quals);
 	foreach(cell, ((BoolExpr *) quals)->args)
-		conditions = list_concat(conditions, cq_cut_conditions(lfirst(cell)));
+		conditions = list_concat(conditions, cq_cut_split_conditions(lfirst(cell)));
 	return conditions;
 }
 
@@ -80,12 +80,12 @@ inner_items(Node *item, List **conditions)
 
 	if (!IsA(item, JoinExpr) || join->jointype != JOIN_INNER)
 		return list_make1(item);
-	*conditions = list_concat(*conditions, cq_cut_conditions(join->quals));
+	*conditions = list_concat(*conditions, cq_cut_split_conditions(join->quals));
 	return list_concat(inner_items(join->larg, conditions), inner_items(join->rarg, conditions));
 }
 
 void
-cq_cut_flatten_joins(Query *query)
+cq_cut_split_flatten_joins(Query *query)
 {
 	List	   *conditions = NIL;
 	List	   *items = NIL;
@@ -94,13 +94,13 @@ cq_cut_flatten_joins(Query *query)
 	flatten_join_columns(query);
 	foreach(cell, query->jointree->fromlist)
 		items = list_concat(items, inner_items(lfirst(cell), &conditions));
-	conditions = list_concat(conditions, cq_cut_conditions(query->jointree->quals));
+	conditions = list_concat(conditions, cq_cut_split_conditions(query->jointree->quals));
 	query->jointree->fromlist = items;
 	query->jointree->quals = all_of(conditions);
 }
 
 Bitmapset *
-cq_cut_members(Node *item, bool with_joins)
+cq_cut_split_members(Node *item, bool with_joins)
 {
 	JoinExpr   *join = (JoinExpr *) item;
 	Bitmapset  *members;
@@ -109,8 +109,8 @@ cq_cut_members(Node *item, bool with_joins)
 		return NULL;
 	if (IsA(item, RangeTblRef))
 		return bms_make_singleton(((RangeTblRef *) item)->rtindex);
-	members = bms_union(cq_cut_members(join->larg, with_joins),
-						cq_cut_members(join->rarg, with_joins));
+	members = bms_union(cq_cut_split_members(join->larg, with_joins),
+						cq_cut_split_members(join->rarg, with_joins));
 	return with_joins ? bms_add_member(members, join->rtindex) : members;
 }
 
@@ -132,7 +132,7 @@ find_nulling(Node *item, int rtindex, Bitmapset **joins)
 }
 
 Bitmapset *
-cq_cut_nulling_below(Node *item, int rtindex)
+cq_cut_split_nulling_below(Node *item, int rtindex)
 {
 	Bitmapset  *joins = NULL;
 
@@ -141,7 +141,7 @@ cq_cut_nulling_below(Node *item, int rtindex)
 }
 
 Bitmapset *
-cq_cut_nulling(const Query *query, int rtindex)
+cq_cut_split_nulling(const Query *query, int rtindex)
 {
 	Bitmapset  *joins = NULL;
 	ListCell   *cell;
@@ -335,7 +335,7 @@ select_from_entries(const Query *query)
 }
 
 Node *
-cq_cut_push_down(Query *query, List *items, List *conditions)
+cq_cut_split_push_down(Query *query, List *items, List *conditions)
 {
 	Move		move = {.level = 0};
 	RangeTblEntry *entry;
@@ -344,8 +344,8 @@ cq_cut_push_down(Query *query, List *items, List *conditions)
 
 	foreach(cell, items)
 	{
-		move.members = bms_add_members(move.members, cq_cut_members(lfirst(cell), false));
-		move.joins = bms_add_members(move.joins, cq_cut_members(lfirst(cell), true));
+		move.members = bms_add_members(move.members, cq_cut_split_members(lfirst(cell), false));
+		move.joins = bms_add_members(move.joins, cq_cut_split_members(lfirst(cell), true));
 	}
 	if (names_others(query, items, conditions, &move))
 		return NULL;
@@ -363,13 +363,13 @@ cq_cut_push_down(Query *query, List *items, List *conditions)
 }
 
 void
-cq_cut_push_from(Query *query)
+cq_cut_split_push_from(Query *query)
 {
 	FromExpr   *from = query->jointree;
 	Node	   *part;
 
 	query->jointree = makeFromExpr(NIL, NULL);
-	part = cq_cut_push_down(query, from->fromlist, cq_cut_conditions(from->quals));
+	part = cq_cut_split_push_down(query, from->fromlist, cq_cut_split_conditions(from->quals));
 	Assert(part != NULL);		/* nothing stays that it could name */
 	query->jointree->fromlist = list_make1(part);
 }
@@ -456,7 +456,7 @@ lift_node(Node *node, Lift *lift)
 }
 
 void
-cq_cut_push_groups(Query *query)
+cq_cut_split_push_groups(Query *query)
 {
 	Query	   *sub = select_from_entries(query);
 	Lift		lift = {NIL, 0, false};
@@ -493,7 +493,7 @@ cq_cut_push_groups(Query *query)
 }
 
 void
-cq_cut_push_all(Query *query)
+cq_cut_split_push_all(Query *query)
 {
 	Query	   *sub = copyObject(query);
 	RangeTblEntry *entry;

@@ -69,7 +69,9 @@ select_from_first(void)
 	return query;
 }
 
-/* All rows of the view, with its columns: null where they are not asked for, nor the right to them. */
+/*
+ * All rows of the view, with its columns: null where they are not asked for, nor the right to them.
+ */
 static Query *
 make_read(const CqLeaf *leaf, const List *columns, const Bitmapset *used)
 {
@@ -97,7 +99,7 @@ make_flow(const List *columns, const Bitmapset *used)
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
 	List	   *told = lappend(list_copy(columns),
 							   makeColumnDef(CQ_WEIGHT_COLUMN, INT4OID, -1, InvalidOid));
-	Expr	   *key = cq_cut_no_key();
+	Expr	   *key = cq_cut_key_none();
 	int			attno = -1;
 
 	cq_tree_make_entry(entry, CQ_TOLD_NAME, told);
@@ -106,7 +108,7 @@ make_flow(const List *columns, const Bitmapset *used)
 	{
 		add_target(flow, (Expr *) column_var(columns, attno),
 				   psprintf("c%d", list_length(flow->targetList) + 1));
-		key = cq_cut_hash((Expr *) column_var(columns, attno), key);
+		key = cq_cut_key_hash((Expr *) column_var(columns, attno), key);
 	}
 	add_target(flow, key, CQ_HASH_COLUMN);
 	add_target(flow, (Expr *) makeVar(1, list_length(told), INT4OID, -1, InvalidOid, 0),
@@ -169,7 +171,7 @@ void
 cq_cut_make_copy(CqLevel *level, CqLeaf *leaf, CqKeepRule rule)
 {
 	RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
-	Bitmapset  *used = cq_cut_used_columns(leaf);
+	Bitmapset  *used = cq_cut_leaf_used_columns(leaf);
 	List	   *columns = columns_of_view(entry->relid);
 	Alias	   *alias = entry->alias;
 	Alias	   *eref = entry->eref;

@@ -1,9 +1,12 @@
 /*
  * expiry.c
- *		What a state has besides, so that it can be told what in it is too old: the options retention and retention_by.
+ *		What a state has besides, so that it can be told what in it is too old: the options
+ *		retention and retention_by.
  *
- * Rows that are kept have the time at which they came in any case, and by event time one more column. A group has one more partial state: the
- * latest of its rows' times, so that writers and compaction know nothing of it. Windows have their end among the keys (close.c), and so have the rows of closed windows.
+ * Rows that are kept have the time at which they came in any case, and by event time one more
+ * column. A group has one more partial state: the latest of its rows' times, so that writers and
+ * compaction know nothing of it. Windows have their end among the keys (close.c), and so have the
+ * rows of closed windows.
  *
  * Where the stream's event time is null, a row counts as of when it came: nothing is kept for ever.
  */
@@ -19,7 +22,8 @@
 static CqReject *
 not_expiring(const char *reason, int location, const char *hint)
 {
-	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "retention %s", reason), location), "%s", hint);
+	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "retention %s",
+												 reason), location), "%s", hint);
 }
 
 CqReject *
@@ -30,22 +34,27 @@ cq_expiry_check(const CqViewPlan *plan, const CqPlanOptions *options)
 	if (options->expiry == CQ_EXPIRES_NOTHING)
 		return NULL;
 	if (plan->sliding.time != NULL)
-		return not_expiring("with cq.sliding is not supported", exprLocation((Node *) plan->sliding.time),
+		return not_expiring("with cq.sliding is not supported",
+							exprLocation((Node *) plan->sliding.time),
 							"What cq.sliding has left behind goes by itself.");
 	if (options->by_event_time && options->event_time == InvalidAttrNumber)
 		return not_expiring("by event time needs a stream with event times",
 							exprLocation((Node *) query->targetList),
-							"Set the stream's option event_time to the column that has them, or retention_by = 'change'.");
+							"Set the stream's option event_time to the column that has them, or "
+							"retention_by = 'change'.");
 	if (plan->shape == CQ_SHAPE_ROWS)
 		return NULL;
 	if (query->groupingSets != NIL)
-		return not_expiring("with grouping sets is not supported", exprLocation((Node *) query->groupingSets),
+		return not_expiring("with grouping sets is not supported",
+							exprLocation((Node *) query->groupingSets),
 							"Create a view for each of them.");
 	if (query->groupClause == NIL)
-		return not_expiring("of a view without GROUP BY is not supported", exprLocation((Node *) query->targetList),
+		return not_expiring("of a view without GROUP BY is not supported",
+							exprLocation((Node *) query->targetList),
 							"It has one row, which stays.");
 	if (options->expiry == CQ_EXPIRES_GROUPS && list_length(query->groupClause) >= INDEX_MAX_KEYS)
-		return not_expiring("of groups with so many columns is not supported", exprLocation((Node *) query->targetList),
+		return not_expiring("of groups with so many columns is not supported",
+							exprLocation((Node *) query->targetList),
 							"Group by fewer columns.");
 	return NULL;
 }
@@ -64,7 +73,8 @@ row_time(const CqViewPlan *plan, const CqPlanOptions *options, Expr **time)
 	if (event_time == NULL)
 		return not_expiring("by event time needs the stream's event time in FROM",
 							exprLocation((Node *) plan->query->targetList),
-							"A sub-select or view over the stream must have that column among its own; or set retention_by = 'change'.");
+							"A sub-select or view over the stream must have that column among its "
+							"own; or set retention_by = 'change'.");
 	coalesce = makeNode(CoalesceExpr);
 	coalesce->coalescetype = event_time->vartype;
 	coalesce->args = list_make2(event_time, cq_sliding_ago(event_time->vartype, 0));
@@ -101,7 +111,8 @@ cq_expiry_collect(CqViewPlan *plan, const CqPlanOptions *options)
 
 	plan->keeps_end = options->expiry == CQ_EXPIRES_RESULTS;
 	plan->hides_expired = options->expiry == CQ_EXPIRES_WINDOWS;
-	if (options->expiry != CQ_EXPIRES_GROUPS && !(options->expiry == CQ_EXPIRES_ROWS && options->by_event_time))
+	if (options->expiry != CQ_EXPIRES_GROUPS && !(options->expiry == CQ_EXPIRES_ROWS &&
+												  options->by_event_time))
 		return NULL;
 	reject = row_time(plan, options, &time);
 	if (reject != NULL)

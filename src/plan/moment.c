@@ -7,7 +7,7 @@
  * in what runs over a batch,
  *
  *		(j ->> 'at')::timestamptz		becomes		_cq.without_moment(j ->> 'at', …)::timestamptz
- *		jsonb_to_record(j) AS (…)		becomes		jsonb_to_record(_cq.without_moments(j, …)) AS (…)
+ *		jsonb_to_record(j) AS (…) becomes jsonb_to_record(_cq.without_moments(j, …)) AS (…)
  *
  * once views are expanded. Reached are casts, also those of elements of arrays, what makes rows of
  * JSON, and functions of language SQL that do such things: they are made part of the query, by the
@@ -189,7 +189,8 @@ refuse(Guard *guard, int location)
 {
 	CqReject   *reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
 								   "a function that reads texts as dates or times is not supported "
-								   "in a continuous view, where it cannot be made part of the query");
+								   "in a continuous view, where it cannot be made part of the "
+								   "query");
 
 	if (guard->reject != NULL)
 		return NULL;

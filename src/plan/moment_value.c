@@ -81,7 +81,8 @@ check_elements(JsonbContainer *array, Oid type, Oid element)
 	for (uint32 i = 0; i < JsonContainerSize(array); i++)
 	{
 		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
-		bool		is_nested = value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data);
+		bool		is_nested = value->type == jbvBinary &&
+			JsonContainerIsArray(value->val.binary.data);
 
 		check_value(value, is_nested ? type : element);
 	}

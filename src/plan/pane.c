@@ -2,12 +2,13 @@
  * pane.c
  *		Views that are grouped by overlapping windows (cq.hop, cq.cumulate) keep panes instead.
  *
- * All times of one pane, which is a step long, lie in the same windows. So a row is counted once, in its pane, and not once in each of
- * its windows; when the view is read, each pane takes its partial state to the windows that it is in: the same function
- * gives them, of the pane's start. (Li et al., "No Pane, No Gain", SIGMOD Record 34(1), 2005; Flink's slices.)
+ * All times of one pane, which is a step long, lie in the same windows. So a row is counted once,
+ * in its pane, and not once in each of its windows; when the view is read, each pane takes its
+ * partial state to the windows that it is in: the same function gives them, of the pane's start.
+ * (Li et al., "No Pane, No Gain", SIGMOD Record 34(1), 2005; Flink's slices.)
  *
- * Decides when: the windows serve for nothing but as keys, and where they are depends on nobody's TimeZone. Otherwise rows are counted
- * window by window, which is always right.
+ * Decides when: the windows serve for nothing but as keys, and where they are depends on nobody's
+ * TimeZone. Otherwise rows are counted window by window, which is always right.
  */
 #include "postgres.h"
 
@@ -41,7 +42,8 @@ pane_function(const FuncExpr *call)
 
 	foreach(cell, call->args)
 		argtypes[foreach_current_index(cell)] = exprType(lfirst(cell));
-	return LookupFuncName(list_make2(makeString("_cq"), makeString(psprintf("%s_pane", get_func_name(call->funcid)))),
+	return LookupFuncName(list_make2(makeString("_cq"),
+									 makeString(psprintf("%s_pane", get_func_name(call->funcid)))),
 						  lengthof(argtypes), argtypes, false);
 }
 
@@ -51,7 +53,10 @@ mentions(const void *node, int rtindex, int level)
 	return bms_is_member(rtindex, pull_varnos_of_level(NULL, unconstify(void *, node), level));
 }
 
-/* Is a key made of the windows, or does an aggregate take them for input? Then they must be there row by row. */
+/*
+ * Is a key made of the windows, or does an aggregate take them for input? Then they must be there
+ * row by row.
+ */
 static bool
 is_needed_by_row(Node *node, int *rtindex)
 {
@@ -82,7 +87,10 @@ is_used_in_entry(const RangeTblEntry *entry, int rtindex)
 	}
 }
 
-/* Also through a join that has the windows' columns, and that another entry takes as a whole row: in expressions those are flattened. */
+/*
+ * Also through a join that has the windows' columns, and that another entry takes as a whole row:
+ * in expressions those are flattened.
+ */
 static bool
 is_used_in_from(const Query *query, int rtindex)
 {
@@ -98,7 +106,8 @@ is_used_in_from(const Query *query, int rtindex)
 		if (index == rtindex)
 			continue;
 		if (is_used_in_entry(entry, rtindex) ||
-			(entry->rtekind == RTE_JOIN && mentions(entry->joinaliasvars, rtindex, 0) && is_used_in_from(query, index)))
+			(entry->rtekind == RTE_JOIN && mentions(entry->joinaliasvars, rtindex, 0) &&
+			 is_used_in_from(query, index)))
 			return true;
 	}
 	return false;
@@ -115,13 +124,14 @@ serves_as_key(const Query *query, int rtindex)
 	{
 		Node	   *key = get_sortgroupclause_expr(lfirst(cell), query->targetList);
 
-		if (cq_window_is_bound(key, rtindex, 0))
+		if (cq_window_call_is_bound(key, rtindex, 0))
 			found = true;
 		else if (mentions(key, rtindex, 0))
 			return false;
 	}
 	return found && !is_used_in_from(query, rtindex) &&
-		!is_needed_by_row((Node *) query->targetList, &rtindex) && !is_needed_by_row(query->havingQual, &rtindex);
+		!is_needed_by_row((Node *) query->targetList, &rtindex) &&
+			!is_needed_by_row(query->havingQual, &rtindex);
 }
 
 void
@@ -136,11 +146,12 @@ cq_pane_find(CqViewPlan *plan)
 		int			rtindex = foreach_current_index(cell) + 1;
 		RangeTblEntry *entry;
 
-		if (overlapping_call(lfirst(cell)) == NULL || !cq_window_is_inner(plan->query, rtindex) ||
+		if (overlapping_call(lfirst(cell)) == NULL || !cq_window_call_is_inner(plan->query,
+																			   rtindex) ||
 			!serves_as_key(plan->query, rtindex) || mentions(plan->sliding.time, rtindex, 0))
 			continue;
 		entry = copyObject(lfirst_node(RangeTblEntry, cell));
-		if (!cq_window_settle(overlapping_call(entry), false))
+		if (!cq_window_call_settle(overlapping_call(entry), false))
 			continue;
 		plan->windows = entry;
 		plan->windows_rtindex = rtindex;
@@ -151,7 +162,7 @@ cq_pane_find(CqViewPlan *plan)
 bool
 cq_pane_is_bound(const CqViewPlan *plan, const Node *node, Index level)
 {
-	return plan->windows != NULL && cq_window_is_bound(node, plan->windows_rtindex, level);
+	return plan->windows != NULL && cq_window_call_is_bound(node, plan->windows_rtindex, level);
 }
 
 Expr *

@@ -2,9 +2,10 @@
  * partial.c
  *		Plans a view's `maintain` query so that its aggregates yield partial states.
  *
- * The server's planner plans the query as it is; then its aggregation node is told to stop before the final
- * functions (AGGSPLIT_INITIAL_SERIAL), as the planner does for the lower half of a parallel aggregation. Since the target list
- * holds nothing but keys and aggregates, that node is the top of the plan.
+ * The server's planner plans the query as it is; then its aggregation node is told to stop before
+ * the final functions (AGGSPLIT_INITIAL_SERIAL), as the planner does for the lower half of a
+ * parallel aggregation. Since the target list holds nothing but keys and aggregates, that node is
+ * the top of the plan.
  */
 #include "postgres.h"
 

@@ -21,7 +21,8 @@
 static bool
 has_aggregation(const Query *query)
 {
-	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL || query->havingQual != NULL;
+	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
+		query->havingQual != NULL;
 }
 
 static void
@@ -33,7 +34,8 @@ add_column(CqViewPlan *plan, const char *name, Oid type, int32 typmod, Oid colla
 static void
 add_target(Query *query, Expr *expr, const char *name, Index sortgroupref)
 {
-	TargetEntry *entry = makeTargetEntry(expr, list_length(query->targetList) + 1, pstrdup(name), false);
+	TargetEntry *entry = makeTargetEntry(expr, list_length(query->targetList) + 1, pstrdup(name),
+										 false);
 
 	entry->ressortgroupref = sortgroupref;
 	query->targetList = lappend(query->targetList, entry);
@@ -85,7 +87,10 @@ grouping_id(const CqViewPlan *plan)
 	return (Expr *) grouping;
 }
 
-/* Not by what the query says: some keys of the state stand for others, or for what is asked of them in WHERE. */
+/*
+ * Not by what the query says: some keys of the state stand for others, or for what is asked of them
+ * in WHERE.
+ */
 static void
 group_by_keys(const CqViewPlan *plan, Query *maintain)
 {
@@ -93,7 +98,8 @@ group_by_keys(const CqViewPlan *plan, Query *maintain)
 
 	maintain->groupClause = NIL;
 	foreach(cell, plan->keys)
-		maintain->groupClause = lappend(maintain->groupClause, copyObject(((CqKey *) lfirst(cell))->clause));
+		maintain->groupClause = lappend(maintain->groupClause,
+										copyObject(((CqKey *) lfirst(cell))->clause));
 }
 
 static char *
@@ -148,7 +154,8 @@ plan_aggregate(CqViewPlan *plan)
 	{
 		CqPartial  *partial = lfirst(cell);
 		bool		is_time = plan->time != NULL && lnext(plan->partials, cell) == NULL;
-		const char *name = is_time ? plan->time_column : psprintf("s%d", foreach_current_index(cell) + 1);
+		const char *name = is_time ? plan->time_column : psprintf("s%d",
+																  foreach_current_index(cell) + 1);
 
 		add_target(maintain, partial_target(plan, foreach_current_index(cell)), name, 0);
 		add_column(plan, name, partial->storedtype, -1, partial->collation);
@@ -178,7 +185,8 @@ plan_rows(CqViewPlan *plan)
 		if (entry->resjunk)
 			continue;
 		add_target(maintain, entry->expr, entry->resname, 0);
-		add_column(plan, entry->resname, exprType((Node *) entry->expr), exprTypmod((Node *) entry->expr),
+		add_column(plan, entry->resname, exprType((Node *) entry->expr),
+				   exprTypmod((Node *) entry->expr),
 				   exprCollation((Node *) entry->expr));
 	}
 	if (plan->sliding.time != NULL)
@@ -196,7 +204,9 @@ plan_rows(CqViewPlan *plan)
 	plan->maintain = maintain;
 }
 
-/* As the server does it to find out what is grouped: with USING, one column goes by several names. */
+/*
+ * As the server does it to find out what is grouped: with USING, one column goes by several names.
+ */
 static void
 flatten_join_columns(Query *query)
 {
@@ -216,7 +226,8 @@ check_columns(const CqViewPlan *plan)
 
 		if (get_typtype(type) == TYPTYPE_PSEUDO)
 			return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-											"a value of type %s cannot be kept by a continuous view",
+											"a value of type %s cannot be kept by a continuous "
+											"view",
 											format_type_be(type)),
 								  "Name the columns that are needed, or cast the row to a named "
 								  "composite type.");
@@ -244,7 +255,8 @@ plan_root(CqViewPlan *plan, const CqPlanOptions *options)
 	if (plan->shape == CQ_SHAPE_AGGREGATE)
 	{
 		plan->amends_closed = options->amends_closed;
-		plan->tells_changes = (options->tells_changes && !options->emits_on_close) || plan->amends_closed;
+		plan->tells_changes = (options->tells_changes && !options->emits_on_close) ||
+			plan->amends_closed;
 		if ((reject = cq_aggregate_collect(plan)) != NULL ||
 			(reject = cq_session_plan_check(plan)) != NULL ||
 			(reject = cq_changes_check(plan)) != NULL ||
@@ -273,7 +285,8 @@ check_only_added(Oid stream)
 	return cq_reject_detail(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
 									  "rows of stream %s change: its mode is %s", described->name,
 									  described->mode == CQ_MODE_UPSERT ? "upsert" : "debezium"),
-							"Options that close windows, or have rows go, are for streams whose rows "
+							"Options that close windows, or have rows go, are for streams whose "
+							"rows "
 							"are only added.");
 }
 

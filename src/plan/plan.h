@@ -4,13 +4,14 @@
  *
  * A query over one stream is cut in two at its aggregation:
  *
- *		what lies below (FROM, WHERE, GROUP BY, the aggregates' inputs) is `maintain`, which runs over each batch
- *		and yields, for each group, its keys and partial states;
- *		what lies above (expressions over aggregates, HAVING, DISTINCT, ORDER BY, OVER, LIMIT) is `read`, which runs
+ *		what lies below (FROM, WHERE, GROUP BY, the aggregates' inputs) is `maintain`, which runs
+ *		over each batch and yields, for each group, its keys and partial states; what lies above
+ *		(expressions over aggregates, HAVING, DISTINCT, ORDER BY, OVER, LIMIT) is `read`, which runs
  *		over the state table whenever somebody looks.
  *
- * The state of a group is the combination of all its rows in the state table, however many there are: so writers may
- * update a row in place or append another, side by side, and readers need not know which.
+ * The state of a group is the combination of all its rows in the state table, however many there
+ * are: so writers may update a row in place or append another, side by side, and readers need not
+ * know which.
  *
  * A query without aggregation keeps the rows that `maintain` yields.
  */
@@ -36,7 +37,8 @@ typedef enum CqShape
 typedef struct CqKey
 {
 	Expr	   *expr;			/* as in the query */
-	SortGroupClause *clause;	/* how it is grouped: equality operator, and the reference to its target entry */
+	/* how it is grouped: equality operator, and the reference to its target entry */
+	SortGroupClause *clause;
 	bool		is_constant;	/* in grouping sets: only its target entry is null without it */
 } CqKey;
 
@@ -79,7 +81,8 @@ typedef struct CqWindowSteps
 	Const	   *step;
 	Const	   *origin;
 	int			block;			/* panes in a block */
-	int			last;			/* the last window of a time ends where this pane of its block begins */
+	/* the last window of a time ends where this pane of its block begins */
+	int			last;
 } CqWindowSteps;
 
 /* Sessions: the call of cq.session in a sub-select (session_plan.c). */
@@ -127,22 +130,27 @@ typedef struct CqViewPlan
 	bool		has_row_key;	/* of what is stored: no two rows are equal in … */
 	Bitmapset  *row_key;		/* … these columns, from 1: there may be none (row_key.c) */
 	const Query *definition;
-	Query	   *query;			/* the definition, or what of it is above the nodes; group references
+	Query	   *query;			/* the definition,
+		or what of it is above the nodes; group references
 		flattened */
 	List	   *keys;			/* of CqKey * */
-	bool		has_grouping_id;	/* grouping sets: one more key, an integer, between keys and partial states */
+	/* grouping sets: one more key, an integer, between keys and partial states */
+	bool		has_grouping_id;
 	List	   *partials;		/* of CqPartial * */
 	List	   *aggregates;		/* of CqAggregate * */
 	RangeTblEntry *windows;		/* the window function whose panes are kept, or NULL (pane.c) */
 	int			windows_rtindex;	/* in the query */
 	CqSession  *session;		/* or NULL */
 	CqWindowSteps closing;
-	List	   *lags;			/* of CqStreamLag *: of streams whose windows are closed by what is stored */
+	/* of CqStreamLag *: of streams whose windows are closed by what is stored */
+	List	   *lags;
 	int64		longest_lag;	/* of them: windows are waited for so much longer */
 	bool		amends_closed;	/* rows of closed windows may change: then it tells changes */
-	bool		tells_changes;	/* each group is one row of the state, and one of the view: see changes.c */
+	/* each group is one row of the state, and one of the view: see changes.c */
+	bool		tells_changes;
 	CqSliding	sliding;
-	Expr	   *time;			/* by which rows expire, or NULL; of groups the last partial state is the latest (expiry.c) */
+	/* by which rows expire, or NULL; of groups the last partial state is the latest (expiry.c) */
+	Expr	   *time;
 	const char *time_column;	/* where it is kept */
 	bool		keeps_end;		/* rows of closed windows have the end of their window */
 	bool		hides_expired;	/* windows that have expired are not shown */
@@ -151,19 +159,26 @@ typedef struct CqViewPlan
 } CqViewPlan;
 
 /*
- * Analyzes a definition (a SELECT after parse analysis, not rewritten; not changed). Everything is palloc'd in
- * CurrentMemoryContext. Returns the reason why it cannot be maintained so, with its location, or NULL.
+ * Analyzes a definition (a SELECT after parse analysis, not rewritten; not changed). Everything is
+ * palloc'd in CurrentMemoryContext. Returns the reason why it cannot be maintained so, with its
+ * location, or NULL.
  */
-extern CqReject *cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **plan);
+extern CqReject *cq_plan_view(const Query *definition, const CqPlanOptions *options,
+							  CqViewPlan **plan);
 
-/* Finds the windows that are closed, or expire, and has the query grouped by their end (close.c). */
+/*
+ * Finds the windows that are closed, or expire, and has the query grouped by their end (close.c).
+ */
 extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
 
 /* The windows that are closed, or expire, of an entry of a range table (close.c). */
 extern CqReject *cq_close_take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex,
 									   AttrNumber event_time);
 
-/* Finds by which columns rows are told that no open window needs: sets time in the tree (tree_time.c). */
+/*
+ * Finds by which columns rows are told that no open window needs: sets time in the tree
+ * (tree_time.c).
+ */
 extern void cq_tree_time_find(const CqViewPlan *plan);
 
 /* What emit = 'close' does not go with: where the answer for all windows is not that for each. */
@@ -179,8 +194,8 @@ extern CqReject *cq_expiry_collect(CqViewPlan *plan, const CqPlanOptions *option
 /* The end of the window or session, as in the query. */
 extern Expr *cq_close_end(const CqViewPlan *plan);
 /*
- * Finds the sessions that a query is grouped by, if any, and checks what must hold of them: sets session. *rest is what else of the query is to
- * be analyzed (session_plan.c).
+ * Finds the sessions that a query is grouped by, if any, and checks what must hold of them: sets
+ * session. *rest is what else of the query is to be analyzed (session_plan.c).
  */
 extern CqReject *cq_session_plan_find(CqViewPlan *plan, Query **rest);
 
@@ -219,44 +234,61 @@ extern void cq_sliding_maintain(const CqViewPlan *plan, Query *maintain);
 /* The condition on that key that stands for the call in `read`. */
 extern Node *cq_sliding_condition(const CqViewPlan *plan, Var *step);
 
-/* A step that began so long ago, in microseconds, is of no use to anybody; -1 where there are none. */
+/*
+ * A step that began so long ago, in microseconds, is of no use to anybody; -1 where there are none.
+ */
 extern int64 cq_sliding_kept(const CqViewPlan *plan);
 
 /* Collects keys, aggregates and partial states (aggregate.c). */
 extern CqReject *cq_aggregate_collect(CqViewPlan *plan);
 
-/* Panes in the place of overlapping windows (pane.c). Sets windows where the query, with joins' columns flattened, allows for them. */
+/*
+ * Panes in the place of overlapping windows (pane.c). Sets windows where the query, with joins'
+ * columns flattened, allows for them.
+ */
 extern void cq_pane_find(CqViewPlan *plan);
 
-/* Is an expression of the query, seen from so many sub-selects below it, a bound of one of those windows? */
+/*
+ * Is an expression of the query, seen from so many sub-selects below it, a bound of one of those
+ * windows?
+ */
 extern bool cq_pane_is_bound(const CqViewPlan *plan, const Node *node, Index level);
 
-/* The key that all bounds are in the state: the start of the pane, which in `maintain` is the windows' first column. */
+/*
+ * The key that all bounds are in the state: the start of the pane, which in `maintain` is the
+ * windows' first column.
+ */
 extern Expr *cq_pane_start(const Expr *bound);
 
 /* Makes `maintain` yield panes. */
 extern void cq_pane_maintain(const CqViewPlan *plan, Query *maintain);
 
-/* The windows of a pane that starts at a column of the state table: an entry for the range table of `read`. */
+/*
+ * The windows of a pane that starts at a column of the state table: an entry for the range table of
+ * `read`.
+ */
 extern RangeTblEntry *cq_pane_windows(const CqViewPlan *plan, Var *pane);
 
 /* The query over the state table that gives the view's rows (read.c). */
 extern CqReject *cq_read_query(const CqViewPlan *plan, Oid state, Query **read);
 
 /*
- * The same of the groups whose windows end after $1 and not after $2, of the bounds' type; and the DELETE of what no window needs
- * that ends after $1.
+ * The same of the groups whose windows end after $1 and not after $2, of the bounds' type; and the
+ * DELETE of what no window needs that ends after $1.
  */
 extern CqReject *cq_read_closed(const CqViewPlan *plan, Oid state, Query **read);
 extern Query *cq_read_delete_closed(const CqViewPlan *plan, Oid state);
 
 /*
- * The view's row of one group: the target list and HAVING (or NULL) over a row that has the group's keys, as in the state, and the results of the
- * aggregates, in their order.
+ * The view's row of one group: the target list and HAVING (or NULL) over a row that has the group's
+ * keys, as in the state, and the results of the aggregates, in their order.
  */
 extern CqReject *cq_read_group(const CqViewPlan *plan, List **targets, Node **having);
 
-/* Where its changes are asked for, checks that the view's rows change one by one, each with its group (changes.c). */
+/*
+ * Where its changes are asked for, checks that the view's rows change one by one, each with its
+ * group (changes.c).
+ */
 extern CqReject *cq_changes_check(const CqViewPlan *plan);
 
 /*
@@ -268,14 +300,20 @@ extern CqReject *cq_changes_key(const CqViewPlan *plan, Bitmapset **columns);
 /* Are the rows that are told of the view only added, and stay (changes.c)? */
 extern bool cq_changes_only_add(const CqViewPlan *plan, bool emits_on_close);
 
-/* The column of the state, from 0, by which windows are told that nobody needs; whether it is that of panes. */
+/*
+ * The column of the state, from 0, by which windows are told that nobody needs; whether it is that
+ * of panes.
+ */
 extern int	cq_read_closing_column(const CqViewPlan *plan, bool *is_pane);
 
-/* SELECT all columns FROM a table of closed windows' rows, in a form that cannot be updated through. */
+/*
+ * SELECT all columns FROM a table of closed windows' rows, in a form that cannot be updated
+ * through.
+ */
 extern Query *cq_read_table(Oid table);
 
 /* The type _cq.state: see state/state_type.h. */
-extern Oid	cq_plan_state_type(void);
+extern Oid	cq_aggregate_state_type(void);
 
 /* A constant of type integer. */
 extern Expr *cq_plan_int4(int32 value);
@@ -284,8 +322,9 @@ extern Expr *cq_plan_int4(int32 value);
 extern int	cq_plan_nkeys(const CqViewPlan *plan);
 
 /*
- * Plans `maintain` with the server's planner; its aggregates then yield partial states instead of results (partial.c).
- * Within a transaction, with a snapshot; as the user whose rights count for functions.
+ * Plans `maintain` with the server's planner; its aggregates then yield partial states instead of
+ * results (partial.c). Within a transaction, with a snapshot; as the user whose rights count for
+ * functions.
  */
 extern PlannedStmt *cq_partial_plan(const CqViewPlan *plan, const char *query_text);
 

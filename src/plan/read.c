@@ -2,10 +2,11 @@
  * read.c
  *		The query over the state table that gives a view's rows.
  *
- * It is the definition with its FROM replaced by the state table: each grouping expression becomes the key's column,
- * each aggregate becomes cq.finish(partial state, …), GROUPING() is computed from the grouping id; all else above the
- * aggregation (HAVING, DISTINCT, ORDER BY, OVER, LIMIT) stays as it was written. Where panes are kept (pane.c) they are joined
- * with their windows, and where the last while before now is asked for (sliding.c), the steps that are in it are chosen.
+ * It is the definition with its FROM replaced by the state table: each grouping expression becomes
+ * the key's column, each aggregate becomes cq.finish(partial state, …), GROUPING() is computed from
+ * the grouping id; all else above the aggregation (HAVING, DISTINCT, ORDER BY, OVER, LIMIT) stays
+ * as it was written. Where panes are kept (pane.c) they are joined with their windows, and where
+ * the last while before now is asked for (sliding.c), the steps that are in it are chosen.
  */
 #include "postgres.h"
 
@@ -47,7 +48,8 @@ state_var(const CqViewPlan *plan, int n, Index level)
 {
 	ColumnDef  *column = list_nth_node(ColumnDef, plan->columns, n);
 
-	return makeVar(STATE_RTINDEX, n + 1, column->typeName->typeOid, column->typeName->typemod, column->collOid, level);
+	return makeVar(STATE_RTINDEX, n + 1, column->typeName->typeOid, column->typeName->typemod,
+				   column->collOid, level);
 }
 
 static int
@@ -75,7 +77,8 @@ input_types(const Aggref *aggref)
 	foreach(cell, aggref->aggargtypes)
 		types[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
 	return makeConst(REGTYPEARRAYOID, -1, InvalidOid, -1,
-					 PointerGetDatum(construct_array(types, ntypes, REGTYPEOID, sizeof(Oid), true, TYPALIGN_INT)),
+					 PointerGetDatum(construct_array(types, ntypes, REGTYPEOID, sizeof(Oid), true,
+													 TYPALIGN_INT)),
 					 false, false);
 }
 
@@ -89,12 +92,14 @@ finish_call(const CqViewPlan *plan, const CqAggregate *aggregate, Index level)
 	Const	   *function = makeConst(REGPROCEDUREOID, -1, InvalidOid, sizeof(Oid),
 									 ObjectIdGetDatum(original->aggfnoid), false, true);
 	Const	   *result = makeNullConst(original->aggtype, -1, original->aggcollid);
-	Expr	   *args[] = {(Expr *) state, (Expr *) function, (Expr *) input_types(original), (Expr *) result};
+	Expr	   *args[] = {(Expr *) state, (Expr *) function, (Expr *) input_types(original),
+						  (Expr *) result};
 
 	finish->aggfnoid = finish_aggregate();
 	finish->aggtype = original->aggtype;
 	finish->aggcollid = original->aggcollid;
-	finish->inputcollid = OidIsValid(original->inputcollid) ? original->inputcollid : original->aggcollid;
+	finish->inputcollid = OidIsValid(original->inputcollid) ? original->inputcollid :
+		original->aggcollid;
 	for (int i = 0; i < (int) lengthof(args); i++)
 	{
 		finish->aggargtypes = lappend_oid(finish->aggargtypes, exprType((Node *) args[i]));
@@ -112,7 +117,8 @@ finish_call(const CqViewPlan *plan, const CqAggregate *aggregate, Index level)
 static Expr *
 int4_call(Oid function, Expr *a, Expr *b)
 {
-	return (Expr *) makeFuncExpr(function, INT4OID, list_make2(a, b), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return (Expr *) makeFuncExpr(function, INT4OID, list_make2(a, b), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
 }
 
 static int
@@ -144,7 +150,8 @@ grouping_bits(const CqViewPlan *plan, const GroupingFunc *grouping, Index level)
 		int			from = nkeys - 1 - key_of_reference(plan, lfirst_int(cell));
 		int			to = narguments - 1 - foreach_current_index(cell);
 		Expr	   *bit = int4_call(F_INT4AND,
-									int4_call(F_INT4SHR, (Expr *) state_var(plan, nkeys, level), cq_plan_int4(from)),
+									int4_call(F_INT4SHR, (Expr *) state_var(plan, nkeys, level),
+											  cq_plan_int4(from)),
 									cq_plan_int4(1));
 
 		bit = int4_call(F_INT4SHL, bit, cq_plan_int4(to));
@@ -179,7 +186,8 @@ find_key(ReadContext *context, Node *node)
 static Node *
 window_bound(const Var *bound)
 {
-	return (Node *) makeVar(WINDOWS_RTINDEX, bound->varattno, bound->vartype, bound->vartypmod, bound->varcollid,
+	return (Node *) makeVar(WINDOWS_RTINDEX, bound->varattno, bound->vartype, bound->vartypmod,
+							bound->varcollid,
 							bound->varlevelsup);
 }
 
@@ -195,7 +203,8 @@ find_aggregate(ReadContext *context, Aggref *aggref)
 		if (!equal(aggregate->aggref, aggref))
 			continue;
 		if (context->is_finished)
-			return (Node *) makeVar(STATE_RTINDEX, cq_plan_nkeys(context->plan) + foreach_current_index(cell) + 1, aggref->aggtype, -1,
+			return (Node *) makeVar(STATE_RTINDEX, cq_plan_nkeys(context->plan) +
+									foreach_current_index(cell) + 1, aggref->aggtype, -1,
 									aggref->aggcollid, context->level);
 		return (Node *) finish_call(context->plan, aggregate, context->level);
 	}
@@ -248,7 +257,9 @@ over_state(Node *node, ReadContext *context)
 	if (IsA(node, Var) && ((Var *) node)->varlevelsup == context->level)
 	{
 		context->reject = cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-																"a column that is neither grouped nor aggregated is not supported in a continuous view"),
+																"a column that is neither grouped "
+																"nor aggregated is not supported "
+																"in a continuous view"),
 													  ((Var *) node)->location),
 										 "Add it to GROUP BY.");
 		return node;
@@ -272,14 +283,16 @@ query_over(Oid state)
 	Query	   *query = makeNode(Query);
 	ParseState *pstate = make_parsestate(NULL);
 	Relation	relation = table_open(state, AccessShareLock);
-	ParseNamespaceItem *item = addRangeTableEntryForRelation(pstate, relation, AccessShareLock, NULL, false, true);
+	ParseNamespaceItem *item = addRangeTableEntryForRelation(pstate, relation, AccessShareLock,
+															 NULL, false, true);
 	RangeTblRef *reference = makeNode(RangeTblRef);
 
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
 	reference->rtindex = item->p_rtindex;
 	query->jointree = makeFromExpr(list_make1(reference), NULL);
-	cq_compat_require_select(pstate, query, item->p_rtindex, RelationGetNumberOfAttributes(relation));
+	cq_compat_require_select(pstate, query, item->p_rtindex,
+							 RelationGetNumberOfAttributes(relation));
 	table_close(relation, NoLock);
 	free_parsestate(pstate);
 	return query;
@@ -301,7 +314,8 @@ join_windows(const CqViewPlan *plan, Query *read)
 {
 	RangeTblRef *reference = makeNode(RangeTblRef);
 
-	read->rtable = lappend(read->rtable, cq_pane_windows(plan, state_var(plan, pane_column(plan), 0)));
+	read->rtable = lappend(read->rtable, cq_pane_windows(plan, state_var(plan, pane_column(plan),
+																		 0)));
 	reference->rtindex = list_length(read->rtable);
 	Assert(reference->rtindex == WINDOWS_RTINDEX);
 	read->jointree->fromlist = lappend(read->jointree->fromlist, reference);
@@ -312,7 +326,8 @@ static void
 group_by_id(const CqViewPlan *plan, Query *read)
 {
 	TargetEntry *entry = makeTargetEntry((Expr *) state_var(plan, list_length(plan->keys), 0),
-										 list_length(read->targetList) + 1, pstrdup(CQ_GROUPING_ID_COLUMN), true);
+										 list_length(read->targetList) + 1,
+										 pstrdup(CQ_GROUPING_ID_COLUMN), true);
 	SortGroupClause *clause = makeNode(SortGroupClause);
 	Index		reference = 0;
 	ListCell   *cell;
@@ -321,12 +336,16 @@ group_by_id(const CqViewPlan *plan, Query *read)
 		reference = Max(reference, lfirst_node(TargetEntry, cell)->ressortgroupref);
 	entry->ressortgroupref = reference + 1;
 	clause->tleSortGroupRef = reference + 1;
-	get_sort_group_operators(INT4OID, true, true, false, &clause->sortop, &clause->eqop, NULL, &clause->hashable);
+	get_sort_group_operators(INT4OID, true, true, false, &clause->sortop, &clause->eqop, NULL,
+							 &clause->hashable);
 	read->targetList = lappend(read->targetList, entry);
 	read->groupClause = lappend(read->groupClause, clause);
 }
 
-/* CTEs that read the stream are part of what is maintained; others may still be used by sub-selects above. */
+/*
+ * CTEs that read the stream are part of what is maintained; others may still be used by sub-selects
+ * above.
+ */
 static List *
 upper_ctes(const Query *query)
 {
@@ -354,7 +373,9 @@ read_aggregate(const CqViewPlan *plan, Oid state, Query **result)
 	if (plan->windows != NULL)
 		join_windows(plan, read);
 	if (plan->sliding.time != NULL)
-		read->jointree->quals = cq_sliding_condition(plan, state_var(plan, list_length(plan->keys) - 1, 0));
+		read->jointree->quals = cq_sliding_condition(plan,
+													 state_var(plan, list_length(plan->keys) - 1,
+															   0));
 	read->targetList = (List *) over_state((Node *) copyObject(query->targetList), &context);
 	read->havingQual = over_state(copyObject(query->havingQual), &context);
 	if (context.reject != NULL)
@@ -393,22 +414,26 @@ cq_read_group(const CqViewPlan *plan, List **targets, Node **having)
 			*targets = lappend(*targets, over_state((Node *) copyObject(entry), &context));
 	}
 	if (plan->amends_closed)	/* as in the table of closed windows' rows */
-		*targets = lappend(*targets, makeTargetEntry((Expr *) over_state((Node *) cq_close_end(plan), &context), list_length(*targets) + 1,
+		*targets = lappend(*targets, makeTargetEntry(
+													 (Expr *) over_state(
+																		 (Node *) cq_close_end(
+																							   plan), &context), list_length(*targets) + 1,
 													 pstrdup(CQ_END_COLUMN), false));
 	*having = over_state(copyObject(plan->query->havingQual), &context);
 	return context.reject;
 }
 
 /*
- * SELECT all columns FROM (query): so that the server does not take the view for one that can be updated through to the
- * state. The planner pulls it up again.
+ * SELECT all columns FROM (query): so that the server does not take the view for one that can be
+ * updated through to the state. The planner pulls it up again.
  */
 static Query *
 select_from(Query *inner)
 {
 	Query	   *outer = makeNode(Query);
 	ParseState *pstate = make_parsestate(NULL);
-	ParseNamespaceItem *item = addRangeTableEntryForSubquery(pstate, inner, makeAlias("kept", NIL), false, true);
+	ParseNamespaceItem *item = addRangeTableEntryForSubquery(pstate, inner, makeAlias("kept", NIL),
+															 false, true);
 	RangeTblRef *reference = makeNode(RangeTblRef);
 	ListCell   *cell;
 
@@ -424,7 +449,8 @@ select_from(Query *inner)
 		Var		   *var = makeVar(item->p_rtindex, entry->resno, exprType(expr), exprTypmod(expr),
 								  exprCollation(expr), 0);
 
-		TargetEntry *copy = makeTargetEntry((Expr *) var, entry->resno, pstrdup(entry->resname), false);
+		TargetEntry *copy = makeTargetEntry((Expr *) var, entry->resno, pstrdup(entry->resname),
+											false);
 
 		copy->ressortgroupref = entry->ressortgroupref;
 		outer->targetList = lappend(outer->targetList, copy);
@@ -438,10 +464,14 @@ static Expr *
 expired_through(const CqViewPlan *plan, Oid state)
 {
 	Oid			argtypes[] = {REGCLASSOID};
-	const char *name = plan->closing.type == TIMESTAMPTZOID ? "expired_through" : "expired_through_utc";
-	Oid			function = LookupFuncName(list_make2(makeString("_cq"), makeString(pstrdup(name))), lengthof(argtypes), argtypes, false);
-	Const	   *argument = makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(state), false, true);
-	FuncExpr   *call = makeFuncExpr(function, plan->closing.type, list_make1(argument), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	const char *name = plan->closing.type == TIMESTAMPTZOID ? "expired_through" :
+		"expired_through_utc";
+	Oid			function = LookupFuncName(list_make2(makeString("_cq"), makeString(pstrdup(name))),
+										  lengthof(argtypes), argtypes, false);
+	Const	   *argument = makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
+									 ObjectIdGetDatum(state), false, true);
+	FuncExpr   *call = makeFuncExpr(function, plan->closing.type, list_make1(argument), InvalidOid,
+									InvalidOid, COERCE_EXPLICIT_CALL);
 	Query	   *query = makeNode(Query);
 	SubLink    *link = makeNode(SubLink);
 
@@ -480,7 +510,8 @@ hide_expired(const CqViewPlan *plan, Oid state, Query *read)
 	Node	   *end = (Node *) end_of_window(plan);
 	ParseState *pstate = make_parsestate(NULL);
 
-	read->jointree->quals = (Node *) make_op(pstate, list_make2(makeString("pg_catalog"), makeString(">")), end,
+	read->jointree->quals = (Node *) make_op(pstate, list_make2(makeString("pg_catalog"),
+																makeString(">")), end,
 											 (Node *) expired_through(plan, state), NULL, -1);
 	read->hasSubLinks = true;
 	free_parsestate(pstate);
@@ -531,10 +562,13 @@ select_rows(const CqViewPlan *plan, Oid state, Query **result, bool *is_sorted)
 		}
 		if (entry->resjunk)
 			return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-														 "ORDER BY in a continuous view over columns that it does not show is not supported"),
+														 "ORDER BY in a continuous view over "
+														 "columns that it does not show is not "
+														 "supported"),
 											   exprLocation((Node *) entry->expr)),
 								  "Order by columns of the view, or in the query that reads it.");
-		copy = makeTargetEntry((Expr *) state_var(plan, column, 0), column + 1, pstrdup(entry->resname), false);
+		copy = makeTargetEntry((Expr *) state_var(plan, column, 0), column + 1,
+							   pstrdup(entry->resname), false);
 		copy->ressortgroupref = entry->ressortgroupref;
 		read->targetList = lappend(read->targetList, copy);
 		column++;
@@ -589,9 +623,15 @@ cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 	end = end_of_window(plan);
 	if (plan->keeps_end)
 		(*result)->targetList = lappend((*result)->targetList,
-										makeTargetEntry(copyObject(end), list_length((*result)->targetList) + 1, pstrdup(CQ_END_COLUMN), false));
-	(*result)->jointree->quals = (Node *) make_ands_explicit(list_make2(cq_close_condition(plan, end, true, 1),
-																		cq_close_condition(plan, copyObject(end), false, 2)));
+										makeTargetEntry(copyObject(end),
+														list_length((*result)->targetList) + 1,
+														pstrdup(CQ_END_COLUMN), false));
+	(*result)->jointree->quals = (Node *) make_ands_explicit(list_make2(cq_close_condition(plan,
+																						   end,
+																							   true,
+																								   1),
+																		cq_close_condition(plan,
+																						   copyObject(end), false, 2)));
 	return NULL;
 }
 
@@ -604,7 +644,8 @@ cq_read_closing_column(const CqViewPlan *plan, bool *is_pane)
 	if (plan->shape == CQ_SHAPE_STORED)
 		return plan->closing.column - 1;
 	*is_pane = plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex;
-	return *is_pane ? pane_column(plan) : ((Var *) over_state((Node *) cq_close_end(plan), &context))->varattno - 1;
+	return *is_pane ? pane_column(plan) : ((Var *) over_state((Node *) cq_close_end(plan),
+															  &context))->varattno - 1;
 }
 
 Query *
@@ -638,10 +679,12 @@ cq_read_table(Oid table)
 
 		if (strcmp(NameStr(attribute->attname), CQ_END_COLUMN) == 0)
 			continue;
-		var = makeVar(STATE_RTINDEX, i + 1, attribute->atttypid, attribute->atttypmod, attribute->attcollation, 0);
+		var = makeVar(STATE_RTINDEX, i + 1, attribute->atttypid, attribute->atttypmod,
+					  attribute->attcollation, 0);
 
 		query->targetList = lappend(query->targetList,
-									makeTargetEntry((Expr *) var, i + 1, pstrdup(NameStr(attribute->attname)), false));
+									makeTargetEntry((Expr *) var, i + 1,
+													pstrdup(NameStr(attribute->attname)), false));
 	}
 	table_close(relation, NoLock);
 	return select_from(query);

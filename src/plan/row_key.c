@@ -46,7 +46,8 @@ typedef struct Level
 {
 	Query	   *query;
 	List	   *consequences;	/* of Consequence *: of what holds for each row of FROM */
-	List	   *entries;		/* of List * of keys, by index of the range table from 1; of joins none */
+	/* of List * of keys, by index of the range table from 1; of joins none */
+	List	   *entries;
 } Level;
 
 static List *keys_of_query(Query *query);
@@ -144,7 +145,7 @@ consequences_of(const Query *query, Node *quals)
 	List	   *consequences = NIL;
 	ListCell   *cell;
 
-	foreach(cell, cq_cut_conditions(quals))
+	foreach(cell, cq_cut_split_conditions(quals))
 	{
 		const OpExpr *condition = lfirst(cell);
 		Var		   *left;
@@ -204,7 +205,7 @@ is_by_itself(const Level *level, int rtindex)
 	const RangeTblEntry *entry = rt_fetch(rtindex, level->query->rtable);
 
 	return entry->rtekind != RTE_FUNCTION && !entry->lateral &&
-		bms_is_empty(cq_cut_nulling(level->query, rtindex));
+		bms_is_empty(cq_cut_split_nulling(level->query, rtindex));
 }
 
 /* Is it among them, or tells one of them, or the key that they have of its row? */
@@ -337,7 +338,8 @@ static bool
 is_looked_up(const Level *level, const JoinExpr *join, const List *keys)
 {
 	List	   *known = NIL;
-	Bitmapset  *members = cq_cut_members(join->jointype == JOIN_LEFT ? join->larg : join->rarg, true);
+	Bitmapset  *members = cq_cut_split_members(join->jointype == JOIN_LEFT ? join->larg :
+											   join->rarg, true);
 	ListCell   *cell;
 
 	foreach(cell, consequences_of(level->query, join->quals))
@@ -530,7 +532,7 @@ keys_of_query(Query *query)
 	check_stack_depth();
 	if (query->setOperations != NULL)
 		return keys_of_set(query);
-	cq_cut_flatten_joins(query);
+	cq_cut_split_flatten_joins(query);
 	foreach(cell, query->rtable)
 		level.entries = lappend(level.entries, keys_of_entry(foreach_current_index(cell) + 1,
 															 lfirst_node(RangeTblEntry, cell)));
@@ -553,7 +555,7 @@ cq_row_key_find(const Query *query, Bitmapset **columns)
 	List	   *keys;
 	ListCell   *cell;
 
-	cq_cut_inline(copy);
+	cq_cut_leaf_inline(copy);
 	keys = keys_of_query(copy);
 	*columns = NULL;
 	foreach(cell, keys)

@@ -24,7 +24,8 @@ extern CommonTableExpr *cq_scope_cte(const CqScope *scope, const RangeTblEntry *
 
 /*
  * Does anything below a node of the scope's query (or of none: NULL) scan a stream, or a continuous
- * view, whose rows come and go as those of a stream: through sub-selects, views, CTEs, parents, in whatever expression? What functions read is not looked at.
+ * view, whose rows come and go as those of a stream: through sub-selects, views, CTEs, parents, in
+ * whatever expression? What functions read is not looked at.
  */
 extern bool cq_scope_reads_stream(const CqScope *scope, Node *node);
 

@@ -3,13 +3,15 @@
  *		Views over sessions: a GROUP BY over the column that cq.session gives in a sub-select.
  *
  *		SELECT k, s, count(*)
- *		FROM (SELECT k, cq.session(ts, '10 min') OVER (PARTITION BY k ORDER BY ts) AS s FROM stream) q
- *		GROUP BY k, s
+ *		FROM (SELECT k, cq.session(ts, '10 min') OVER (PARTITION BY k ORDER BY ts) AS s FROM stream)
+ *		q GROUP BY k, s
  *
- * `maintain` is the query as it stands: run over the rows of a batch it gives their sessions, which are put together with those that are stored
- * (state/session_merge.c). That is right because the groups are the sessions, one by one: so GROUP BY has to consist of what PARTITION BY has
- * and of the session; between the two no row may be left out or repeated; and no input of an aggregate may depend on the
- * session, which is another one for the batch than it is in the end. All else is as for other aggregates. The sub-select may be a view or a CTE.
+ * `maintain` is the query as it stands: run over the rows of a batch it gives their sessions, which
+ * are put together with those that are stored (state/session_merge.c). That is right because the
+ * groups are the sessions, one by one: so GROUP BY has to consist of what PARTITION BY has and of
+ * the session; between the two no row may be left out or repeated; and no input of an aggregate may
+ * depend on the session, which is another one for the batch than it is in the end. All else is as
+ * for other aggregates. The sub-select may be a view or a CTE.
  *
  * The rest of the analysis (check.c) sees the query without the call, as one in which rows pass on
  * their own.
@@ -43,7 +45,8 @@
 static CqReject *
 unsupported(int location, const char *what, const char *hint)
 {
-	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what), location);
+	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
+									  location);
 
 	return hint ? cq_reject_hint(reject, "%s", hint) : reject;
 }
@@ -168,14 +171,18 @@ without_session(const CqViewPlan *plan)
 
 static const char order_hint[] = "Write OVER (PARTITION BY … ORDER BY the session's time).";
 
-/* The order of what is taken as a bigint or a time may be written without the cast, where it is the same. */
+/*
+ * The order of what is taken as a bigint or a time may be written without the cast, where it is the
+ * same.
+ */
 static bool
 is_time(Node *ordered, Node *time)
 {
 	Oid			type = exprType(ordered);
 
 	return equal(ordered, time) ||
-		((type == INT2OID || type == INT4OID || type == DATEOID) && equal(ordered, strip_implicit_coercions(time)));
+		((type == INT2OID || type == INT4OID || type == DATEOID) &&
+		 equal(ordered, strip_implicit_coercions(time)));
 }
 
 static bool
@@ -190,18 +197,26 @@ is_ascending(const SortGroupClause *clause, Oid type)
 static CqReject *
 check_over(const CqSession *session)
 {
-	const WindowClause *over = list_nth_node(WindowClause, session->select->windowClause, session->call->winref - 1);
+	const WindowClause *over = list_nth_node(WindowClause, session->select->windowClause,
+											 session->call->winref - 1);
 	SortGroupClause *order;
 	Node	   *ordered;
 
 	if (over->frameOptions != FRAMEOPTION_DEFAULTS)
-		return unsupported(session->call->location, "cq.session with a frame is not supported in a continuous view", "A session has no use for the frame. Leave it out.");
+		return unsupported(session->call->location,
+						   "cq.session with a frame is not supported in a continuous view",
+						   "A session has no use for the frame. Leave it out.");
 	if (list_length(over->orderClause) != 1)
-		return unsupported(session->call->location, "cq.session in a continuous view needs ORDER BY its time, and nothing else", order_hint);
+		return unsupported(session->call->location,
+						   "cq.session in a continuous view needs ORDER BY its time, and nothing "
+						   "else", order_hint);
 	order = linitial_node(SortGroupClause, over->orderClause);
 	ordered = get_sortgroupclause_expr(order, session->select->targetList);
-	if (!is_ascending(order, exprType(ordered)) || !is_time(ordered, list_nth(session->call->args, SESSION_TIME)))
-		return unsupported(session->call->location, "cq.session in a continuous view needs ORDER BY its time, ascending", order_hint);
+	if (!is_ascending(order, exprType(ordered)) || !is_time(ordered, list_nth(session->call->args,
+																			  SESSION_TIME)))
+		return unsupported(session->call->location,
+						   "cq.session in a continuous view needs ORDER BY its time, ascending",
+						   order_hint);
 	return NULL;
 }
 
@@ -219,17 +234,21 @@ static CqReject *
 check_gap(CqSession *session)
 {
 	Node	   *argument = list_nth(session->call->args, SESSION_GAP);
-	Const	   *gap = cq_window_is_alterable(argument) ? NULL : (Const *) eval_const_expressions(NULL, argument);
+	Const	   *gap = cq_window_call_is_alterable(argument) ? NULL :
+		(Const *) eval_const_expressions(NULL, argument);
 	CqReject   *reject;
 
 	if (gap == NULL || !IsA(gap, Const))
-		return unsupported(exprLocation(argument), "cq.session in a continuous view needs a constant gap", "Write the gap as a constant.");
+		return unsupported(exprLocation(argument),
+						   "cq.session in a continuous view needs a constant gap",
+						   "Write the gap as a constant.");
 	if (gap->constisnull)
 		reject = cq_reject(ERRCODE_NULL_VALUE_NOT_ALLOWED, "session gap must not be null");
 	else if (session->type == INT8OID)
 		reject = cq_session_bigint_gap(DatumGetInt64(gap->constvalue), &session->gap);
 	else
-		reject = cq_session_interval_gap(DatumGetIntervalP(gap->constvalue), session->type == TIMESTAMPTZOID, &session->gap);
+		reject = cq_session_interval_gap(DatumGetIntervalP(gap->constvalue),
+										 session->type == TIMESTAMPTZOID, &session->gap);
 	if (reject == NULL)
 		return NULL;
 	if (!gap->constisnull)
@@ -259,13 +278,19 @@ check_select(CqSession *session)
 	CqReject   *reject;
 
 	if (list_length(window_calls(session->select)) > 1)
-		return unsupported(session->call->location, "other window functions beside cq.session are not supported in a continuous view", NULL);
+		return unsupported(session->call->location,
+						   "other window functions beside cq.session are not supported in a "
+						   "continuous view", NULL);
 	session->column = session_column(session);
 	if (session->column == InvalidAttrNumber)
-		return unsupported(session->call->location, "cq.session within an expression is not supported in a continuous view",
-						   "Make it a column of its own. lower() and upper() of it can be taken above the GROUP BY.");
+		return unsupported(session->call->location,
+						   "cq.session within an expression is not supported in a continuous view",
+						   "Make it a column of its own. lower() and upper() of it can be taken "
+						   "above the GROUP BY.");
 	if (session->select->hasTargetSRFs)
-		return unsupported(session->call->location, "cq.session beside a set-returning function is not supported in a continuous view",
+		return unsupported(session->call->location,
+						   "cq.session beside a set-returning function is not supported in a "
+						   "continuous view",
 						   "Call the function in FROM.");
 	if ((reject = check_over(session)) != NULL)
 		return reject;
@@ -278,13 +303,16 @@ check_select(CqSession *session)
 static int
 partition_column(const CqSession *session, AttrNumber attno)
 {
-	const WindowClause *over = list_nth_node(WindowClause, session->select->windowClause, session->call->winref - 1);
+	const WindowClause *over = list_nth_node(WindowClause, session->select->windowClause,
+											 session->call->winref - 1);
 	TargetEntry *entry = get_tle_by_resno(session->select->targetList, attno);
 	ListCell   *cell;
 
 	foreach(cell, over->partitionClause)
 	{
-		if (entry != NULL && equal(get_sortgroupclause_expr(lfirst(cell), session->select->targetList), entry->expr))
+		if (entry != NULL && equal(get_sortgroupclause_expr(lfirst(cell),
+															session->select->targetList),
+								   entry->expr))
 			return foreach_current_index(cell);
 	}
 	return -1;
@@ -293,19 +321,25 @@ partition_column(const CqSession *session, AttrNumber attno)
 static CqReject *
 check_from(const CqSession *session, Query *query)
 {
-	Node	   *from = list_length(query->jointree->fromlist) == 1 ? linitial(query->jointree->fromlist) : NULL;
+	Node	   *from = list_length(query->jointree->fromlist) == 1 ?
+		linitial(query->jointree->fromlist) : NULL;
 	ListCell   *cell;
 
 	if (from == NULL || !IsA(from, RangeTblRef))
-		return unsupported(session->call->location, "sessions in a join are not supported in a continuous view",
-						   "Join the tables within the sub-select that makes the sessions, or when the view is read.");
+		return unsupported(session->call->location,
+						   "sessions in a join are not supported in a continuous view",
+						   "Join the tables within the sub-select that makes the sessions, or when "
+						   "the view is read.");
 	foreach(cell, pull_vars_of_level(query->jointree->quals, 0))
 	{
 		Var		   *var = lfirst_node(Var, cell);
 
 		if (partition_column(session, var->varattno) < 0)
-			return unsupported(var->location, "WHERE over sessions is supported in a continuous view only for columns of PARTITION BY",
-							   "Put a condition on rows into the sub-select, one on sessions into HAVING.");
+			return unsupported(var->location,
+							   "WHERE over sessions is supported in a continuous view only for "
+							   "columns of PARTITION BY",
+							   "Put a condition on rows into the sub-select, one on sessions into "
+							   "HAVING.");
 	}
 	return NULL;
 }
@@ -313,14 +347,17 @@ check_from(const CqSession *session, Query *query)
 static CqReject *
 check_keys(CqSession *session, const Query *query)
 {
-	static const char message[] = "a GROUP BY over sessions must consist of the columns of PARTITION BY and the session";
-	const WindowClause *over = list_nth_node(WindowClause, session->select->windowClause, session->call->winref - 1);
+	static const char message[] = "a GROUP BY over sessions must consist of the columns of "
+								  "PARTITION BY and the session";
+	const WindowClause *over = list_nth_node(WindowClause, session->select->windowClause,
+											 session->call->winref - 1);
 	Bitmapset  *found = NULL;
 	ListCell   *cell;
 
 	session->key = -1;
 	if (query->groupingSets != NIL)
-		return unsupported(exprLocation((Node *) query->groupingSets), "grouping sets over sessions are not supported in a continuous view",
+		return unsupported(exprLocation((Node *) query->groupingSets),
+						   "grouping sets over sessions are not supported in a continuous view",
 						   "Create a view for each of them.");
 	foreach(cell, query->groupClause)
 	{
@@ -333,7 +370,9 @@ check_keys(CqSession *session, const Query *query)
 		else if (partition >= 0)
 			found = bms_add_member(found, partition);
 		else
-			return unsupported(session->call->location, message, "Other columns of a row belong into aggregates, or into PARTITION BY.");
+			return unsupported(session->call->location, message,
+							   "Other columns of a row belong into aggregates, or into PARTITION "
+							   "BY.");
 	}
 	if (session->key < 0 || bms_num_members(found) < list_length(over->partitionClause))
 		return unsupported(session->call->location, message, "Group by all of them.");
@@ -351,7 +390,8 @@ check_misplaced(const Query *query)
 	if (call == NULL)
 		return NULL;
 	return unsupported(call->location, "cq.session in a continuous view needs a GROUP BY above it",
-					   "Write SELECT k, s, … FROM (SELECT …, cq.session(ts, gap) OVER (PARTITION BY k ORDER BY ts) AS s FROM …) q GROUP BY k, s.");
+					   "Write SELECT k, s, … FROM (SELECT …, cq.session(ts, gap) OVER (PARTITION "
+					   "BY k ORDER BY ts) AS s FROM …) q GROUP BY k, s.");
 }
 
 CqReject *
@@ -376,7 +416,8 @@ cq_session_plan_find(CqViewPlan *plan, Query **rest)
 		session->select = select;
 		session->call = call;
 		session->type = exprType(list_nth(call->args, SESSION_TIME));
-		if ((reject = check_select(session)) != NULL || (reject = check_from(session, query)) != NULL ||
+		if ((reject = check_select(session)) != NULL ||
+			(reject = check_from(session, query)) != NULL ||
 			(reject = check_keys(session, query)) != NULL)
 			return reject;
 		plan->session = session;
@@ -399,11 +440,14 @@ cq_session_plan_check(const CqViewPlan *plan)
 
 		if (!OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID)))
 			return unsupported(plan->session->call->location,
-							   psprintf("sessions by a column of type %s are not supported in a continuous view: it has no order", format_type_be(type)),
+							   psprintf("sessions by a column of type %s are not supported in a "
+										"continuous view: it has no order", format_type_be(type)),
 							   "Cast it to a type that has one, such as text.");
 	}
 	if (list_length(plan->keys) > INDEX_MAX_KEYS)
-		return unsupported(plan->session->call->location, psprintf("sessions by more than %d columns are not supported", INDEX_MAX_KEYS - 1), NULL);
+		return unsupported(plan->session->call->location,
+						   psprintf("sessions by more than %d columns are not supported",
+									INDEX_MAX_KEYS - 1), NULL);
 	foreach(cell, plan->aggregates)
 	{
 		ListCell   *input;
@@ -413,8 +457,11 @@ cq_session_plan_check(const CqViewPlan *plan)
 			Var		   *var = lfirst_node(Var, input);
 
 			if (var->varattno == plan->session->column || var->varattno == InvalidAttrNumber)
-				return unsupported(var->location, "an aggregate over the session itself is not supported in a continuous view",
-								   "While rows arrive, the session is not yet what it comes to be.");
+				return unsupported(var->location,
+								   "an aggregate over the session itself is not supported in a "
+								   "continuous view",
+								   "While rows arrive, the session is not yet what it comes to "
+								   "be.");
 		}
 	}
 	return NULL;

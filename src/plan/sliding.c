@@ -2,13 +2,15 @@
  * sliding.c
  *		Views over the last while before now: cq.sliding(ts, size, step) in WHERE.
  *
- * What is maintained does not depend on now: `maintain` runs without the condition, and keeps a state for each step in which times lie, so that the start
- * of the step is one more key, which nobody sees. `read` asks now for the condition of each step, and combines those that are in. So the answer decays
- * by itself, and is that of the same query run as a batch at that moment.
+ * What is maintained does not depend on now: `maintain` runs without the condition, and keeps a
+ * state for each step in which times lie, so that the start of the step is one more key, which
+ * nobody sees. `read` asks now for the condition of each step, and combines those that are in. So
+ * the answer decays by itself, and is that of the same query run as a batch at that moment.
  *
- * Decides: the call is one of the conditions that WHERE combines by AND, at the top of the query, and its sizes are constants. Anywhere else the
- * condition could not be taken off without changing what is below it. Steps are of fixed length: those of the calendar would lie elsewhere in the TimeZone
- * of who reads than in that of who maintains.
+ * Decides: the call is one of the conditions that WHERE combines by AND, at the top of the query,
+ * and its sizes are constants. Anywhere else the condition could not be taken off without changing
+ * what is below it. Steps are of fixed length: those of the calendar would lie elsewhere in the
+ * TimeZone of who reads than in that of who maintains.
  */
 #include "postgres.h"
 
@@ -33,7 +35,8 @@
 static bool
 is_in_schema(Oid function, const char *schema, const char *name)
 {
-	return function >= FirstNormalObjectId && get_func_namespace(function) == get_namespace_oid(schema, true) &&
+	return function >= FirstNormalObjectId &&
+		get_func_namespace(function) == get_namespace_oid(schema, true) &&
 		strcmp(get_func_name(function), name) == 0;
 }
 
@@ -107,7 +110,8 @@ take_lengths(CqSliding *sliding, const FuncExpr *call)
 {
 	if (!fixed_length(list_nth(call->args, SLIDING_SIZE), &sliding->size) ||
 		!fixed_length(list_nth(call->args, SLIDING_STEP), &sliding->step_length))
-		return bad_argument(call, ERRCODE_FEATURE_NOT_SUPPORTED, "cq.sliding in a continuous view needs a size and step of fixed length",
+		return bad_argument(call, ERRCODE_FEATURE_NOT_SUPPORTED,
+							"cq.sliding in a continuous view needs a size and step of fixed length",
 							"Months are of no fixed length.");
 	if (sliding->size > END_TIMESTAMP / 4)
 		return bad_argument(call, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -130,9 +134,11 @@ cq_sliding_take(CqViewPlan *plan)
 	call = (FuncExpr *) *place;
 	if ((reject = cq_window_call_check(call)) != NULL)
 		return cq_reject_at(reject, call->location);
-	if (!cq_window_settle(call, false))
-		return bad_argument(call, ERRCODE_FEATURE_NOT_SUPPORTED, "cq.sliding in a continuous view needs a constant size and step",
-							"Write size, step and origin as constants, and days of a timestamptz as 24 hours.");
+	if (!cq_window_call_settle(call, false))
+		return bad_argument(call, ERRCODE_FEATURE_NOT_SUPPORTED,
+							"cq.sliding in a continuous view needs a constant size and step",
+							"Write size, step and origin as constants, and days of a timestamptz "
+							"as 24 hours.");
 	sliding->time = linitial(call->args);
 	sliding->type = exprType((Node *) sliding->time);
 	sliding->step = list_nth_node(Const, call->args, SLIDING_STEP);
@@ -149,10 +155,14 @@ cq_sliding_check(const CqViewPlan *plan, bool emits_on_close)
 	if (plan->sliding.time == NULL)
 		return NULL;
 	if (emits_on_close)
-		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "emit = 'close' with cq.sliding is not supported"), location),
+		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+													 "emit = 'close' with cq.sliding is not "
+													 "supported"), location),
 							  "What is closed stays for good, and what slides does not.");
 	if (plan->query->groupingSets != NIL)
-		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "cq.sliding with grouping sets is not supported"), location),
+		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+													 "cq.sliding with grouping sets is not "
+													 "supported"), location),
 							  "Create a view for each of them.");
 	return NULL;
 }
@@ -163,10 +173,12 @@ Expr *
 cq_sliding_step(const CqViewPlan *plan)
 {
 	const CqSliding *sliding = &plan->sliding;
-	List	   *args = list_make5(copyObject(sliding->time), copyObject(sliding->step), copyObject(sliding->origin), cq_plan_int4(1),
+	List	   *args = list_make5(copyObject(sliding->time), copyObject(sliding->step),
+								  copyObject(sliding->origin), cq_plan_int4(1),
 								  cq_plan_int4(0));
 
-	return (Expr *) makeFuncExpr(cq_window_bound_function(sliding->type), sliding->type, args, InvalidOid, InvalidOid,
+	return (Expr *) makeFuncExpr(cq_window_call_bound_function(sliding->type), sliding->type, args,
+								 InvalidOid, InvalidOid,
 								 COERCE_EXPLICIT_CALL);
 }
 
@@ -175,20 +187,24 @@ cq_sliding_ago(Oid type, int64 length)
 {
 	Oid			argtypes[] = {INTERVALOID};
 	const char *name = type == TIMESTAMPTZOID ? "ago" : "ago_utc";
-	Oid			function = LookupFuncName(list_make2(makeString("_cq"), makeString(pstrdup(name))), lengthof(argtypes), argtypes, false);
+	Oid			function = LookupFuncName(list_make2(makeString("_cq"), makeString(pstrdup(name))),
+										  lengthof(argtypes), argtypes, false);
 	Interval   *interval = palloc0(sizeof(Interval));
 	Const	   *argument;
 
 	interval->time = length;
-	argument = makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(interval), false, false);
-	return (Expr *) makeFuncExpr(function, type, list_make1(argument), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	argument = makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(interval),
+						 false, false);
+	return (Expr *) makeFuncExpr(function, type, list_make1(argument), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
 }
 
 static Expr *
 compare(const char *operator, Expr *left, Expr *right)
 {
 	ParseState *pstate = make_parsestate(NULL);
-	Expr	   *result = make_op(pstate, list_make2(makeString("pg_catalog"), makeString(pstrdup(operator))),
+	Expr	   *result = make_op(pstate, list_make2(makeString("pg_catalog"),
+													makeString(pstrdup(operator))),
 								 (Node *) left, (Node *) right, NULL, -1);
 
 	free_parsestate(pstate);
@@ -196,16 +212,19 @@ compare(const char *operator, Expr *left, Expr *right)
 }
 
 /*
- * A window's size beyond what is asked for now: so even a transaction that has been open for as long, and whose now is then, finds what it asks for. What is
- * older would only be written to be deleted, of which there is much when a view begins with a stream's past.
+ * A window's size beyond what is asked for now: so even a transaction that has been open for as
+ * long, and whose now is then, finds what it asks for. What is older would only be written to be
+ * deleted, of which there is much when a view begins with a stream's past.
  */
 void
 cq_sliding_maintain(const CqViewPlan *plan, Query *maintain)
 {
 	const CqSliding *sliding = &plan->sliding;
-	Expr	   *is_recent = compare(">", copyObject(sliding->time), cq_sliding_ago(sliding->type, 2 * sliding->size + 2 * sliding->step_length));
+	Expr	   *is_recent = compare(">", copyObject(sliding->time), cq_sliding_ago(sliding->type,
+																				   2 * sliding->size + 2 * sliding->step_length));
 
-	maintain->jointree->quals = (Node *) make_ands_explicit(list_make2(is_recent, maintain->jointree->quals));
+	maintain->jointree->quals = (Node *) make_ands_explicit(list_make2(is_recent,
+																	   maintain->jointree->quals));
 }
 
 /* A step ends after now - size, and does not start after now. */
@@ -213,8 +232,11 @@ Node *
 cq_sliding_condition(const CqViewPlan *plan, Var *step)
 {
 	const CqSliding *sliding = &plan->sliding;
-	Expr	   *is_in = compare(">", (Expr *) step, cq_sliding_ago(sliding->type, sliding->size + sliding->step_length));
-	Expr	   *has_come = compare("<=", copyObject((Expr *) step), cq_sliding_ago(sliding->type, 0));
+	Expr	   *is_in = compare(">", (Expr *) step, cq_sliding_ago(sliding->type,
+																   sliding->size +
+																   sliding->step_length));
+	Expr	   *has_come = compare("<=", copyObject((Expr *) step), cq_sliding_ago(sliding->type,
+																				   0));
 
 	return (Node *) make_ands_explicit(list_make2(is_in, has_come));
 }

@@ -69,9 +69,11 @@ typedef struct CqNodeInput
 	Oid			view;			/* a continuous view: flow reads what is told of its rows, as
 		CQ_TOLD_NAME; or InvalidOid */
 	Query	   *read;			/* of a view: all of its rows, with all of its columns */
-	Query	   *flow;			/* yields columns; and where they have one, the weight (int4), last */
+	/* yields columns; and where they have one, the weight (int4), last */
+	Query	   *flow;
 	List	   *columns;		/* of ColumnDef *: of the table. The last one is CQ_HASH_COLUMN */
-	bool		is_broadcast;	/* read whole for each batch; where it changes, all keys are touched */
+	/* read whole for each batch; where it changes, all keys are touched */
+	bool		is_broadcast;
 	bool		is_global;		/* it is broadcast, or has no key: read whole for each batch */
 	bool		only_grows;		/* its rows have no weights: all are new */
 	CqTimeColumn time;
@@ -83,7 +85,8 @@ typedef struct CqNode
 	CqKeepRule	rule;
 	List	   *inputs;			/* of CqNodeInput * */
 	Query	   *step;			/* over the tuplestores that cq_tree_input_name names */
-	List	   *columns;		/* of ColumnDef *: what step yields. Where the rule stores it, the last one
+	List	   *columns;		/* of ColumnDef *: what step yields. Where the rule stores it,
+		the last one
 		is CQ_HASH_COLUMN: of the row's key, as in the inputs */
 	bool		only_grows;		/* what it passes on has no weights: all rows are new */
 	CqTimeColumn time;			/* of what it stores */
@@ -98,7 +101,10 @@ typedef struct CqNode
 /* The tuplestore that a step reads as its n-th input, from 1: with the input's columns. */
 extern char *cq_tree_input_name(int n);
 
-/* The tuplestore with a node's changes: with its columns (less the hash) and, unless it only grows, the weight. */
+/*
+ * The tuplestore with a node's changes: with its columns (less the hash) and, unless it only grows,
+ * the weight.
+ */
 extern char *cq_tree_changes_name(int node);
 
 /* Makes a void entry of a range table one of such a tuplestore, with columns of ColumnDef *. */

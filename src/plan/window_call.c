@@ -29,7 +29,8 @@ cq_window_call(const RangeTblEntry *entry, CqWindowKind *kind)
 	FuncExpr   *call;
 	char	   *name;
 
-	if (entry->rtekind != RTE_FUNCTION || entry->funcordinality || list_length(entry->functions) != 1)
+	if (entry->rtekind != RTE_FUNCTION || entry->funcordinality ||
+		list_length(entry->functions) != 1)
 		return NULL;
 	call = (FuncExpr *) linitial_node(RangeTblFunction, entry->functions)->funcexpr;
 	if (!IsA(call, FuncExpr) || get_func_namespace(call->funcid) != get_namespace_oid("cq", true))
@@ -78,7 +79,10 @@ is_users_function(Oid function, void *context)
 	return function >= FirstNormalObjectId;
 }
 
-/* Might it be altered? A view is planned again whenever a worker begins with it, and has to come to what its state was made for. */
+/*
+ * Might it be altered? A view is planned again whenever a worker begins with it, and has to come to
+ * what its state was made for.
+ */
 static bool
 is_alterable(Node *node, void *context)
 {
@@ -89,7 +93,7 @@ is_alterable(Node *node, void *context)
 }
 
 bool
-cq_window_is_alterable(Node *node)
+cq_window_call_is_alterable(Node *node)
 {
 	return is_alterable(node, NULL);
 }
@@ -171,7 +175,7 @@ value_under_settings(Node *expr)
 }
 
 bool
-cq_window_settle(FuncExpr *call, bool with_calendar)
+cq_window_call_settle(FuncExpr *call, bool with_calendar)
 {
 	List	   *arguments = all_arguments(call);
 	int			origin = list_length(arguments) - 1;
@@ -193,7 +197,8 @@ cq_window_settle(FuncExpr *call, bool with_calendar)
 			return false;
 		if (is_zoned && is_origin && constant->constisnull)
 		{
-			constant->constvalue = DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(CQ_WINDOW_ORIGIN));
+			constant->constvalue = DirectFunctionCall1(timestamp_timestamptz,
+													   TimestampGetDatum(CQ_WINDOW_ORIGIN));
 			constant->constisnull = false;
 		}
 		lfirst(cell) = constant;
@@ -203,15 +208,16 @@ cq_window_settle(FuncExpr *call, bool with_calendar)
 }
 
 Oid
-cq_window_bound_function(Oid type)
+cq_window_call_bound_function(Oid type)
 {
 	Oid			argtypes[] = {type, INTERVALOID, type, INT4OID, INT4OID};
 
-	return LookupFuncName(list_make2(makeString("_cq"), makeString("window_bound")), lengthof(argtypes), argtypes, false);
+	return LookupFuncName(list_make2(makeString("_cq"), makeString("window_bound")),
+						  lengthof(argtypes), argtypes, false);
 }
 
 bool
-cq_window_is_bound(const Node *node, int rtindex, Index level)
+cq_window_call_is_bound(const Node *node, int rtindex, Index level)
 {
 	const Var  *var = (const Var *) node;
 
@@ -231,7 +237,7 @@ is_inner_joined(const Node *node, int rtindex)
 }
 
 bool
-cq_window_is_inner(const Query *query, int rtindex)
+cq_window_call_is_inner(const Query *query, int rtindex)
 {
 	ListCell   *cell;
 

@@ -15,7 +15,10 @@
 #define CQ_WINDOW_START	1
 #define CQ_WINDOW_END	2
 
-/* The arguments: the time, the step (slide, or of cq.tumble the size), of the other two the size, the origin. */
+/*
+ * The arguments: the time, the step (slide, or of cq.tumble the size), of the other two the size,
+ * the origin.
+ */
 #define CQ_WINDOW_STEP	1
 #define CQ_WINDOW_SIZE	2
 
@@ -36,21 +39,22 @@ extern FuncExpr *cq_window_call(const RangeTblEntry *entry, CqWindowKind *kind);
 extern CqReject *cq_window_call_check(const FuncExpr *call);
 
 /*
- * Makes the arguments but the time constants, the origin included, those left out added. False where they are none, or might be altered. Steps
- * of days and months of a timestamptz go by the calendar of the TimeZone: false there unless with_calendar is set. Changes call.
+ * Makes the arguments but the time constants, the origin included, those left out added. False
+ * where they are none, or might be altered. Steps of days and months of a timestamptz go by the
+ * calendar of the TimeZone: false there unless with_calendar is set. Changes call.
  */
-extern bool cq_window_settle(FuncExpr *call, bool with_calendar);
+extern bool cq_window_call_settle(FuncExpr *call, bool with_calendar);
 
 /* Does it call functions that users made, and so may change? */
-extern bool cq_window_is_alterable(Node *node);
+extern bool cq_window_call_is_alterable(Node *node);
 
 /* _cq.window_bound for times of a type: see window/window.c. */
-extern Oid	cq_window_bound_function(Oid type);
+extern Oid	cq_window_call_bound_function(Oid type);
 
 /* Is an expression, seen from level, a bound of the windows? */
-extern bool cq_window_is_bound(const Node *node, int rtindex, Index level);
+extern bool cq_window_call_is_bound(const Node *node, int rtindex, Index level);
 
 /* Are the windows part of FROM so that a row without a window is left out, not kept with nulls? */
-extern bool cq_window_is_inner(const Query *query, int rtindex);
+extern bool cq_window_call_is_inner(const Query *query, int rtindex);
 
 #endif							/* CQ_WINDOW_CALL_H */

@@ -3,10 +3,10 @@
  *		cq.anomaly over one value a row: how far it is from what the rows before it made expect.
  *
  * What is expected comes from a model of the rows before (track.h). A value beyond the bounds is no
- * value for it, so that an outlier does not hide those behind it; but after PATIENCE of them in a row
- * values count again, whatever they are: a series that has changed for good is followed. How large
- * errors are follows the last ones, each up to a bound: Gelper, Fried, Croux, "Robust forecasting
- * with exponential and Holt-Winters smoothing" (2010).
+ * value for it, so that an outlier does not hide those behind it; but after PATIENCE of them in a
+ * row values count again, whatever they are: a series that has changed for good is followed. How
+ * large errors are follows the last ones, each up to a bound: Gelper, Fried, Croux, "Robust
+ * forecasting with exponential and Holt-Winters smoothing" (2010).
  *
  * Rows are taken as cq.forecast takes them. A row without a value, or without rows enough before
  * it, has bounds where there is a model, and neither score nor flag.
@@ -90,8 +90,8 @@ judge(Partition *partition, double value, Judgement *judgement)
 }
 
 /*
- * The scale follows the errors. What the model gets: nothing in place of a value beyond the bounds, but
- * where too many have come in a row it is the series that has changed.
+ * The scale follows the errors. What the model gets: nothing in place of a value beyond the bounds,
+ * but where too many have come in a row it is the series that has changed.
  */
 static double
 learn(Partition *partition, double value, const Judgement *judgement)
@@ -158,7 +158,8 @@ cq_anomaly_window(PG_FUNCTION_ARGS)
 		CqArguments arguments = {.fcinfo = fcinfo, .window = window};
 		CqTrackOptions options;
 
-		partition->bound = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4, DEFAULT_LEVEL)) / 2);
+		partition->bound = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4,
+																			  DEFAULT_LEVEL)) / 2);
 		cq_arguments_track(&arguments, 2, 5, &options);
 		if (options.least == 0)
 			options.least = Max(LEAST_TRAINING, cq_model_least(&options.form));

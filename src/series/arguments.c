@@ -114,7 +114,8 @@ take_step(const CqArguments *arguments, int number, Interval *step)
 		if (!(length > 0 && length <= (double) GREATEST_STEP_DAYS * USECS_PER_DAY))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("step must be greater than zero, and at most %d days", GREATEST_STEP_DAYS)));
+					 errmsg("step must be greater than zero, and at most %d days",
+							GREATEST_STEP_DAYS)));
 		step->time += step->day * USECS_PER_DAY;
 		step->day = 0;
 	}

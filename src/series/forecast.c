@@ -239,7 +239,8 @@ cq_forecast_array(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 	horizon = cq_arguments_integer(&arguments, 1, "horizon", 1, CQ_ARGUMENTS_MAX_HORIZON, 1);
-	deviations = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4, DEFAULT_LEVEL)) / 2);
+	deviations = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4,
+																	DEFAULT_LEVEL)) / 2);
 	model = fit_array(fcinfo, 2);
 	if (model == NULL)
 		return (Datum) 0;

@@ -63,7 +63,8 @@ static bool
 parse_arima(const char *name, CqModelForm *form)
 {
 	int			end = 0;
-	int			found = sscanf(name, "%*5[aArRiImM](%4d,%4d,%4d)%n(%4d,%4d,%4d)%n", &form->p, &form->d,
+	int			found = sscanf(name, "%*5[aArRiImM](%4d,%4d,%4d)%n(%4d,%4d,%4d)%n", &form->p,
+							   &form->d,
 							   &form->q, &end, &form->P, &form->D, &form->Q, &end);
 
 	if ((found != 3 && found != 6) || end == 0 || name[end] != '\0')

@@ -57,8 +57,8 @@ cq_numbers_deviation(const double *sorted, int count, double median)
 }
 
 /*
- * The standard deviation that most of the numbers are in line with, around zero; puts them in order.
- * NaN is left out; 0 where there are none.
+ * The standard deviation that most of the numbers are in line with, around zero; puts them in
+ * order. NaN is left out; 0 where there are none.
  */
 double
 cq_numbers_scale(double *numbers, int count)

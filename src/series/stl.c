@@ -279,9 +279,9 @@ make_loess(int window, int degree)
 
 /*
  * Writes count numbers into trend and seasonal each. A period has at least 2 steps, and there are
- * at least two of them, and one value. seasonal_window: seasons over which one changes, odd, at least 7; 0:
- * seasons do not change. is_robust: values far from their neighbours count less. NaN: missing, and
- * not known since no value is near.
+ * at least two of them, and one value. seasonal_window: seasons over which one changes, odd, at
+ * least 7; 0: seasons do not change. is_robust: values far from their neighbours count less. NaN:
+ * missing, and not known since no value is near.
  */
 void
 cq_stl_decompose(const double *values, int count, int period, int seasonal_window, bool is_robust,

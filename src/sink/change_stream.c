@@ -1,6 +1,7 @@
 /*
  * change_stream.c
- *		The changes of a view as a stream of this database, with the columns old and new, which are rows of the view.
+ *		The changes of a view as a stream of this database, with the columns old and new, which are
+ *		rows of the view.
  */
 #include "postgres.h"
 
@@ -35,7 +36,10 @@ column_name(const ChangeStream *stream, AttrNumber attno)
 static SPIPlanPtr
 prepare(const ChangeStream *stream)
 {
-	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream->stream)),
+	char	   *name = quote_qualified_identifier(
+												  get_namespace_name(
+																	 get_rel_namespace(
+																					   stream->stream)),
 												  get_rel_name(stream->stream));
 	Oid			types[] = {stream->row->tdtypeid, stream->row->tdtypeid};
 	char	   *insert = psprintf("INSERT INTO %s (%s, %s) VALUES ($1, $2)", name,
@@ -47,7 +51,8 @@ prepare(const ChangeStream *stream)
 static Datum
 row_datum(const ChangeStream *stream, TupleTableSlot *row)
 {
-	return row ? HeapTupleGetDatum(heap_form_tuple(stream->row, row->tts_values, row->tts_isnull)) : (Datum) 0;
+	return row ? HeapTupleGetDatum(heap_form_tuple(stream->row, row->tts_values, row->tts_isnull)) :
+		(Datum) 0;
 }
 
 static void
@@ -91,6 +96,7 @@ cq_change_stream_open(Oid relid, TupleDesc row)
 	stream->pub.finish = finish;
 	stream->stream = relid;
 	stream->row = row;
-	stream->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq change stream", ALLOCSET_SMALL_SIZES);
+	stream->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq change stream",
+												ALLOCSET_SMALL_SIZES);
 	return &stream->pub;
 }

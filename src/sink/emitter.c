@@ -26,8 +26,8 @@ tell_silence(CqEmitter *emitter)
 }
 
 /*
- * The thread has had something to do. True where it is done, and there is something to do for us. is_known is set where the sink's row is not
- * as it is known.
+ * The thread has had something to do. True where it is done, and there is something to do for us.
+ * is_known is set where the sink's row is not as it is known.
  */
 static bool
 look_at_thread(CqEmitter *emitter, bool *is_known)
@@ -40,17 +40,19 @@ look_at_thread(CqEmitter *emitter, bool *is_known)
 		tell_silence(emitter);
 		return false;
 	}
-	went_well = state == CQ_TRANSACTION_READY && cq_kafka_transaction_error(emitter->transaction).sqlstate == 0;
+	went_well = state == CQ_TRANSACTION_READY &&
+		cq_kafka_transaction_error(emitter->transaction).sqlstate == 0;
 	if (went_well && emitter->phase == EMITTER_SENDING)
 	{
-		cq_emitter_finish_sending(emitter);
+		cq_emitter_send_finish(emitter);
 		return true;
 	}
 	if (state == CQ_TRANSACTION_READY)
-		*is_known = cq_emitter_work(emitter, cq_emitter_settle);
+		*is_known = cq_emitter_work(emitter, cq_emitter_send_settle);
 	if (state == CQ_TRANSACTION_FAILED || (!went_well && emitter->phase == EMITTER_IDLE))
 		cq_emitter_put_off(emitter);
-	else if (emitter->phase == EMITTER_IDLE && emitter->has_place && !cq_emitter_has_work(emitter))
+	else if (emitter->phase == EMITTER_IDLE && emitter->has_place &&
+			 !cq_emitter_send_has_work(emitter))
 		cq_emitter_end_trouble(emitter);
 	else if (emitter->phase == EMITTER_STOPPED)
 		(void) cq_emitter_close_producer(emitter);
@@ -75,7 +77,8 @@ cq_emitter_step(CqEmitter *emitter)
 
 	MemoryContextReset(emitter->scratch);
 	MemoryContextSwitchTo(emitter->scratch);
-	if (emitter->options_are_stale && emitter->transaction != NULL && !cq_emitter_follow_options(emitter))
+	if (emitter->options_are_stale && emitter->transaction != NULL &&
+		!cq_emitter_follow_options(emitter))
 		return false;
 	if (emitter->phase == EMITTER_RESTING && emitter->due <= GetCurrentTimestamp())
 	{
@@ -84,13 +87,14 @@ cq_emitter_step(CqEmitter *emitter)
 		else
 			emitter->phase = EMITTER_IDLE;
 	}
-	if ((emitter->phase == EMITTER_CONNECTING || emitter->phase == EMITTER_SENDING) && !look_at_thread(emitter, &is_known))
+	if ((emitter->phase == EMITTER_CONNECTING || emitter->phase == EMITTER_SENDING) &&
+		!look_at_thread(emitter, &is_known))
 		return is_known;
 	if (emitter->phase != EMITTER_IDLE || !is_known)
 		return is_known;
-	if (cq_emitter_is_renewal_due(emitter))
-		return cq_emitter_place(emitter);
-	if (cq_emitter_has_work(emitter))
+	if (cq_emitter_send_is_renewal_due(emitter))
+		return cq_emitter_send_place(emitter);
+	if (cq_emitter_send_has_work(emitter))
 		return cq_emitter_send_next(emitter);
 	tend(emitter);
 	return true;
@@ -137,7 +141,8 @@ cq_emitter_note_end(CqEmitter *emitter, int64 end_id)
 CqEmitter *
 cq_emitter_create(const CqViewSink *sink)
 {
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_cq emitter", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_cq emitter",
+												  ALLOCSET_SMALL_SIZES);
 	CqEmitter  *emitter = MemoryContextAllocZero(context, sizeof(CqEmitter));
 	const char *name = get_rel_name(sink->view);
 
@@ -147,7 +152,9 @@ cq_emitter_create(const CqViewSink *sink)
 	emitter->scratch = AllocSetContextCreate(context, "pg_cq emitter step", ALLOCSET_SMALL_SIZES);
 	emitter->sink = *sink;
 	emitter->name = MemoryContextStrdup(context, name == NULL ? "?" :
-										quote_qualified_identifier(get_namespace_name(get_rel_namespace(sink->view)), name));
+										quote_qualified_identifier(
+																   get_namespace_name(
+																					  get_rel_namespace(sink->view)), name));
 	emitter->deleted_id = PG_INT64_MIN;
 	emitter->phase = sink->has_failed ? EMITTER_STOPPED : EMITTER_RESTING;
 	return emitter;
@@ -166,8 +173,10 @@ cq_emitter_close(CqEmitter *emitter)
 bool
 cq_emitter_matches(CqEmitter *emitter, const CqViewSink *sink)
 {
-	return emitter->sink.view == sink->view && emitter->sink.sink == sink->sink && emitter->sink.outbox == sink->outbox &&
-		emitter->sink.epoch == sink->epoch && (emitter->phase == EMITTER_STOPPED) == sink->has_failed;
+	return emitter->sink.view == sink->view && emitter->sink.sink == sink->sink &&
+		emitter->sink.outbox == sink->outbox &&
+		emitter->sink.epoch == sink->epoch &&
+			(emitter->phase == EMITTER_STOPPED) == sink->has_failed;
 }
 
 const CqViewSink *

@@ -9,24 +9,28 @@
  *		                      place and database     │         ▼                 │
  *		                      contradict each other  │      hand over ──► SENDING ┘
  *		                                             ▼
- *		                                          STOPPED   until somebody has decided: cq.resume_sink
+ *		                                          STOPPED until somebody has decided: cq.resume_sink
  *
  * hand over, one transaction of the database:
- *		delete what is in Kafka, read what is next, write sent_id and sending_id; commit, flushed, and replicated where standbys are synchronous.
- *		So nothing leaves the database that a crash, or a standby's promotion, could undo: what was read was committed before.
+ *		delete what is in Kafka, read what is next, write sent_id and sending_id; commit, flushed,
+ *		and replicated where standbys are synchronous. So nothing leaves the database that a crash,
+ *		or a standby's promotion, could undo: what was read was committed before.
  * SENDING, no transaction of the database open:
  *		one transaction of Kafka with the rows, and the place behind them.
  *
- * Under a backlog the next rows are handed over while those before are being sent: sending_id may run ahead, it says no more than what may be in Kafka.
+ * Under a backlog the next rows are handed over while those before are being sent: sending_id may
+ * run ahead, it says no more than what may be in Kafka.
  *
- * What a crash leaves: before the commit of hand over, nothing. After it, rows up to sending_id of which is unknown whether they are in Kafka; the place that Kafka
- * keeps says which. So the place is asked for whenever anything was in doubt, and there must be one: it is made before the first rows are handed over,
- * and renewed while there are none, since Kafka forgets offsets.
+ * What a crash leaves: before the commit of hand over, nothing. After it, rows up to sending_id of
+ * which is unknown whether they are in Kafka; the place that Kafka keeps says which. So the place
+ * is asked for whenever anything was in doubt, and there must be one: it is made before the first
+ * rows are handed over, and renewed while there are none, since Kafka forgets offsets.
  *
- * Contradictions, each of which means that somebody has to say whether rows in the outbox are to be sent:
+ * Contradictions, each of which means that somebody has to say whether rows in the outbox are to be
+ * sent:
  *		the place is ahead of sending_id      the database was restored to an earlier point
- *		there is none, or it is behind        and rows were handed over of which it would have to tell
- *		it has another epoch                  somebody else has written it
+ *		there is none, or it is behind and rows were handed over of which it would have to tell it
+ *		has another epoch somebody else has written it
  *
  * An emitter raises no errors: what goes wrong with one sink puts off that one.
  */
@@ -38,7 +42,10 @@
 
 typedef struct CqEmitter CqEmitter;
 
-/* Of a sink as the catalog has it; in a context of its own, for which the caller's transaction does not matter. */
+/*
+ * Of a sink as the catalog has it; in a context of its own, for which the caller's transaction does
+ * not matter.
+ */
 extern CqEmitter *cq_emitter_create(const CqViewSink *sink);
 
 /* Ends it. What was being sent is settled by whoever serves the sink next. */
@@ -59,8 +66,8 @@ extern void cq_emitter_note_end(CqEmitter *emitter, int64 end_id);
 extern bool cq_emitter_is_idle(const CqEmitter *emitter);
 
 /*
- * Does what can be done now, with a few transactions of the database at most; does not wait for the network. No transaction may be open. False: its row has to be
- * looked at anew.
+ * Does what can be done now, with a few transactions of the database at most; does not wait for the
+ * network. No transaction may be open. False: its row has to be looked at anew.
  */
 extern bool cq_emitter_step(CqEmitter *emitter);
 
@@ -73,7 +80,10 @@ extern int	cq_emitter_fd(const CqEmitter *emitter);
 /* Grows with each descriptor that is opened or closed, in this process: numbers are given again. */
 extern uint32 cq_emitter_fd_changes(void);
 
-/* Frees what closed emitters have left behind, as soon as it is not used any more. Returns when to call it again, in ms. */
+/*
+ * Frees what closed emitters have left behind, as soon as it is not used any more. Returns when to
+ * call it again, in ms.
+ */
 extern long cq_emitter_reap(long most);
 
 #endif							/* CQ_EMITTER_H */

@@ -32,7 +32,8 @@ struct CqEmitter
 	char	   *name;			/* of the view, for messages */
 	EmitterPhase phase;
 	CqKafkaTransaction *transaction;	/* NULL: none */
-	CqFraming  *framing;		/* of the stream as the producer knows it; NULL: there is nothing to put in */
+	/* of the stream as the producer knows it; NULL: there is nothing to put in */
+	CqFraming  *framing;
 	MemoryContext framing_context;
 	CqOutboxRows rows;			/* being sent */
 	CqOutboxRows next;			/* handed over; none where nrows is 0 */
@@ -58,14 +59,20 @@ typedef bool (*CqEmitterWork) (CqEmitter *emitter);
 /* For rows that are to be sent. */
 extern MemoryContext cq_emitter_new_batch(void);
 
-/* Forgets what was handed over: it is read again, from wherever it turns out that it was sent to. */
+/*
+ * Forgets what was handed over: it is read again, from wherever it turns out that it was sent to.
+ */
 extern void cq_emitter_discard_rows(CqEmitter *emitter);
 
-/* Ends the producer, if there is one. False: it is not through, and goes later, with the rows that it has. */
+/*
+ * Ends the producer, if there is one. False: it is not through, and goes later, with the rows that
+ * it has.
+ */
 extern bool cq_emitter_close_producer(CqEmitter *emitter);
 
 /* Tells of a trouble, once for each that is another one. */
-extern void cq_emitter_tell_trouble(CqEmitter *emitter, int sqlstate, const char *message, const char *detail);
+extern void cq_emitter_tell_trouble(CqEmitter *emitter, int sqlstate, const char *message,
+									const char *detail);
 
 /* All is well, which is told where it was not. */
 extern void cq_emitter_end_trouble(CqEmitter *emitter);
@@ -73,33 +80,42 @@ extern void cq_emitter_end_trouble(CqEmitter *emitter);
 /* The producer's last job went wrong: RESTING. Where the producer can go on it is kept. */
 extern void cq_emitter_put_off(CqEmitter *emitter);
 
-/* Does some work in a transaction of the database; what that gave, with nothing done where it is false. Where it raises an error the sink is put off: true. */
+/*
+ * Does some work in a transaction of the database; what that gave, with nothing done where it is
+ * false. Where it raises an error the sink is put off: true.
+ */
 extern bool cq_emitter_work(CqEmitter *emitter, CqEmitterWork work);
 
 /* RESTING to CONNECTING. False where the sink's row is not as it is known. */
 extern bool cq_emitter_connect(CqEmitter *emitter);
 
-/* Looks whether the options, which may have changed, have done so: then it is RESTING, without a producer. False as above. */
+/*
+ * Looks whether the options, which may have changed, have done so: then it is RESTING, without a
+ * producer. False as above.
+ */
 extern bool cq_emitter_follow_options(CqEmitter *emitter);
 
 /* ---- emitter_send.c: from one place to the next ---- */
 
 /* Work: what Kafka says against what the database knows. Then it is IDLE or STOPPED. */
-extern bool cq_emitter_settle(CqEmitter *emitter);
+extern bool cq_emitter_send_settle(CqEmitter *emitter);
 
 /* Has the place in Kafka to be made, or renewed? */
-extern bool cq_emitter_is_renewal_due(const CqEmitter *emitter);
+extern bool cq_emitter_send_is_renewal_due(const CqEmitter *emitter);
 
 /* Are there rows to be handed over or sent, or is there something to be written down? */
-extern bool cq_emitter_has_work(const CqEmitter *emitter);
+extern bool cq_emitter_send_has_work(const CqEmitter *emitter);
 
-/* IDLE to SENDING: what is next, if there is any; under a backlog what comes after it is prepared. False where the sink's row is not as it is known. */
+/*
+ * IDLE to SENDING: what is next, if there is any; under a backlog what comes after it is prepared.
+ * False where the sink's row is not as it is known.
+ */
 extern bool cq_emitter_send_next(CqEmitter *emitter);
 
 /* IDLE to SENDING: the place alone. True. */
-extern bool cq_emitter_place(CqEmitter *emitter);
+extern bool cq_emitter_send_place(CqEmitter *emitter);
 
 /* SENDING to IDLE: it is in Kafka. */
-extern void cq_emitter_finish_sending(CqEmitter *emitter);
+extern void cq_emitter_send_finish(CqEmitter *emitter);
 
 #endif							/* CQ_EMITTER_PARTS_H */

@@ -27,7 +27,9 @@
 #define REFUSED_MS			1000	/* the same where something is wrong */
 #define STRAGGLER_MS		1000	/* before a producer is followed by one that goes by the same name, if it does not end at once */
 
-/* What a closed emitter leaves: a thread that still waits for a broker, and the rows that it has. */
+/*
+ * What a closed emitter leaves: a thread that still waits for a broker, and the rows that it has.
+ */
 typedef struct Remains
 {
 	CqKafkaTransaction *transaction;
@@ -116,7 +118,8 @@ show(CqEmitter *emitter, CqSinkState state, const char *message)
 void
 cq_emitter_tell_trouble(CqEmitter *emitter, int sqlstate, const char *message, const char *detail)
 {
-	bool		is_news = emitter->last_warning == NULL || strcmp(emitter->last_warning, message) != 0;
+	bool		is_news = emitter->last_warning == NULL || strcmp(emitter->last_warning,
+																  message) != 0;
 
 	show(emitter, CQ_SINK_DOWN, message);
 	if (!is_news)
@@ -161,8 +164,10 @@ cq_emitter_put_off(CqEmitter *emitter)
 
 	if (error.is_fenced)
 		cq_emitter_tell_trouble(emitter, ERRCODE_OBJECT_IN_USE,
-					 psprintf("another producer has taken over as \"%s\": %s", cq_kafka_transaction_name(emitter->sink.epoch), error.message),
-					 "Another server runs with the same data, such as a standby that was promoted. Only one of them should go on.");
+					 psprintf("another producer has taken over as \"%s\": %s",
+							  cq_kafka_transaction_name(emitter->sink.epoch), error.message),
+					 "Another server runs with the same data, such as a standby that was promoted. "
+					 "Only one of them should go on.");
 	else
 		cq_emitter_tell_trouble(emitter, error.sqlstate, error.message, NULL);
 	if (cq_kafka_transaction_state(emitter->transaction) == CQ_TRANSACTION_FAILED)
@@ -171,8 +176,8 @@ cq_emitter_put_off(CqEmitter *emitter)
 }
 
 /*
- * Does some work in a transaction of the database. False where the sink's row is not as it is known, with nothing done. Where the work fails the
- * sink is put off.
+ * Does some work in a transaction of the database. False where the sink's row is not as it is
+ * known, with nothing done. Where the work fails the sink is put off.
  */
 bool
 cq_emitter_work(CqEmitter *emitter, CqEmitterWork work)
@@ -225,7 +230,8 @@ describe_options(const CqStream *stream, const CqFraming *framing)
 	{
 		DefElem    *property = lfirst_node(DefElem, cell);
 
-		appendStringInfo(&text, " %s=%s", property->defname, quote_literal_cstr(defGetString(property)));
+		appendStringInfo(&text, " %s=%s", property->defname,
+						 quote_literal_cstr(defGetString(property)));
 	}
 	if (framing != NULL)
 		appendStringInfo(&text, " %s", cq_framing_describe(framing));
@@ -249,7 +255,10 @@ open_stream(const CqEmitter *emitter)
 	return stream;
 }
 
-/* Nothing is sent before the numbers of its schemas are known: they are asked for, and looked for again. */
+/*
+ * Nothing is sent before the numbers of its schemas are known: they are asked for, and looked for
+ * again.
+ */
 static bool
 has_numbers(CqEmitter *emitter, const CqStream *stream)
 {
@@ -257,7 +266,8 @@ has_numbers(CqEmitter *emitter, const CqStream *stream)
 	const char *trouble = NULL;
 
 	if (emitter->framing_context == NULL)
-		emitter->framing_context = AllocSetContextCreate(emitter->context, "pg_cq framing", ALLOCSET_SMALL_SIZES);
+		emitter->framing_context = AllocSetContextCreate(emitter->context, "pg_cq framing",
+														 ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(emitter->framing_context);
 	caller = MemoryContextSwitchTo(emitter->framing_context);
 	emitter->framing = cq_framing_make(stream);
@@ -266,7 +276,8 @@ has_numbers(CqEmitter *emitter, const CqStream *stream)
 		return true;
 	if (trouble != NULL)
 		cq_emitter_tell_trouble(emitter, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, trouble, NULL);
-	emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), trouble != NULL ? REFUSED_MS : ASK_MS);
+	emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), trouble != NULL ? REFUSED_MS :
+											   ASK_MS);
 	return false;
 }
 
@@ -280,7 +291,8 @@ open_transaction(CqEmitter *emitter)
 		return true;
 	if (emitter->options != NULL)
 		pfree(emitter->options);
-	emitter->options = MemoryContextStrdup(emitter->context, describe_options(stream, emitter->framing));
+	emitter->options = MemoryContextStrdup(emitter->context, describe_options(stream,
+																			  emitter->framing));
 	emitter->options_are_stale = false;
 	emitter->transaction = cq_kafka_transaction_open(&config, emitter->sink.epoch);
 	fd_changes++;
@@ -300,15 +312,16 @@ cq_emitter_connect(CqEmitter *emitter)
 }
 
 /*
- * What invalidates an option's cache may also be a flood of messages about other things: connecting again for nothing would be a pity. A stream that is
- * no longer fit is an error.
+ * What invalidates an option's cache may also be a flood of messages about other things: connecting
+ * again for nothing would be a pity. A stream that is no longer fit is an error.
  */
 static bool
 check_options(CqEmitter *emitter)
 {
 	CqStream   *stream = open_stream(emitter);
 
-	emitter->options_are_stale = strcmp(describe_options(stream, cq_framing_make(stream)), emitter->options) != 0;
+	emitter->options_are_stale = strcmp(describe_options(stream, cq_framing_make(stream)),
+										emitter->options) != 0;
 	return true;
 }
 
@@ -320,7 +333,8 @@ cq_emitter_follow_options(CqEmitter *emitter)
 		return false;
 	if (!emitter->options_are_stale || emitter->transaction == NULL)
 		return true;
-	emitter->due = cq_emitter_close_producer(emitter) ? 0 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STRAGGLER_MS);
+	emitter->due = cq_emitter_close_producer(emitter) ? 0 :
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STRAGGLER_MS);
 	emitter->phase = EMITTER_RESTING;
 	emitter->failures = 0;
 	emitter->options_are_stale = false;

@@ -1,6 +1,7 @@
 /*
  * emitter_send.c
- *		How an emitter gets from one place to the next: settling, handing over, sending. See emitter.h.
+ *		How an emitter gets from one place to the next: settling, handing over, sending. See
+ *		emitter.h.
  */
 #include "postgres.h"
 
@@ -21,32 +22,34 @@
 static bool
 fail(CqEmitter *emitter, const char *detail, int64 kafka_id)
 {
-	cq_outbox_write_failure(&emitter->sink, detail, kafka_id);
+	cq_outbox_read_write_failure(&emitter->sink, detail, kafka_id);
 	emitter->phase = EMITTER_STOPPED;
 	ereport(WARNING,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("sink of view %s has failed", emitter->name),
 			 errdetail_internal("%s", detail),
-			 errhint("Call cq.resume_sink() to say whether rows that may have been sent are to be sent again.")));
+			 errhint("Call cq.resume_sink() to say whether rows that may have been sent are to be "
+					 "sent again.")));
 	return true;
 }
 
 static char *
 rows_in_doubt(const CqViewSink *sink)
 {
-	return psprintf("it is not known whether rows " INT64_FORMAT " to " INT64_FORMAT " were sent", sink->sent_id + 1, sink->sending_id);
+	return psprintf("it is not known whether rows " INT64_FORMAT " to " INT64_FORMAT " were sent",
+					sink->sent_id + 1, sink->sending_id);
 }
 
 /* Within a transaction. False where the sink's row is not as it is known. */
 bool
-cq_emitter_settle(CqEmitter *emitter)
+cq_emitter_send_settle(CqEmitter *emitter)
 {
 	CqTransactionPlace place = cq_kafka_transaction_place(emitter->transaction);
 	CqViewSink *sink = &emitter->sink;
 	const char *group = cq_kafka_transaction_name(sink->epoch);
 	int64		kafka_id = place.next_id - 1;
 
-	if (!cq_outbox_lock_progress(sink))
+	if (!cq_outbox_read_lock_progress(sink))
 		return false;
 	cq_emitter_discard_rows(emitter);
 	/* How old the offset is by Kafka's count is not known: it is renewed at once. */
@@ -56,10 +59,13 @@ cq_emitter_settle(CqEmitter *emitter)
 	emitter->kafka_id = sink->sent_id;
 	emitter->has_place = false;
 	if (place.is_there && !place.is_ours)
-		return fail(emitter, psprintf("The offset of consumer group \"%s\" was not written by this sink.", group), -1);
+		return fail(emitter, psprintf("The offset of consumer group \"%s\" was not written by this "
+									  "sink.", group), -1);
 	if (place.is_there && kafka_id > sink->sending_id)
-		return fail(emitter, psprintf("Rows up to " INT64_FORMAT " are in Kafka, but no more than " INT64_FORMAT
-									  " were handed over by this database: it seems to have been restored to an earlier point.",
+		return fail(emitter, psprintf("Rows up to " INT64_FORMAT " are in Kafka, but no more "
+																 "than " INT64_FORMAT
+									  " were handed over by this database: it seems to have been "
+									  "restored to an earlier point.",
 									  kafka_id, sink->sending_id), kafka_id);
 	if (place.is_there && kafka_id >= sink->sent_id)
 	{
@@ -70,26 +76,33 @@ cq_emitter_settle(CqEmitter *emitter)
 	if (sink->sending_id == sink->sent_id)
 		return true;
 	if (!place.is_there)
-		return fail(emitter, psprintf("Consumer group \"%s\" has no offset any more, and so %s. An offset expires where nothing is sent and no emitter"
-									  " runs for long, and goes with the topic.", group, rows_in_doubt(sink)), -1);
-	return fail(emitter, psprintf("The offset of consumer group \"%s\" is older than what is known of it, and so %s.", group, rows_in_doubt(sink)), -1);
+		return fail(emitter, psprintf("Consumer group \"%s\" has no offset any more, and so %s. An "
+									  "offset expires where nothing is sent and no emitter"
+									  " runs for long, and goes with the topic.", group,
+									  rows_in_doubt(sink)), -1);
+	return fail(emitter, psprintf("The offset of consumer group \"%s\" is older than what is known "
+								  "of it, and so %s.", group, rows_in_doubt(sink)), -1);
 }
 
 /* ---- IDLE → SENDING ---- */
 
 /*
- * Before rows leave the database: at least 'on', or more where the server is set to more. What was only written down about rows that are in Kafka may
- * be lost.
+ * Before rows leave the database: at least 'on', or more where the server is set to more. What was
+ * only written down about rows that are in Kafka may be lost.
  */
 static void
 set_durability(bool hands_over)
 {
 	if (!hands_over || synchronous_commit < SYNCHRONOUS_COMMIT_ON)
-		(void) set_config_option("synchronous_commit", hands_over ? "on" : "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+		(void) set_config_option("synchronous_commit", hands_over ? "on" : "off", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_LOCAL,
 								 true, 0, false);
 }
 
-/* The outbox is a table of the view's owner, who may write to the sink, but not to whatever topic there is. */
+/*
+ * The outbox is a table of the view's owner, who may write to the sink, but not to whatever topic
+ * there is.
+ */
 static void
 check_topics(const CqEmitter *emitter, const CqOutboxRows *rows)
 {
@@ -112,13 +125,15 @@ check_topics(const CqEmitter *emitter, const CqOutboxRows *rows)
 		if (cell == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("row " INT64_FORMAT " of the outbox is for topic \"%s\", which is not one of stream %s",
+					 errmsg("row " INT64_FORMAT " of the outbox is for topic \"%s\", which is not "
+												"one of stream %s",
 							rows->rows[i].message.offset, topic, stream->name)));
 	}
 }
 
 /*
- * Reads what is next, behind what is being sent if anything is. The table's lock comes before the row's, as in DROP.
+ * Reads what is next, behind what is being sent if anything is. The table's lock comes before the
+ * row's, as in DROP.
  */
 static bool
 hand_over(CqEmitter *emitter)
@@ -128,9 +143,10 @@ hand_over(CqEmitter *emitter)
 	MemoryContext caller;
 
 	if (emitter->kafka_id > emitter->deleted_id)
-		cq_outbox_delete(&sink, emitter->deleted_id, emitter->kafka_id);
+		cq_outbox_read_delete(&sink, emitter->deleted_id, emitter->kafka_id);
 	caller = MemoryContextSwitchTo(emitter->next_batch);
-	cq_outbox_read(&sink, emitter->phase == EMITTER_SENDING ? emitter->rows.last_id : emitter->kafka_id, MAX_ROWS, MAX_BYTES, next);
+	cq_outbox_read(&sink, emitter->phase == EMITTER_SENDING ? emitter->rows.last_id :
+				   emitter->kafka_id, MAX_ROWS, MAX_BYTES, next);
 	MemoryContextSwitchTo(caller);
 	check_topics(emitter, next);
 	caller = MemoryContextSwitchTo(emitter->next_batch);
@@ -139,11 +155,11 @@ hand_over(CqEmitter *emitter)
 	MemoryContextSwitchTo(caller);
 	if (emitter->kafka_id == sink.sent_id && next->last_id == sink.sending_id && next->nrows == 0)
 		return true;
-	if (!cq_outbox_lock_progress(&sink))
+	if (!cq_outbox_read_lock_progress(&sink))
 		return false;
 	sink.sent_id = emitter->kafka_id;
 	sink.sending_id = next->last_id;
-	cq_outbox_write_progress(&sink);
+	cq_outbox_read_write_progress(&sink);
 	set_durability(next->nrows > 0);
 	return true;
 }
@@ -173,7 +189,10 @@ fill_next(CqEmitter *emitter)
 	return true;
 }
 
-/* Headers that are none come out here, after the commit: nothing was sent then, and it is tried again. */
+/*
+ * Headers that are none come out here, after the commit: nothing was sent then, and it is tried
+ * again.
+ */
 static bool
 send_rows(CqEmitter *emitter)
 {
@@ -181,22 +200,25 @@ send_rows(CqEmitter *emitter)
 
 	/* The commit may have given up waiting for standbys because this process is to end. */
 	CHECK_FOR_INTERRUPTS();
-	cq_kafka_transaction_send(emitter->transaction, emitter->rows.rows, emitter->rows.nrows, emitter->rows.last_id + 1);
+	cq_kafka_transaction_send(emitter->transaction, emitter->rows.rows, emitter->rows.nrows,
+							  emitter->rows.last_id + 1);
 	MemoryContextSwitchTo(caller);
 	emitter->phase = EMITTER_SENDING;
 	return true;
 }
 
 bool
-cq_emitter_is_renewal_due(const CqEmitter *emitter)
+cq_emitter_send_is_renewal_due(const CqEmitter *emitter)
 {
-	return !emitter->has_place || TimestampDifferenceExceeds(emitter->placed_at, GetCurrentTimestamp(), RENEW_MS);
+	return !emitter->has_place || TimestampDifferenceExceeds(emitter->placed_at,
+															 GetCurrentTimestamp(), RENEW_MS);
 }
 
 bool
-cq_emitter_has_work(const CqEmitter *emitter)
+cq_emitter_send_has_work(const CqEmitter *emitter)
 {
-	return emitter->next.nrows > 0 || emitter->kafka_id > emitter->sink.sent_id || emitter->end_id > emitter->kafka_id;
+	return emitter->next.nrows > 0 || emitter->kafka_id > emitter->sink.sent_id ||
+		emitter->end_id > emitter->kafka_id;
 }
 
 /* What was handed over is what is being sent. */
@@ -211,7 +233,10 @@ take_next(CqEmitter *emitter)
 	memset(&emitter->next, 0, sizeof(CqOutboxRows));
 }
 
-/* Sends what is next, if there is any; under a backlog prepares what comes after it. False where the sink's row is not as it is known. */
+/*
+ * Sends what is next, if there is any; under a backlog prepares what comes after it. False where
+ * the sink's row is not as it is known.
+ */
 bool
 cq_emitter_send_next(CqEmitter *emitter)
 {
@@ -226,7 +251,7 @@ cq_emitter_send_next(CqEmitter *emitter)
 }
 
 bool
-cq_emitter_place(CqEmitter *emitter)
+cq_emitter_send_place(CqEmitter *emitter)
 {
 	memset(&emitter->rows, 0, sizeof(CqOutboxRows));
 	emitter->rows.last_id = emitter->kafka_id;
@@ -236,7 +261,7 @@ cq_emitter_place(CqEmitter *emitter)
 /* ---- SENDING → IDLE ---- */
 
 void
-cq_emitter_finish_sending(CqEmitter *emitter)
+cq_emitter_send_finish(CqEmitter *emitter)
 {
 	emitter->kafka_id = emitter->rows.last_id;
 	emitter->has_place = true;

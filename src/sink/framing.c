@@ -141,7 +141,8 @@ find_id(const Frame *frame, uint32 mark)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("rows of the outbox were written by another schema than that of the sink"),
-			 errdetail("The columns or options of the sink have changed since, and the schema was not "
+			 errdetail("The columns or options of the sink have changed since, and the schema was "
+					   "not "
 					   "known to the registry before."),
 			 errhint("Set them back until the rows are sent, or begin again with CREATE OR REPLACE "
 					 "CONTINUOUS VIEW.")));

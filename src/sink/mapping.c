@@ -28,22 +28,25 @@ check_column(Oid sink, const FormData_pg_attribute *column, const FormData_pg_at
 	if (target == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("the sink \"%s\" has no column \"%s\"", get_rel_name(sink), NameStr(column->attname)),
+				 errmsg("the sink \"%s\" has no column \"%s\"", get_rel_name(sink),
+						NameStr(column->attname)),
 				 errdetail("Each column of the view goes to the one of the same name.")));
 	if (target->attgenerated != '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_GENERATED_ALWAYS),
-				 errmsg("column \"%s\" of the sink \"%s\" is generated", NameStr(target->attname), get_rel_name(sink))));
+				 errmsg("column \"%s\" of the sink \"%s\" is generated", NameStr(target->attname),
+						get_rel_name(sink))));
 	if (target->atttypid != column->atttypid)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of the sink \"%s\" has type %s, and the view's has %s", NameStr(target->attname), get_rel_name(sink),
+				 errmsg("column \"%s\" of the sink \"%s\" has type %s, and the view's has %s",
+						NameStr(target->attname), get_rel_name(sink),
 						format_type_be(target->atttypid), format_type_be(column->atttypid)),
 				 errhint("Cast it in the view.")));
 }
 
 int *
-cq_sink_map(Oid sink, TupleDesc columns, TupleDesc row)
+cq_mapping_map(Oid sink, TupleDesc columns, TupleDesc row)
 {
 	int		   *map = palloc0(sizeof(int) * Max(columns->natts, 1));
 
@@ -62,7 +65,7 @@ cq_sink_map(Oid sink, TupleDesc columns, TupleDesc row)
 }
 
 void
-cq_sink_map_row(const int *map, TupleTableSlot *row, TupleTableSlot *slot)
+cq_mapping_map_row(const int *map, TupleTableSlot *row, TupleTableSlot *slot)
 {
 	ExecClearTuple(slot);
 	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)

@@ -1,8 +1,10 @@
 /*
  * notify.c
- *		Tells a channel of NOTIFY of the changes of a view, when they are committed: {"view": …, "op": "insert", "before": null, "after": {…}}.
+ *		Tells a channel of NOTIFY of the changes of a view, when they are committed: {"view": …,
+ *		"op": "insert", "before": null, "after": {…}}.
  *
- * The server takes payloads of less than 8000 bytes. Where the rows are larger they are left out, and "truncated" is true.
+ * The server takes payloads of less than 8000 bytes. Where the rows are larger they are left out,
+ * and "truncated" is true.
  */
 #include "postgres.h"
 
@@ -101,7 +103,8 @@ json_name(Oid relid)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	escape_json(&json, quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid)));
+	escape_json(&json, quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+												  get_rel_name(relid)));
 	return json.data;
 }
 
@@ -121,6 +124,7 @@ cq_notify_open(const char *channel, Oid view, TupleDesc row)
 	notify->channel = channel;
 	notify->view = json_name(view);
 	notify->encoder = open_encoder(row);
-	notify->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq notify", ALLOCSET_SMALL_SIZES);
+	notify->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq notify",
+												ALLOCSET_SMALL_SIZES);
 	return &notify->pub;
 }

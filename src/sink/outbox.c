@@ -4,8 +4,9 @@
  *
  *		changes ──► message (key, value) ──► outbox, in the transaction of the changes ─ ─ ─► emitter ──► topic
  *
- * A row of the outbox has an id. Ids are given in the order of commits, without a gap: whoever writes here holds the lock of the view to the end
- * of the transaction. What is to be sent next is therefore whatever comes behind the last id that was sent (emitter_send.c).
+ * A row of the outbox has an id. Ids are given in the order of commits, without a gap: whoever
+ * writes here holds the lock of the view to the end of the transaction. What is to be sent next is
+ * therefore whatever comes behind the last id that was sent (emitter_send.c).
  *
  * The stream's mode says what a message is:
  *		append		the row, for views whose rows are added and stay
@@ -115,9 +116,13 @@ has_column(const CqStream *stream, const int *map, CqColumnOrigin origin)
 	return false;
 }
 
-/* Of the value's columns that the view is grouped by: all of them, or none of its rows could be told from another. NULL where there are none. */
+/*
+ * Of the value's columns that the view is grouped by: all of them, or none of its rows could be
+ * told from another. NULL where there are none.
+ */
 static CqEncoder *
-open_key_encoder(const CqStream *stream, const CqFormat *format, TupleDesc columns, const int *map, const Bitmapset *key)
+open_key_encoder(const CqStream *stream, const CqFormat *format, TupleDesc columns, const int *map,
+				 const Bitmapset *key)
 {
 	CqColumn   *described = cq_reader_columns(stream, columns);
 	int			nkeys = 0;
@@ -130,23 +135,31 @@ open_key_encoder(const CqStream *stream, const CqFormat *format, TupleDesc colum
 			described[nkeys++] = described[i];
 	}
 	if (nkeys < bms_num_members(key))
-		misfit("a column that the view is grouped by is not part of the value in the sink %s", stream->name,
-			   "The key is made of these columns. Give the sink one more column with the option metadata 'key', and fill it in the view.");
+		misfit("a column that the view is grouped by is not part of the value in the sink %s",
+			   stream->name,
+			   "The key is made of these columns. Give the sink one more column with the option "
+			   "metadata 'key', and fill it in the view.");
 	if (nkeys > 0 && format != &cq_json_format)
 		misfit("the sink %s has no columns for the key", stream->name,
-			   "Give it columns with the option key, for the fields of the key, and fill them in the view.");
-	return nkeys > 0 ? format->encoder_open(cq_reader_format_options(stream), described, nkeys) : NULL;
+			   "Give it columns with the option key, for the fields of the key, and fill them in "
+			   "the view.");
+	return nkeys > 0 ? format->encoder_open(cq_reader_format_options(stream), described, nkeys) :
+		NULL;
 }
 
 static void
 check_mode(const CqSinkTarget *target, const CqStream *stream, bool has_key)
 {
 	if (stream->mode == CQ_MODE_APPEND && !target->is_append_only)
-		misfit("rows of the view change, and the sink %s takes only rows that are added", stream->name,
-			   "Set the sink's option mode to upsert or debezium. Rows that are only added are those of closed windows that are not amended.");
+		misfit("rows of the view change, and the sink %s takes only rows that are added",
+			   stream->name,
+			   "Set the sink's option mode to upsert or debezium. Rows that are only added are "
+			   "those of closed windows that are not amended.");
 	if (stream->mode == CQ_MODE_UPSERT && !has_key && target->is_append_only)
-		misfit("rows of the view have no key, and the sink %s takes rows by their key", stream->name,
-			   "Give the sink a column with the option metadata 'key', or set its option mode to append.");
+		misfit("rows of the view have no key, and the sink %s takes rows by their key",
+			   stream->name,
+			   "Give the sink a column with the option metadata 'key', or set its option mode to "
+			   "append.");
 	if (stream->mode == CQ_MODE_UPSERT && !has_key)
 		cq_reject_raise(target->no_key, target->query_text);
 }
@@ -166,14 +179,17 @@ prepare(const CqSinkTarget *target)
 	outbox->target = target;
 	outbox->stream = cq_stream_get(target->sink, target->owner);
 	outbox->rows = cq_outgoing_open_sink(outbox->stream, columns);
-	outbox->map = cq_sink_map(target->sink, columns, target->row);
-	if (list_length(outbox->stream->topics) > 1 && !has_column(outbox->stream, outbox->map, CQ_COLUMN_TOPIC))
-		misfit("the sink %s has several topics, and the view does not say which", outbox->stream->name,
+	outbox->map = cq_mapping_map(target->sink, columns, target->row);
+	if (list_length(outbox->stream->topics) > 1 && !has_column(outbox->stream, outbox->map,
+															   CQ_COLUMN_TOPIC))
+		misfit("the sink %s has several topics, and the view does not say which",
+			   outbox->stream->name,
 			   "A column with the option metadata 'topic' says it.");
 	has_key = has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY) ||
 		has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY_FIELD);
 	if (!has_key && outbox->stream->mode != CQ_MODE_APPEND)
-		outbox->key_encoder = open_key_encoder(outbox->stream, outbox->rows->format, columns, outbox->map, target->key);
+		outbox->key_encoder = open_key_encoder(outbox->stream, outbox->rows->format, columns,
+											   outbox->map, target->key);
 	check_mode(target, outbox->stream, has_key || target->no_key == NULL);
 	outbox->before = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	outbox->after = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
@@ -213,7 +229,8 @@ run_id_query(IdQuery *query, Oid view, int64 id)
 	SPI_connect();
 	cq_query_keep(&query->plan, query->statement, lengthof(types), types);
 	if (SPI_execute_plan(query->plan, args, NULL, false, 0) != query->expected)
-		elog(ERROR, "could not run \"%s\": %s", query->statement, SPI_result_code_string(SPI_result));
+		elog(ERROR, "could not run \"%s\": %s", query->statement,
+			 SPI_result_code_string(SPI_result));
 	if (query->expected == SPI_OK_SELECT && SPI_processed > 0)
 		result = cq_query_column(0, 1, &is_null);
 	SPI_finish();
@@ -224,7 +241,8 @@ run_id_query(IdQuery *query, Oid view, int64 id)
 static int64
 get_next_id(Oid view)
 {
-	static IdQuery query = {"SELECT next_id FROM _cq.outbox_end WHERE view = $1 AND $2 = 0", SPI_OK_SELECT, NULL};
+	static IdQuery query = {"SELECT next_id FROM _cq.outbox_end WHERE view = $1 AND $2 = 0",
+							SPI_OK_SELECT, NULL};
 	int64		id = run_id_query(&query, view, 0);
 
 	if (id == 0)
@@ -238,7 +256,8 @@ get_next_id(Oid view)
 static void
 set_next_id(Oid view, int64 id)
 {
-	static IdQuery query = {"UPDATE _cq.outbox_end SET next_id = $2 WHERE view = $1", SPI_OK_UPDATE, NULL};
+	static IdQuery query = {"UPDATE _cq.outbox_end SET next_id = $2 WHERE view = $1", SPI_OK_UPDATE,
+							NULL};
 
 	(void) run_id_query(&query, view, id);
 }
@@ -247,7 +266,8 @@ int64
 cq_outbox_pending(Oid view)
 {
 	static IdQuery query = {
-		"SELECT e.next_id - 1 - s.sent_id FROM _cq.outbox_end e JOIN _cq.sink s USING (view) WHERE e.view = $1 AND $2 = 0",
+		"SELECT e.next_id - 1 - s.sent_id FROM _cq.outbox_end e JOIN _cq.sink s USING (view) WHERE "
+		"e.view = $1 AND $2 = 0",
 		SPI_OK_SELECT, NULL
 	};
 
@@ -261,7 +281,8 @@ static void
 set_bytes(TupleTableSlot *slot, int column, const void *bytes, Size length)
 {
 	slot->tts_isnull[column] = bytes == NULL;
-	slot->tts_values[column] = bytes ? PointerGetDatum(cstring_to_text_with_len(bytes, length)) : (Datum) 0;
+	slot->tts_values[column] = bytes ? PointerGetDatum(cstring_to_text_with_len(bytes, length)) :
+		(Datum) 0;
 }
 
 static void
@@ -278,7 +299,8 @@ static void
 encode_change(const Outbox *outbox, TupleTableSlot *before, TupleTableSlot *after, StringInfo out)
 {
 	CqChange	change = {
-		.milliseconds = (cq_clock_now() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000
+		.milliseconds = (cq_clock_now() + (POSTGRES_EPOCH_JDATE -
+										   UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000
 	};
 
 	if (before != NULL)
@@ -303,7 +325,8 @@ set_key(const Outbox *outbox, TupleTableSlot *row, const CqOutgoing *outgoing, T
 
 	if (outbox->key_encoder == NULL)
 	{
-		bool		is_only_row = outbox->stream->mode == CQ_MODE_UPSERT && outgoing->message.key == NULL;
+		bool		is_only_row = outbox->stream->mode == CQ_MODE_UPSERT &&
+			outgoing->message.key == NULL;
 
 		if (is_only_row)
 			set_bytes(slot, OUTBOX_KEY, "{}", 2);
@@ -333,7 +356,8 @@ static void
 set_place(const CqOutgoing *outgoing, TupleTableSlot *slot)
 {
 	slot->tts_isnull[OUTBOX_TOPIC] = outgoing->topic == NULL;
-	slot->tts_values[OUTBOX_TOPIC] = outgoing->topic ? CStringGetTextDatum(outgoing->topic) : (Datum) 0;
+	slot->tts_values[OUTBOX_TOPIC] = outgoing->topic ? CStringGetTextDatum(outgoing->topic) :
+		(Datum) 0;
 	slot->tts_isnull[OUTBOX_PARTITION] = outgoing->partition < 0;
 	slot->tts_values[OUTBOX_PARTITION] = Int32GetDatum(outgoing->partition);
 	slot->tts_isnull[OUTBOX_TIMESTAMP] = outgoing->message.timestamp == DT_NOBEGIN;
@@ -353,9 +377,9 @@ take(CqChangeReceiver *self, TupleTableSlot *row_before, TupleTableSlot *row_aft
 	CqOutgoing	outgoing;
 
 	if (before != NULL)
-		cq_sink_map_row(outbox->map, row_before, before);
+		cq_mapping_map_row(outbox->map, row_before, before);
 	if (after != NULL)
-		cq_sink_map_row(outbox->map, row_after, after);
+		cq_mapping_map_row(outbox->map, row_after, after);
 	cq_outgoing_describe(outbox->rows, after ? after : before, &outgoing);
 	slot->tts_isnull[OUTBOX_ID] = false;
 	slot->tts_values[OUTBOX_ID] = Int64GetDatum(outbox->next_id++);
@@ -393,7 +417,8 @@ is_outbox(const CqWriter *writer)
 		return false;
 	for (int i = 0; i < OUTBOX_NATTS; i++)
 	{
-		if (TupleDescAttr(columns, i)->attisdropped || TupleDescAttr(columns, i)->atttypid != outbox_columns[i].type)
+		if (TupleDescAttr(columns, i)->attisdropped ||
+			TupleDescAttr(columns, i)->atttypid != outbox_columns[i].type)
 			return false;
 	}
 	return true;
@@ -406,13 +431,15 @@ cq_outbox_open(const CqSinkTarget *target)
 
 	outbox->pub.take = take;
 	outbox->pub.finish = finish;
-	outbox->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq outbox", ALLOCSET_DEFAULT_SIZES);
+	outbox->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq outbox",
+												ALLOCSET_DEFAULT_SIZES);
 	outbox->first_id = outbox->next_id = get_next_id(target->view);
 	outbox->writer = cq_writer_open(target->outbox, NULL, NULL);
 	if (!is_outbox(outbox->writer))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the outbox of continuous view \"%s\" is gone, or was altered", get_rel_name(target->view)),
+				 errmsg("the outbox of continuous view \"%s\" is gone, or was altered",
+						get_rel_name(target->view)),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 	return &outbox->pub;
 }

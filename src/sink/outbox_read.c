@@ -2,8 +2,9 @@
  * outbox_read.c
  *		The outbox of a view, as the emitter works with it: see outbox_read.h.
  *
- * Ids are given in the order of commits, under the view's lock, so whoever sees one sees all before it: to read on behind the last one misses nothing. The lower
- * bounds of what is read and deleted keep the index scans from walking over what was deleted before and is not vacuumed yet.
+ * Ids are given in the order of commits, under the view's lock, so whoever sees one sees all before
+ * it: to read on behind the last one misses nothing. The lower bounds of what is read and deleted
+ * keep the index scans from walking over what was deleted before and is not vacuumed yet.
  */
 #include "postgres.h"
 
@@ -30,7 +31,8 @@ enum
 	OUTBOX_NATTS = OUTBOX_HEADERS
 };
 
-static const Oid outbox_types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, JSONBOID};
+static const Oid outbox_types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID,
+								   JSONBOID};
 
 static char *
 outbox_name(const CqViewSink *sink)
@@ -40,7 +42,8 @@ outbox_name(const CqViewSink *sink)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the outbox of view \"%s\" was dropped", get_rel_name(sink->view) ? get_rel_name(sink->view) : "?")));
+				 errmsg("the outbox of view \"%s\" was dropped", get_rel_name(sink->view) ?
+						get_rel_name(sink->view) : "?")));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(sink->outbox)), name);
 }
 
@@ -68,7 +71,8 @@ check_columns(const CqViewSink *sink, TupleDesc descriptor)
 		if (TupleDescAttr(descriptor, i)->atttypid != outbox_types[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" of outbox %s was altered", NameStr(TupleDescAttr(descriptor, i)->attname),
+					 errmsg("column \"%s\" of outbox %s was altered",
+							NameStr(TupleDescAttr(descriptor, i)->attname),
 							outbox_name(sink))));
 	}
 }
@@ -126,7 +130,8 @@ take_row(HeapTuple row, MemoryContext context, CqOutgoing *outgoing)
 static void
 take_rows(MemoryContext context, int64 max_bytes, CqOutboxRows *rows)
 {
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "cq outbox row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "cq outbox row",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
 
 	rows->rows = MemoryContextAllocHuge(context, sizeof(CqOutgoing) * Max(SPI_processed, 1));
@@ -144,7 +149,8 @@ take_rows(MemoryContext context, int64 max_bytes, CqOutboxRows *rows)
 }
 
 void
-cq_outbox_read(const CqViewSink *sink, int64 after, uint64 max_rows, int64 max_bytes, CqOutboxRows *rows)
+cq_outbox_read(const CqViewSink *sink, int64 after, uint64 max_rows, int64 max_bytes,
+			   CqOutboxRows *rows)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			types[] = {INT8OID, INT8OID};
@@ -154,8 +160,10 @@ cq_outbox_read(const CqViewSink *sink, int64 after, uint64 max_rows, int64 max_b
 	memset(rows, 0, sizeof(CqOutboxRows));
 	rows->last_id = after;
 	begin_owner(&actor, sink);
-	cq_query_execute(psprintf("SELECT id, topic, partition, \"timestamp\", key, value, headers FROM %s"
-							  " WHERE id OPERATOR(pg_catalog.>) $1 ORDER BY id LIMIT $2", outbox_name(sink)),
+	cq_query_execute(psprintf("SELECT id, topic, partition, \"timestamp\", key, value, headers "
+							  "FROM %s"
+							  " WHERE id OPERATOR(pg_catalog.>) $1 ORDER BY id LIMIT $2",
+							  outbox_name(sink)),
 					 SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	check_columns(sink, SPI_tuptable->tupdesc);
 	take_rows(context, max_bytes, rows);
@@ -164,14 +172,15 @@ cq_outbox_read(const CqViewSink *sink, int64 after, uint64 max_rows, int64 max_b
 }
 
 void
-cq_outbox_delete(const CqViewSink *sink, int64 after, int64 through)
+cq_outbox_read_delete(const CqViewSink *sink, int64 after, int64 through)
 {
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		args[] = {Int64GetDatum(after), Int64GetDatum(through)};
 	CqActor		actor;
 
 	begin_owner(&actor, sink);
-	cq_query_execute(psprintf("DELETE FROM %s WHERE id OPERATOR(pg_catalog.>) $1 AND id OPERATOR(pg_catalog.<=) $2", outbox_name(sink)),
+	cq_query_execute(psprintf("DELETE FROM %s WHERE id OPERATOR(pg_catalog.>) $1 AND id "
+							  "OPERATOR(pg_catalog.<=) $2", outbox_name(sink)),
 					 SPI_OK_DELETE, lengthof(types), types, args, NULL);
 	end_owner(&actor);
 }
@@ -179,7 +188,8 @@ cq_outbox_delete(const CqViewSink *sink, int64 after, int64 through)
 /* ---- progress ---- */
 
 static void
-execute_on_catalog(const char *statement, int expected, int nargs, Oid *types, Datum *args, const char *nulls)
+execute_on_catalog(const char *statement, int expected, int nargs, Oid *types, Datum *args,
+				   const char *nulls)
 {
 	CqActor		actor;
 
@@ -189,7 +199,7 @@ execute_on_catalog(const char *statement, int expected, int nargs, Oid *types, D
 }
 
 bool
-cq_outbox_lock_progress(CqViewSink *sink)
+cq_outbox_read_lock_progress(CqViewSink *sink)
 {
 	Oid			types[] = {OIDOID, INT8OID};
 	Datum		args[] = {ObjectIdGetDatum(sink->view), Int64GetDatum(sink->epoch)};
@@ -197,7 +207,8 @@ cq_outbox_lock_progress(CqViewSink *sink)
 	bool		isnull;
 
 	SPI_connect();
-	execute_on_catalog("SELECT sent_id, sending_id FROM _cq.sink WHERE view = $1 AND epoch = $2 AND status = 'running' FOR UPDATE",
+	execute_on_catalog("SELECT sent_id, sending_id FROM _cq.sink WHERE view = $1 AND epoch = $2 "
+					   "AND status = 'running' FOR UPDATE",
 					   SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	is_there = SPI_processed == 1;
 	if (is_there)
@@ -210,37 +221,43 @@ cq_outbox_lock_progress(CqViewSink *sink)
 }
 
 void
-cq_outbox_write_progress(const CqViewSink *sink)
+cq_outbox_read_write_progress(const CqViewSink *sink)
 {
 	Oid			types[] = {OIDOID, INT8OID, INT8OID};
-	Datum		args[] = {ObjectIdGetDatum(sink->view), Int64GetDatum(sink->sent_id), Int64GetDatum(sink->sending_id)};
+	Datum		args[] = {ObjectIdGetDatum(sink->view), Int64GetDatum(sink->sent_id),
+						  Int64GetDatum(sink->sending_id)};
 
 	SPI_connect();
-	execute_on_catalog("UPDATE _cq.sink SET sent_id = $2, sending_id = $3 WHERE view = $1", SPI_OK_UPDATE,
+	execute_on_catalog("UPDATE _cq.sink SET sent_id = $2, sending_id = $3 WHERE view = $1",
+					   SPI_OK_UPDATE,
 					   lengthof(types), types, args, NULL);
 	SPI_finish();
 }
 
 void
-cq_outbox_write_failure(const CqViewSink *sink, const char *detail, int64 kafka_id)
+cq_outbox_read_write_failure(const CqViewSink *sink, const char *detail, int64 kafka_id)
 {
 	Oid			types[] = {OIDOID, TEXTOID, INT8OID};
-	Datum		args[] = {ObjectIdGetDatum(sink->view), CStringGetTextDatum(detail), Int64GetDatum(kafka_id)};
+	Datum		args[] = {ObjectIdGetDatum(sink->view), CStringGetTextDatum(detail),
+						  Int64GetDatum(kafka_id)};
 
 	SPI_connect();
-	execute_on_catalog("UPDATE _cq.sink SET status = 'failed', detail = $2, kafka_id = nullif($3, -1) WHERE view = $1", SPI_OK_UPDATE,
+	execute_on_catalog("UPDATE _cq.sink SET status = 'failed', detail = $2, kafka_id = nullif($3, "
+					   "-1) WHERE view = $1", SPI_OK_UPDATE,
 					   lengthof(types), types, args, NULL);
 	SPI_finish();
 }
 
 void
-cq_outbox_ends(void (*tell) (Oid view, int64 end_id, void *arg), void *arg)
+cq_outbox_read_ends(void (*tell) (Oid view, int64 end_id, void *arg), void *arg)
 {
 	bool		isnull;
 
 	SPI_connect();
-	execute_on_catalog("SELECT view, next_id - 1 FROM _cq.outbox_end", SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	execute_on_catalog("SELECT view, next_id - 1 FROM _cq.outbox_end", SPI_OK_SELECT, 0, NULL, NULL,
+					   NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		tell(DatumGetObjectId(cq_query_column(i, 1, &isnull)), DatumGetInt64(cq_query_column(i, 2, &isnull)), arg);
+		tell(DatumGetObjectId(cq_query_column(i, 1, &isnull)),
+			 DatumGetInt64(cq_query_column(i, 2, &isnull)), arg);
 	SPI_finish();
 }

@@ -18,7 +18,8 @@ cq_sink_kind(Oid sink)
 		case RELKIND_FOREIGN_TABLE:
 			if (!cq_stream_is(sink))
 				break;
-			return cq_stream_get(sink, InvalidOid)->kind == CQ_STREAM_KAFKA ? CQ_SINK_TOPIC : CQ_SINK_TABLE;
+			return cq_stream_get(sink, InvalidOid)->kind == CQ_STREAM_KAFKA ? CQ_SINK_TOPIC :
+				CQ_SINK_TABLE;
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
 			if (IsCatalogRelationOid(sink))
@@ -30,7 +31,8 @@ cq_sink_kind(Oid sink)
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(sink)),
-			 errhint("A sink is a stream, that is a foreign table of cq_kafka or cq_log, or a table.")));
+			 errhint("A sink is a stream, that is a foreign table of cq_kafka or cq_log, or a "
+					 "table.")));
 }
 
 void

@@ -1,8 +1,10 @@
 /*
  * sink.h
- *		Where the changes of a continuous view go: to a topic by way of an outbox, to a table, to a channel of NOTIFY.
+ *		Where the changes of a continuous view go: to a topic by way of an outbox, to a table, to a
+ *		channel of NOTIFY.
  *
- * All of them write within the transaction of the changes, as the view's owner. Each kind is a receiver of changes (state/change.h).
+ * All of them write within the transaction of the changes, as the view's owner. Each kind is a
+ * receiver of changes (state/change.h).
  */
 #ifndef CQ_SINK_H
 #define CQ_SINK_H
@@ -21,7 +23,8 @@ typedef struct CqSinkTarget
 	Oid			outbox;			/* where the sink is a topic, else InvalidOid */
 	TupleDesc	row;			/* of the view */
 	Bitmapset  *key;			/* columns of the view, from 1, that tell its rows apart */
-	const CqReject *no_key;		/* why there are none such; NULL: key has them, or there is one row */
+	/* why there are none such; NULL: key has them, or there is one row */
+	const CqReject *no_key;
 	bool		is_append_only; /* rows are added, and stay */
 	const char *query_text;		/* of the view, for the place of an error, or NULL */
 } CqSinkTarget;
@@ -35,10 +38,16 @@ typedef enum CqSinkKind
 /* Raises ERROR where the relation is neither. */
 extern CqSinkKind cq_sink_kind(Oid sink);
 
-/* Checks that the view's rows can go there, and that its owner may write there. Raises ERROR. outbox need not be there yet. */
+/*
+ * Checks that the view's rows can go there, and that its owner may write there. Raises ERROR.
+ * outbox need not be there yet.
+ */
 extern void cq_sink_check(const CqSinkTarget *target);
 
-/* A receiver for one run. In CurrentMemoryContext; target has to last. Raises ERROR as cq_sink_check does. */
+/*
+ * A receiver for one run. In CurrentMemoryContext; target has to last. Raises ERROR as
+ * cq_sink_check does.
+ */
 extern CqChangeReceiver *cq_sink_open(const CqSinkTarget *target);
 
 /* ---- outbox.c ---- */
@@ -64,7 +73,10 @@ extern CqChangeReceiver *cq_change_stream_open(Oid stream, TupleDesc row);
 
 /* ---- notify.c ---- */
 
-/* How much of the queue of NOTIFY is in use, of 1. A full one would be an error at the commit of all that is in the transaction. */
+/*
+ * How much of the queue of NOTIFY is in use, of 1. A full one would be an error at the commit of
+ * all that is in the transaction.
+ */
 extern double cq_notify_usage(void);
 
 /* Tells a channel of each change, as JSON. */
@@ -72,10 +84,13 @@ extern CqChangeReceiver *cq_notify_open(const char *channel, Oid view, TupleDesc
 
 /* ---- mapping.c ---- */
 
-/* For each attribute of the sink the view's column, from 1, that goes there by its name; 0: none, null. Raises ERROR where one of them fits nowhere. */
-extern int *cq_sink_map(Oid sink, TupleDesc columns, TupleDesc row);
+/*
+ * For each attribute of the sink the view's column, from 1, that goes there by its name; 0: none,
+ * null. Raises ERROR where one of them fits nowhere.
+ */
+extern int *cq_mapping_map(Oid sink, TupleDesc columns, TupleDesc row);
 
 /* Fills a virtual slot of the sink from a row of the view. Points into it. */
-extern void cq_sink_map_row(const int *map, TupleTableSlot *row, TupleTableSlot *slot);
+extern void cq_mapping_map_row(const int *map, TupleTableSlot *row, TupleTableSlot *slot);
 
 #endif							/* CQ_SINK_H */

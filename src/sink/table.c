@@ -1,6 +1,7 @@
 /*
  * table.c
- *		A table as the sink of a view: it gets what is new, what has changed and what is gone, with its own triggers, defaults and constraints.
+ *		A table as the sink of a view: it gets what is new, what has changed and what is gone, with
+ *		its own triggers, defaults and constraints.
  *
  * Rows of a view that only adds are inserted. Other rows are found again by the columns that tell
  * the view's rows apart: an index over them makes that fast. One that is not there, since it is new
@@ -37,7 +38,8 @@ typedef struct TableSink
 	CqChangeReceiver pub;
 	const CqSinkTarget *target;
 	char	   *name;			/* qualified and quoted */
-	int			natts;			/* of a row of the view; each is a parameter, the row before comes behind the row after */
+	/* of a row of the view; each is a parameter, the row before comes behind the row after */
+	int			natts;
 	Oid		   *types;
 	Bitmapset  *compared;		/* columns of the view, from 1, by which its rows are found */
 	bool		by_image;		/* and by all of their bytes: only one of those */
@@ -72,7 +74,8 @@ check_stream(const CqSinkTarget *target, Relation sink, const int *map)
 	if (stream == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("rows of the view change, and the sink \"%s\" takes only rows that are added",
+				 errmsg("rows of the view change, and the sink \"%s\" takes only rows that are "
+						"added",
 						RelationGetRelationName(sink)),
 				 errhint("Set the view's option emit to close, or its option changes to have the "
 						 "changes themselves in a stream; or set the sink's option mode to "
@@ -94,15 +97,17 @@ cq_table_sink_check(const CqSinkTarget *target)
 	AclMode		needed = target->is_append_only || is_stream ? ACL_INSERT :
 		ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_SELECT;
 	const int  *map;
-	AclResult	result = pg_class_aclmask(target->sink, target->owner, needed, ACLMASK_ALL) == needed ? ACLCHECK_OK : ACLCHECK_NO_PRIV;
+	AclResult	result = pg_class_aclmask(target->sink, target->owner, needed,
+										  ACLMASK_ALL) == needed ? ACLCHECK_OK : ACLCHECK_NO_PRIV;
 
 	if (result != ACLCHECK_OK)
-		aclcheck_error(result, get_relkind_objtype(sink->rd_rel->relkind), RelationGetRelationName(sink));
+		aclcheck_error(result, get_relkind_objtype(sink->rd_rel->relkind),
+					   RelationGetRelationName(sink));
 	if (sink->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the sink of a continuous view cannot be temporary")));
-	map = cq_sink_map(target->sink, RelationGetDescr(sink), target->row);
+	map = cq_mapping_map(target->sink, RelationGetDescr(sink), target->row);
 	if (is_stream)
 		check_stream(target, sink, map);
 	table_close(sink, NoLock);
@@ -136,7 +141,9 @@ append_columns(const TableSink *sink, StringInfo statement, bool with_name, bool
 static char *
 equality(Oid type)
 {
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr));
+	HeapTuple	tuple = SearchSysCache1(OPEROID,
+										ObjectIdGetDatum(lookup_type_cache(type,
+																		   TYPECACHE_EQ_OPR)->eq_opr));
 	Form_pg_operator operator;
 	char	   *name;
 
@@ -145,7 +152,8 @@ equality(Oid type)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("type %s has no operator for equality", format_type_be(type))));
 	operator = (Form_pg_operator) GETSTRUCT(tuple);
-	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(operator->oprnamespace)), NameStr(operator->oprname));
+	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(operator->oprnamespace)),
+					NameStr(operator->oprname));
 	ReleaseSysCache(tuple);
 	return name;
 }
@@ -318,7 +326,10 @@ execute(const TableSink *sink, SPIPlanPtr plan, TupleTableSlot *before, TupleTab
 	return SPI_processed;
 }
 
-/* The row before says which. With a key that is null the statement is another one, made for this row alone. */
+/*
+ * The row before says which. With a key that is null the statement is another one, made for this
+ * row alone.
+ */
 static uint64
 execute_by_key(const TableSink *sink, SPIPlanPtr *plan,
 			   char *(*statement) (const TableSink *, const Bitmapset *),
@@ -437,12 +448,14 @@ cq_table_sink_open(const CqSinkTarget *target)
 	sink->pub.take = take;
 	sink->pub.finish = finish;
 	sink->target = target;
-	sink->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(target->sink)), get_rel_name(target->sink));
+	sink->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(target->sink)),
+											get_rel_name(target->sink));
 	sink->natts = target->row->natts;
 	sink->types = palloc(sizeof(Oid) * sink->natts * 2);
 	for (int i = 0; i < sink->natts; i++)
 		sink->types[i] = sink->types[sink->natts + i] = TupleDescAttr(target->row, i)->atttypid;
 	choose_search(sink);
-	sink->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq table sink", ALLOCSET_SMALL_SIZES);
+	sink->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq table sink",
+											  ALLOCSET_SMALL_SIZES);
 	return &sink->pub;
 }

@@ -17,10 +17,12 @@ typedef struct CqKafkaRemains CqKafkaRemains;	/* kafka_closer.h */
 
 typedef enum CqKafkaRole
 {
-	CQ_KAFKA_READER,			/* reads messages for a long time, in a worker, or for one statement, in a backend */
+	/* reads messages for a long time, in a worker, or for one statement, in a backend */
+	CQ_KAFKA_READER,
 	CQ_KAFKA_INQUIRER,			/* asks for offsets and goes */
 	CQ_KAFKA_WRITER,			/* sends the rows of one statement */
-	CQ_KAFKA_EMITTER			/* sends rows in Kafka's transactions for a long time, in a worker */
+	/* sends rows in Kafka's transactions for a long time, in a worker */
+	CQ_KAFKA_EMITTER
 } CqKafkaRole;
 
 #define CQ_KAFKA_TEXT_LENGTH 512
@@ -28,8 +30,8 @@ typedef enum CqKafkaRole
 #define CQ_KAFKA_TROUBLES 16
 
 /*
- * What librdkafka's callbacks leave behind. They run on the main thread, while it polls, but within librdkafka's
- * frames: so they only write here, and neither allocate nor raise.
+ * What librdkafka's callbacks leave behind. They run on the main thread, while it polls, but within
+ * librdkafka's frames: so they only write here, and neither allocate nor raise.
  */
 typedef struct CqKafkaNotes
 {
@@ -95,10 +97,12 @@ extern bool cq_kafka_property_is_address(const char *name);
 extern int64 cq_kafka_property_ceiling(const char *name);
 
 /* kafka_conf.c */
-extern rd_kafka_conf_t *cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartitions);
+extern rd_kafka_conf_t *cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role,
+											int npartitions);
 
 /* kafka_client.c */
-extern CqKafkaClient *cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryContext context,
+extern CqKafkaClient *cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role,
+										   MemoryContext context,
 										   rd_kafka_conf_t *conf);
 extern void cq_kafka_client_set_callbacks(CqKafkaClient *client, rd_kafka_conf_t *conf);
 extern void cq_kafka_client_close(CqKafkaClient *client);
@@ -111,8 +115,10 @@ extern void cq_kafka_client_rename(CqKafkaClient *client, const char *stream_nam
 pg_noreturn extern void cq_kafka_client_raise_down(const CqKafkaClient *client);
 
 /* kafka_consumer.c */
-extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions);
-extern bool cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
+extern CqSource *cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions,
+										int npositions);
+extern bool cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages,
+									Size max_bytes, int timeout_ms);
 extern void cq_kafka_consumer_release(CqSource *source, CqFetch *fetch);
 extern bool cq_kafka_consumer_is_at_end(const CqSource *source, const char *topic,
 										int32 partition, char *held_up, Size size);
@@ -127,7 +133,8 @@ extern bool cq_kafka_event_poll(CqSource *source, CqSourceEvent *event);
 /* kafka_extent.c */
 extern List *cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms);
 extern bool cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extents);
-extern bool cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+extern bool cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time,
+									  CqPosition *positions, int npositions,
 									  int timeout_ms);
 
 /* kafka_headers.c */

@@ -3,8 +3,10 @@
  *		A librdkafka handle: its threads, its log, its errors, and its end.
  *
  * Promises:
- * - librdkafka's threads take no signal: all are blocked while a handle is made, and its threads inherit that.
- * - Nothing of the server runs on those threads. Logs, errors and statistics come through the handle's main queue to
+ * - librdkafka's threads take no signal: all are blocked while a handle is made, and its threads
+ * inherit that.
+ * - Nothing of the server runs on those threads. Logs, errors and statistics come through the
+ * handle's main queue to
  *   whoever polls it, and the callbacks only take notes.
  * - A handle does not outlive its memory context, but for the moment, or for ever, that librdkafka
  *   takes to end it: that is done by a thread (kafka_closer.h), for which nobody waits long.
@@ -56,7 +58,10 @@ note_log(const rd_kafka_t *rk, int level, const char *facility, const char *text
 {
 	CqKafkaNotes *notes = &((CqKafkaClient *) rd_kafka_opaque(rk))->notes;
 
-	/* Which properties do not concern this kind of handle is nobody's concern: a stream has one set for all kinds. */
+	/*
+	 * Which properties do not concern this kind of handle is nobody's concern: a stream has one set
+	 * for all kinds.
+	 */
 	if (strcmp(facility, "CONFWARN") == 0)
 		return;
 	if (notes->nlines == CQ_KAFKA_LOG_LINES)
@@ -141,7 +146,10 @@ start_handle(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *reason, size_t s
 	return rk;
 }
 
-/* What handles with conf have to say goes to the client's notes: who polls them is who polls the client. */
+/*
+ * What handles with conf have to say goes to the client's notes: who polls them is who polls the
+ * client.
+ */
 void
 cq_kafka_client_set_callbacks(CqKafkaClient *client, rd_kafka_conf_t *conf)
 {
@@ -205,10 +213,12 @@ statistics_interval(const rd_kafka_conf_t *conf)
 }
 
 /*
- * Starts a handle with conf, which it takes. The client is allocated in context and closed with it at the latest.
+ * Starts a handle with conf, which it takes. The client is allocated in context and closed with it
+ * at the latest.
  */
 CqKafkaClient *
-cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryContext context, rd_kafka_conf_t *conf)
+cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryContext context,
+					 rd_kafka_conf_t *conf)
 {
 	CqKafkaClient *client = MemoryContextAllocZero(context, sizeof(CqKafkaClient));
 	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
@@ -332,8 +342,8 @@ may_log(CqKafkaClient *client)
 }
 
 /*
- * Writes what librdkafka had to say to the server's log: a worker's within the budget. Its chatter, and what a statement's
- * error will say anyhow, go by log_min_messages.
+ * Writes what librdkafka had to say to the server's log: a worker's within the budget. Its chatter,
+ * and what a statement's error will say anyhow, go by log_min_messages.
  */
 void
 cq_kafka_client_write_log(CqKafkaClient *client)
@@ -356,7 +366,8 @@ cq_kafka_client_write_log(CqKafkaClient *client)
 			ereport(LOG,
 					(errmsg("Kafka client of stream %s%s: %s", client->stream_name, others, text),
 					 client->nsuppressed == 0 ? 0 :
-					 errdetail("%lld more were left out before this one.", (long long) client->nsuppressed)));
+					 errdetail("%lld more were left out before this one.",
+							   (long long) client->nsuppressed)));
 			client->nsuppressed = 0;
 		}
 	}

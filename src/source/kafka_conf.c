@@ -2,8 +2,9 @@
  * kafka_conf.c
  *		Makes a librdkafka configuration of a stream's properties.
  *
- * Three layers, each over the one before: defaults that suit a database, the properties that were set, and what the source
- * needs for itself. The last makes exactly-once hold even where a property got past the check at DDL.
+ * Three layers, each over the one before: defaults that suit a database, the properties that were
+ * set, and what the source needs for itself. The last makes exactly-once hold even where a property
+ * got past the check at DDL.
  */
 #include "postgres.h"
 
@@ -31,8 +32,9 @@ static const Setting common_defaults[] = {
 };
 
 /*
- * Reading fast within bounded memory: the queues hold some tenths of a second of the fastest stream. While one batch is
- * worked on the next arrives; more would only be memory. The number of messages is left to the size.
+ * Reading fast within bounded memory: the queues hold some tenths of a second of the fastest
+ * stream. While one batch is worked on the next arrives; more would only be memory. The number of
+ * messages is left to the size.
  */
 #define QUEUES_KB			32768	/* of all partitions: a simple consumer has a queue for each */
 #define BOUNDED_QUEUES_KB	8192	/* for one statement, in a backend among many */
@@ -53,7 +55,10 @@ static const Setting writer_defaults[] = {
 	{"partitioner", "murmur2_random"},
 };
 
-/* Over the writer's. A transaction right after another one is told to try again, until the brokers are done with that one: that takes a few ms. */
+/*
+ * Over the writer's. A transaction right after another one is told to try again, until the brokers
+ * are done with that one: that takes a few ms.
+ */
 static const Setting emitter_defaults[] = {
 	{"retry.backoff.ms", "3"},
 	{"transaction.timeout.ms", "60000"},
@@ -111,7 +116,10 @@ get_number(rd_kafka_conf_t *conf, const char *name)
 	return atoi(text);
 }
 
-/* Statistics tell of new partitions, so they come often enough for metadata not to be much older than it says. */
+/*
+ * Statistics tell of new partitions, so they come often enough for metadata not to be much older
+ * than it says.
+ */
 static void
 set_statistics_interval(rd_kafka_conf_t *conf)
 {
@@ -207,14 +215,15 @@ has_brokers(rd_kafka_conf_t *conf)
 {
 	size_t		size = 0;
 
-	if (rd_kafka_conf_get(conf, "metadata.broker.list", NULL, &size) == RD_KAFKA_CONF_OK && size > 1)
+	if (rd_kafka_conf_get(conf, "metadata.broker.list", NULL, &size) == RD_KAFKA_CONF_OK &&
+		size > 1)
 		return true;
 	return get_number(conf, "test.mock.num.brokers") > 0;
 }
 
 /*
- * For a reader: of so many partitions. The caller owns it until it is given to a client. Raises ERROR for a bad property or where no broker is
- * named.
+ * For a reader: of so many partitions. The caller owns it until it is given to a client. Raises
+ * ERROR for a bad property or where no broker is named.
  */
 rd_kafka_conf_t *
 cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartitions)
@@ -255,7 +264,10 @@ cq_kafka_conf_build(const CqSourceConfig *config, CqKafkaRole role, int npartiti
 	if (role == CQ_KAFKA_EMITTER)
 		set_all(conf, emitter_defaults, lengthof(emitter_defaults));
 
-	/* Since 2.2: how long a full queue keeps librdkafka from fetching; a second unless told. Older: see nudge(). */
+	/*
+	 * Since 2.2: how long a full queue keeps librdkafka from fetching; a second unless told. Older:
+	 * see nudge().
+	 */
 	if (role == CQ_KAFKA_READER)
 		(void) rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", NULL, 0);
 

@@ -3,13 +3,16 @@
  *		Reads partitions of Kafka topics from given positions on.
  *
  * What it decides:
- * - No consumer group takes part. Positions are the caller's, so each partition is started at its own offset (librdkafka's
- *   "simple" consumer), and all of them feed one queue. There is no coordinator to look for, no right on a group to have, no
- *   rebalance; nothing is ever committed to Kafka.
- * - A position moves by messages and by what lies between them. Control records, aborted messages and compacted ones
- *   are never delivered: what librdkafka says it has gone past, and the offset of its end-of-partition event, carry a
- *   position over those at the end.
- * - A partition whose position is no longer there, or that librdkafka could not read, stops until it is opened again. Nothing
+ * - No consumer group takes part. Positions are the caller's, so each partition is started at its
+ * own offset (librdkafka's
+ *   "simple" consumer), and all of them feed one queue. There is no coordinator to look for, no
+ *   right on a group to have, no rebalance; nothing is ever committed to Kafka.
+ * - A position moves by messages and by what lies between them. Control records, aborted messages
+ * and compacted ones
+ *   are never delivered: what librdkafka says it has gone past, and the offset of its
+ *   end-of-partition event, carry a position over those at the end.
+ * - A partition whose position is no longer there, or that librdkafka could not read, stops until
+ * it is opened again. Nothing
  *   is skipped silently.
  * - Waiting is done on the process's latch and a pipe that librdkafka writes to (kafka_wakeup.h),
  *   never inside librdkafka.
@@ -93,11 +96,13 @@ open_topic(CqKafkaConsumer *consumer, const char *name)
 
 /* Topics without a position are opened as well: their partitions may come. */
 static void
-open_topics(CqKafkaConsumer *consumer, const CqSourceConfig *config, const CqPosition *positions, int npositions)
+open_topics(CqKafkaConsumer *consumer, const CqSourceConfig *config, const CqPosition *positions,
+			int npositions)
 {
 	ListCell   *cell;
 
-	consumer->topics = palloc0(sizeof(CqKafkaTopic) * Max(list_length(config->topics) + npositions, 1));
+	consumer->topics = palloc0(sizeof(CqKafkaTopic) * Max(list_length(config->topics) + npositions,
+														  1));
 	foreach(cell, config->topics)
 		if (find_topic(consumer, lfirst(cell)) == NULL)
 			open_topic(consumer, lfirst(cell));
@@ -113,7 +118,8 @@ open_topics(CqKafkaConsumer *consumer, const CqSourceConfig *config, const CqPos
 		topic->npartitions = Max(topic->npartitions, positions[i].partition + 1);
 	}
 	for (int i = 0; i < consumer->ntopics; i++)
-		consumer->topics[i].partitions = palloc0(sizeof(CqKafkaPartition *) * Max(consumer->topics[i].npartitions, 1));
+		consumer->topics[i].partitions = palloc0(sizeof(CqKafkaPartition *) * Max(
+																				  consumer->topics[i].npartitions, 1));
 }
 
 static void
@@ -134,8 +140,10 @@ start_partition(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const Cq
 
 		ereport(ERROR,
 				(errcode(cq_kafka_client_sqlstate(error)),
-				 errmsg("could not read topic \"%s\" partition %d from offset %lld: %s", position->topic,
-						position->partition, (long long) position->offset, rd_kafka_err2str(error))));
+				 errmsg("could not read topic \"%s\" partition %d from offset %lld: %s",
+						position->topic,
+						position->partition, (long long) position->offset,
+						rd_kafka_err2str(error))));
 	}
 	partition->is_started = true;
 }
@@ -144,7 +152,8 @@ start_partition(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const Cq
 CqSource *
 cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions, int npositions)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cq kafka consumer", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cq kafka consumer",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	CqKafkaConsumer *consumer = palloc0(sizeof(CqKafkaConsumer));
 
@@ -197,7 +206,8 @@ move(CqKafkaConsumer *consumer, CqKafkaPartition *partition, int64 next)
 
 /* A "message" that only carries an error or the end of a partition. */
 static void
-take_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition, const rd_kafka_message_t *message)
+take_error(CqKafkaConsumer *consumer, CqKafkaPartition *partition,
+		   const rd_kafka_message_t *message)
 {
 	if (partition == NULL || partition->is_stopped)
 		return;
@@ -244,9 +254,11 @@ reserve(CqKafkaConsumer *consumer)
 		return;
 	consumer->capacity = Max(consumer->capacity * 2, CQ_KAFKA_CHUNK_SIZE);
 	if (consumer->messages == NULL)
-		consumer->messages = MemoryContextAllocHuge(consumer->context, sizeof(CqMessage) * (Size) consumer->capacity);
+		consumer->messages = MemoryContextAllocHuge(consumer->context,
+													sizeof(CqMessage) * (Size) consumer->capacity);
 	else
-		consumer->messages = repalloc_huge(consumer->messages, sizeof(CqMessage) * (Size) consumer->capacity);
+		consumer->messages = repalloc_huge(consumer->messages,
+										   sizeof(CqMessage) * (Size) consumer->capacity);
 }
 
 /* True where the message is now lent to the caller. */
@@ -278,7 +290,10 @@ take_message(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_me
 	return true;
 }
 
-/* Takes what librdkafka has queued, within the limits. What does not fit stays in the chunk for the next time. */
+/*
+ * Takes what librdkafka has queued, within the limits. What does not fit stays in the chunk for the
+ * next time.
+ */
 static void
 take(CqKafkaConsumer *consumer, int max_messages, Size max_bytes)
 {
@@ -296,7 +311,8 @@ take(CqKafkaConsumer *consumer, int max_messages, Size max_bytes)
 
 			reserve(consumer);
 			ntaken = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->chunk,
-												  Min(CQ_KAFKA_CHUNK_SIZE, max_messages - consumer->nmessages));
+												  Min(CQ_KAFKA_CHUNK_SIZE,
+													  max_messages - consumer->nmessages));
 			if (ntaken <= 0)
 				break;
 			consumer->chunk_next = 0;
@@ -320,8 +336,9 @@ take(CqKafkaConsumer *consumer, int max_messages, Size max_bytes)
 }
 
 /*
- * Goes past control records that librdkafka has taken from the queue without handing them out, so that a position
- * reaches the end of a transaction along with its messages, not with the next end-of-partition event.
+ * Goes past control records that librdkafka has taken from the queue without handing them out, so
+ * that a position reaches the end of a transaction along with its messages, not with the next
+ * end-of-partition event.
  */
 static void
 pass_control_records(CqKafkaConsumer *consumer)
@@ -334,7 +351,8 @@ pass_control_records(CqKafkaConsumer *consumer)
 		return;
 	list = rd_kafka_topic_partition_list_new(nslices);
 	for (int i = 0; i < nslices; i++)
-		rd_kafka_topic_partition_list_add(list, consumer->slices[i].topic, consumer->slices[i].partition);
+		rd_kafka_topic_partition_list_add(list, consumer->slices[i].topic,
+										  consumer->slices[i].partition);
 	if (rd_kafka_position(consumer->client->rk, list) == RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
 		for (int i = 0; i < nslices; i++)
@@ -362,11 +380,14 @@ cached_end(const CqKafkaConsumer *consumer, const char *topic, int32 partition)
 	return high < 0 ? -1 : high;
 }
 
-/* The partitions of which more is known to be there than was taken; the caller destroys the list. */
+/*
+ * The partitions of which more is known to be there than was taken; the caller destroys the list.
+ */
 static rd_kafka_topic_partition_list_t *
 list_backlog(CqKafkaConsumer *consumer)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(consumer->npartitions);
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(consumer->npartitions);
 
 	for (int i = 0; i < consumer->npartitions; i++)
 	{
@@ -374,18 +395,20 @@ list_backlog(CqKafkaConsumer *consumer)
 
 		if (!partition->is_stopped && !partition->is_at_end &&
 			cached_end(consumer, partition->topic, partition->partition) > partition->next)
-			rd_kafka_topic_partition_list_add(list, partition->topic, partition->partition)->offset = RD_KAFKA_OFFSET_END;
+			rd_kafka_topic_partition_list_add(list, partition->topic,
+											  partition->partition)->offset = RD_KAFKA_OFFSET_END;
 	}
 	return list;
 }
 
 /*
- * librdkafka before 2.2 does not look again whether there is room in its queue until something wakes the thread of
- * the partition's broker, or a second has passed; later ones have a property for it. So once there is room, wake it: any
- * request to that broker will do. This one is the smallest that is addressed by partition; nobody waits for its answer.
+ * librdkafka before 2.2 does not look again whether there is room in its queue until something
+ * wakes the thread of the partition's broker, or a second has passed; later ones have a property
+ * for it. So once there is room, wake it: any request to that broker will do. This one is the
+ * smallest that is addressed by partition; nobody waits for its answer.
  *
- * Where the broker is what is slow this is in vain, so it is done less and less often until something comes. Returns in how many
- * milliseconds to do it again, -1 for not at all.
+ * Where the broker is what is slow this is in vain, so it is done less and less often until
+ * something comes. Returns in how many milliseconds to do it again, -1 for not at all.
  */
 static long
 nudge(CqKafkaConsumer *consumer)
@@ -414,8 +437,8 @@ nudge(CqKafkaConsumer *consumer)
 }
 
 /*
- * Waits for messages, a signal, or timeout_ms, whichever comes first, and nudges meanwhile. False where there is no sense in
- * looking for messages more than once again.
+ * Waits for messages, a signal, or timeout_ms, whichever comes first, and nudges meanwhile. False
+ * where there is no sense in looking for messages more than once again.
  */
 static bool
 wait_for_messages(CqKafkaConsumer *consumer, long timeout_ms)
@@ -484,9 +507,13 @@ cq_kafka_consumer_is_at_end(const CqSource *source, const char *topic, int32 par
 	return end <= found->next;
 }
 
-/* See CqSourceRoutine.fetch. A signal also resets the latch and serves interrupts, so the caller looks at its flags again. */
+/*
+ * See CqSourceRoutine.fetch. A signal also resets the latch and serves interrupts, so the caller
+ * looks at its flags again.
+ */
 bool
-cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms)
+cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes,
+						int timeout_ms)
 {
 	CqKafkaConsumer *consumer = (CqKafkaConsumer *) source;
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
@@ -526,7 +553,8 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 	for (int i = 0; i < consumer->nslices; i++)
 	{
 		CqSlice    *slice = &consumer->slices[i];
-		bool		is_at_end = find_topic(consumer, slice->topic)->partitions[slice->partition]->is_at_end;
+		bool		is_at_end = find_topic(consumer,
+										   slice->topic)->partitions[slice->partition]->is_at_end;
 
 		fetch->has_backlog |= !is_at_end && slice->end > slice->next;
 	}

@@ -1,6 +1,7 @@
 /*
  * kafka_consumer.h
- *		A consumer and its partitions: shared by reading (kafka_consumer.c) and by what goes wrong with it (kafka_event.c).
+ *		A consumer and its partitions: shared by reading (kafka_consumer.c) and by what goes wrong
+ *		with it (kafka_event.c).
  */
 #ifndef CQ_KAFKA_CONSUMER_H
 #define CQ_KAFKA_CONSUMER_H
@@ -65,7 +66,8 @@ typedef struct CqKafkaConsumer
 	int			nmessages;
 	CqSlice    *slices;
 	int			nslices;
-	rd_kafka_message_t *chunk[CQ_KAFKA_CHUNK_SIZE];	/* taken from librdkafka, and not yet looked at */
+	/* taken from librdkafka, and not yet looked at */
+	rd_kafka_message_t *chunk[CQ_KAFKA_CHUNK_SIZE];
 	int			chunk_next;
 	int			chunk_end;
 

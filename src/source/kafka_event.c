@@ -21,7 +21,10 @@
 
 #define SILENCE "the Kafka client hangs"
 
-/* How many partitions the topics of a stream had when last seen in this process: survives closing and opening again. */
+/*
+ * How many partitions the topics of a stream had when last seen in this process: survives closing
+ * and opening again.
+ */
 typedef struct KnownPartitions
 {
 	Oid			stream;
@@ -47,8 +50,8 @@ cq_kafka_event_add(CqKafkaConsumer *consumer, CqSourceEventKind kind,
 }
 
 /*
- * After these librdkafka may go on behind something it could not read: the partition has to stop for nothing to be
- * lost.
+ * After these librdkafka may go on behind something it could not read: the partition has to stop
+ * for nothing to be lost.
  */
 static bool
 is_unreadable(rd_kafka_resp_err_t error)
@@ -97,7 +100,8 @@ note_gap(CqKafkaConsumer *consumer, CqKafkaPartition *partition)
 }
 
 static void
-note_failure(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_resp_err_t error, const char *reason)
+note_failure(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_resp_err_t error,
+			 const char *reason)
 {
 	if (consumer->is_bounded)
 		ereport(ERROR,
@@ -152,7 +156,10 @@ cq_kafka_event_note_recovery(CqKafkaConsumer *consumer, CqKafkaPartition *partit
 	cq_kafka_event_add(consumer, CQ_SOURCE_UP, partition, "");
 }
 
-/* librdkafka tells some errors of a partition to the handle, and names the partition in the text only. */
+/*
+ * librdkafka tells some errors of a partition to the handle, and names the partition in the text
+ * only.
+ */
 static CqKafkaPartition *
 find_by_text(CqKafkaConsumer *consumer, const char *text)
 {
@@ -265,16 +272,22 @@ partitions_were_added(const CqKafkaConsumer *consumer, int npartitions)
 	{
 		HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(KnownPartitions)};
 
-		known_partitions = hash_create("cq partitions of streams", 16, &control, HASH_ELEM | HASH_BLOBS);
+		known_partitions = hash_create("cq partitions of streams", 16, &control,
+									   HASH_ELEM | HASH_BLOBS);
 	}
-	/* Where all are read nobody has to ask for them, which would take long while a leader is away. */
+	/*
+	 * Where all are read nobody has to ask for them, which would take long while a leader is away.
+	 */
 	if (!lacks_partitions(consumer))
 	{
 		hash_search(known_partitions, &stream, HASH_REMOVE, NULL);
 		return false;
 	}
 	known = hash_search(known_partitions, &stream, HASH_ENTER, &found);
-	/* When first seen in this process they are news too: some may have come since the caller last asked. */
+	/*
+	 * When first seen in this process they are news too: some may have come since the caller last
+	 * asked.
+	 */
 	were_added = !found || npartitions > known->npartitions;
 	known->npartitions = npartitions;
 	return were_added;

@@ -118,7 +118,8 @@ raise_error(const CqKafkaQuestion *question)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 				 errmsg("Kafka topic \"%s\" does not exist", question->topic),
-				 errhint("Create it with Kafka's tools, or correct the option topic of the foreign table.")));
+				 errhint("Create it with Kafka's tools, or correct the option topic of the foreign "
+						 "table.")));
 	if (question->topic == NULL)
 		ereport(ERROR,
 				(errcode(cq_kafka_client_sqlstate(error)),
@@ -185,7 +186,7 @@ await_answer(Inquiring *inquiring, const char *stream_name)
 /* ---- inquiries ---- */
 
 CqInquiry *
-cq_inquiry_begin(MemoryContext parent)
+cq_kafka_extent_begin(MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "cq inquiry", ALLOCSET_SMALL_SIZES);
 	CqInquiry  *inquiry = MemoryContextAllocZero(context, sizeof(CqInquiry));
@@ -195,13 +196,13 @@ cq_inquiry_begin(MemoryContext parent)
 }
 
 void
-cq_inquiry_end(CqInquiry *inquiry)
+cq_kafka_extent_end(CqInquiry *inquiry)
 {
 	MemoryContextDelete(inquiry->context);
 }
 
 bool
-cq_inquiry_is_open(CqInquiry *inquiry)
+cq_kafka_extent_is_open(CqInquiry *inquiry)
 {
 	ListCell   *cell;
 
@@ -217,13 +218,13 @@ cq_inquiry_is_open(CqInquiry *inquiry)
 }
 
 int
-cq_inquiry_wakeup_fd(void)
+cq_kafka_extent_wakeup_fd(void)
 {
 	return cq_kafka_wakeup_fd();
 }
 
 void
-cq_inquiry_wakeup_clear(void)
+cq_kafka_extent_wakeup_clear(void)
 {
 	cq_kafka_wakeup_clear();
 }
@@ -374,8 +375,8 @@ cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extent
 }
 
 /*
- * See CqSourceRoutine.list_topics. Kafka's own begin with two underscores; metadata would tell them by a flag, which librdkafka
- * keeps to itself.
+ * See CqSourceRoutine.list_topics. Kafka's own begin with two underscores; metadata would tell them
+ * by a flag, which librdkafka keeps to itself.
  */
 List *
 cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms)
@@ -396,7 +397,8 @@ cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms)
  * end; that is asked first, for what comes in between may be that late.
  */
 bool
-cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions,
+						  int npositions,
 						  int timeout_ms)
 {
 	int64		whats[] = {RD_KAFKA_OFFSET_END, 0};

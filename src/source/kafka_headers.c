@@ -2,8 +2,9 @@
  * kafka_headers.c
  *		Headers of messages as jsonb, and back: an array of {"key": …, "value": …}.
  *
- * Kafka's headers are an ordered list in which a key may come twice, and a value is bytes or null. A value that is no text of this
- * database stands under "base64" instead of "value", so that nothing is lost on the way there and back.
+ * Kafka's headers are an ordered list in which a key may come twice, and a value is bytes or null.
+ * A value that is no text of this database stands under "base64" instead of "value", so that
+ * nothing is lost on the way there and back.
  */
 #include "postgres.h"
 
@@ -42,7 +43,8 @@ push_base64(JsonbParseState **state, const char *bytes, size_t length)
 {
 	int			capacity = pg_b64_enc_len((int) length);
 	char	   *encoded = palloc(capacity + 1);
-	int			encoded_length = pg_b64_encode((const void *) bytes, (int) length, encoded, capacity);
+	int			encoded_length = pg_b64_encode((const void *) bytes, (int) length, encoded,
+											   capacity);
 
 	push_string(state, WJB_VALUE, encoded, encoded_length);
 }
@@ -90,7 +92,8 @@ cq_kafka_headers_read(CqSource *source, const CqMessage *message, Datum *headers
 	if (rd_kafka_message_headers(message->origin, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return false;
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	for (size_t i = 0; rd_kafka_header_get_all(list, i, &key, &value, &length) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+	for (size_t i = 0; rd_kafka_header_get_all(list, i, &key, &value,
+											   &length) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
 		push_header(&state, key, value, length);
 	*headers = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
 	return true;
@@ -105,7 +108,8 @@ raise_bad_headers(const char *detail)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid headers of a Kafka message"),
 			 errdetail("%s", detail),
-			 errhint("Headers are a jsonb array of objects, each with \"key\" and \"value\" (or \"base64\").")));
+			 errhint("Headers are a jsonb array of objects, each with \"key\" and \"value\" (or "
+					 "\"base64\").")));
 }
 
 static JsonbValue *
@@ -129,7 +133,8 @@ parse_base64(const JsonbValue *value, CqKafkaHeader *out)
 	int			length;
 
 	out->value = palloc(capacity + 1);
-	length = pg_b64_decode(value->val.string.val, value->val.string.len, (void *) out->value, capacity);
+	length = pg_b64_decode(value->val.string.val, value->val.string.len, (void *) out->value,
+						   capacity);
 	if (length < 0)
 		raise_bad_headers("A \"base64\" is not valid base64.");
 	out->length = length;
@@ -158,7 +163,10 @@ parse_header(JsonbContainer *header, CqKafkaHeader *out)
 		raise_bad_headers("A \"value\" is neither a string nor null.");
 }
 
-/* Reads headers to be sent; raises ERROR for what is none. palloc'd, with bytes in UTF-8. Returns how many. */
+/*
+ * Reads headers to be sent; raises ERROR for what is none. palloc'd, with bytes in UTF-8. Returns
+ * how many.
+ */
 int
 cq_kafka_headers_parse(Datum headers, CqKafkaHeader **result)
 {

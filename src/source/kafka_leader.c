@@ -2,8 +2,8 @@
  * kafka_leader.c
  *		Which partitions cannot be read since their leader is away, though other brokers are there.
  *
- * librdkafka's statistics say so (kafka_statistics.c), of all that a client reads. It is noted where
- * a partition is read, anew with each of them, within librdkafka's callback.
+ * librdkafka's statistics say so (kafka_statistics.c), of all that a client reads. It is noted
+ * where a partition is read, anew with each of them, within librdkafka's callback.
  */
 #include "postgres.h"
 

@@ -4,18 +4,21 @@
  *
  *		INSERT ──► rows kept in memory ──► pre-commit: send, wait for every acknowledgement ──► commit
  *		                │                        │                                              │
- *		            ROLLBACK: dropped         error: the transaction fails            crash: see below
+ *		            ROLLBACK: dropped error: the transaction fails crash: see below
  *
  * Promises:
- * - A transaction that fails or is rolled back before pre-commit has sent nothing; rows of a subtransaction that is rolled
+ * - A transaction that fails or is rolled back before pre-commit has sent nothing; rows of a
+ * subtransaction that is rolled
  *   back are dropped.
- * - One that commits has had each row acknowledged by all in-sync replicas, once and in order of insertion within a partition
+ * - One that commits has had each row acknowledged by all in-sync replicas, once and in order of
+ * insertion within a partition
  *   (idempotent producer).
  *
- * What is left open: Kafka and the server do not commit as one. If the server crashes between the acknowledgements and its own
- * commit record, if the commit fails after pre-commit (a serialization failure), or if one row of several is refused or the
- * wait is cancelled, then rows are in the topic though the transaction is not in the database. The reverse does not happen:
- * what committed was acknowledged. Rows are held until commit, so memory bounds the size of one transaction.
+ * What is left open: Kafka and the server do not commit as one. If the server crashes between the
+ * acknowledgements and its own commit record, if the commit fails after pre-commit (a serialization
+ * failure), or if one row of several is refused or the wait is cancelled, then rows are in the
+ * topic though the transaction is not in the database. The reverse does not happen: what committed
+ * was acknowledged. Rows are held until commit, so memory bounds the size of one transaction.
  *
  * PREPARE TRANSACTION is refused, since what prepares and what commits are different processes.
  */
@@ -90,7 +93,8 @@ copy_bytes(const char *bytes, size_t length)
 static Outgoing *
 new_outgoing(const CqSourceConfig *config)
 {
-	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "cq kafka outgoing", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "cq kafka outgoing",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Outgoing   *outgoing = palloc0(sizeof(Outgoing));
 	ListCell   *cell;
@@ -108,7 +112,10 @@ new_outgoing(const CqSourceConfig *config)
 	return outgoing;
 }
 
-/* See CqSourceRoutine.sink_open. Statements of one transaction share what goes out, if they send as the same user. */
+/*
+ * See CqSourceRoutine.sink_open. Statements of one transaction share what goes out, if they send as
+ * the same user.
+ */
 CqSink *
 cq_kafka_producer_open(const CqSourceConfig *config)
 {
@@ -120,7 +127,8 @@ cq_kafka_producer_open(const CqSourceConfig *config)
 	{
 		Outgoing   *outgoing = lfirst(cell);
 
-		if (outgoing->config.stream == config->stream && equal(outgoing->config.properties, config->properties))
+		if (outgoing->config.stream == config->stream && equal(outgoing->config.properties,
+															   config->properties))
 			sink->outgoing = outgoing;
 	}
 	if (sink->outgoing == NULL)
@@ -139,7 +147,8 @@ next_row(Outgoing *outgoing)
 	{
 		outgoing->capacity = Max(outgoing->capacity * 2, 64);
 		if (outgoing->rows == NULL)
-			outgoing->rows = MemoryContextAllocHuge(outgoing->context, sizeof(Row) * outgoing->capacity);
+			outgoing->rows = MemoryContextAllocHuge(outgoing->context,
+													sizeof(Row) * outgoing->capacity);
 		else
 			outgoing->rows = repalloc_huge(outgoing->rows, sizeof(Row) * outgoing->capacity);
 	}
@@ -152,9 +161,11 @@ check_outgoing(const Outgoing *outgoing, const CqOutgoing *row)
 	if (row->topic == NULL && list_length(outgoing->config.topics) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("stream %s has more than one topic, and the row does not say which to send it to",
+				 errmsg("stream %s has more than one topic, and the row does not say which to send "
+						"it to",
 						outgoing->config.stream_name),
-				 errhint("Give the foreign table a column with the option metadata 'topic', and set it.")));
+				 errhint("Give the foreign table a column with the option metadata 'topic', and "
+						 "set it.")));
 	if (row->partition < -1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -231,11 +242,15 @@ raise_refused(const Outgoing *outgoing)
 
 	ereport(ERROR,
 			(errcode(cq_kafka_client_sqlstate(outgoing->error)),
-			 errmsg("Kafka did not take a row for topic \"%s\": %s", outgoing->refused->topic, outgoing->reason),
+			 errmsg("Kafka did not take a row for topic \"%s\": %s", outgoing->refused->topic,
+					outgoing->reason),
 			 why[0] == '\0' ? 0 : errdetail("%s.", why)));
 }
 
-/* Lets librdkafka deliver for a moment. Raises ERROR when a row was refused or the statement is cancelled. */
+/*
+ * Lets librdkafka deliver for a moment. Raises ERROR when a row was refused or the statement is
+ * cancelled.
+ */
 static void
 serve(Outgoing *outgoing)
 {
@@ -255,7 +270,8 @@ make_headers(const Row *row)
 	{
 		const CqKafkaHeader *header = &row->headers[i];
 
-		(void) rd_kafka_header_add(headers, header->key, -1, header->value, header->value ? (ssize_t) header->length : 0);
+		(void) rd_kafka_header_add(headers, header->key, -1, header->value, header->value ?
+								   (ssize_t) header->length : 0);
 	}
 	return headers;
 }
@@ -351,7 +367,8 @@ send_all(Outgoing *outgoing)
 	conf = cq_kafka_conf_build(&outgoing->config, CQ_KAFKA_WRITER, 0);
 	rd_kafka_conf_set_dr_msg_cb(conf, note_delivery);
 	outgoing->client = cq_kafka_client_open(&outgoing->config, CQ_KAFKA_WRITER,
-											AllocSetContextCreate(outgoing->context, "cq kafka producer",
+											AllocSetContextCreate(outgoing->context,
+																  "cq kafka producer",
 																  ALLOCSET_SMALL_SIZES),
 											conf);
 	outgoing->client->owner = outgoing;
@@ -395,7 +412,8 @@ at_transaction_event(XactEvent event, void *arg)
 			if (has_rows())
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot PREPARE a transaction that has inserted into a Kafka stream")));
+						 errmsg("cannot PREPARE a transaction that has inserted into a Kafka "
+								"stream")));
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
@@ -410,7 +428,8 @@ at_transaction_event(XactEvent event, void *arg)
 
 /* Subtransactions nest, so the rows of one and of those within it stand last. */
 static void
-at_subtransaction_event(SubXactEvent event, SubTransactionId my_subtransaction, SubTransactionId parent, void *arg)
+at_subtransaction_event(SubXactEvent event, SubTransactionId my_subtransaction,
+						SubTransactionId parent, void *arg)
 {
 	ListCell   *cell;
 
@@ -420,7 +439,8 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId my_subtransaction, 
 	{
 		Outgoing   *outgoing = lfirst(cell);
 
-		while (outgoing->nrows > 0 && outgoing->rows[outgoing->nrows - 1].subtransaction >= my_subtransaction)
+		while (outgoing->nrows > 0 && outgoing->rows[outgoing->nrows -
+													 1].subtransaction >= my_subtransaction)
 			outgoing->nrows--;
 	}
 }

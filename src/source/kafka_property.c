@@ -2,10 +2,11 @@
  * kafka_property.c
  *		Decides which librdkafka properties may be set, where and by whom.
  *
- * Any property passes under its own name, unless a rule below says otherwise. The rules guard three things: that nobody
- * changes what exactly-once stands on, that secrets stay in user mappings, and that whoever may create a stream
- * cannot make the server run code, read files, or send its credentials elsewhere. A property missing from the rules
- * where it belongs there is a security hole, so a suffix that says "file" is enough to be treated as one.
+ * Any property passes under its own name, unless a rule below says otherwise. The rules guard three
+ * things: that nobody changes what exactly-once stands on, that secrets stay in user mappings, and
+ * that whoever may create a stream cannot make the server run code, read files, or send its
+ * credentials elsewhere. A property missing from the rules where it belongs there is a security
+ * hole, so a suffix that says "file" is enough to be treated as one.
  */
 #include "postgres.h"
 
@@ -53,9 +54,11 @@ static const PropertyRule rules[] = {
 	{"offset.store.*", PROPERTY_OWNED, POSITIONS_REASON},
 	{"auto.offset.reset", PROPERTY_OWNED, RESET_REASON},
 	{"enable.partition.eof", PROPERTY_OWNED, "Positions move past control records by it."},
-	{"statistics.interval.ms", PROPERTY_OWNED, "New partitions and the return of brokers are seen by it."},
+	{"statistics.interval.ms", PROPERTY_OWNED,
+	 "New partitions and the return of brokers are seen by it."},
 	{"log.queue", PROPERTY_OWNED, SOURCE_REASON},
-	{"internal.termination.signal", PROPERTY_OWNED, "The server's processes have their own use of signals."},
+	{"internal.termination.signal", PROPERTY_OWNED,
+	 "The server's processes have their own use of signals."},
 	{"enable.idempotence", PROPERTY_OWNED, ACKS_REASON},
 	{"acks", PROPERTY_OWNED, ACKS_REASON},
 	{"request.required.acks", PROPERTY_OWNED, ACKS_REASON},
@@ -201,7 +204,8 @@ check_size(const char *name, const char *value)
 		return NULL;
 	reject = cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, 
 					   "value %s for Kafka property \"%s\" is too large", value, name);
-	return cq_reject_hint(reject, "The setting cq.max_kafka_buffer allows " INT64_FORMAT " at most.",
+	return cq_reject_hint(reject, "The setting cq.max_kafka_buffer allows " INT64_FORMAT " at "
+																						 "most.",
 						  ceiling);
 }
 
@@ -221,7 +225,8 @@ cq_kafka_property_name(const char *name)
 static CqReject *
 check_owned(const PropertyRule *rule, const char *name)
 {
-	CqReject   *reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "Kafka property \"%s\" cannot be set", name);
+	CqReject   *reject = cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME,
+								   "Kafka property \"%s\" cannot be set", name);
 
 	return cq_reject_detail(reject, "%s", rule->reason);
 }
@@ -245,7 +250,8 @@ check_superuser(const PropertyRule *rule, const char *name)
 
 	if (superuser())
 		return NULL;
-	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE, "only superusers may set Kafka property \"%s\"", name);
+	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE,
+					   "only superusers may set Kafka property \"%s\"", name);
 	return cq_reject_detail(reject, "%s", rule->reason);
 }
 
@@ -300,8 +306,10 @@ check_file(const char *name, CqPropertyPlace place)
 
 	if (reject != NULL || has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 		return reject;
-	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to set Kafka property \"%s\"", name);
-	return cq_reject_detail(reject, "It names a file of the server, so only members of \"%s\" may set it.",
+	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE,
+					   "permission denied to set Kafka property \"%s\"", name);
+	return cq_reject_detail(reject, "It names a file of the server, so only members of \"%s\" may "
+									"set it.",
 							"pg_read_server_files");
 }
 
@@ -333,8 +341,8 @@ check_place(const char *name, CqPropertyPlace place)
 }
 
 /*
- * GSSAPI makes the server run kinit, and speak to the brokers as whoever the server is. It is librdkafka's default
- * mechanism; the source's is PLAIN, so that it must be named.
+ * GSSAPI makes the server run kinit, and speak to the brokers as whoever the server is. It is
+ * librdkafka's default mechanism; the source's is PLAIN, so that it must be named.
  */
 static CqReject *
 check_mechanism(const char *name, const char *value)
@@ -345,8 +353,10 @@ check_mechanism(const char *name, const char *value)
 		return NULL;
 	if (pg_strcasecmp(value, "GSSAPI") != 0 || superuser())
 		return NULL;
-	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE, "only superusers may use the SASL mechanism GSSAPI");
-	return cq_reject_detail(reject, "It speaks to the brokers with the server's own Kerberos credentials.");
+	reject = cq_reject(ERRCODE_INSUFFICIENT_PRIVILEGE,
+					   "only superusers may use the SASL mechanism GSSAPI");
+	return cq_reject_detail(reject, "It speaks to the brokers with the server's own Kerberos "
+									"credentials.");
 }
 
 typedef struct Suggestions
@@ -360,7 +370,8 @@ static void
 suggest(Suggestions *nearest, const char *name, const char *candidate)
 {
 	int			farthest = Max(3, (int) strlen(name) / 3);
-	int			distance = varstr_levenshtein_less_equal(name, strlen(name), candidate, strlen(candidate),
+	int			distance = varstr_levenshtein_less_equal(name, strlen(name), candidate,
+														 strlen(candidate),
 														 1, 1, 1, farthest, true);
 	int			place = MAX_SUGGESTIONS;
 
@@ -370,7 +381,8 @@ suggest(Suggestions *nearest, const char *name, const char *candidate)
 	for (int i = 0; i < MAX_SUGGESTIONS && nearest->names[i] != NULL; i++)
 		if (strcmp(nearest->names[i], candidate) == 0)
 			return;
-	while (place > 0 && (nearest->names[place - 1] == NULL || nearest->distances[place - 1] > distance))
+	while (place > 0 && (nearest->names[place - 1] == NULL ||
+						 nearest->distances[place - 1] > distance))
 		place--;
 	for (int i = MAX_SUGGESTIONS - 1; i > place; i--)
 	{
@@ -384,8 +396,9 @@ suggest(Suggestions *nearest, const char *name, const char *candidate)
 }
 
 /*
- * librdkafka's own documentation of its properties, or NULL: a table in text, a line for each that begins with its name. (The
- * dump of a configuration would leave out what has no default.) malloc'd.
+ * librdkafka's own documentation of its properties, or NULL: a table in text, a line for each that
+ * begins with its name. (The dump of a configuration would leave out what has no default.)
+ * malloc'd.
  */
 static char *
 properties_table(void)
@@ -429,19 +442,22 @@ suggest_names(Suggestions *nearest, const char *name)
 static CqReject *
 unknown_property(const char *name)
 {
-	CqReject   *reject = cq_reject(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "unknown Kafka property \"%s\"", name);
+	CqReject   *reject = cq_reject(ERRCODE_FDW_OPTION_NAME_NOT_FOUND,
+								   "unknown Kafka property \"%s\"", name);
 	Suggestions nearest = {0};
 	StringInfoData names;
 
 	if (strlen(name) <= MAX_NAME_LENGTH)
 		suggest_names(&nearest, name);
 	if (nearest.names[0] == NULL)
-		return cq_reject_hint(reject, "Any property of librdkafka %s may be set; its CONFIGURATION.md lists them.",
+		return cq_reject_hint(reject, "Any property of librdkafka %s may be set; its "
+									  "CONFIGURATION.md lists them.",
 							  rd_kafka_version_str());
 	initStringInfo(&names);
 	for (int i = 0; i < MAX_SUGGESTIONS && nearest.names[i] != NULL; i++)
 		appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "", nearest.names[i]);
-	return cq_reject_hint(reject, "Perhaps you meant %s. librdkafka's CONFIGURATION.md lists all properties.", names.data);
+	return cq_reject_hint(reject, "Perhaps you meant %s. librdkafka's CONFIGURATION.md lists all "
+								  "properties.", names.data);
 }
 
 /* Lets librdkafka try it. */
@@ -458,7 +474,8 @@ check_value(const char *name, const char *value)
 	if (result == RD_KAFKA_CONF_UNKNOWN)
 		return unknown_property(name);
 	if (cq_kafka_property_is_secret(name))
-		return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for Kafka property \"%s\"", name);
+		return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+						 "invalid value for Kafka property \"%s\"", name);
 	return cq_reject_detail(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
 									  "invalid value for Kafka property \"%s\"", name),
 							"%s.", reason);
@@ -470,7 +487,10 @@ cq_kafka_property_check(const char *name, const char *value, CqPropertyPlace pla
 	char	   *canonical = cq_kafka_property_name(name);
 	CqReject   *reject;
 
-	/* Permission first: setting some of them acts at once, even on a configuration that is thrown away. */
+	/*
+	 * Permission first: setting some of them acts at once, even on a configuration that is thrown
+	 * away.
+	 */
 	reject = check_place(canonical, place);
 	if (reject == NULL)
 		reject = check_mechanism(canonical, value);

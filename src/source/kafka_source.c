@@ -28,7 +28,7 @@ const CqSourceRoutine cq_kafka_source = {
 };
 
 void
-cq_kafka_init(void)
+cq_kafka_source_init(void)
 {
 	cq_kafka_producer_init();
 }

@@ -1,10 +1,12 @@
 /*
  * kafka_transaction.c
- *		A transactional producer, as the server's process sees it: see kafka_transaction.h. What its thread does is in kafka_transaction_thread.c.
+ *		A transactional producer, as the server's process sees it: see kafka_transaction.h. What its
+ *		thread does is in kafka_transaction_thread.c.
  *
- * The end of the process: a thread that waits for a broker cannot be interrupted, and a producer must not be destroyed under it. Who is told to end gives
- * the threads a moment; where one is still waiting then, the process leaves without the cleaning up that libraries do in exit(), which is only safe without
- * threads. All that the server wants cleaned up has been by then.
+ * The end of the process: a thread that waits for a broker cannot be interrupted, and a producer
+ * must not be destroyed under it. Who is told to end gives the threads a moment; where one is still
+ * waiting then, the process leaves without the cleaning up that libraries do in exit(), which is
+ * only safe without threads. All that the server wants cleaned up has been by then.
  */
 #include "postgres.h"
 
@@ -37,7 +39,8 @@ open_wakeup(CqKafkaTransaction *transaction)
 				 errmsg("could not create a pipe: %m")));
 	}
 	for (int i = 0; i < 2; i++)
-		if (fcntl(transaction->wakeup[i], F_SETFL, O_NONBLOCK) < 0 || fcntl(transaction->wakeup[i], F_SETFD, FD_CLOEXEC) < 0)
+		if (fcntl(transaction->wakeup[i], F_SETFL, O_NONBLOCK) < 0 || fcntl(transaction->wakeup[i],
+																			F_SETFD, FD_CLOEXEC) < 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not set up a pipe: %m")));
@@ -60,15 +63,20 @@ release(void *arg)
 	}
 }
 
-/* Whatever stands in an open transaction is not the place yet: brokers are to say that it is not known. */
+/*
+ * Whatever stands in an open transaction is not the place yet: brokers are to say that it is not
+ * known.
+ */
 static void
 make_asker_conf(CqKafkaTransaction *transaction, const CqSourceConfig *config)
 {
 	char		reason[CQ_KAFKA_TEXT_LENGTH];
 
 	transaction->asker_conf = cq_kafka_conf_build(config, CQ_KAFKA_INQUIRER, 0);
-	if (rd_kafka_conf_set(transaction->asker_conf, "group.id", transaction->name, reason, sizeof(reason)) != RD_KAFKA_CONF_OK ||
-		rd_kafka_conf_set(transaction->asker_conf, "isolation.level", "read_committed", reason, sizeof(reason)) != RD_KAFKA_CONF_OK)
+	if (rd_kafka_conf_set(transaction->asker_conf, "group.id", transaction->name, reason,
+						  sizeof(reason)) != RD_KAFKA_CONF_OK ||
+		rd_kafka_conf_set(transaction->asker_conf, "isolation.level", "read_committed", reason,
+						  sizeof(reason)) != RD_KAFKA_CONF_OK)
 		elog(ERROR, "could not set the group: %s", reason);
 	cq_kafka_client_set_callbacks(transaction->client, transaction->asker_conf);
 }
@@ -81,8 +89,9 @@ make_conf(CqKafkaTransaction *transaction, const CqSourceConfig *config)
 	char		timeout[32];
 	size_t		size = sizeof(timeout);
 
-	rd_kafka_conf_set_dr_msg_cb(conf, cq_kafka_transaction_note_delivery);
-	if (rd_kafka_conf_set(conf, "transactional.id", transaction->name, reason, sizeof(reason)) != RD_KAFKA_CONF_OK ||
+	rd_kafka_conf_set_dr_msg_cb(conf, cq_kafka_transaction_thread_note_delivery);
+	if (rd_kafka_conf_set(conf, "transactional.id", transaction->name, reason,
+						  sizeof(reason)) != RD_KAFKA_CONF_OK ||
 		rd_kafka_conf_get(conf, "transaction.timeout.ms", timeout, &size) != RD_KAFKA_CONF_OK)
 	{
 		rd_kafka_conf_destroy(conf);
@@ -103,7 +112,7 @@ start_thread(CqKafkaTransaction *transaction)
 	pthread_cond_init(&transaction->changed, NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&transaction->thread, NULL, cq_kafka_transaction_run, transaction);
+	code = pthread_create(&transaction->thread, NULL, cq_kafka_transaction_thread_run, transaction);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (code != 0)
 	{
@@ -201,7 +210,8 @@ close_at_exit(int code, Datum arg)
 	{
 		are_closed = true;
 		dlist_foreach_modify(iter, &transactions)
-			are_closed &= cq_kafka_transaction_close(dlist_container(CqKafkaTransaction, node, iter.cur));
+			are_closed &= cq_kafka_transaction_close(dlist_container(CqKafkaTransaction, node,
+																	 iter.cur));
 		if (are_closed)
 			return;
 		pg_usleep(10000);
@@ -212,7 +222,8 @@ close_at_exit(int code, Datum arg)
 CqKafkaTransaction *
 cq_kafka_transaction_open(const CqSourceConfig *config, int64 epoch)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cq kafka transaction", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cq kafka transaction",
+												  ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CqKafkaTransaction *transaction = palloc0(sizeof(CqKafkaTransaction));
 	MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
@@ -226,7 +237,8 @@ cq_kafka_transaction_open(const CqSourceConfig *config, int64 epoch)
 	transaction->wakeup[0] = transaction->wakeup[1] = -1;
 	MemoryContextRegisterResetCallback(context, callback);
 	open_wakeup(transaction);
-	transaction->client = cq_kafka_client_open(config, CQ_KAFKA_EMITTER, context, make_conf(transaction, config));
+	transaction->client = cq_kafka_client_open(config, CQ_KAFKA_EMITTER, context,
+											   make_conf(transaction, config));
 	transaction->client->owner = transaction;
 	transaction->client->let_go = let_go;
 	make_asker_conf(transaction, config);
@@ -251,7 +263,8 @@ cq_kafka_transaction_state(CqKafkaTransaction *transaction)
 {
 	char		bytes[16];
 
-	if (transaction->state != CQ_TRANSACTION_CONNECTING && transaction->state != CQ_TRANSACTION_SENDING)
+	if (transaction->state != CQ_TRANSACTION_CONNECTING &&
+		transaction->state != CQ_TRANSACTION_SENDING)
 		return transaction->state;
 	if (!is_at_rest(transaction))
 		return transaction->state;
@@ -272,10 +285,12 @@ cq_kafka_transaction_place(const CqKafkaTransaction *transaction)
 CqTransactionError
 cq_kafka_transaction_error(const CqKafkaTransaction *transaction)
 {
-	Assert(transaction->state == CQ_TRANSACTION_READY || transaction->state == CQ_TRANSACTION_FAILED);
+	Assert(transaction->state == CQ_TRANSACTION_READY ||
+		   transaction->state == CQ_TRANSACTION_FAILED);
 	if (transaction->error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return (CqTransactionError) {0, false, ""};
-	return (CqTransactionError) {cq_kafka_client_sqlstate(transaction->error), transaction->is_fenced, transaction->reason};
+	return (CqTransactionError) {cq_kafka_client_sqlstate(transaction->error),
+								 transaction->is_fenced, transaction->reason};
 }
 
 bool
@@ -288,9 +303,11 @@ cq_kafka_transaction_trouble(CqKafkaTransaction *transaction, char **text)
 	is_busy = transaction->job != CQ_TRANSACTION_REST;
 	strlcpy(trouble, transaction->trouble, sizeof(trouble));
 	pthread_mutex_unlock(&transaction->mutex);
-	if (!is_busy || !TimestampDifferenceExceeds(transaction->job_began, GetCurrentTimestamp(), TROUBLE_MS))
+	if (!is_busy || !TimestampDifferenceExceeds(transaction->job_began, GetCurrentTimestamp(),
+												TROUBLE_MS))
 		return false;
-	if (trouble[0] == '\0' && TimestampDifferenceExceeds(transaction->job_began, GetCurrentTimestamp(), SILENCE_MS))
+	if (trouble[0] == '\0' && TimestampDifferenceExceeds(transaction->job_began,
+														 GetCurrentTimestamp(), SILENCE_MS))
 		strlcpy(trouble, "the brokers do not answer", sizeof(trouble));
 	if (trouble[0] == '\0')
 		return false;
@@ -322,7 +339,8 @@ cq_kafka_transaction_name(int64 epoch)
 /* ---- sending ---- */
 
 void
-cq_kafka_transaction_send(CqKafkaTransaction *transaction, const CqOutgoing *rows, int nrows, int64 next_id)
+cq_kafka_transaction_send(CqKafkaTransaction *transaction, const CqOutgoing *rows, int nrows,
+						  int64 next_id)
 {
 	CqTransactionRow *prepared = palloc0(sizeof(CqTransactionRow) * Max(nrows, 1));
 

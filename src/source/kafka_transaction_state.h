@@ -1,9 +1,11 @@
 /*
  * kafka_transaction_state.h
- *		What the two sides of a transactional producer share: the server's process, and the thread that waits for Kafka.
+ *		What the two sides of a transactional producer share: the server's process, and the thread
+ *		that waits for Kafka.
  *
- * A field belongs to one side at a time. What the thread works with is its own while it has a job, and the process's while not; the mutex
- * guards what both look at at any time, and makes the hand-over a point in order.
+ * A field belongs to one side at a time. What the thread works with is its own while it has a job,
+ * and the process's while not; the mutex guards what both look at at any time, and makes the
+ * hand-over a point in order.
  */
 #ifndef CQ_KAFKA_TRANSACTION_STATE_H
 #define CQ_KAFKA_TRANSACTION_STATE_H
@@ -70,9 +72,11 @@ struct CqKafkaTransaction
 /* ---- kafka_transaction_thread.c ---- */
 
 /* The thread's main function; arg is the transaction. */
-extern void *cq_kafka_transaction_run(void *arg);
+extern void *cq_kafka_transaction_thread_run(void *arg);
 
 /* Delivery reports come here. */
-extern void cq_kafka_transaction_note_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque);
+extern void cq_kafka_transaction_thread_note_delivery(rd_kafka_t *rk,
+													  const rd_kafka_message_t *message,
+													  void *opaque);
 
 #endif							/* CQ_KAFKA_TRANSACTION_STATE_H */

@@ -1,16 +1,19 @@
 /*
  * kafka_transaction_thread.c
- *		The thread that waits for Kafka: connects a transactional producer, asks for its place, sends.
+ *		The thread that waits for Kafka: connects a transactional producer, asks for its place,
+ *		sends.
  *
- * Nothing of the server may be called here: no palloc, no ereport, no elog, no CHECK_FOR_INTERRUPTS. What goes wrong is noted in the
- * transaction, the first of it, since what follows follows from that.
+ * Nothing of the server may be called here: no palloc, no ereport, no elog, no
+ * CHECK_FOR_INTERRUPTS. What goes wrong is noted in the transaction, the first of it, since what
+ * follows follows from that.
  *
  * What errors mean:
  *		retriable          the same call again
- *		requires abort     abort; then ask for the place, which says whether anything was sent after all
- *		fatal, any other   the producer is of no more use
- * An abort or a question that fails leaves unknown what was sent, so that is the end of the producer as well: the next one's init_transactions waits until the
- * brokers are done with this one's transaction.
+ *		requires abort abort; then ask for the place, which says whether anything was sent after all
+ *		fatal, any other the producer is of no more use
+ * An abort or a question that fails leaves unknown what was sent, so that is the end of the
+ * producer as well: the next one's init_transactions waits until the brokers are done with this
+ * one's transaction.
  */
 #include "postgres.h"
 
@@ -75,7 +78,8 @@ set_trouble(CqKafkaTransaction *transaction, const char *text)
 static bool
 means_fenced(rd_kafka_resp_err_t error)
 {
-	return error == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH || error == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+	return error == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
+		error == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
 		error == RD_KAFKA_RESP_ERR__FENCED;
 }
 
@@ -108,17 +112,23 @@ take_error(CqKafkaTransaction *transaction, rd_kafka_error_t *error)
 
 /* Runs within librdkafka's polling, on this thread. */
 void
-cq_kafka_transaction_note_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+cq_kafka_transaction_thread_note_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message,
+										  void *opaque)
 {
 	CqKafkaTransaction *transaction = ((CqKafkaClient *) rd_kafka_opaque(rk))->owner;
 	const CqOutgoing *row = message->_private;
 	char		text[CQ_KAFKA_TEXT_LENGTH];
 
-	/* Those that were still waiting when the transaction was aborted, for another reason, say nothing. */
-	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+	/*
+	 * Those that were still waiting when the transaction was aborted, for another reason, say
+	 * nothing.
+	 */
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+		message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
 		message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
 		return;
-	snprintf(text, sizeof(text), "Kafka did not take row %lld for topic \"%s\": %s", (long long) row->message.offset,
+	snprintf(text, sizeof(text), "Kafka did not take row %lld for topic \"%s\": %s",
+			 (long long) row->message.offset,
 			 row->topic ? row->topic : transaction->topic, rd_kafka_err2str(message->err));
 	note_error(transaction, message->err, text);
 }
@@ -134,7 +144,8 @@ note_silence(CqKafkaTransaction *transaction, const char *reason, int nslices)
 	if (notes->has_failed)
 		set_trouble(transaction, notes->failure);
 	else if (notes->is_down)
-		set_trouble(transaction, notes->last_error[0] != '\0' ? notes->last_error : "no broker can be reached");
+		set_trouble(transaction, notes->last_error[0] != '\0' ? notes->last_error :
+					"no broker can be reached");
 	else if (nslices >= TROUBLE_SLICES)
 		set_trouble(transaction, reason);
 }
@@ -165,8 +176,8 @@ init_transactions(CqKafkaTransaction *transaction)
 }
 
 /*
- * Is the topic there, and may it be written to? Else it would be asked in vain for its place, and for as long as that may take, since brokers may not all
- * have heard of a new topic yet.
+ * Is the topic there, and may it be written to? Else it would be asked in vain for its place, and
+ * for as long as that may take, since brokers may not all have heard of a new topic yet.
  */
 static bool
 find_topic(CqKafkaTransaction *transaction)
@@ -182,7 +193,9 @@ find_topic(CqKafkaTransaction *transaction)
 		note_error(transaction, rd_kafka_last_error(), "the topic's name is not valid");
 		return false;
 	}
-	while ((error = rd_kafka_metadata(rk, 0, topic, &metadata, SLICE_MS)) != RD_KAFKA_RESP_ERR_NO_ERROR && !is_stopped(transaction))
+	while ((error = rd_kafka_metadata(rk, 0, topic, &metadata,
+									  SLICE_MS)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
+		   !is_stopped(transaction))
 	{
 		set_trouble(transaction, rd_kafka_err2str(error));
 		pause_ms(transaction, PAUSE_MS);
@@ -190,15 +203,18 @@ find_topic(CqKafkaTransaction *transaction)
 	rd_kafka_topic_destroy(topic);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
-		error = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+		error = metadata->topic_cnt == 1 ? metadata->topics[0].err :
+			RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 		rd_kafka_metadata_destroy(metadata);
 	}
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
 		return true;
-	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+		error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
 		snprintf(text, sizeof(text), "Kafka topic \"%s\" does not exist", transaction->topic);
 	else
-		snprintf(text, sizeof(text), "Kafka topic \"%s\": %s", transaction->topic, rd_kafka_err2str(error));
+		snprintf(text, sizeof(text), "Kafka topic \"%s\": %s", transaction->topic,
+				 rd_kafka_err2str(error));
 	note_error(transaction, error, text);
 	return false;
 }
@@ -206,9 +222,11 @@ find_topic(CqKafkaTransaction *transaction)
 /* ---- the place ---- */
 
 /*
- * It is a consumer of the group that asks, for the group's coordinator has to be found anew when that has moved: librdkafka does so for the group that the handle is
- * of, and where a producer asks, by way of ListConsumerGroupOffsets, it takes one for granted and crashes (rd_kafka_handle_OffsetFetch, in 2.0 as in 2.14). The
- * consumer never subscribes to anything, so that the group has no members.
+ * It is a consumer of the group that asks, for the group's coordinator has to be found anew when
+ * that has moved: librdkafka does so for the group that the handle is of, and where a producer
+ * asks, by way of ListConsumerGroupOffsets, it takes one for granted and crashes
+ * (rd_kafka_handle_OffsetFetch, in 2.0 as in 2.14). The consumer never subscribes to anything, so
+ * that the group has no members.
  */
 static rd_kafka_t *
 open_asker(CqKafkaTransaction *transaction)
@@ -342,7 +360,8 @@ make_headers(const CqTransactionRow *row)
 	{
 		const CqKafkaHeader *header = &row->headers[i];
 
-		(void) rd_kafka_header_add(headers, header->key, -1, header->value, header->value ? (ssize_t) header->length : 0);
+		(void) rd_kafka_header_add(headers, header->key, -1, header->value, header->value ?
+								   (ssize_t) header->length : 0);
 	}
 	return headers;
 }
@@ -409,7 +428,8 @@ enqueue_all(CqKafkaTransaction *transaction)
 		}
 		if (error == NULL)
 			continue;
-		snprintf(text, sizeof(text), "row %lld for topic \"%s\" could not be sent: %s", (long long) row->message.offset,
+		snprintf(text, sizeof(text), "row %lld for topic \"%s\" could not be sent: %s",
+				 (long long) row->message.offset,
 				 row->topic ? row->topic : transaction->topic, rd_kafka_error_string(error));
 		note_error(transaction, rd_kafka_error_code(error), text);
 		rd_kafka_error_destroy(error);
@@ -422,8 +442,10 @@ static bool
 send_place(CqKafkaTransaction *transaction)
 {
 	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(places, transaction->topic, 0);
-	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata_new(transaction->name);
+	rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(places,
+																		  transaction->topic, 0);
+	rd_kafka_consumer_group_metadata_t *group =
+		rd_kafka_consumer_group_metadata_new(transaction->name);
 	rd_kafka_error_t *error;
 
 	place->offset = transaction->next_id;
@@ -431,8 +453,10 @@ send_place(CqKafkaTransaction *transaction)
 	place->metadata_size = place->metadata != NULL ? strlen(transaction->epoch) : 0;
 	for (int attempt = 1;; attempt++)
 	{
-		error = rd_kafka_send_offsets_to_transaction(transaction->client->rk, places, group, PLACE_MS);
-		if (error == NULL || !rd_kafka_error_is_retriable(error) || attempt == 3 || is_stopped(transaction) ||
+		error = rd_kafka_send_offsets_to_transaction(transaction->client->rk, places, group,
+													 PLACE_MS);
+		if (error == NULL || !rd_kafka_error_is_retriable(error) || attempt == 3 ||
+			is_stopped(transaction) ||
 			transaction->error != RD_KAFKA_RESP_ERR_NO_ERROR)
 			break;
 		rd_kafka_error_destroy(error);
@@ -442,7 +466,10 @@ send_place(CqKafkaTransaction *transaction)
 	rd_kafka_topic_partition_list_destroy(places);
 	if (error == NULL)
 		return true;
-	/* Nothing has been committed, so that giving up after three attempts is no more than a reason to abort. */
+	/*
+	 * Nothing has been committed, so that giving up after three attempts is no more than a reason
+	 * to abort.
+	 */
 	if (rd_kafka_error_is_retriable(error))
 	{
 		note_error(transaction, rd_kafka_error_code(error), rd_kafka_error_string(error));
@@ -453,9 +480,13 @@ send_place(CqKafkaTransaction *transaction)
 	return false;
 }
 
-/* For as long as it takes: it goes on in the background, and where it stands is not for us to guess. */
+/*
+ * For as long as it takes: it goes on in the background, and where it stands is not for us to
+ * guess.
+ */
 static bool
-end_transaction(CqKafkaTransaction *transaction, rd_kafka_error_t *(*end) (rd_kafka_t *rk, int timeout_ms))
+end_transaction(CqKafkaTransaction *transaction, rd_kafka_error_t *(*end) (rd_kafka_t *rk,
+																		   int timeout_ms))
 {
 	rd_kafka_error_t *error;
 
@@ -474,8 +505,9 @@ end_transaction(CqKafkaTransaction *transaction, rd_kafka_error_t *(*end) (rd_ka
 }
 
 /*
- * The broker answers that a transaction is committed before it is done with it, and refuses to begin the next one until it is: librdkafka then waits for 20 ms. To
- * wait a little by ourselves, while more rows come together, halves the time of a transaction under load.
+ * The broker answers that a transaction is committed before it is done with it, and refuses to
+ * begin the next one until it is: librdkafka then waits for 20 ms. To wait a little by ourselves,
+ * while more rows come together, halves the time of a transaction under load.
  */
 static void
 rest(CqKafkaTransaction *transaction)
@@ -493,7 +525,8 @@ tell_timeout(CqKafkaTransaction *transaction, int64 began)
 	if (!transaction->is_fenced || now_ms() - began < transaction->timeout_ms)
 		return;
 	transaction->is_fenced = false;
-	strlcpy(transaction->reason, "the transaction took longer than transaction.timeout.ms, and was ended by the brokers",
+	strlcpy(transaction->reason, "the transaction took longer than transaction.timeout.ms, and was "
+								 "ended by the brokers",
 			sizeof(transaction->reason));
 }
 
@@ -512,7 +545,8 @@ send_rows(CqKafkaTransaction *transaction)
 		transaction->must_close = true;
 		return;
 	}
-	if (enqueue_all(transaction) && !is_stopped(transaction) && send_place(transaction) && !is_stopped(transaction) &&
+	if (enqueue_all(transaction) && !is_stopped(transaction) && send_place(transaction) &&
+		!is_stopped(transaction) &&
 		end_transaction(transaction, rd_kafka_commit_transaction))
 	{
 		transaction->place = (CqTransactionPlace) {true, true, transaction->next_id};
@@ -546,14 +580,17 @@ end_job(CqKafkaTransaction *transaction)
 	pthread_mutex_lock(&transaction->mutex);
 	transaction->trouble[0] = '\0';
 	transaction->job = CQ_TRANSACTION_REST;
-	/* Before anybody can see that it is at rest, who then empties the pipe. A full one wakes as well. */
+	/*
+	 * Before anybody can see that it is at rest, who then empties the pipe. A full one wakes as
+	 * well.
+	 */
 	if (write(transaction->wakeup[1], "", 1) < 0)
 		transaction->trouble[0] = '\0';
 	pthread_mutex_unlock(&transaction->mutex);
 }
 
 void *
-cq_kafka_transaction_run(void *arg)
+cq_kafka_transaction_thread_run(void *arg)
 {
 	CqKafkaTransaction *transaction = arg;
 

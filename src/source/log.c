@@ -1,8 +1,10 @@
 /*
  * log.c
- *		The source of streams kept in this database: reading. See log_scan.c for the order of rows, log_table.c for where they are.
+ *		The source of streams kept in this database: reading. See log_scan.c for the order of rows,
+ *		log_table.c for where they are.
  *
- * It reads the database, so it wants a transaction, and never waits: timeouts are for the caller's latch, which writers set at commit.
+ * It reads the database, so it wants a transaction, and never waits: timeouts are for the caller's
+ * latch, which writers set at commit.
  */
 #include "postgres.h"
 
@@ -26,7 +28,8 @@ typedef struct LogSource
 	bool		bounded;
 	bool		sees_own;
 	int64		position;		/* -1: not opened for any partition */
-	bool		has_gap;		/* what the position says is not there, and the reader has been told or will be */
+	/* what the position says is not there, and the reader has been told or will be */
+	bool		has_gap;
 	bool		gap_is_told;
 	int64		gap_end;
 	bool		is_at_end;		/* as of the last fetch */
@@ -47,14 +50,16 @@ log_extents(const CqSourceConfig *config, int timeout_ms, List **extents)
 	if (cq_log_table_find(config->stream, &table))
 	{
 		extent->begin = table.begin;
-		extent->end = config->bounded ? cq_log_table_end(table.relid) : cq_log_stable_end(&table);
+		extent->end = config->bounded ? cq_log_table_end(table.relid) :
+			cq_log_scan_stable_end(&table);
 	}
 	*extents = list_make1(extent);
 	return true;
 }
 
 static bool
-log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions, int timeout_ms)
+log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+			  int timeout_ms)
 {
 	CqLogTable	table;
 	CqLogScan	scan;
@@ -69,7 +74,8 @@ log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positi
 	for (;;)
 	{
 		positions[0].offset = scan.position;
-		if (!cq_log_scan_next(&scan) || DatumGetTimestampTz(slot_getattr(scan.slot, CQ_LOG_AT, &is_null)) >= time)
+		if (!cq_log_scan_next(&scan) || DatumGetTimestampTz(slot_getattr(scan.slot, CQ_LOG_AT,
+																		 &is_null)) >= time)
 			break;
 	}
 	cq_log_scan_end(&scan);
@@ -86,11 +92,15 @@ log_open(const CqSourceConfig *config, const CqPosition *positions, int npositio
 	source->bounded = config->bounded;
 	source->sees_own = config->sees_own;
 	source->position = npositions > 0 ? positions[0].offset : -1;
-	source->rows = AllocSetContextCreate(CurrentMemoryContext, "pg_cq log rows", ALLOCSET_DEFAULT_SIZES);
+	source->rows = AllocSetContextCreate(CurrentMemoryContext, "pg_cq log rows",
+										 ALLOCSET_DEFAULT_SIZES);
 	return &source->base;
 }
 
-/* The varlena in a column of the row, copied out of the page, without toast; its length is without the header. */
+/*
+ * The varlena in a column of the row, copied out of the page, without toast; its length is without
+ * the header.
+ */
 static char *
 copy_column(TupleTableSlot *slot, CqLogColumn column)
 {
@@ -126,7 +136,10 @@ take_message(LogSource *source, CqFetch *fetch, const CqLogScan *scan)
 	source->slice.nbytes += message->key_length + message->value_length;
 }
 
-/* False where the rows at the position have gone, or it lies past the end: then poll_event tells, and nothing is read. */
+/*
+ * False where the rows at the position have gone, or it lies past the end: then poll_event tells,
+ * and nothing is read.
+ */
 static bool
 position_is_there(LogSource *source, const CqLogTable *table)
 {
@@ -172,12 +185,14 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 	if (source->messages == NULL)
 	{
 		source->capacity = 1024;
-		source->messages = MemoryContextAlloc(GetMemoryChunkContext(source), sizeof(CqMessage) * source->capacity);
+		source->messages = MemoryContextAlloc(GetMemoryChunkContext(source),
+											  sizeof(CqMessage) * source->capacity);
 	}
 	source->slice = (CqSlice) {.topic = CQ_LOG_TOPIC, .from = source->position};
 	cq_log_scan_begin(&scan, &table, source->position, source->bounded);
 	scan.takes_own = source->sees_own;
-	while (fetch->nmessages < max_messages && (Size) source->slice.nbytes < max_bytes && cq_log_scan_next(&scan))
+	while (fetch->nmessages < max_messages && (Size) source->slice.nbytes < max_bytes &&
+		   cq_log_scan_next(&scan))
 		take_message(source, fetch, &scan);
 	cq_log_scan_end(&scan);
 	MemoryContextSwitchTo(caller);
@@ -191,7 +206,8 @@ log_fetch(CqSource *base, CqFetch *fetch, int max_messages, Size max_bytes, int 
 	fetch->messages = source->messages;
 	fetch->slices = &source->slice;
 	fetch->nslices = 1;
-	fetch->has_backlog = fetch->nmessages == max_messages || (Size) source->slice.nbytes >= max_bytes;
+	fetch->has_backlog = fetch->nmessages == max_messages ||
+		(Size) source->slice.nbytes >= max_bytes;
 	return true;
 }
 
@@ -236,7 +252,8 @@ log_poll_event(CqSource *base, CqSourceEvent *event)
 	event->partition = 0;
 	event->from = source->position;
 	event->to = source->gap_end;
-	event->text = psprintf("offset " INT64_FORMAT " is no longer there; the oldest is " INT64_FORMAT,
+	event->text = psprintf("offset " INT64_FORMAT " is no longer there; the oldest "
+												  "is " INT64_FORMAT,
 						   source->position, source->gap_end);
 	return true;
 }
@@ -285,7 +302,7 @@ const CqSourceRoutine cq_log_source = {
 	.wakeup_clear = log_wakeup_clear,
 	.headers = log_headers,
 	.close = log_close,
-	.sink_open = cq_log_sink_open,
-	.sink_append = cq_log_sink_append,
-	.sink_close = cq_log_sink_close,
+	.sink_open = cq_log_write_open,
+	.sink_append = cq_log_write_append,
+	.sink_close = cq_log_write_close,
 };

@@ -2,14 +2,16 @@
  * log_scan.c
  *		Reads a log in order of offset, and never past a row that may still come: see log_table.h.
  *
- * A worker's position is all that it keeps of what it has read, so a row that becomes visible below the position is lost. Writers commit
- * in any order. So the reader sees, as with SnapshotDirty, rows of transactions in progress too, and stops at the first:
+ * A worker's position is all that it keeps of what it has read, so a row that becomes visible below
+ * the position is lost. Writers commit in any order. So the reader sees, as with SnapshotDirty,
+ * rows of transactions in progress too, and stops at the first:
  *
  *		offset    10         11         12         13       | end
  *		writer    committed  aborted    running    committed
  *		reader    takes      passes     stops here
  *
- * This needs every offset below the end to be in the table already, or never to come; that is what the insert lock is for.
+ * This needs every offset below the end to be in the table already, or never to come; that is what
+ * the insert lock is for.
  */
 #include "postgres.h"
 
@@ -34,9 +36,9 @@ settled_end(Oid relid)
 {
 	int64		end;
 
-	cq_log_lock(relid, CQ_LOG_INSERT_LOCK, ExclusiveLock, true);
+	cq_log_table_lock(relid, CQ_LOG_INSERT_LOCK, ExclusiveLock, true);
 	end = cq_log_table_end(relid);
-	cq_log_unlock(relid, CQ_LOG_INSERT_LOCK, ExclusiveLock);
+	cq_log_table_unlock(relid, CQ_LOG_INSERT_LOCK, ExclusiveLock);
 	return end;
 }
 
@@ -56,11 +58,15 @@ cq_log_scan_begin(CqLogScan *scan, const CqLogTable *table, int64 position, bool
 	InitDirtySnapshot(scan->dirty);
 	snapshot = in_statement ? GetActiveSnapshot() : &scan->dirty;
 	scan->scan = cq_compat_index_beginscan(scan->table, scan->index, snapshot, 1);
-	ScanKeyInit(&key, CQ_LOG_OFFSET, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(position));
+	ScanKeyInit(&key, CQ_LOG_OFFSET, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum(position));
 	index_rescan(scan->scan, &key, 1, NULL, 0);
 }
 
-/* The transaction that inserted the row in the slot is running: another's, or this one, unless its rows count as well. */
+/*
+ * The transaction that inserted the row in the slot is running: another's, or this one, unless its
+ * rows count as well.
+ */
 static bool
 is_in_progress(const CqLogScan *scan)
 {
@@ -69,7 +75,8 @@ is_in_progress(const CqLogScan *scan)
 
 	if (TransactionIdIsValid(scan->dirty.xmin))
 		return true;
-	inserter = DatumGetTransactionId(slot_getsysattr(scan->slot, MinTransactionIdAttributeNumber, &is_null));
+	inserter = DatumGetTransactionId(slot_getsysattr(scan->slot, MinTransactionIdAttributeNumber,
+													 &is_null));
 	return !scan->takes_own && TransactionIdIsCurrentTransactionId(inserter);
 }
 
@@ -109,8 +116,8 @@ cq_log_scan_end(CqLogScan *scan)
 }
 
 /*
- * The end on a standby: behind the last row that has arrived. Its sequence is ahead, since the primary writes that
- * to the WAL for many numbers at a time.
+ * The end on a standby: behind the last row that has arrived. Its sequence is ahead, since the
+ * primary writes that to the WAL for many numbers at a time.
  */
 static int64
 arrived_end(const CqLogTable *table)
@@ -124,7 +131,8 @@ arrived_end(const CqLogTable *table)
 	bool		is_null;
 
 	if (HeapTupleIsValid(tuple))
-		end = DatumGetInt64(heap_getattr(tuple, CQ_LOG_OFFSET, RelationGetDescr(relation), &is_null)) + 1;
+		end = DatumGetInt64(heap_getattr(tuple, CQ_LOG_OFFSET, RelationGetDescr(relation),
+										 &is_null)) + 1;
 	systable_endscan_ordered(scan);
 	UnregisterSnapshot(snapshot);
 	index_close(index, AccessShareLock);
@@ -133,7 +141,7 @@ arrived_end(const CqLogTable *table)
 }
 
 int64
-cq_log_stable_end(const CqLogTable *table)
+cq_log_scan_stable_end(const CqLogTable *table)
 {
 	CqLogScan	scan;
 
@@ -141,11 +149,11 @@ cq_log_stable_end(const CqLogTable *table)
 		return arrived_end(table);
 	/* As a rule nobody is writing, which is soon found out. */
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
-		cq_log_lock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock, false))
+		cq_log_table_lock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock, false))
 	{
 		int64		end = cq_log_table_end(table->relid);
 
-		cq_log_unlock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock);
+		cq_log_table_unlock(table->relid, CQ_LOG_WRITER_LOCK, ExclusiveLock);
 		return end;
 	}
 	cq_log_scan_begin(&scan, table, table->begin, false);

@@ -2,8 +2,9 @@
  * log_write.c
  *		Appends rows to a log, removes old ones, and wakes the workers at commit.
  *
- * Offsets are taken and rows inserted under the insert lock, once for all the rows of an append: see log_table.h. Rows are in the table, with
- * all that a transaction gives them, when append returns.
+ * Offsets are taken and rows inserted under the insert lock, once for all the rows of an append:
+ * see log_table.h. Rows are in the table, with all that a transaction gives them, when append
+ * returns.
  */
 #include "postgres.h"
 
@@ -41,7 +42,7 @@ typedef struct LogSink
 } LogSink;
 
 CqSink *
-cq_log_sink_open(const CqSourceConfig *config)
+cq_log_write_open(const CqSourceConfig *config)
 {
 	LogSink    *sink = palloc0(sizeof(LogSink));
 	CqLogTable	table;
@@ -55,7 +56,8 @@ cq_log_sink_open(const CqSourceConfig *config)
 	sink->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(sink->result, sink->table, 1, NULL, 0);
 	ExecOpenIndices(sink->result, false);
-	sink->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_cq log append", ALLOCSET_DEFAULT_SIZES);
+	sink->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_cq log append",
+										  ALLOCSET_DEFAULT_SIZES);
 	cq_wake_at_end();
 	return &sink->base;
 }
@@ -97,14 +99,16 @@ fill_slot(const LogSink *sink, TupleTableSlot *slot, CqOutgoing *row)
 	}
 }
 
-/* Under the insert lock: each offset that is taken is in the table before the lock is given back. */
+/*
+ * Under the insert lock: each offset that is taken is in the table before the lock is given back.
+ */
 static void
 insert_slots(LogSink *sink, CqOutgoing *rows, int nrows)
 {
 	Oid			relid = RelationGetRelid(sink->table);
 
-	cq_log_lock(relid, CQ_LOG_WRITER_LOCK, ShareLock, true);
-	cq_log_lock(relid, CQ_LOG_INSERT_LOCK, ShareLock, true);
+	cq_log_table_lock(relid, CQ_LOG_WRITER_LOCK, ShareLock, true);
+	cq_log_table_lock(relid, CQ_LOG_INSERT_LOCK, ShareLock, true);
 	for (int i = 0; i < nrows; i++)
 	{
 		rows[i].topic = CQ_LOG_TOPIC;
@@ -119,11 +123,11 @@ insert_slots(LogSink *sink, CqOutgoing *rows, int nrows)
 		cq_compat_insert_index_tuples(sink->result, sink->slots[i], sink->estate);
 		ResetPerTupleExprContext(sink->estate);
 	}
-	cq_log_unlock(relid, CQ_LOG_INSERT_LOCK, ShareLock);
+	cq_log_table_unlock(relid, CQ_LOG_INSERT_LOCK, ShareLock);
 }
 
 void
-cq_log_sink_append(CqSink *base, CqOutgoing *rows, int nrows)
+cq_log_write_append(CqSink *base, CqOutgoing *rows, int nrows)
 {
 	LogSink    *sink = (LogSink *) base;
 
@@ -133,7 +137,8 @@ cq_log_sink_append(CqSink *base, CqOutgoing *rows, int nrows)
 		MemoryContext caller = MemoryContextSwitchTo(sink->estate->es_query_cxt);
 
 		while (sink->nslots < count)
-			sink->slots[sink->nslots++] = table_slot_create(sink->table, &sink->estate->es_tupleTable);
+			sink->slots[sink->nslots++] = table_slot_create(sink->table,
+															&sink->estate->es_tupleTable);
 		MemoryContextSwitchTo(sink->scratch);
 		for (int i = 0; i < count; i++)
 			fill_slot(sink, sink->slots[i], &rows[i]);
@@ -148,7 +153,7 @@ cq_log_sink_append(CqSink *base, CqOutgoing *rows, int nrows)
 }
 
 void
-cq_log_sink_close(CqSink *base)
+cq_log_write_close(CqSink *base)
 {
 	LogSink    *sink = (LogSink *) base;
 
@@ -161,7 +166,7 @@ cq_log_sink_close(CqSink *base)
 }
 
 int64
-cq_log_trim(Oid stream, TimestampTz cutoff, int64 limit, int64 max_rows)
+cq_log_write_trim(Oid stream, TimestampTz cutoff, int64 limit, int64 max_rows)
 {
 	CqLogTable	table;
 	CqLogScan	scan;

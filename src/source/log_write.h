@@ -7,8 +7,8 @@
 
 #include "source/source.h"
 
-extern CqSink *cq_log_sink_open(const CqSourceConfig *config);
-extern void cq_log_sink_append(CqSink *base, CqOutgoing *rows, int nrows);
-extern void cq_log_sink_close(CqSink *base);
+extern CqSink *cq_log_write_open(const CqSourceConfig *config);
+extern void cq_log_write_append(CqSink *base, CqOutgoing *rows, int nrows);
+extern void cq_log_write_close(CqSink *base);
 
 #endif							/* CQ_LOG_WRITE_H */

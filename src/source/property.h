@@ -1,6 +1,7 @@
 /*
  * property.h
- *		Which librdkafka properties may be set, where, by whom, and to what: for the DDL of servers, streams and user mappings.
+ *		Which librdkafka properties may be set, where, by whom, and to what: for the DDL of servers,
+ *		streams and user mappings.
  */
 #ifndef CQ_PROPERTY_H
 #define CQ_PROPERTY_H
@@ -18,9 +19,11 @@ typedef enum CqPropertyPlace
 } CqPropertyPlace;
 
 /*
- * Checks one property, global or topic-level, by librdkafka's name; '_' may stand for '.'. NULL where the current user may
- * set it so at that place. What is said never holds the value of a secret.
+ * Checks one property, global or topic-level, by librdkafka's name; '_' may stand for '.'. NULL
+ * where the current user may set it so at that place. What is said never holds the value of a
+ * secret.
  */
-extern CqReject *cq_kafka_property_check(const char *name, const char *value, CqPropertyPlace place);
+extern CqReject *cq_kafka_property_check(const char *name, const char *value,
+										 CqPropertyPlace place);
 
 #endif							/* CQ_PROPERTY_H */

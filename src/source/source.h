@@ -1,14 +1,19 @@
 /*
  * source.h
- *		Where messages come from and go to: one small interface, two implementations (Kafka, the log in the database).
+ *		Where messages come from and go to: one small interface, two implementations (Kafka, the log
+ *		in the database).
  *
- * A source knows topics, partitions, offsets and bytes. It knows nothing of columns, views or workers.
+ * A source knows topics, partitions, offsets and bytes. It knows nothing of columns, views or
+ * workers.
  *
  * Promises to callers:
- * - fetch gives the messages of each partition in offset order, none twice, none left out between the position
+ * - fetch gives the messages of each partition in offset order, none twice, none left out between
+ * the position
  *   opened at and the position reported.
- * - Everything that a fetch returned stays valid until release. The caller may put its messages in another order, but lose none.
- * - Whatever is not palloc'd hangs on one struct, freed by close and, on error, by a reset callback of the memory
+ * - Everything that a fetch returned stays valid until release. The caller may put its messages in
+ * another order, but lose none.
+ * - Whatever is not palloc'd hangs on one struct, freed by close and, on error, by a reset callback
+ * of the memory
  *   context that was current at open.
  */
 #ifndef CQ_SOURCE_H
@@ -22,7 +27,8 @@
 /* One message, borrowed from the source until release. */
 typedef struct CqMessage
 {
-	const char *value;			/* NULL: a tombstone. For the log: a HeapTupleHeader (a composite Datum) */
+	/* NULL: a tombstone. For the log: a HeapTupleHeader (a composite Datum) */
+	const char *value;
 	const char *key;			/* NULL: none */
 	uint32		value_length;	/* bytes */
 	uint32		key_length;		/* bytes */
@@ -41,14 +47,18 @@ typedef struct CqPosition
 	TimestampTz last_timestamp; /* of the one before it; 0 unknown */
 } CqPosition;
 
-/* What one fetch took from one partition: [from, next). Control records and aborted messages make gaps. */
+/*
+ * What one fetch took from one partition: [from, next). Control records and aborted messages make
+ * gaps.
+ */
 typedef struct CqSlice
 {
 	const char *topic;
 	int32		partition;
 	int64		from;			/* the position before the fetch */
 	int64		next;			/* the position after it */
-	int64		end;			/* the partition's end as last seen (high watermark), -1 unknown: for lag */
+	/* the partition's end as last seen (high watermark), -1 unknown: for lag */
+	int64		end;
 	int64		nmessages;
 	int64		nbytes;			/* keys and values */
 } CqSlice;
@@ -69,13 +79,15 @@ typedef struct CqExtent
 	const char *topic;
 	int32		partition;
 	int64		begin;			/* the oldest offset still there */
-	int64		end;			/* the next offset to be written; with read_committed the last stable offset */
+	/* the next offset to be written; with read_committed the last stable offset */
+	int64		end;
 } CqExtent;
 
 typedef enum CqSourceEventKind
 {
 	CQ_SOURCE_DOWN,				/* no broker can be reached; text says why */
-	CQ_SOURCE_HELD,				/* what is here cannot be decoded before something else has come; text says what */
+	/* what is here cannot be decoded before something else has come; text says what */
+	CQ_SOURCE_HELD,
 	CQ_SOURCE_UP,				/* it is back, or has come */
 	CQ_SOURCE_GAP,				/* a partition has no offset from; there is something at to */
 	CQ_SOURCE_MISSING,			/* a partition is not there any more; others of its topic are */
@@ -103,25 +115,31 @@ typedef struct CqSourceEvent
  */
 typedef struct CqInquiry CqInquiry;
 
-extern CqInquiry *cq_inquiry_begin(MemoryContext parent);
-extern void cq_inquiry_end(CqInquiry *inquiry);	/* or with the memory context */
+extern CqInquiry *cq_kafka_extent_begin(MemoryContext parent);
+extern void cq_kafka_extent_end(CqInquiry *inquiry);	/* or with the memory context */
 
 /* Is there, as far as is known, no use in coming back yet? */
-extern bool cq_inquiry_is_open(CqInquiry *inquiry);
+extern bool cq_kafka_extent_is_open(CqInquiry *inquiry);
 
 /* A file descriptor that becomes readable then; the same as that of Kafka's readers. */
-extern int	cq_inquiry_wakeup_fd(void);
-extern void cq_inquiry_wakeup_clear(void);
+extern int	cq_kafka_extent_wakeup_fd(void);
+extern void cq_kafka_extent_wakeup_clear(void);
 
-/* What a source is opened with. Strings live as long as the caller keeps them; the source copies what it needs. */
+/*
+ * What a source is opened with. Strings live as long as the caller keeps them; the source copies
+ * what it needs.
+ */
 typedef struct CqSourceConfig
 {
 	Oid			stream;			/* the foreign table */
 	const char *stream_name;	/* for messages */
 	List	   *topics;			/* of char *; empty for the log */
-	List	   *properties;		/* of DefElem: librdkafka properties by their own names, user mapping included */
-	bool		bounded;		/* for one statement, in a backend: small buffers, errors are raised */
-	bool		sees_own;		/* of the log, not bounded: also what this transaction has written */
+	/* of DefElem: librdkafka properties by their own names, user mapping included */
+	List	   *properties;
+	/* for one statement, in a backend: small buffers, errors are raised */
+	bool		bounded;
+	/* of the log, not bounded: also what this transaction has written */
+	bool		sees_own;
 	CqInquiry  *inquiry;		/* to ask with; NULL: the answer is waited for */
 } CqSourceConfig;
 
@@ -143,8 +161,8 @@ typedef struct CqSourceRoutine
 	const char *name;			/* of the foreign-data wrapper: cq_kafka, cq_log */
 
 	/*
-	 * True where fetch reads the database and so wants a transaction with a snapshot; false where it waits for a
-	 * network and must not have one open (workers; a bounded SELECT cannot help it).
+	 * True where fetch reads the database and so wants a transaction with a snapshot; false where
+	 * it waits for a network and must not have one open (workers; a bounded SELECT cannot help it).
 	 */
 	bool		fetch_in_transaction;
 
@@ -158,23 +176,32 @@ typedef struct CqSourceRoutine
 	 * For each position: the first offset whose timestamp is >= time, or the end. Sets ->offset.
 	 * The same otherwise.
 	 */
-	bool		(*seek_time) (const CqSourceConfig *config, TimestampTz time, CqPosition *positions, int npositions,
+	bool		(*seek_time) (const CqSourceConfig *config, TimestampTz time, CqPosition *positions,
+							  int npositions,
 							  int timeout_ms);
 
 	/* Opens for reading from these positions. Does not wait for the network. */
 	CqSource   *(*open) (const CqSourceConfig *config, const CqPosition *positions, int npositions);
 
 	/*
-	 * Takes what is there, up to max_messages or max_bytes (whichever comes first, at least one message), and
-	 * waits at most timeout_ms for the first one (0: not at all). Returns false where nothing moved. A signal ends the wait.
+	 * Takes what is there, up to max_messages or max_bytes (whichever comes first, at least one
+	 * message), and waits at most timeout_ms for the first one (0: not at all). Returns false where
+	 * nothing moved. A signal ends the wait.
 	 */
-	bool		(*fetch) (CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes, int timeout_ms);
+	bool		(*fetch) (CqSource *source, CqFetch *fetch, int max_messages, Size max_bytes,
+						  int timeout_ms);
 	void		(*release) (CqSource *source, CqFetch *fetch);
 
-	/* Goes on at another offset of its only partition. NULL: it cannot. Nothing is fetched at the moment. */
+	/*
+	 * Goes on at another offset of its only partition. NULL: it cannot. Nothing is fetched at the
+	 * moment.
+	 */
 	void		(*seek) (CqSource *source, int64 offset);
 
-	/* Brings the ends of what was fetched up to date with what has been heard since; asks nobody. NULL: there is nothing to hear. */
+	/*
+	 * Brings the ends of what was fetched up to date with what has been heard since; asks nobody.
+	 * NULL: there is nothing to hear.
+	 */
 	void		(*hear_ends) (const CqSource *source, CqFetch *fetch);
 
 	/*
@@ -201,12 +228,20 @@ typedef struct CqSourceRoutine
 
 	void		(*close) (CqSource *source);
 
-	/* Writing: the statement's rows, sent and acknowledged at pre-commit (Kafka) or appended at once (log). */
+	/*
+	 * Writing: the statement's rows, sent and acknowledged at pre-commit (Kafka) or appended at
+	 * once (log).
+	 */
 	CqSink	   *(*sink_open) (const CqSourceConfig *config);
-	void		(*sink_append) (CqSink *sink, CqOutgoing *rows, int nrows);	/* completes what is known at once. What rows point to may go after it */
-	void		(*sink_close) (CqSink *sink);	/* end of statement: hands over to the transaction */
+	/* completes what is known at once. What rows point to may go after it */
+	void		(*sink_append) (CqSink *sink, CqOutgoing *rows, int nrows);
+	/* end of statement: hands over to the transaction */
+	void		(*sink_close) (CqSink *sink);
 
-	/* NULL where there is no such thing. Topics that can be read, without internal ones (of char *). Raises ERROR. */
+	/*
+	 * NULL where there is no such thing. Topics that can be read, without internal ones (of char
+	 * *). Raises ERROR.
+	 */
 	List	   *(*list_topics) (const CqSourceConfig *config, int timeout_ms);
 } CqSourceRoutine;
 
@@ -224,6 +259,6 @@ extern const CqSourceRoutine cq_kafka_source;
 extern const CqSourceRoutine cq_log_source;
 
 /* Registers what sends a transaction's rows to Kafka when it commits. */
-extern void cq_kafka_init(void);
+extern void cq_kafka_source_init(void);
 
 #endif							/* CQ_SOURCE_H */

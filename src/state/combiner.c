@@ -17,7 +17,8 @@
 #include "utils/syscache.h"
 
 static void
-init_final(CqCombiner *combiner, Form_pg_aggregate form, Oid transtype, Oid *argtypes, int nargs, Oid result)
+init_final(CqCombiner *combiner, Form_pg_aggregate form, Oid transtype, Oid *argtypes, int nargs,
+		   Oid result)
 {
 	Expr	   *expr;
 	Oid			inputs[FUNC_MAX_ARGS];
@@ -27,7 +28,8 @@ init_final(CqCombiner *combiner, Form_pg_aggregate form, Oid transtype, Oid *arg
 		return;
 	combiner->nfinal_args = form->aggfinalextra ? nargs + 1 : 1;
 	memcpy(inputs, argtypes, sizeof(Oid) * nargs);
-	build_aggregate_finalfn_expr(inputs, combiner->nfinal_args, transtype, result, combiner->collation,
+	build_aggregate_finalfn_expr(inputs, combiner->nfinal_args, transtype, result,
+								 combiner->collation,
 								 form->aggfinalfn, &expr);
 	fmgr_info(form->aggfinalfn, &combiner->final);
 	fmgr_info_set_expr((Node *) expr, &combiner->final);
@@ -48,7 +50,8 @@ init_initial(CqCombiner *combiner, HeapTuple tuple, Oid transtype)
 }
 
 void
-cq_combiner_init(CqCombiner *combiner, Oid aggregate, Oid *argtypes, int nargs, Oid result, Oid collation)
+cq_combiner_init(CqCombiner *combiner, Oid aggregate, Oid *argtypes, int nargs, Oid result,
+				 Oid collation)
 {
 	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
 	Form_pg_aggregate form;
@@ -71,13 +74,14 @@ cq_combiner_init(CqCombiner *combiner, Oid aggregate, Oid *argtypes, int nargs, 
 	combiner->is_internal = transtype == INTERNALOID;
 	get_typlenbyval(transtype, &combiner->typlen, &combiner->typbyval);
 
-	build_aggregate_transfn_expr(&transtype, 1, 0, false, transtype, collation, form->aggcombinefn, InvalidOid,
+	build_aggregate_transfn_expr(&transtype, 1, 0, false, transtype, collation, form->aggcombinefn,
+								 InvalidOid,
 								 &expr, NULL);
 	fmgr_info(form->aggcombinefn, &combiner->combine);
 	fmgr_info_set_expr((Node *) expr, &combiner->combine);
 	if (combiner->is_internal)
 	{
-		combiner->kind = cq_state_kind(form->aggdeserialfn, argtypes, nargs);
+		combiner->kind = cq_state_type_kind(form->aggdeserialfn, argtypes, nargs);
 		build_aggregate_serialfn_expr(form->aggserialfn, &expr);
 		fmgr_info(form->aggserialfn, &combiner->serial);
 		fmgr_info_set_expr((Node *) expr, &combiner->serial);
@@ -91,7 +95,8 @@ cq_combiner_init(CqCombiner *combiner, Oid aggregate, Oid *argtypes, int nargs, 
 }
 
 static Datum
-call(FmgrInfo *function, Oid collation, Node *aggcontext, int nargs, NullableDatum *args, bool *is_null)
+call(FmgrInfo *function, Oid collation, Node *aggcontext, int nargs, NullableDatum *args,
+	 bool *is_null)
 {
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	Datum		result;
@@ -127,7 +132,10 @@ cq_combiner_combine(CqCombiner *combiner, Node *aggcontext, Datum state, bool st
 
 	if (combiner->combine.fn_strict && (state_is_null || other_is_null))
 	{
-		/* A state without input so far takes the other one; one that became null from a real initial value stays so. */
+		/*
+		 * A state without input so far takes the other one; one that became null from a real
+		 * initial value stays so.
+		 */
 		bool		take_other = state_is_null && combiner->initial_is_null;
 
 		*is_null = take_other ? other_is_null : state_is_null;
@@ -172,7 +180,8 @@ cq_combiner_finish(CqCombiner *combiner, Node *aggcontext, Datum state, bool *is
 		args[i].value = (Datum) 0;
 		args[i].isnull = true;
 	}
-	return call(&combiner->final, combiner->collation, aggcontext, combiner->nfinal_args, args, is_null);
+	return call(&combiner->final, combiner->collation, aggcontext, combiner->nfinal_args, args,
+				is_null);
 }
 
 Node *

@@ -2,12 +2,13 @@
  * compact.c
  *		Compaction of a state table: see compact.h.
  *
- * Rows are noted with the hash of their keys, as many as memory allows for: where the table is larger, it is gone over slice by
- * slice of the hashes. Sorted, rows of one group are neighbours. Of those all but the last are deleted, and the last, which the writer is
- * most likely to remember, is replaced by their combination.
+ * Rows are noted with the hash of their keys, as many as memory allows for: where the table is
+ * larger, it is gone over slice by slice of the hashes. Sorted, rows of one group are neighbours.
+ * Of those all but the last are deleted, and the last, which the writer is most likely to remember,
+ * is replaced by their combination.
  *
- * Notes are hints, for the table changes between steps: rows are fetched, and compared, when their turn comes. A row that somebody else is at stays
- * as it is.
+ * Notes are hints, for the table changes between steps: rows are fetched, and compared, when their
+ * turn comes. A row that somebody else is at stays as it is.
  */
 #include "postgres.h"
 
@@ -56,7 +57,8 @@ typedef struct Merger
 	CqWriter   *writer;
 	MemoryContext group_context;	/* reset for each group */
 	Node	   *aggcontext;
-	TupleTableSlot *sum;		/* of the rows deleted so far, with memory of its own; empty: none */
+	/* of the rows deleted so far, with memory of its own; empty: none */
+	TupleTableSlot *sum;
 	TupleTableSlot *merged;		/* virtual */
 } Merger;
 
@@ -118,7 +120,8 @@ compare_notes(const void *a, const void *b)
 
 	if (one->hash != other->hash)
 		return one->hash < other->hash ? -1 : 1;
-	return ItemPointerCompare(unconstify(ItemPointerData *, &one->tid), unconstify(ItemPointerData *, &other->tid));
+	return ItemPointerCompare(unconstify(ItemPointerData *, &one->tid),
+							  unconstify(ItemPointerData *, &other->tid));
 }
 
 static void
@@ -162,7 +165,8 @@ open_merger(Merger *merger, Oid state, CqGroupLayout *layout)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("state table %u of a continuous view is gone", state)));
 	descriptor = RelationGetDescr(cq_writer_relation(merger->writer));
-	merger->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group", ALLOCSET_DEFAULT_SIZES);
+	merger->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group",
+												  ALLOCSET_DEFAULT_SIZES);
 	merger->aggcontext = cq_combiner_context(merger->group_context);
 	merger->sum = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
 	merger->merged = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
@@ -185,7 +189,8 @@ fetch(Merger *merger, Note *note)
 	if (row == NULL)
 		return NULL;
 	slot_getallattrs(row);
-	return TupIsNull(merger->sum) || cq_group_same_keys(merger->layout, row, merger->sum) ? row : NULL;
+	return TupIsNull(merger->sum) || cq_group_same_keys(merger->layout, row, merger->sum) ? row :
+		NULL;
 }
 
 /* Takes a row out of the table and into the sum. */

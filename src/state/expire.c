@@ -2,19 +2,24 @@
  * expire.c
  *		Deletes groups that have not changed for too long: see expire.h.
  *
- * A group goes as a whole or not at all: what is left of it would be taken for all of it. It may have several rows, old and young ones, and somebody may be
- * adding to it meanwhile.
+ * A group goes as a whole or not at all: what is left of it would be taken for all of it. It may
+ * have several rows, old and young ones, and somebody may be adding to it meanwhile.
  *
- *	 1. The table is gone over once. Of each row that is young the hash is noted in a bitmap, of each that is old the hash and the place in a list, which
- *		is of bounded length: when it is full, only hashes of one half are noted from then on, and what was noted of the other is forgotten. So the list is complete
- *		for the hashes that are in it.
- *	 2. What has a hash in common with a young row is left out: its group, or, rarely, another. (What is common in the bitmap alone differs the next time, for hashes
+ *	 1. The table is gone over once. Of each row that is young the hash is noted in a bitmap, of
+ *	 each that is old the hash and the place in a list, which
+ *		is of bounded length: when it is full, only hashes of one half are noted from then on, and
+ *		what was noted of the other is forgotten. So the list is complete for the hashes that are in
+ *		it.
+ *	 2. What has a hash in common with a young row is left out: its group, or, rarely, another.
+ *	 (What is common in the bitmap alone differs the next time, for hashes
  *		are salted.)
- *	 3. Of each group that remains, all rows are deleted. Where one of them has changed since, is locked, or has gone, those that were deleted are put
+ *	 3. Of each group that remains, all rows are deleted. Where one of them has changed since, is
+ *	 locked, or has gone, those that were deleted are put
  *		back, as one row.
  *
- * A batch that has not committed may have appended a row of such a group, which nobody else sees. Then the group begins anew with that row. One that comes back before
- * it has been deleted goes on where it was. Either is right of a group that was silent for so long.
+ * A batch that has not committed may have appended a row of such a group, which nobody else sees.
+ * Then the group begins anew with that row. One that comes back before it has been deleted goes on
+ * where it was. Either is right of a group that was silent for so long.
  */
 #include "postgres.h"
 
@@ -61,7 +66,8 @@ typedef struct Deletion
 	MemoryContext group_context;	/* reset for each group */
 	Node	   *aggcontext;
 	TupleTableSlot *first;		/* of the group's rows, for its keys */
-	TupleTableSlot *sum;		/* of the rows deleted so far, with memory of its own; empty: none */
+	/* of the rows deleted so far, with memory of its own; empty: none */
+	TupleTableSlot *sum;
 	TupleTableSlot *merged;		/* virtual */
 } Deletion;
 
@@ -101,7 +107,8 @@ forget_half(Search *search)
 static void
 note_old(Search *search, uint32 hash, ItemPointer tid)
 {
-	while (search->nold == search->max_old && (hash & search->mask) == 0 && search->mask != PG_UINT32_MAX)
+	while (search->nold == search->max_old && (hash & search->mask) == 0 &&
+		   search->mask != PG_UINT32_MAX)
 		forget_half(search);
 	if ((hash & search->mask) != 0 || search->nold == search->max_old)
 		return;
@@ -138,8 +145,10 @@ scan(Search *search, Relation state)
 		columns->ii_IndexAttrNumbers[i] = i + 1;
 	columns->ii_IndexAttrNumbers[nkeys] = cq_group_ncolumns(search->layout);
 	columns->ii_Concurrent = true;	/* what a snapshot sees, and no lock */
-	search->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq expiry scan", ALLOCSET_SMALL_SIZES);
-	table_index_build_range_scan(state, NULL, columns, false, false, false, 0, InvalidBlockNumber, note, search, NULL);
+	search->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq expiry scan",
+												ALLOCSET_SMALL_SIZES);
+	table_index_build_range_scan(state, NULL, columns, false, false, false, 0, InvalidBlockNumber,
+								 note, search, NULL);
 	MemoryContextDelete(search->row_context);
 }
 
@@ -151,7 +160,8 @@ compare_rows(const void *a, const void *b)
 
 	if (one->hash != other->hash)
 		return one->hash < other->hash ? -1 : 1;
-	return ItemPointerCompare(unconstify(ItemPointerData *, &one->tid), unconstify(ItemPointerData *, &other->tid));
+	return ItemPointerCompare(unconstify(ItemPointerData *, &one->tid),
+							  unconstify(ItemPointerData *, &other->tid));
 }
 
 /* ---- deleting ---- */
@@ -169,7 +179,8 @@ open_deletion(Deletion *deletion, Oid state, CqGroupLayout *layout, TimestampTz 
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("state table %u of a continuous view is gone", state)));
 	descriptor = RelationGetDescr(cq_writer_relation(deletion->writer));
-	deletion->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group", ALLOCSET_DEFAULT_SIZES);
+	deletion->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group",
+													ALLOCSET_DEFAULT_SIZES);
 	deletion->aggcontext = cq_combiner_context(deletion->group_context);
 	deletion->first = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
 	deletion->sum = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
@@ -197,8 +208,8 @@ fetch(Deletion *deletion, OldRow *row)
 }
 
 /*
- * Brings the rows of the first one's group to the front, and tells how many there are. 0: one of the rows has gone, or is old no more. (That
- * several groups have a hash in common is rare.)
+ * Brings the rows of the first one's group to the front, and tells how many there are. 0: one of
+ * the rows has gone, or is old no more. (That several groups have a hash in common is rare.)
  */
 static int
 gather_group(Deletion *deletion, OldRow *rows, int nrows)
@@ -210,7 +221,8 @@ gather_group(Deletion *deletion, OldRow *rows, int nrows)
 	{
 		TupleTableSlot *slot = fetch(deletion, &rows[i]);
 
-		if (slot == NULL || slot->tts_isnull[column] || DatumGetTimestampTz(slot->tts_values[column]) >= deletion->horizon)
+		if (slot == NULL || slot->tts_isnull[column] ||
+			DatumGetTimestampTz(slot->tts_values[column]) >= deletion->horizon)
 			return 0;
 		if (i == 0 && nrows > 1)
 			ExecCopySlot(deletion->first, slot);
@@ -239,7 +251,8 @@ take(Deletion *deletion, OldRow *row, bool is_only)
 		ExecCopySlot(deletion->sum, slot);
 	else
 	{
-		cq_group_combine(deletion->layout, deletion->aggcontext, deletion->sum, slot, deletion->merged);
+		cq_group_combine(deletion->layout, deletion->aggcontext, deletion->sum, slot,
+						 deletion->merged);
 		ExecMaterializeSlot(deletion->merged);
 		ExecCopySlot(deletion->sum, deletion->merged);
 	}
@@ -284,7 +297,8 @@ delete_rows(Deletion *deletion, OldRow *rows, int nrows)
 	int			ndeleted = 0;
 	int			ngroup;
 
-	for (; nrows > 0 && (ngroup = gather_group(deletion, rows, nrows)) > 0; rows += ngroup, nrows -= ngroup)
+	for (; nrows > 0 && (ngroup = gather_group(deletion, rows, nrows)) > 0; rows += ngroup,
+		 nrows -= ngroup)
 		ndeleted += delete_group(deletion, rows, ngroup);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(deletion->group_context);
@@ -302,7 +316,8 @@ delete_groups(const Search *search, Oid state, CqGroupLayout *layout)
 	for (int64 first = 0; first < search->nold; first = end)
 	{
 		CHECK_FOR_INTERRUPTS();
-		for (end = first + 1; end < search->nold && search->old[end].hash == search->old[first].hash; end++)
+		for (end = first + 1; end < search->nold &&
+			 search->old[end].hash == search->old[first].hash; end++)
 			;
 		if (!is_young(search, search->old[first].hash))
 			ndeleted += delete_rows(&deletion, &search->old[first], (int) (end - first));
@@ -314,9 +329,11 @@ delete_groups(const Search *search, Oid state, CqGroupLayout *layout)
 int64
 cq_expire_groups(Oid state, CqGroupLayout *layout, TimestampTz horizon, int64 max_rows, uint32 salt)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq expiry", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq expiry",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	Search		search = {.layout = layout, .horizon = horizon, .salt = salt, .max_old = Max(max_rows, 1)};
+	Search		search = {.layout = layout, .horizon = horizon, .salt = salt,
+						  .max_old = Max(max_rows, 1)};
 	Relation	relation = table_open(state, RowExclusiveLock);
 	int64		ndeleted;
 

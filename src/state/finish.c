@@ -1,14 +1,14 @@
 /*
  * finish.c
- *		cq.finish(state, aggregate, argument types, result): an aggregate that combines the partial states of another one,
- *		and finishes them.
+ *		cq.finish(state, aggregate, argument types, result): an aggregate that combines the partial
+ *		states of another one, and finishes them.
  *
  * Views are made of it. It takes
- *		state		"any"			what the state table holds: the aggregate's transition type, or bytea where that is internal
- *		aggregate	regprocedure	which aggregate, a constant
- *		types		regtype[]		its actual argument types, a constant
- *		result		anyelement		a null of its result type
- * and gives that result. With no input at all it gives what the aggregate gives for no rows (0 for a count).
+ *		state "any" what the state table holds: the aggregate's transition type, or bytea where that
+ *		is internal aggregate regprocedure which aggregate, a constant types regtype[] its actual
+ *		argument types, a constant result anyelement a null of its result type
+ * and gives that result. With no input at all it gives what the aggregate gives for no rows (0 for
+ * a count).
  */
 #include "postgres.h"
 
@@ -40,7 +40,8 @@ make_combiner(Oid aggregate, Datum types, Oid state, Oid result, Oid collation)
 	int			nargs;
 	Oid			argtypes[FUNC_MAX_ARGS];
 
-	deconstruct_array(DatumGetArrayTypeP(types), REGTYPEOID, sizeof(Oid), true, TYPALIGN_INT, &elements, &nulls, &nargs);
+	deconstruct_array(DatumGetArrayTypeP(types), REGTYPEOID, sizeof(Oid), true, TYPALIGN_INT,
+					  &elements, &nulls, &nargs);
 	if (nargs >= FUNC_MAX_ARGS) /* the state is one more */
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_ARGUMENTS),
@@ -80,7 +81,8 @@ combiner_of_call(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the aggregate and its argument types must not be null")));
 	caller = MemoryContextSwitchTo(function->fn_mcxt);
-	function->fn_extra = make_combiner(PG_GETARG_OID(2), PG_GETARG_DATUM(3), get_fn_expr_argtype(function, 1),
+	function->fn_extra = make_combiner(PG_GETARG_OID(2), PG_GETARG_DATUM(3),
+									   get_fn_expr_argtype(function, 1),
 									   get_fn_expr_argtype(function, 4), PG_GET_COLLATION());
 	MemoryContextSwitchTo(caller);
 	return function->fn_extra;
@@ -93,10 +95,12 @@ fold(FinishState *state, Node *aggcontext, MemoryContext owner, Datum stored, bo
 	CqCombiner *combiner = state->combiner;
 	Datum		other = cq_combiner_load(combiner, aggcontext, stored, &stored_is_null);
 	bool		is_null;
-	Datum		value = cq_combiner_combine(combiner, aggcontext, state->state, state->is_null, other, stored_is_null,
+	Datum		value = cq_combiner_combine(combiner, aggcontext, state->state, state->is_null,
+											other, stored_is_null,
 											&is_null);
 
-	if (!combiner->typbyval && (state->is_null || DatumGetPointer(value) != DatumGetPointer(state->state)))
+	if (!combiner->typbyval && (state->is_null ||
+								DatumGetPointer(value) != DatumGetPointer(state->state)))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(owner);
 
@@ -118,8 +122,10 @@ cq_finish_trans(PG_FUNCTION_ARGS)
 
 	if (!AggCheckCallContext(fcinfo, &owner))
 		elog(ERROR, "cq_finish_trans called outside of an aggregation");
-	state = PG_ARGISNULL(0) ? make_state(combiner_of_call(fcinfo), owner) : (FinishState *) PG_GETARG_POINTER(0);
-	fold(state, fcinfo->context, owner, PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1));
+	state = PG_ARGISNULL(0) ? make_state(combiner_of_call(fcinfo), owner) :
+		(FinishState *) PG_GETARG_POINTER(0);
+	fold(state, fcinfo->context, owner, PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1),
+		 PG_ARGISNULL(1));
 	PG_RETURN_POINTER(state);
 }
 
@@ -136,8 +142,10 @@ state_without_input(FunctionCallInfo fcinfo, MemoryContext owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the aggregate and its argument types must be constants")));
-	return make_state(make_combiner(DatumGetObjectId(((Const *) aggregate)->constvalue), ((Const *) types)->constvalue,
-									linitial_oid(aggref->aggargtypes), aggref->aggtype, PG_GET_COLLATION()), owner);
+	return make_state(make_combiner(DatumGetObjectId(((Const *) aggregate)->constvalue),
+									((Const *) types)->constvalue,
+									linitial_oid(aggref->aggargtypes), aggref->aggtype,
+									PG_GET_COLLATION()), owner);
 }
 
 Datum
@@ -150,7 +158,8 @@ cq_finish_final(PG_FUNCTION_ARGS)
 
 	if (!AggCheckCallContext(fcinfo, &owner))
 		elog(ERROR, "cq_finish_final called outside of an aggregation");
-	state = PG_ARGISNULL(0) ? state_without_input(fcinfo, owner) : (FinishState *) PG_GETARG_POINTER(0);
+	state = PG_ARGISNULL(0) ? state_without_input(fcinfo, owner) :
+		(FinishState *) PG_GETARG_POINTER(0);
 	is_null = state->is_null;
 	result = cq_combiner_finish(state->combiner, fcinfo->context, state->state, &is_null);
 	if (is_null)

@@ -26,11 +26,14 @@ check_aggregate(Form_pg_aggregate form, Oid aggregate)
 	if (form->aggkind != AGGKIND_NORMAL || !OidIsValid(form->aggcombinefn))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("aggregate %s has no partial states that could be combined", format_procedure(aggregate))));
-	if (form->aggtranstype == INTERNALOID && !(OidIsValid(form->aggserialfn) && OidIsValid(form->aggdeserialfn)))
+				 errmsg("aggregate %s has no partial states that could be combined",
+						format_procedure(aggregate))));
+	if (form->aggtranstype == INTERNALOID && !(OidIsValid(form->aggserialfn) &&
+											   OidIsValid(form->aggdeserialfn)))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("aggregate %s has no partial states that could be stored", format_procedure(aggregate))));
+				 errmsg("aggregate %s has no partial states that could be stored",
+						format_procedure(aggregate))));
 }
 
 static void
@@ -45,7 +48,10 @@ check_execute(Oid function, Oid role, ObjectType kind)
 		aclcheck_error(result, kind, get_func_name(function));
 }
 
-/* As nodeAgg.c: the user must be allowed to use the aggregate, and its owner to use what it is made of. */
+/*
+ * As nodeAgg.c: the user must be allowed to use the aggregate, and its owner to use what it is made
+ * of.
+ */
 static void
 check_privileges(Form_pg_aggregate form, Oid aggregate, Oid owner)
 {
@@ -65,7 +71,10 @@ refuse(Oid aggregate, const char *what, Oid type)
 					format_type_extended(type, -1, FORMAT_TYPE_ALLOW_INVALID))));
 }
 
-/* Actual argument types as the parser would have them after coercion; gives the result's type for them. */
+/*
+ * Actual argument types as the parser would have them after coercion; gives the result's type for
+ * them.
+ */
 static Oid
 check_arguments(Form_pg_proc proc, Oid aggregate, const Oid *argtypes, int nargs)
 {
@@ -74,7 +83,8 @@ check_arguments(Form_pg_proc proc, Oid aggregate, const Oid *argtypes, int nargs
 	if (nargs < proc->pronargs || (nargs > proc->pronargs && proc->provariadic != ANYOID))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("aggregate %s does not take %d arguments", format_procedure(aggregate), nargs)));
+				 errmsg("aggregate %s does not take %d arguments", format_procedure(aggregate),
+						nargs)));
 	for (int i = 0; i < nargs; i++)
 	{
 		declared[i] = i < proc->pronargs ? proc->proargtypes.values[i] : ANYOID;
@@ -104,8 +114,9 @@ cq_finish_check(Oid aggregate, const Oid *argtypes, int nargs, Oid state, Oid re
 	check_privileges(form, aggregate, proc->proowner);
 	if (check_arguments(proc, aggregate, argtypes, nargs) != result)
 		refuse(aggregate, "a result of", result);
-	transtype = resolve_aggregate_transtype(aggregate, form->aggtranstype, unconstify(Oid *, argtypes), nargs);
-	if (!IsBinaryCoercible(state, transtype == INTERNALOID ? cq_plan_state_type() : transtype))
+	transtype = resolve_aggregate_transtype(aggregate, form->aggtranstype,
+											unconstify(Oid *, argtypes), nargs);
+	if (!IsBinaryCoercible(state, transtype == INTERNALOID ? cq_aggregate_state_type() : transtype))
 		refuse(aggregate, "a state of", state);
 	ReleaseSysCache(function_tuple);
 	ReleaseSysCache(aggregate_tuple);

@@ -19,7 +19,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* How one key is hashed and compared: by its type's functions, or by its bytes where the type has none to hash. */
+/*
+ * How one key is hashed and compared: by its type's functions, or by its bytes where the type has
+ * none to hash.
+ */
 typedef struct KeyLayout
 {
 	bool		has_hash;
@@ -38,7 +41,10 @@ struct CqGroupLayout
 	CqCombiner *combiners;
 };
 
-/* That an operator has a hash function does not tell that it works: arrays' and rows' need their elements'. */
+/*
+ * That an operator has a hash function does not tell that it works: arrays' and rows' need their
+ * elements'.
+ */
 static void
 layout_key(KeyLayout *key, Oid type, Oid equality, bool is_hashable, Oid collation)
 {
@@ -75,7 +81,8 @@ cq_group_layout(const CqViewPlan *plan)
 	{
 		CqKey	   *key = lfirst(cell);
 
-		layout_key(&layout->keys[foreach_current_index(cell)], exprType((Node *) key->expr), key->clause->eqop,
+		layout_key(&layout->keys[foreach_current_index(cell)], exprType((Node *) key->expr),
+				   key->clause->eqop,
 				   key->clause->hashable, exprCollation((Node *) key->expr));
 	}
 	if (plan->has_grouping_id)
@@ -86,7 +93,8 @@ cq_group_layout(const CqViewPlan *plan)
 		Oid			argtypes[FUNC_MAX_ARGS];
 		int			nargs = get_aggregate_argtypes(aggref, argtypes);
 
-		cq_combiner_init(&layout->combiners[foreach_current_index(cell)], aggref->aggfnoid, argtypes, nargs,
+		cq_combiner_init(&layout->combiners[foreach_current_index(cell)], aggref->aggfnoid,
+						 argtypes, nargs,
 						 aggref->aggtype, aggref->inputcollid);
 	}
 	return layout;
@@ -104,7 +112,8 @@ cq_group_hash(const CqGroupLayout *layout, const Datum *values, const bool *null
 
 		if (!nulls[i])
 			h = key->has_hash ?
-				DatumGetUInt32(FunctionCall1Coll(unconstify(FmgrInfo *, &key->hash), key->collation, values[i])) :
+				DatumGetUInt32(FunctionCall1Coll(unconstify(FmgrInfo *, &key->hash), key->collation,
+												 values[i])) :
 				datum_image_hash(values[i], key->typbyval, key->typlen);
 		hash = hash_combine(hash, h);
 	}
@@ -121,14 +130,16 @@ cq_group_same_keys(const CqGroupLayout *layout, TupleTableSlot *a, TupleTableSlo
 		if (a->tts_isnull[i] != b->tts_isnull[i])
 			return false;
 		if (!a->tts_isnull[i] &&
-			!DatumGetBool(FunctionCall2Coll(&key->equal, key->collation, a->tts_values[i], b->tts_values[i])))
+			!DatumGetBool(FunctionCall2Coll(&key->equal, key->collation, a->tts_values[i],
+											b->tts_values[i])))
 			return false;
 	}
 	return true;
 }
 
 void
-cq_group_combine(CqGroupLayout *layout, Node *aggcontext, TupleTableSlot *stored, TupleTableSlot *incoming, TupleTableSlot *merged)
+cq_group_combine(CqGroupLayout *layout, Node *aggcontext, TupleTableSlot *stored,
+				 TupleTableSlot *incoming, TupleTableSlot *merged)
 {
 	ExecClearTuple(merged);
 	memcpy(merged->tts_values, stored->tts_values, sizeof(Datum) * layout->nkeys);
@@ -140,11 +151,13 @@ cq_group_combine(CqGroupLayout *layout, Node *aggcontext, TupleTableSlot *stored
 		bool		is_null;
 		bool		stored_is_null = stored->tts_isnull[column];
 		bool		incoming_is_null = incoming->tts_isnull[column];
-		Datum		state = cq_combiner_load(combiner, aggcontext, stored->tts_values[column], &stored_is_null);
+		Datum		state = cq_combiner_load(combiner, aggcontext, stored->tts_values[column],
+											 &stored_is_null);
 		Datum		other = cq_combiner_load(combiner, aggcontext, incoming->tts_values[column],
 											 &incoming_is_null);
 
-		state = cq_combiner_combine(combiner, aggcontext, state, stored_is_null, other, incoming_is_null,
+		state = cq_combiner_combine(combiner, aggcontext, state, stored_is_null, other,
+									incoming_is_null,
 									&is_null);
 		merged->tts_values[column] = cq_combiner_store(combiner, aggcontext, state, &is_null);
 		merged->tts_isnull[column] = is_null;
@@ -159,7 +172,8 @@ cq_group_pack(const CqGroupLayout *layout, TupleTableSlot *slot)
 	{
 		int			column = layout->nkeys + i;
 
-		slot->tts_values[column] = cq_combiner_pack(&layout->combiners[i], slot->tts_values[column], slot->tts_isnull[column]);
+		slot->tts_values[column] = cq_combiner_pack(&layout->combiners[i], slot->tts_values[column],
+													slot->tts_isnull[column]);
 	}
 }
 
@@ -207,8 +221,10 @@ cq_group_scan(Relation state, const CqGroupLayout *layout, BlockNumber start, Bl
 	for (int i = 0; i < layout->nkeys; i++)
 		keys->ii_IndexAttrNumbers[i] = i + 1;
 	keys->ii_Concurrent = true; /* what a snapshot sees, and no lock */
-	scan.row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group scan", ALLOCSET_SMALL_SIZES);
-	table_index_build_range_scan(state, NULL, keys, false, false, false, start, nblocks, pass_on, &scan, NULL);
+	scan.row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group scan",
+											 ALLOCSET_SMALL_SIZES);
+	table_index_build_range_scan(state, NULL, keys, false, false, false, start, nblocks, pass_on,
+								 &scan, NULL);
 	MemoryContextDelete(scan.row_context);
 }
 

@@ -1,6 +1,7 @@
 /*
  * group.h
- *		The groups of a state table: how their keys are hashed and compared, and how two rows of one group become one.
+ *		The groups of a state table: how their keys are hashed and compared, and how two rows of one
+ *		group become one.
  */
 #ifndef CQ_GROUP_H
 #define CQ_GROUP_H
@@ -29,14 +30,19 @@ extern uint32 cq_group_hash(const CqGroupLayout *layout, const Datum *values, co
 /* Are two deformed rows of the same group? */
 extern bool cq_group_same_keys(const CqGroupLayout *layout, TupleTableSlot *a, TupleTableSlot *b);
 
-/* States that are pointers come as the executor has serialized them; afterwards they are as they are stored. */
+/*
+ * States that are pointers come as the executor has serialized them; afterwards they are as they
+ * are stored.
+ */
 extern void cq_group_pack(const CqGroupLayout *layout, TupleTableSlot *slot);
 
 /*
- * Fills merged, a virtual slot, with the stored row's keys and both rows' states combined. It points into stored and CurrentMemoryContext.
- * aggcontext is one made by cq_combiner_context. Passes on whatever error the aggregates' functions raise.
+ * Fills merged, a virtual slot, with the stored row's keys and both rows' states combined. It
+ * points into stored and CurrentMemoryContext. aggcontext is one made by cq_combiner_context.
+ * Passes on whatever error the aggregates' functions raise.
  */
-extern void cq_group_combine(CqGroupLayout *layout, Node *aggcontext, TupleTableSlot *stored, TupleTableSlot *incoming,
+extern void cq_group_combine(CqGroupLayout *layout, Node *aggcontext, TupleTableSlot *stored,
+							 TupleTableSlot *incoming,
 							 TupleTableSlot *merged);
 
 /* Called for each row, with the hash of its keys and where it is rooted. */
@@ -46,7 +52,8 @@ typedef void (*CqGroupCallback) (void *context, uint32 hash, ItemPointer tid);
 extern bool cq_group_can_scan(const CqGroupLayout *layout);
 
 /* The rows that a snapshot sees in nblocks blocks from start on; InvalidBlockNumber: to the end. */
-extern void cq_group_scan(Relation state, const CqGroupLayout *layout, BlockNumber start, BlockNumber nblocks,
+extern void cq_group_scan(Relation state, const CqGroupLayout *layout, BlockNumber start,
+						  BlockNumber nblocks,
 						  CqGroupCallback callback, void *context);
 
 #endif							/* CQ_GROUP_H */

@@ -18,7 +18,8 @@ typedef struct Entry
 	ItemPointerData tid;		/* invalid: empty */
 } Entry;
 
-StaticAssertDecl(sizeof(Entry) == CQ_GROUP_CACHE_ENTRY_SIZE, "a group takes as much as is promised");
+StaticAssertDecl(sizeof(Entry) == CQ_GROUP_CACHE_ENTRY_SIZE,
+				 "a group takes as much as is promised");
 
 typedef struct Table
 {
@@ -74,7 +75,8 @@ table_double(CqGroupCache *cache, Table *table)
 CqGroupCache *
 cq_group_cache_create(MemoryContext parent, Size max_bytes)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "pg_cq group cache", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(parent, "pg_cq group cache",
+												  ALLOCSET_SMALL_SIZES);
 	CqGroupCache *cache = MemoryContextAllocZero(context, sizeof(CqGroupCache));
 
 	cache->context = context;

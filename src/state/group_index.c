@@ -2,7 +2,8 @@
  * group_index.c
  *		Finds the row of a group by its keys: see group_index.h.
  *
- * A btree over all keys, made with the state table. Where a view has no keys its one group is found by reading the table.
+ * A btree over all keys, made with the state table. Where a view has no keys its one group is found
+ * by reading the table.
  */
 #include "postgres.h"
 
@@ -35,7 +36,9 @@ CqReject *
 cq_group_index_check(const CqViewPlan *plan)
 {
 	if (cq_plan_nkeys(plan) > INDEX_MAX_KEYS)
-		return cq_reject(ERRCODE_TOO_MANY_COLUMNS, "changes of a continuous view with more than %d grouped columns are not supported",
+		return cq_reject(ERRCODE_TOO_MANY_COLUMNS,
+						 "changes of a continuous view with more than %d grouped columns are not "
+						 "supported",
 						 INDEX_MAX_KEYS);
 	for (int i = 0; i < cq_plan_nkeys(plan); i++)
 	{
@@ -43,9 +46,11 @@ cq_group_index_check(const CqViewPlan *plan)
 
 		if (!OidIsValid(GetDefaultOpClass(column->typeName->typeOid, BTREE_AM_OID)))
 			return cq_reject_hint(cq_reject(ERRCODE_UNDEFINED_OBJECT,
-											"changes of a continuous view grouped by a column of type %s are not supported",
+											"changes of a continuous view grouped by a column of "
+											"type %s are not supported",
 											format_type_be(column->typeName->typeOid)),
-								  "Its groups are found by an index, and the type has no operators for one. Cast the column to another type.");
+								  "Its groups are found by an index, and the type has no operators "
+								  "for one. Cast the column to another type.");
 	}
 	return NULL;
 }
@@ -53,7 +58,8 @@ cq_group_index_check(const CqViewPlan *plan)
 static bool
 is_over_keys(Relation index, int nkeys)
 {
-	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid || index->rd_index->indnkeyatts != nkeys ||
+	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid ||
+		index->rd_index->indnkeyatts != nkeys ||
 		RelationGetIndexPredicate(index) != NIL)
 		return false;
 	for (int i = 0; i < nkeys; i++)
@@ -79,7 +85,8 @@ open_index(Relation state, int nkeys)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table \"%s\" does not have the index over its keys that the continuous view needs", RelationGetRelationName(state)),
+			 errmsg("table \"%s\" does not have the index over its keys that the continuous view "
+					"needs", RelationGetRelationName(state)),
 			 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 }
 
@@ -93,7 +100,8 @@ init_keys(CqGroupIndex *index)
 		Oid			type = index->index->rd_opcintype[i];
 		Oid			equality = get_opfamily_member(family, type, type, BTEqualStrategyNumber);
 
-		ScanKeyEntryInitialize(&index->keys[i], 0, i + 1, BTEqualStrategyNumber, type, index->index->rd_indcollation[i],
+		ScanKeyEntryInitialize(&index->keys[i], 0, i + 1, BTEqualStrategyNumber, type,
+							   index->index->rd_indcollation[i],
 							   get_opcode(equality), (Datum) 0);
 	}
 }

@@ -4,7 +4,8 @@
  *
  *		row of the state   k1 k2 s1 s2 ──► finish each aggregate ──► k1 k2 a1 a2 ──► HAVING, target list ──► row of the view
  *
- * The expressions are the same that `read` has over cq.finish, run by the server's expression evaluator.
+ * The expressions are the same that `read` has over cq.finish, run by the server's expression
+ * evaluator.
  */
 #include "postgres.h"
 
@@ -49,7 +50,8 @@ finished_descriptor(const CqViewPlan *plan)
 	{
 		ColumnDef  *column = list_nth_node(ColumnDef, plan->columns, i);
 
-		TupleDescInitEntry(descriptor, i + 1, column->colname, column->typeName->typeOid, column->typeName->typemod, 0);
+		TupleDescInitEntry(descriptor, i + 1, column->colname, column->typeName->typeOid,
+						   column->typeName->typemod, 0);
 		TupleDescInitEntryCollation(descriptor, i + 1, column->collOid);
 	}
 	foreach(cell, plan->aggregates)
@@ -103,7 +105,9 @@ cq_group_row_open(const CqViewPlan *plan)
 	targets = (List *) expression_planner((Expr *) targets);
 	for (int i = 0; i < (int) lengthof(row->projections); i++)
 		row->projections[i] = ExecBuildProjectionInfo(targets, row->econtext,
-													  MakeSingleTupleTableSlot(ExecTypeFromTL(targets), &TTSOpsVirtual),
+													  MakeSingleTupleTableSlot(
+																			   ExecTypeFromTL(
+																							  targets), &TTSOpsVirtual),
 													  NULL, finished);
 	if (having != NULL)
 		row->having = ExecInitQual(make_ands_implicit(expression_planner((Expr *) having)), NULL);
@@ -117,7 +121,8 @@ finish(Finisher *finisher, Node *aggcontext, TupleTableSlot *state, bool *is_nul
 	Datum		value = (Datum) 0;
 
 	*is_null = state->tts_isnull[finisher->column];
-	value = cq_combiner_load(&finisher->combiner, aggcontext, state->tts_values[finisher->column], is_null);
+	value = cq_combiner_load(&finisher->combiner, aggcontext, state->tts_values[finisher->column],
+							 is_null);
 	return cq_combiner_finish(&finisher->combiner, aggcontext, value, is_null);
 }
 
@@ -131,7 +136,8 @@ cq_group_row_make(CqGroupRow *row, Node *aggcontext, TupleTableSlot *state, CqGr
 	memcpy(finished->tts_values, state->tts_values, sizeof(Datum) * row->nkeys);
 	memcpy(finished->tts_isnull, state->tts_isnull, sizeof(bool) * row->nkeys);
 	for (int i = 0; i < row->naggregates; i++)
-		finished->tts_values[row->nkeys + i] = finish(&row->finishers[i], aggcontext, state, &finished->tts_isnull[row->nkeys + i]);
+		finished->tts_values[row->nkeys + i] = finish(&row->finishers[i], aggcontext, state,
+													  &finished->tts_isnull[row->nkeys + i]);
 	ExecStoreVirtualTuple(finished);
 	row->econtext->ecxt_scantuple = finished;
 	/* What the expressions make lives as long as the caller's rows. */
@@ -153,7 +159,8 @@ cq_group_row_same(TupleTableSlot *one, TupleTableSlot *other)
 
 		if (one->tts_isnull[i] != other->tts_isnull[i] ||
 			(!one->tts_isnull[i] &&
-			 !datum_image_eq(one->tts_values[i], other->tts_values[i], attribute->attbyval, attribute->attlen)))
+			 !datum_image_eq(one->tts_values[i], other->tts_values[i], attribute->attbyval,
+							 attribute->attlen)))
 			return false;
 	}
 	return true;

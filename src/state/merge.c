@@ -2,9 +2,10 @@
  * merge.c
  *		Takes a plan's output into the state table: the hot path of aggregation.
  *
- * Each group that a batch touched arrives once a run, as keys and partial states. If the cache knows a row of that group,
- * the states are combined and the row is updated in place, without a look-up in any index; else a row is appended,
- * without asking whether there is one already: readers combine all rows of a group.
+ * Each group that a batch touched arrives once a run, as keys and partial states. If the cache
+ * knows a row of that group, the states are combined and the row is updated in place, without a
+ * look-up in any index; else a row is appended, without asking whether there is one already:
+ * readers combine all rows of a group.
  */
 #include "postgres.h"
 
@@ -67,7 +68,9 @@ look_up_stored(GroupsReceiver *receiver, TupleTableSlot *slot, ItemPointer tid)
 	return NULL;
 }
 
-/* The view's row of a group before, of after, or both: unless nothing is to be seen of the change. */
+/*
+ * The view's row of a group before, of after, or both: unless nothing is to be seen of the change.
+ */
 static void
 tell_change(GroupsReceiver *receiver, TupleTableSlot *before, TupleTableSlot *after)
 {
@@ -75,10 +78,12 @@ tell_change(GroupsReceiver *receiver, TupleTableSlot *before, TupleTableSlot *af
 	TupleTableSlot *row_before = NULL;
 	TupleTableSlot *row_after;
 
-	if (changes->is_limited && (after->tts_isnull[changes->end] || DatumGetInt64(after->tts_values[changes->end]) > changes->through))
+	if (changes->is_limited && (after->tts_isnull[changes->end] ||
+								DatumGetInt64(after->tts_values[changes->end]) > changes->through))
 		return;
 	if (before != NULL)
-		row_before = cq_group_row_make(changes->row, receiver->aggcontext, before, CQ_GROUP_ROW_BEFORE);
+		row_before = cq_group_row_make(changes->row, receiver->aggcontext, before,
+									   CQ_GROUP_ROW_BEFORE);
 	row_after = cq_group_row_make(changes->row, receiver->aggcontext, after, CQ_GROUP_ROW_AFTER);
 	if (row_before == NULL && row_after == NULL)
 		return;
@@ -152,7 +157,8 @@ append_row(CqWriter *writer, TupleTableSlot *slot, int natts, uint32 tag)
 static bool
 has_expired(const CqMergeChanges *changes, const TupleTableSlot *slot)
 {
-	return changes->is_limited && !slot->tts_isnull[changes->end] && DatumGetInt64(slot->tts_values[changes->end]) <= changes->after;
+	return changes->is_limited && !slot->tts_isnull[changes->end] &&
+		DatumGetInt64(slot->tts_values[changes->end]) <= changes->after;
 }
 
 static bool
@@ -168,13 +174,15 @@ receive_group(TupleTableSlot *slot, DestReceiver *self)
 	caller = MemoryContextSwitchTo(receiver->group_context);
 	cq_group_pack(receiver->layout, slot);
 	hash = cq_group_hash(receiver->layout, slot->tts_values, slot->tts_isnull);
-	if (receiver->index != NULL ? merge_and_tell(receiver, slot, hash) : merge_in_place(receiver, slot, hash))
+	if (receiver->index != NULL ? merge_and_tell(receiver, slot, hash) : merge_in_place(receiver,
+																						slot, hash))
 		receiver->counts->updated++;
 	else
 	{
 		append_row(receiver->writer, slot, cq_group_ncolumns(receiver->layout), hash);
 		receiver->counts->inserted++;
-		receiver->counts->doubtful += receiver->index == NULL && !cq_group_cache_is_complete(receiver->cache);
+		receiver->counts->doubtful += receiver->index == NULL &&
+			!cq_group_cache_is_complete(receiver->cache);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(receiver->group_context);
@@ -220,12 +228,16 @@ groups_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	GroupsReceiver *receiver = (GroupsReceiver *) self;
 
 	receiver->writer = open_writer(receiver->state, remember_group, receiver->cache);
-	receiver->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group", ALLOCSET_DEFAULT_SIZES);
+	receiver->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group",
+													ALLOCSET_DEFAULT_SIZES);
 	receiver->aggcontext = cq_combiner_context(receiver->group_context);
-	receiver->merged = MakeSingleTupleTableSlot(RelationGetDescr(cq_writer_relation(receiver->writer)),
+	receiver->merged = MakeSingleTupleTableSlot(
+												RelationGetDescr(cq_writer_relation(
+																					receiver->writer)),
 												&TTSOpsVirtual);
 	if (receiver->changes.receiver != NULL)
-		receiver->index = cq_group_index_open(cq_writer_relation(receiver->writer), receiver->layout, cq_group_nkeys(receiver->layout));
+		receiver->index = cq_group_index_open(cq_writer_relation(receiver->writer),
+											  receiver->layout, cq_group_nkeys(receiver->layout));
 }
 
 static void
@@ -247,7 +259,8 @@ destroy_receiver(DestReceiver *self)
 }
 
 DestReceiver *
-cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts)
+cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache,
+						 CqMergeCounts *counts)
 {
 	GroupsReceiver *receiver = palloc0(sizeof(GroupsReceiver));
 
@@ -264,9 +277,11 @@ cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, 
 }
 
 DestReceiver *
-cq_merge_changes_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts, const CqMergeChanges *changes)
+cq_merge_changes_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache,
+						  CqMergeCounts *counts, const CqMergeChanges *changes)
 {
-	GroupsReceiver *receiver = (GroupsReceiver *) cq_merge_groups_receiver(state, layout, cache, counts);
+	GroupsReceiver *receiver = (GroupsReceiver *) cq_merge_groups_receiver(state, layout, cache,
+																		   counts);
 
 	receiver->changes = *changes;
 	return &receiver->pub;
@@ -317,7 +332,8 @@ check_columns(Relation table, TupleDesc rows)
 	if (!fits)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" does not have the columns that the continuous view needs", RelationGetRelationName(table)),
+				 errmsg("table \"%s\" does not have the columns that the continuous view needs",
+						RelationGetRelationName(table)),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 }
 
@@ -354,7 +370,8 @@ make_rows_receiver(Oid state, CqMergeCounts *counts, CqChangeReceiver *changes)
 }
 
 DestReceiver *
-cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts, CqChangeReceiver *changes)
+cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts,
+					   CqChangeReceiver *changes)
 {
 	RowsReceiver *receiver = make_rows_receiver(state, counts, changes);
 

@@ -33,28 +33,38 @@ typedef struct CqMergeChanges
 } CqMergeChanges;
 
 /*
- * Makes the cache know the groups that are stored already, as if to build an index over them: for a worker that has the view for itself and
- * would else append a second row for each. Needs a snapshot.
+ * Makes the cache know the groups that are stored already, as if to build an index over them: for a
+ * worker that has the view for itself and would else append a second row for each. Needs a
+ * snapshot.
  */
 extern void cq_merge_warm_up(Relation state, const CqGroupLayout *layout, CqGroupCache *cache);
 
 /*
- * A receiver for one run of a plan: combines each group with the row that the cache knows of, in place, or appends it. It opens the state
- * table at startup, and flushes and closes it at shutdown. Raises ERROR (undefined table) where that is gone.
+ * A receiver for one run of a plan: combines each group with the row that the cache knows of, in
+ * place, or appends it. It opens the state table at startup, and flushes and closes it at shutdown.
+ * Raises ERROR (undefined table) where that is gone.
  */
-extern DestReceiver *cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts);
+extern DestReceiver *cq_merge_groups_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache,
+											  CqMergeCounts *counts);
 
 /*
- * The same for views that tell changes: a group that the cache does not know is looked up, and has one row in the end. Nobody else may write to the
- * state meanwhile. The changes are told in the order of the groups.
+ * The same for views that tell changes: a group that the cache does not know is looked up, and has
+ * one row in the end. Nobody else may write to the state meanwhile. The changes are told in the
+ * order of the groups.
  */
-extern DestReceiver *cq_merge_changes_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache, CqMergeCounts *counts,
+extern DestReceiver *cq_merge_changes_receiver(Oid state, CqGroupLayout *layout,
+											   CqGroupCache *cache, CqMergeCounts *counts,
 											   const CqMergeChanges *changes);
 
 /* A receiver that appends rows, with the time in the last column. changes may be NULL. */
-extern DestReceiver *cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts, CqChangeReceiver *changes);
+extern DestReceiver *cq_merge_rows_receiver(Oid state, TimestampTz time, CqMergeCounts *counts,
+											CqChangeReceiver *changes);
 
-/* A receiver that appends rows as they are. Raises ERROR where the table does not have their columns. changes may be NULL. */
-extern DestReceiver *cq_merge_result_receiver(Oid table, CqMergeCounts *counts, CqChangeReceiver *changes);
+/*
+ * A receiver that appends rows as they are. Raises ERROR where the table does not have their
+ * columns. changes may be NULL.
+ */
+extern DestReceiver *cq_merge_result_receiver(Oid table, CqMergeCounts *counts,
+											  CqChangeReceiver *changes);
 
 #endif							/* CQ_MERGE_H */

@@ -16,7 +16,8 @@
 static char *
 quoted_name(Oid table)
 {
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+									  get_rel_name(table));
 }
 
 /* The condition once more outside: a row that somebody has updated meanwhile is asked again. */
@@ -26,7 +27,8 @@ delete_statement(Oid table, const char *column)
 	char	   *name = quoted_name(table);
 	const char *time = quote_identifier(column);
 
-	return psprintf("DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 AND ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+	return psprintf("DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 AND ctid "
+					"OPERATOR(pg_catalog.=) ANY (ARRAY("
 					"SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2))",
 					name, time, name, time);
 }
@@ -40,14 +42,16 @@ type_of(Oid table, const char *column)
 	if (type != TIMESTAMPTZOID && type != TIMESTAMPOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" does not have the columns that the continuous view needs", get_rel_name(table)),
+				 errmsg("table \"%s\" does not have the columns that the continuous view needs",
+						get_rel_name(table)),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 	return type;
 }
 
 /* How many rows a statement has found or changed; $1 is the horizon, $2 the most of them. */
 static uint64
-execute(Oid table, const char *column, const char *statement, int expected, TimestampTz horizon, int64 max_rows)
+execute(Oid table, const char *column, const char *statement, int expected, TimestampTz horizon,
+		int64 max_rows)
 {
 	Oid			types[] = {type_of(table, column), INT8OID};
 	Datum		args[] = {TimestampTzGetDatum(horizon), Int64GetDatum(max_rows)};
@@ -67,13 +71,15 @@ execute(Oid table, const char *column, const char *statement, int expected, Time
 int64
 cq_retention_delete(Oid table, const char *column, TimestampTz horizon, int64 max_rows)
 {
-	return (int64) execute(table, column, delete_statement(table, column), SPI_OK_DELETE, horizon, max_rows);
+	return (int64) execute(table, column, delete_statement(table, column), SPI_OK_DELETE, horizon,
+						   max_rows);
 }
 
 bool
 cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 {
-	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2", quoted_name(table), quote_identifier(column));
+	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2",
+									 quoted_name(table), quote_identifier(column));
 
 	return execute(table, column, statement, SPI_OK_SELECT, horizon, 1) > 0;
 }
@@ -81,5 +87,7 @@ cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 TimestampTz
 cq_retention_horizon(TimestampTz now, const Interval *retention)
 {
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(now), IntervalPGetDatum(retention)));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+												   TimestampTzGetDatum(now),
+												   IntervalPGetDatum(retention)));
 }

@@ -10,10 +10,12 @@
 #include "datatype/timestamp.h"
 
 /*
- * Deletes rows whose time in a column, a timestamptz or timestamp, is before horizon, at most so many, in a transaction that has just begun to
- * write: rows that a batch is at are waited for. Gives how many went. As the table's owner: it is theirs, and so is whatever might fire on it.
+ * Deletes rows whose time in a column, a timestamptz or timestamp, is before horizon, at most so
+ * many, in a transaction that has just begun to write: rows that a batch is at are waited for.
+ * Gives how many went. As the table's owner: it is theirs, and so is whatever might fire on it.
  */
-extern int64 cq_retention_delete(Oid table, const char *column, TimestampTz horizon, int64 max_rows);
+extern int64 cq_retention_delete(Oid table, const char *column, TimestampTz horizon,
+								 int64 max_rows);
 
 /* Is there any? */
 extern bool cq_retention_is_due(Oid table, const char *column, TimestampTz horizon);

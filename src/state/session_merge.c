@@ -1,20 +1,26 @@
 /*
  * session_merge.c
- *		Takes the sessions that a plan has found among the rows of a batch into the state table: see session_merge.h.
+ *		Takes the sessions that a plan has found among the rows of a batch into the state table: see
+ *		session_merge.h.
  *
  *		stored     ├────┤      ├──────┤           ├──┤
  *		incoming             ├──────────┤
  *		becomes    ├────┤    ├──────────┤         ├──┤
  *
- * Sessions are ranges [first time, last time + gap). Two sets of sessions, made of different rows of one key, are put together by uniting those that
- * overlap: that gives the sessions of all the rows (window/session.c). What is stored of a key never overlaps, so that in the order of an
- * index over key and session lower and upper bounds ascend alike: those which an incoming session overlaps stand side by side, and are read backward from
- * the last one that begins before its end to the first that ends before its beginning. They become one row, whose states are combined in order of time.
+ * Sessions are ranges [first time, last time + gap). Two sets of sessions, made of different rows
+ * of one key, are put together by uniting those that overlap: that gives the sessions of all the
+ * rows (window/session.c). What is stored of a key never overlaps, so that in the order of an index
+ * over key and session lower and upper bounds ascend alike: those which an incoming session
+ * overlaps stand side by side, and are read backward from the last one that begins before its end
+ * to the first that ends before its beginning. They become one row, whose states are combined in
+ * order of time.
  *
- * What an earlier group of the same run has written must be found as well: two sessions of a batch may meet in a stored one. The scan has no
- * command's snapshot but sees the rows as they are now; nobody else changes them, because the view's lock is held. Each change is followed by
- * a new command, without which the same row could not be changed again. Appended rows need not be found before they leave the writer's buffer: the sessions
- * of one run do not overlap, and what one of them was united with, had it overlapped the appended one, would have been united with that.
+ * What an earlier group of the same run has written must be found as well: two sessions of a batch
+ * may meet in a stored one. The scan has no command's snapshot but sees the rows as they are now;
+ * nobody else changes them, because the view's lock is held. Each change is followed by a new
+ * command, without which the same row could not be changed again. Appended rows need not be found
+ * before they leave the writer's buffer: the sessions of one run do not overlap, and what one of
+ * them was united with, had it overlapped the appended one, would have been united with that.
  *
  * The rows without a time have no session, and are one group for each key.
  */
@@ -66,7 +72,8 @@ typedef struct SessionReceiver
 	Node	   *aggcontext;
 
 	CqMergeChanges changes;		/* receiver is NULL: nobody asks for them */
-	TupleTableSlot *gone;		/* the view's row of a session that another one takes the place of; NULL: none, or told */
+	/* the view's row of a session that another one takes the place of; NULL: none, or told */
+	TupleTableSlot *gone;
 	Bounds		gone_bounds;
 } SessionReceiver;
 
@@ -87,15 +94,18 @@ is_ours(const SessionReceiver *receiver, Relation index, TupleDesc columns)
 {
 	Form_pg_index form = index->rd_index;
 
-	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || form->indnkeyatts != receiver->nkeys ||
+	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid ||
+		form->indnkeyatts != receiver->nkeys ||
 		RelationGetIndexPredicate(index) != NIL)
 		return false;
 	for (int i = 0; i < receiver->nkeys; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(columns, indexed_key(receiver, i));
 
-		if (form->indkey.values[i] != column->attnum || index->rd_indoption[i] != 0 || index->rd_indcollation[i] != column->attcollation ||
-			index->rd_opfamily[i] != get_opclass_family(GetDefaultOpClass(column->atttypid, BTREE_AM_OID)))
+		if (form->indkey.values[i] != column->attnum || index->rd_indoption[i] != 0 ||
+			index->rd_indcollation[i] != column->attcollation ||
+			index->rd_opfamily[i] != get_opclass_family(GetDefaultOpClass(column->atttypid,
+																		  BTREE_AM_OID)))
 			return false;
 	}
 	return true;
@@ -117,7 +127,8 @@ open_index(const SessionReceiver *receiver)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table \"%s\" does not have the index by which sessions are found", RelationGetRelationName(state)),
+			 errmsg("table \"%s\" does not have the index by which sessions are found",
+					RelationGetRelationName(state)),
 			 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again.")));
 }
 
@@ -127,8 +138,10 @@ find_operators(SessionReceiver *receiver)
 	for (int i = 0; i < receiver->nkeys; i++)
 	{
 		Oid			type = receiver->index->rd_opcintype[i];
-		int16		strategy = i == receiver->nkeys - 1 ? BTLessStrategyNumber : BTEqualStrategyNumber;
-		Oid			operator = get_opfamily_member(receiver->index->rd_opfamily[i], type, type, strategy);
+		int16		strategy = i == receiver->nkeys - 1 ? BTLessStrategyNumber :
+			BTEqualStrategyNumber;
+		Oid			operator = get_opfamily_member(receiver->index->rd_opfamily[i], type, type,
+												   strategy);
 
 		if (!OidIsValid(operator))
 			elog(ERROR, "operator %d of type %u not found", strategy, type);
@@ -163,7 +176,10 @@ make_session(const SessionReceiver *receiver, Bounds bounds)
 	return RangeTypePGetDatum(cq_compat_range_serialize(receiver->range, &lower, &upper));
 }
 
-/* Comes in order after all sessions that begin before a time, and not after those that begin with it: [time, time], in no canonical form. */
+/*
+ * Comes in order after all sessions that begin before a time, and not after those that begin with
+ * it: [time, time], in no canonical form.
+ */
 static Datum
 make_point(const SessionReceiver *receiver, int64 time)
 {
@@ -176,8 +192,9 @@ make_point(const SessionReceiver *receiver, int64 time)
 /* ---- one session ---- */
 
 /*
- * Begins to read, backward, what is stored of the key: all that begins before upper; or, with NULL, what has no session. The index keeps things for
- * its scan in the context in which it is called, which must outlive the group.
+ * Begins to read, backward, what is stored of the key: all that begins before upper; or, with NULL,
+ * what has no session. The index keeps things for its scan in the context in which it is called,
+ * which must outlive the group.
  */
 static void
 begin_scan(SessionReceiver *receiver, TupleTableSlot *slot, const int64 *upper)
@@ -194,8 +211,10 @@ begin_scan(SessionReceiver *receiver, TupleTableSlot *slot, const int64 *upper)
 		if (is_last && upper != NULL)
 			value = make_point(receiver, *upper);
 		ScanKeyEntryInitializeWithInfo(&keys[i], is_null ? SK_ISNULL | SK_SEARCHNULL : 0, i + 1,
-									   is_null ? InvalidStrategy : is_last ? BTLessStrategyNumber : BTEqualStrategyNumber,
-									   InvalidOid, receiver->index->rd_indcollation[i], &receiver->equality[i], is_null ? (Datum) 0 : value);
+									   is_null ? InvalidStrategy : is_last ? BTLessStrategyNumber :
+									   BTEqualStrategyNumber,
+									   InvalidOid, receiver->index->rd_indcollation[i],
+									   &receiver->equality[i], is_null ? (Datum) 0 : value);
 	}
 	MemoryContextSwitchTo(receiver->run_context);
 	index_rescan(receiver->scan, keys, receiver->nkeys, NULL, 0);
@@ -207,7 +226,8 @@ static bool
 read_stored(SessionReceiver *receiver)
 {
 	MemoryContext caller = MemoryContextSwitchTo(receiver->run_context);
-	bool		is_there = index_getnext_slot(receiver->scan, BackwardScanDirection, receiver->stored);
+	bool		is_there = index_getnext_slot(receiver->scan, BackwardScanDirection,
+											  receiver->stored);
 
 	MemoryContextSwitchTo(caller);
 	if (is_there)
@@ -220,7 +240,8 @@ changed_by_others(const SessionReceiver *receiver)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("somebody else is changing table \"%s\"", RelationGetRelationName(cq_writer_relation(receiver->writer)))));
+			 errmsg("somebody else is changing table \"%s\"",
+					RelationGetRelationName(cq_writer_relation(receiver->writer)))));
 }
 
 /* The stored row and what it is united with, as one: valid until the next but one. */
@@ -253,13 +274,17 @@ note_gone(SessionReceiver *receiver, Bounds bounds)
 	if (receiver->changes.receiver == NULL)
 		return;
 	tell_gone(receiver);
-	receiver->gone = cq_group_row_make(receiver->changes.row, receiver->aggcontext, receiver->stored, CQ_GROUP_ROW_BEFORE);
+	receiver->gone = cq_group_row_make(receiver->changes.row, receiver->aggcontext,
+									   receiver->stored, CQ_GROUP_ROW_BEFORE);
 	receiver->gone_bounds = bounds;
 	if (receiver->gone != NULL)
 		ExecMaterializeSlot(receiver->gone);
 }
 
-/* A session that has kept its bounds has changed; else it is another one, for they are what tells it from others. */
+/*
+ * A session that has kept its bounds has changed; else it is another one, for they are what tells
+ * it from others.
+ */
 static void
 tell_session(SessionReceiver *receiver, TupleTableSlot *slot, Bounds bounds)
 {
@@ -269,7 +294,8 @@ tell_session(SessionReceiver *receiver, TupleTableSlot *slot, Bounds bounds)
 	if (changes == NULL)
 		return;
 	row = cq_group_row_make(receiver->changes.row, receiver->aggcontext, slot, CQ_GROUP_ROW_AFTER);
-	if (row == NULL || receiver->gone == NULL || receiver->gone_bounds.lower != bounds.lower || receiver->gone_bounds.upper != bounds.upper)
+	if (row == NULL || receiver->gone == NULL || receiver->gone_bounds.lower != bounds.lower ||
+		receiver->gone_bounds.upper != bounds.upper)
 		tell_gone(receiver);
 	if (row != NULL && (receiver->gone == NULL || !cq_group_row_same(receiver->gone, row)))
 		changes->take(changes, receiver->gone, row);
@@ -283,7 +309,8 @@ static bool
 merge(SessionReceiver *receiver, TupleTableSlot *slot)
 {
 	bool		has_session = !slot->tts_isnull[receiver->session];
-	Bounds		incoming = has_session ? bounds_of(receiver, slot->tts_values[receiver->session]) : (Bounds) {0, 0};
+	Bounds		incoming = has_session ? bounds_of(receiver, slot->tts_values[receiver->session]) :
+		(Bounds) {0, 0};
 	Bounds		all = incoming;
 	TupleTableSlot *merged = slot;
 	ItemPointerData place;
@@ -369,13 +396,17 @@ startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	receiver->index = open_index(receiver);
 	receiver->equality = palloc0(sizeof(FmgrInfo) * receiver->nkeys);
 	find_operators(receiver);
-	receiver->range = lookup_type_cache(TupleDescAttr(RelationGetDescr(state), receiver->session)->atttypid, TYPECACHE_RANGE_INFO);
-	receiver->scan = cq_compat_index_beginscan(state, receiver->index, SnapshotSelf, receiver->nkeys);
+	receiver->range = lookup_type_cache(TupleDescAttr(RelationGetDescr(state),
+													  receiver->session)->atttypid,
+										TYPECACHE_RANGE_INFO);
+	receiver->scan = cq_compat_index_beginscan(state, receiver->index, SnapshotSelf,
+											   receiver->nkeys);
 	receiver->stored = table_slot_create(state, NULL);
 	for (int i = 0; i < (int) lengthof(receiver->merged); i++)
 		receiver->merged[i] = MakeSingleTupleTableSlot(RelationGetDescr(state), &TTSOpsVirtual);
 	receiver->run_context = CurrentMemoryContext;
-	receiver->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq session", ALLOCSET_DEFAULT_SIZES);
+	receiver->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq session",
+													ALLOCSET_DEFAULT_SIZES);
 	receiver->aggcontext = cq_combiner_context(receiver->group_context);
 }
 
@@ -400,7 +431,8 @@ destroy(DestReceiver *self)
 }
 
 DestReceiver *
-cq_session_merge_receiver(Oid state, const CqViewPlan *plan, CqGroupLayout *layout, bool needs_time, CqMergeCounts *counts,
+cq_session_merge_receiver(Oid state, const CqViewPlan *plan, CqGroupLayout *layout, bool needs_time,
+						  CqMergeCounts *counts,
 						  const CqMergeChanges *changes)
 {
 	SessionReceiver *receiver = palloc0(sizeof(SessionReceiver));

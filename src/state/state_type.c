@@ -1,6 +1,7 @@
 /*
  * state_type.c
- *		_cq.state: see state_type.h. A varlena of the kind, eight bytes, and what the aggregate has serialized.
+ *		_cq.state: see state_type.h. A varlena of the kind, eight bytes, and what the aggregate has
+ *		serialized.
  */
 #include "postgres.h"
 
@@ -64,7 +65,7 @@ hash_type(uint64 seed, Oid type)
 }
 
 uint64
-cq_state_kind(Oid deserial, const Oid *argtypes, int nargs)
+cq_state_type_kind(Oid deserial, const Oid *argtypes, int nargs)
 {
 	uint64		kind = hash_function(0, deserial);
 

@@ -77,8 +77,9 @@ insert_index_entries(CqWriter *writer, TupleTableSlot *slot)
 }
 
 /*
- * Keeps a hold on the page that is being filled. Not so the ring of buffers that comes with it: what was written last is what is read next,
- * and a ring would make this process flush the log and write pages.
+ * Keeps a hold on the page that is being filled. Not so the ring of buffers that comes with it:
+ * what was written last is what is read next, and a ring would make this process flush the log and
+ * write pages.
  */
 static void
 open_bulk(CqWriter *writer)
@@ -100,8 +101,10 @@ flush(CqWriter *writer)
 		return;
 	if (writer->bulk == NULL)
 		open_bulk(writer);
-	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));	/* leaks, where rows are toasted */
-	table_multi_insert(writer->relation, writer->buffer, writer->nbuffered, writer->command, 0, writer->bulk);
+	/* leaks, where rows are toasted */
+	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+	table_multi_insert(writer->relation, writer->buffer, writer->nbuffered, writer->command, 0,
+					   writer->bulk);
 	MemoryContextSwitchTo(caller);
 	for (int i = 0; i < writer->nbuffered; i++)
 	{
@@ -150,10 +153,14 @@ cq_writer_fetch(CqWriter *writer, ItemPointer tid)
 	bool		call_again = false;
 	ItemPointerData place = *tid;	/* the fetch moves it along the chain */
 
-	/* Vacuum may have taken off pages at the end. Those added since the beginning hold groups that do not come again in this run. */
+	/*
+	 * Vacuum may have taken off pages at the end. Those added since the beginning hold groups that
+	 * do not come again in this run.
+	 */
 	if (ItemPointerGetBlockNumber(tid) >= writer->nblocks)
 		return NULL;
-	if (!table_index_fetch_tuple(writer->fetch, &place, GetActiveSnapshot(), writer->fetched, &call_again, NULL))
+	if (!table_index_fetch_tuple(writer->fetch, &place, GetActiveSnapshot(), writer->fetched,
+								 &call_again, NULL))
 		return NULL;
 	return writer->fetched;
 }
@@ -163,7 +170,8 @@ replace(CqWriter *writer, TupleTableSlot *slot, ItemPointerData place, bool *is_
 {
 	TM_FailureData failure;
 
-	if (cq_compat_tuple_update(writer->relation, &place, slot, writer->command, GetActiveSnapshot(), &failure,
+	if (cq_compat_tuple_update(writer->relation, &place, slot, writer->command, GetActiveSnapshot(),
+							   &failure,
 							   is_hot) != TM_Ok)
 		return false;
 	if (!*is_hot)

@@ -23,7 +23,8 @@ request(void)
 		prev_shmem_request();
 	for (CqSharedTable *table = tables; table != NULL; table = table->next)
 	{
-		RequestAddinShmemSpace(hash_estimate_size(cq_max_views, table->entry_size) + MAXALIGN(sizeof(bool)));
+		RequestAddinShmemSpace(hash_estimate_size(cq_max_views, table->entry_size) +
+							   MAXALIGN(sizeof(bool)));
 		RequestNamedLWLockTranche(table->name, 1);
 	}
 }
@@ -44,7 +45,8 @@ startup(void)
 		table->was_full = ShmemInitStruct(psprintf("%s full", table->name), sizeof(bool), &found);
 		if (!found)
 			*table->was_full = false;
-		table->entries = ShmemInitHash(table->name, cq_max_views, cq_max_views, &control, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+		table->entries = ShmemInitHash(table->name, cq_max_views, cq_max_views, &control,
+									   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -124,8 +126,10 @@ cq_shared_table_tell_full(CqSharedTable *table)
 	if (!is_told)
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("there is no room for statistics of more than %d continuous views and streams",
+				 errmsg("there is no room for statistics of more than %d continuous views and "
+						"streams",
 						cq_max_views),
 				 errdetail("Others are maintained all the same, without counters."),
-				 errhint("Consider increasing cq.max_views, which needs a restart of the server.")));
+				 errhint("Consider increasing cq.max_views, which needs a restart of the "
+						 "server.")));
 }

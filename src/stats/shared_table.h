@@ -1,6 +1,7 @@
 /*
  * shared_table.h
- *		Hash tables of fixed size in shared memory, with an entry for each of some relations of all databases.
+ *		Hash tables of fixed size in shared memory, with an entry for each of some relations of all
+ *		databases.
  */
 #ifndef CQ_SHARED_TABLE_H
 #define CQ_SHARED_TABLE_H
@@ -22,12 +23,15 @@ typedef struct CqSharedTable
 	const char *name;			/* of its lock as well */
 	Size		entry_size;
 	LWLock	   *lock;
-	HTAB	   *entries;		/* with room for cq.max_views; NULL: the library was not preloaded */
+	/* with room for cq.max_views; NULL: the library was not preloaded */
+	HTAB	   *entries;
 	bool	   *was_full;		/* in shared memory: it has been told that there was no room */
 	struct CqSharedTable *next; /* of those that were asked for */
 } CqSharedTable;
 
-/* Asks for a table, of which name and entry_size are set. To be called while the library is loaded. */
+/*
+ * Asks for a table, of which name and entry_size are set. To be called while the library is loaded.
+ */
 extern void cq_shared_table_request(CqSharedTable *table);
 
 /* Removes the entries of a relation, or all of its database where relation is InvalidOid. */
@@ -39,7 +43,10 @@ extern void cq_shared_table_forget(CqSharedTable *table, Oid database, Oid relat
  */
 extern void cq_shared_table_sweep(CqSharedTable *table);
 
-/* There was no room: tells so in the log, until there was some again. With the table's lock not held. */
+/*
+ * There was no room: tells so in the log, until there was some again. With the table's lock not
+ * held.
+ */
 extern void cq_shared_table_tell_full(CqSharedTable *table);
 
 #endif							/* CQ_SHARED_TABLE_H */

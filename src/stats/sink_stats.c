@@ -2,7 +2,8 @@
  * sink_stats.c
  *		How sinks fare: see sink_stats.h.
  *
- * One entry for each, in a hash table of fixed size under one lock: there is one writer for each database, and it writes once a transaction.
+ * One entry for each, in a hash table of fixed size under one lock: there is one writer for each
+ * database, and it writes once a transaction.
  */
 #include "postgres.h"
 
@@ -69,7 +70,8 @@ acquire(Oid view)
 void
 cq_sink_stats_state(Oid view, CqSinkState state, const char *message)
 {
-	int			length = message != NULL ? pg_mbcliplen(message, strlen(message), ERROR_LENGTH - 1) : 0;
+	int			length = message != NULL ? pg_mbcliplen(message, strlen(message),
+														ERROR_LENGTH - 1) : 0;
 	Entry	   *entry;
 
 	if (table.entries == NULL)
@@ -205,7 +207,10 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* _cq.stat_sinks(): of this database, of views that the current user may know of. Anybody may call it. */
+/*
+ * _cq.stat_sinks(): of this database, of views that the current user may know of. Anybody may call
+ * it.
+ */
 Datum
 cq_sink_stats(PG_FUNCTION_ARGS)
 {

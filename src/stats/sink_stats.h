@@ -2,7 +2,8 @@
  * sink_stats.h
  *		How sinks fare, in shared memory: written by the emitter, read by cq.sinks.
  *
- * All functions are no-ops where the module was not preloaded. As many sinks as cq.max_views are known; what comes later is served all the same.
+ * All functions are no-ops where the module was not preloaded. As many sinks as cq.max_views are
+ * known; what comes later is served all the same.
  */
 #ifndef CQ_SINK_STATS_H
 #define CQ_SINK_STATS_H

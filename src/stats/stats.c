@@ -2,8 +2,8 @@
  * stats.c
  *		Counters of views and states of streams: see stats.h.
  *
- * One entry for each relation, in a hash table of fixed size. The table's lock is held shared to find an entry and exclusively
- * to add or remove one; the entry's spinlock guards what is in it.
+ * One entry for each relation, in a hash table of fixed size. The table's lock is held shared to
+ * find an entry and exclusively to add or remove one; the entry's spinlock guards what is in it.
  */
 #include "postgres.h"
 
@@ -97,7 +97,10 @@ add(const CqSharedKey *key)
 	LWLockRelease(table.lock);
 }
 
-/* The relation's entry with the table locked and the entry's spinlock held, or NULL with nothing held: there is no room. */
+/*
+ * The relation's entry with the table locked and the entry's spinlock held, or NULL with nothing
+ * held: there is no room.
+ */
 static Entry *
 acquire(Oid relation)
 {
@@ -263,8 +266,9 @@ typedef enum Visibility
 } Visibility;
 
 /*
- * Who may read a relation sees its numbers, who owns it also its last error: that of a view may quote columns of the stream which
- * the view does not show. What goes wrong with a stream is said by its source.
+ * Who may read a relation sees its numbers, who owns it also its last error: that of a view may
+ * quote columns of the stream which the view does not show. What goes wrong with a stream is said
+ * by its source.
  */
 static Visibility
 visibility_of(Oid relation)
@@ -317,7 +321,8 @@ views_to_hide(void)
 		bool		isnull;
 
 		views = lappend_oid(views, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-																  SPI_tuptable->tupdesc, 1, &isnull)));
+																  SPI_tuptable->tupdesc, 1,
+																  &isnull)));
 	}
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -347,9 +352,11 @@ put_entry(ReturnSetInfo *result, const Entry *entry, bool with_error)
 	values[n++] = Int64GetDatum(entry->sum.groups_updated);
 	values[n++] = Int64GetDatum(entry->nbatches);
 	values[n++] = Float8GetDatum(entry->sum.duration_us / 1000.0);
-	values[n++] = Float8GetDatum(entry->nbatches > 0 ? entry->sum.duration_us / 1000.0 / entry->nbatches : 0);
+	values[n++] = Float8GetDatum(entry->nbatches > 0 ?
+								 entry->sum.duration_us / 1000.0 / entry->nbatches : 0);
 	values[n++] = Float8GetDatum(entry->max_duration_us / 1000.0);
-	values[n++] = Float8GetDatum(decayed(entry->rate, entry->last_batch_time, GetCurrentTimestamp()));
+	values[n++] = Float8GetDatum(decayed(entry->rate, entry->last_batch_time,
+										 GetCurrentTimestamp()));
 	set_time(&values[n], &nulls[n], entry->last_batch_time);
 	n++;
 	values[n++] = CStringGetTextDatum(state_name(entry->state));
@@ -391,7 +398,10 @@ copy_entries(int *ncopies)
 	return copies;
 }
 
-/* _cq.stat_relations(): what is known of relations of this database, and the current user may know. Anybody may call it. */
+/*
+ * _cq.stat_relations(): what is known of relations of this database, and the current user may know.
+ * Anybody may call it.
+ */
 Datum
 cq_stats_relations(PG_FUNCTION_ARGS)
 {
@@ -437,7 +447,9 @@ cq_stats_failing(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* cq.stat_reset(view regclass): its owner may; NULL, for all of the database, the database's owner. */
+/*
+ * cq.stat_reset(view regclass): its owner may; NULL, for all of the database, the database's owner.
+ */
 Datum
 cq_stats_reset(PG_FUNCTION_ARGS)
 {
@@ -457,7 +469,8 @@ cq_stats_reset(PG_FUNCTION_ARGS)
 	hash_seq_init(&scan, table.entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		if (entry->key.database != MyDatabaseId || (OidIsValid(view) && entry->key.relation != view))
+		if (entry->key.database != MyDatabaseId ||
+			(OidIsValid(view) && entry->key.relation != view))
 			continue;
 		SpinLockAcquire(&entry->mutex);
 		reset(entry, now);

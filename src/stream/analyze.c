@@ -2,8 +2,9 @@
  * analyze.c
  *		ANALYZE of a stream.
  *
- * A topic may be far too long to be read for statistics, and what is in it now matters most. So the sample is drawn from the latest
- * messages of each partition, some times as many as are wanted. The number of rows is told by the offsets.
+ * A topic may be far too long to be read for statistics, and what is in it now matters most. So the
+ * sample is drawn from the latest messages of each partition, some times as many as are wanted. The
+ * number of rows is told by the offsets.
  */
 #include "postgres.h"
 
@@ -57,10 +58,12 @@ take_row(Sample *sample, const CqBatch *batch, int row)
 		return;
 	}
 	if (sample->to_skip < 0)
-		sample->to_skip = reservoir_get_next_S(&sample->reservoir, sample->seen - 1, sample->wanted);
+		sample->to_skip = reservoir_get_next_S(&sample->reservoir, sample->seen - 1,
+											   sample->wanted);
 	if (sample->to_skip <= 0)
 	{
-		int			replaced = (int) (sample->wanted * sampler_random_fract(&sample->reservoir.randstate));
+		int			replaced = (int) (sample->wanted * sampler_random_fract(
+																			&sample->reservoir.randstate));
 
 		heap_freetuple(sample->rows[replaced]);
 		sample->rows[replaced] = form_row(sample, batch, row);
@@ -98,12 +101,14 @@ all_columns(Relation relation)
 }
 
 static int
-acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows, double *total_rows, double *dead_rows)
+acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows, double *total_rows,
+			   double *dead_rows)
 {
 	int			natts = Max(RelationGetNumberOfAttributes(relation), 1);
 	Sample		sample = {.relation = relation, .rows = rows, .wanted = targrows, .to_skip = -1};
 	CqStream   *stream = cq_stream_get(RelationGetRelid(relation), GetUserId());
-	CqBounded  *bounded = cq_bounded_open_latest(stream, all_columns(relation), (int64) targrows * READ_FACTOR);
+	CqBounded  *bounded = cq_bounded_open_latest(stream, all_columns(relation),
+												 (int64) targrows * READ_FACTOR);
 	CqBatch    *batch;
 
 	sample.values = palloc(sizeof(Datum) * natts);
@@ -111,11 +116,13 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows, dou
 	reservoir_init_selection_state(&sample.reservoir, targrows);
 	while ((batch = cq_bounded_next(bounded)) != NULL)
 		take_batch(&sample, batch);
-	*total_rows = bounded->nmessages > 0 ? bounded->nwaiting * (sample.seen / bounded->nmessages) : 0;
+	*total_rows = bounded->nmessages > 0 ? bounded->nwaiting * (sample.seen / bounded->nmessages) :
+		0;
 	*dead_rows = 0;
 	ereport(elevel,
 			(errmsg("\"%s\": %.0f messages, of which " INT64_FORMAT " were read; %d rows in sample",
-					RelationGetRelationName(relation), bounded->nwaiting, bounded->nmessages, sample.taken)));
+					RelationGetRelationName(relation), bounded->nwaiting, bounded->nmessages,
+					sample.taken)));
 	cq_bounded_close(bounded);
 	return sample.taken;
 }

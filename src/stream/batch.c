@@ -13,7 +13,8 @@
 static CqBinding binding;		/* while is_bound */
 static bool is_bound = false;
 static bool is_in_part = false;
-static Oid	misread = InvalidOid;	/* the stream that a function has tried to read within the part */
+/* the stream that a function has tried to read within the part */
+static Oid	misread = InvalidOid;
 
 static int
 compare_cells(const void *left, const void *right)
@@ -140,18 +141,21 @@ find_needed(Plan *plan, List *rtable, Oid stream, Bitmapset *needed)
 			{
 				ForeignScan *scan = (ForeignScan *) plan;
 
-				if (scan->scan.scanrelid > 0 && rt_fetch(scan->scan.scanrelid, rtable)->relid == stream)
-					needed = bms_add_members(needed, cq_scan_needed_columns(scan));
+				if (scan->scan.scanrelid > 0 && rt_fetch(scan->scan.scanrelid,
+														 rtable)->relid == stream)
+					needed = bms_add_members(needed, cq_scan_plan_needed_columns(scan));
 				break;
 			}
 		case T_Append:
 			needed = find_needed_in_list(((Append *) plan)->appendplans, rtable, stream, needed);
 			break;
 		case T_MergeAppend:
-			needed = find_needed_in_list(((MergeAppend *) plan)->mergeplans, rtable, stream, needed);
+			needed = find_needed_in_list(((MergeAppend *) plan)->mergeplans, rtable, stream,
+										 needed);
 			break;
 		case T_CustomScan:
-			needed = find_needed_in_list(((CustomScan *) plan)->custom_plans, rtable, stream, needed);
+			needed = find_needed_in_list(((CustomScan *) plan)->custom_plans, rtable, stream,
+										 needed);
 			break;
 		case T_SubqueryScan:
 			needed = find_needed(((SubqueryScan *) plan)->subplan, rtable, stream, needed);

@@ -2,10 +2,10 @@
  * batch.h
  *		A batch: what one fetch of one stream brought, as columns; and its binding to foreign scans.
  *
- * Life: the reader fetches it outside a transaction, exec decodes it inside one, for the union of the columns that
- * its views need and once for each of their settings that matter, binds it, runs each view's
- * plan, whose foreign scan of the stream then reads the bound rows
- * instead of the broker, unbinds it, commits; the reader releases it.
+ * Life: the reader fetches it outside a transaction, exec decodes it inside one, for the union of
+ * the columns that its views need and once for each of their settings that matter, binds it, runs
+ * each view's plan, whose foreign scan of the stream then reads the bound rows instead of the
+ * broker, unbinds it, commits; the reader releases it.
  */
 #ifndef CQ_BATCH_H
 #define CQ_BATCH_H
@@ -23,17 +23,20 @@ typedef struct CqBatch CqBatch;
 struct CqBatch
 {
 	CqReader   *reader;
-	MemoryContext context;		/* holds all that decoding makes; reset by the reader's next fetch */
+	/* holds all that decoding makes; reset by the reader's next fetch */
+	MemoryContext context;
 	CqFetch		fetch;			/* the messages, and the positions before and after */
 	int			nrows;			/* = fetch.nmessages: row i is message i */
 	int			natts;			/* of the foreign table */
 	Bitmapset  *decoded;		/* attribute numbers */
 	const List *settings;		/* under which it was decoded; NIL: the session's */
 	List	   *others;			/* of CqBatch *: the same messages under other settings */
-	Bitmapset  *absent;			/* rows that are none: tombstones, where the stream skips them. Scans leave them out */
+	/* rows that are none: tombstones, where the stream skips them. Scans leave them out */
+	Bitmapset  *absent;
 	Bitmapset  *gone;			/* where rows change: rows whose key is gone */
 	Bitmapset  *truncating;		/* of these: with all other keys */
-	Bitmapset **lacking;		/* [attno - 1]: rows without the column's value, which has not changed; or
+	Bitmapset **lacking;		/* [attno - 1]: rows without the column's value,
+		which has not changed; or
 		NULL */
 	Datum	  **values;			/* [attno - 1][row]; NULL for a column not decoded */
 	bool	  **nulls;
@@ -46,33 +49,33 @@ struct CqBatch
  * The columns that may be something else under other settings. Event times are not: the stream
  * says under which they are read.
  */
-extern const Bitmapset *cq_batch_sensitive(const CqBatch *batch);
+extern const Bitmapset *cq_decode_sensitive(const CqBatch *batch);
 
 /*
  * Fills the columns in needed (attribute numbers), under settings (of char *, name=value,
  * interned; NIL: the session's). Within a transaction. May be called once for each fetch.
  */
-extern void cq_batch_decode(CqBatch *batch, const Bitmapset *needed, const List *settings);
+extern void cq_decode_batch(CqBatch *batch, const Bitmapset *needed, const List *settings);
 
 /*
  * A decoded batch as it is under other settings, with the columns in needed; what does not depend
  * on them, and has been decoded before, is shared. It lasts as long as the batch.
  */
-extern CqBatch *cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings);
+extern CqBatch *cq_decode_under(CqBatch *batch, const Bitmapset *needed, const List *settings);
 
 /*
  * For a batch of which some columns are better decoded apart, since they may fail as a whole: first
- * cq_batch_decode without any, then each that is still missing of those needed (of attribute
+ * cq_decode_batch without any, then each that is still missing of those needed (of attribute
  * numbers, in the order in which they are to be decoded). What such a call raises leaves the batch
  * as it was; the column may then be rejected, in all rows.
  */
-extern List *cq_batch_missing(const CqBatch *batch, const Bitmapset *needed);
-extern void cq_batch_decode_column(CqBatch *batch, AttrNumber attno);
-extern const char *cq_batch_column_name(const CqBatch *batch, AttrNumber attno);
-extern void cq_batch_reject_column(CqBatch *batch, AttrNumber attno, CqReject *reject);
+extern List *cq_decode_missing(const CqBatch *batch, const Bitmapset *needed);
+extern void cq_decode_column(CqBatch *batch, AttrNumber attno);
+extern const char *cq_decode_column_name(const CqBatch *batch, AttrNumber attno);
+extern void cq_decode_reject_column(CqBatch *batch, AttrNumber attno, CqReject *reject);
 
-/* As cq_batch_under, where nothing more is decoded yet. */
-extern CqBatch *cq_batch_other(CqBatch *batch, const List *settings);
+/* As cq_decode_under, where nothing more is decoded yet. */
+extern CqBatch *cq_decode_other(CqBatch *batch, const List *settings);
 
 /* ---- batch.c ---- */
 
@@ -116,14 +119,14 @@ extern void cq_batch_end_part(void);
 extern void cq_batch_abandon_part(void);
 
 /*
- * How many rows the planner is to expect of any stream, while exec plans for batches of about that size; 0: as ANALYZE says. To be
- * set back also on error.
+ * How many rows the planner is to expect of any stream, while exec plans for batches of about that
+ * size; 0: as ANALYZE says. To be set back also on error.
  */
 extern double cq_batch_expected_rows;
 
 /*
- * The attribute numbers that the foreign scans of stream in a planned statement need decoded. The scan finds them in its
- * own plan node; this is for exec, which decodes once for several plans.
+ * The attribute numbers that the foreign scans of stream in a planned statement need decoded. The
+ * scan finds them in its own plan node; this is for exec, which decodes once for several plans.
  */
 extern Bitmapset *cq_batch_needed_columns(struct PlannedStmt *plan, Oid stream);
 

@@ -2,8 +2,9 @@
  * bounded.c
  *		Reads what is in a stream now, for one statement: see bounded.h.
  *
- * The end is settled once, at the beginning; what arrives later is not part of it. A partition is done when the position has reached
- * its end, be it by messages or over what is none (records of transactions).
+ * The end is settled once, at the beginning; what arrives later is not part of it. A partition is
+ * done when the position has reached its end, be it by messages or over what is none (records of
+ * transactions).
  */
 #include "postgres.h"
 
@@ -48,7 +49,7 @@ find_beginnings(const CqStream *stream, const CqRange *range, List *extents, int
 	{
 		CqExtent   *extent = lfirst(cell);
 
-		if (cq_range_has_partition(range, extent->partition))
+		if (cq_pushdown_has_partition(range, extent->partition))
 			positions[n++] = (CqPosition) {extent->topic, extent->partition, extent->begin, 0};
 	}
 	if (n > 0 && !TIMESTAMP_IS_NOBEGIN(range->first_time))
@@ -75,7 +76,8 @@ find_extent(List *extents, const CqPosition *position)
 
 /* Reads on from positions, to the end of the range or of each extent; positions is changed. */
 static CqBounded *
-open_at(CqStream *stream, const CqRange *range, const Bitmapset *needed, List *extents, CqPosition *positions,
+open_at(CqStream *stream, const CqRange *range, const Bitmapset *needed, List *extents,
+		CqPosition *positions,
 		int npositions)
 {
 	CqBounded  *bounded = palloc0(sizeof(CqBounded));
@@ -93,7 +95,8 @@ open_at(CqStream *stream, const CqRange *range, const Bitmapset *needed, List *e
 		if (begin >= limit)
 			continue;
 		bounded->partitions[bounded->npartitions] = (CqBoundedPartition) {
-			.topic = extent->topic, .partition = extent->partition, .position = begin, .limit = limit
+			.topic = extent->topic, .partition = extent->partition, .position = begin,
+				.limit = limit
 		};
 		positions[bounded->npartitions] = (CqPosition) {extent->topic, extent->partition, begin, 0};
 		bounded->npartitions++;
@@ -121,10 +124,11 @@ cq_bounded_open_latest(CqStream *stream, const Bitmapset *needed, int64 limit)
 	int			npositions;
 	CqPosition *positions;
 
-	cq_range_init(&range);
+	cq_pushdown_init(&range);
 	positions = find_beginnings(stream, &range, extents, &npositions);
 	for (int i = 0; i < npositions; i++)
-		positions[i].offset = Max(positions[i].offset, find_extent(extents, &positions[i])->end - limit / npositions);
+		positions[i].offset = Max(positions[i].offset, find_extent(extents, &positions[i])->end -
+								  limit / npositions);
 	return open_at(stream, &range, needed, extents, positions, npositions);
 }
 
@@ -146,7 +150,8 @@ find_partition(CqBounded *bounded, const CqSlice *slice)
 		if (partition->partition == slice->partition && strcmp(partition->topic, slice->topic) == 0)
 			return partition;
 	}
-	elog(ERROR, "messages of topic \"%s\" partition %d were not asked for", slice->topic, slice->partition);
+	elog(ERROR, "messages of topic \"%s\" partition %d were not asked for", slice->topic,
+		 slice->partition);
 }
 
 /* Moves the positions, and leaves out the rows beyond the ends. */
@@ -174,7 +179,10 @@ take_slices(CqBounded *bounded, CqBatch *batch)
 	MemoryContextSwitchTo(caller);
 }
 
-/* What the source has to say can only be a reason to fail: a statement does not wait for better times. */
+/*
+ * What the source has to say can only be a reason to fail: a statement does not wait for better
+ * times.
+ */
 static void
 take_events(CqBounded *bounded)
 {
@@ -182,10 +190,12 @@ take_events(CqBounded *bounded)
 
 	while (cq_reader_poll_event(bounded->reader, &event))
 	{
-		if (event.kind == CQ_SOURCE_UP || event.kind == CQ_SOURCE_PARTITIONS || event.kind == CQ_SOURCE_HELD)
+		if (event.kind == CQ_SOURCE_UP || event.kind == CQ_SOURCE_PARTITIONS ||
+			event.kind == CQ_SOURCE_HELD)
 			continue;
 		ereport(ERROR,
-				(errcode(event.kind == CQ_SOURCE_DOWN ? ERRCODE_CONNECTION_FAILURE : ERRCODE_FDW_ERROR),
+				(errcode(event.kind == CQ_SOURCE_DOWN ? ERRCODE_CONNECTION_FAILURE :
+						 ERRCODE_FDW_ERROR),
 				 event.topic != NULL ?
 				 errmsg("could not read stream %s: topic \"%s\" partition %d: %s",
 						bounded->stream->name, event.topic, event.partition, event.text) :
@@ -214,7 +224,8 @@ cq_bounded_next(CqBounded *bounded)
 		CqBatch    *batch;
 
 		CHECK_FOR_INTERRUPTS();
-		batch = cq_reader_fetch(bounded->reader, Min(remaining, CHUNK_MESSAGES), CHUNK_BYTES, FETCH_TIMEOUT_MS);
+		batch = cq_reader_fetch(bounded->reader, Min(remaining, CHUNK_MESSAGES), CHUNK_BYTES,
+								FETCH_TIMEOUT_MS);
 		if (batch == NULL)
 		{
 			take_events(bounded);
@@ -226,7 +237,7 @@ cq_bounded_next(CqBounded *bounded)
 			take_slices(bounded, batch);
 			continue;
 		}
-		cq_batch_decode(batch, bounded->needed, NIL);
+		cq_decode_batch(batch, bounded->needed, NIL);
 		take_slices(bounded, batch);
 		bounded->nmessages += batch->nrows;
 		return batch;

@@ -21,8 +21,8 @@ typedef struct CqBounded
 } CqBounded;
 
 /*
- * Asks how far the stream reaches, and begins to read the range. stream, range and needed must live as long. In
- * CurrentMemoryContext, by which it is closed at the latest.
+ * Asks how far the stream reaches, and begins to read the range. stream, range and needed must live
+ * as long. In CurrentMemoryContext, by which it is closed at the latest.
  */
 extern CqBounded *cq_bounded_open(CqStream *stream, const CqRange *range, const Bitmapset *needed);
 
@@ -33,7 +33,10 @@ extern CqBounded *cq_bounded_open_latest(CqStream *stream, const Bitmapset *need
 extern CqBatch *cq_bounded_next(CqBounded *bounded);
 extern void cq_bounded_close(CqBounded *bounded);
 
-/* A row of a batch that could not be decoded: raises ERROR, or returns where the stream says that it is to be left out. */
+/*
+ * A row of a batch that could not be decoded: raises ERROR, or returns where the stream says that
+ * it is to be left out.
+ */
 extern void cq_bounded_take_bad(CqBounded *bounded, const CqBatch *batch, const CqBadCell *cell);
 
 /* Partitions and how far they reach, in a statement. */

@@ -2,11 +2,11 @@
  * contract.c
  *		CHECK constraints of a stream, held against each message that is read.
  *
- * The server itself takes those of foreign tables for true. A row that breaks one is bad as a whole,
- * whichever columns a view needs; so what they are about is decoded for every view. An expression
- * that fails is an error of its row. As elsewhere in SQL null breaks nothing; a row of which some
- * input is bad, or left out since it has not changed, is not looked at: the one is bad already for
- * whoever needs the value, the other was looked at before.
+ * The server itself takes those of foreign tables for true. A row that breaks one is bad as a
+ * whole, whichever columns a view needs; so what they are about is decoded for every view. An
+ * expression that fails is an error of its row. As elsewhere in SQL null breaks nothing; a row of
+ * which some input is bad, or left out since it has not changed, is not looked at: the one is bad
+ * already for whoever needs the value, the other was looked at before.
  */
 #include "postgres.h"
 
@@ -82,7 +82,8 @@ check_row(Holding *holding, int row)
 	ResetExprContext(holding->context);
 	if (!ExecCheck(holding->state, holding->context))
 		cq_bad_cells_add(&batch->bad, row, 0,
-						 cq_reject(ERRCODE_CHECK_VIOLATION, "the row violates check constraint \"%s\"",
+						 cq_reject(ERRCODE_CHECK_VIOLATION,
+								   "the row violates check constraint \"%s\"",
 								   holding->contract->name));
 }
 

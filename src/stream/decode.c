@@ -91,7 +91,7 @@ get_decoder(CqReader *reader, const Bitmapset *columns, bool is_of_key)
 }
 
 bool
-cq_reader_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen)
+cq_decode_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen)
 {
 	ListCell   *cell;
 
@@ -115,7 +115,7 @@ cq_reader_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen)
 }
 
 void
-cq_reader_fields_told(CqReader *reader, const Bitmapset *seen, const Bitmapset *unseen)
+cq_decode_fields_told(CqReader *reader, const Bitmapset *seen, const Bitmapset *unseen)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
@@ -221,12 +221,14 @@ reject_keyless(CqReader *reader, CqBatch *batch)
 }
 
 static void
-decode_run(CqReader *reader, CqBatch *batch, const Bitmapset *columns, CqDecoder *decoder, int first,
+decode_run(CqReader *reader, CqBatch *batch, const Bitmapset *columns, CqDecoder *decoder,
+		   int first,
 		   int end)
 {
 	int			first_bad = batch->bad.ncells;
 
-	reader->format->decode(decoder, &batch->fetch.messages[first], end - first, first, batch->values,
+	reader->format->decode(decoder, &batch->fetch.messages[first], end - first, first,
+						   batch->values,
 						   batch->nulls, &batch->bad);
 	if (cq_mode_changes(reader->stream->mode))
 		cq_envelope_settle(reader, batch, columns, first, end, first_bad);
@@ -397,13 +399,13 @@ is_event_time_apart(const CqReader *reader, const Bitmapset *needed, const List 
 }
 
 const Bitmapset *
-cq_batch_sensitive(const CqBatch *batch)
+cq_decode_sensitive(const CqBatch *batch)
 {
 	return batch->reader->sensitive;
 }
 
 void
-cq_batch_decode(CqBatch *batch, const Bitmapset *needed, const List *settings)
+cq_decode_batch(CqBatch *batch, const Bitmapset *needed, const List *settings)
 {
 	CqReader   *reader = batch->reader;
 	MemoryContext caller = MemoryContextSwitchTo(batch->context);
@@ -459,7 +461,7 @@ find_other(CqBatch *batch, const List *settings)
 }
 
 CqBatch *
-cq_batch_other(CqBatch *batch, const List *settings)
+cq_decode_other(CqBatch *batch, const List *settings)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->context);
 	CqBatch    *other = settings == batch->settings ? batch : find_other(batch, settings);
@@ -469,13 +471,13 @@ cq_batch_other(CqBatch *batch, const List *settings)
 }
 
 CqBatch *
-cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings)
+cq_decode_under(CqBatch *batch, const Bitmapset *needed, const List *settings)
 {
 	MemoryContext caller;
 	Bitmapset  *missing;
 	CqBatch    *other;
 
-	if (settings == batch->settings || !bms_overlap(cq_batch_sensitive(batch), needed))
+	if (settings == batch->settings || !bms_overlap(cq_decode_sensitive(batch), needed))
 		return batch;
 	caller = MemoryContextSwitchTo(batch->context);
 	other = find_other(batch, settings);
@@ -495,7 +497,7 @@ cq_batch_under(CqBatch *batch, const Bitmapset *needed, const List *settings)
 /* ---- column by column ---- */
 
 List *
-cq_batch_missing(const CqBatch *batch, const Bitmapset *needed)
+cq_decode_missing(const CqBatch *batch, const Bitmapset *needed)
 {
 	const CqReader *reader = batch->reader;
 	Bitmapset  *columns = bms_difference(cq_generated_with_inputs(reader, needed), batch->decoded);
@@ -514,7 +516,7 @@ cq_batch_missing(const CqBatch *batch, const Bitmapset *needed)
 }
 
 const char *
-cq_batch_column_name(const CqBatch *batch, AttrNumber attno)
+cq_decode_column_name(const CqBatch *batch, AttrNumber attno)
 {
 	const CqReader *reader = batch->reader;
 
@@ -539,7 +541,7 @@ close_decoders(CqReader *reader)
 }
 
 void
-cq_batch_decode_column(CqBatch *batch, AttrNumber attno)
+cq_decode_column(CqBatch *batch, AttrNumber attno)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->context);
 	Bitmapset  *column = bms_make_singleton(attno);
@@ -568,7 +570,7 @@ cq_batch_decode_column(CqBatch *batch, AttrNumber attno)
 }
 
 void
-cq_batch_reject_column(CqBatch *batch, AttrNumber attno, CqReject *reject)
+cq_decode_reject_column(CqBatch *batch, AttrNumber attno, CqReject *reject)
 {
 	MemoryContext caller = MemoryContextSwitchTo(batch->context);
 	Size		nrows = Max(batch->nrows, 1);

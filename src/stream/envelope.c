@@ -12,13 +12,13 @@
  *		t		and those of all other keys are gone; the message has no key
  *		m		is as it was: the message is no row's
  *
- * A heartbeat, or the beginning and end of a transaction, which go to topics of their own, has a time
- * and neither op nor source: it is no row's, either.
+ * A heartbeat, or the beginning and end of a transaction, which go to topics of their own, has a
+ * time and neither op nor source: it is no row's, either.
  *
- * A large value that has not changed, and that the source's log therefore does not have, is one text
- * that stands for it. The value is that of the message before of the same key: of the batch, or else
- * what is stored (plan/cut_latest.c) or was read before (latest.c). Where the key is gone in between,
- * as where a row gets the key of another one, it is not known, and the row is bad.
+ * A large value that has not changed, and that the source's log therefore does not have, is one
+ * text that stands for it. The value is that of the message before of the same key: of the batch,
+ * or else what is stored (plan/cut_latest.c) or was read before (latest.c). Where the key is gone
+ * in between, as where a row gets the key of another one, it is not known, and the row is bad.
  */
 #include "postgres.h"
 
@@ -122,7 +122,8 @@ settle_message(CqBatch *batch, int row)
 			batch->absent = bms_add_member(batch->absent, row);
 			return false;
 		default:
-			reject_message(batch, row, op == NULL ? "it has no op" : "its op is none that is known");
+			reject_message(batch, row, op == NULL ? "it has no op" :
+						   "its op is none that is known");
 			return false;
 	}
 }
@@ -271,7 +272,8 @@ reject_unknown(Search *search, int row)
 								   "field \"%s\" has not changed, and its value is not known",
 								   search->name);
 
-	cq_reject_hint(reject, "A large value is in the message only where it has changed. With REPLICA "
+	cq_reject_hint(reject, "A large value is in the message only where it has changed. With "
+						   "REPLICA "
 				   "IDENTITY FULL the source has it in each message.");
 	cq_bad_cells_add(&search->batch->bad, row, search->attno, reject);
 }
@@ -343,7 +345,9 @@ cq_envelope_fill(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 
 /* ---- keys ---- */
 
-/* Behind the value that begins at text, as Connect's converter writes JSON; NULL: it does not end. */
+/*
+ * Behind the value that begins at text, as Connect's converter writes JSON; NULL: it does not end.
+ */
 static const char *
 skip_value(const char *text, const char *end)
 {
@@ -378,8 +382,8 @@ skip_value(const char *text, const char *end)
 }
 
 /*
- * The payload of a key with its schema: where a schema gets another name or version, the key stays the
- * same. What is not written in just this way is a key as it stands.
+ * The payload of a key with its schema: where a schema gets another name or version, the key stays
+ * the same. What is not written in just this way is a key as it stands.
  */
 static const char *
 unwrap(const char *key, uint32 *length)

@@ -66,7 +66,7 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 }
 
 void
-cq_scan_explain_init(FdwRoutine *routine)
+cq_explain_init(FdwRoutine *routine)
 {
 	routine->ExplainForeignScan = explain_scan;
 }

@@ -1,6 +1,7 @@
 /*
  * fdw.c
- *		The two foreign data wrappers, cq_kafka and cq_log: handlers, and validators of their options.
+ *		The two foreign data wrappers, cq_kafka and cq_log: handlers, and validators of their
+ *		options.
  */
 #include "postgres.h"
 
@@ -32,7 +33,7 @@ make_routine(void)
 
 	cq_scan_plan_init(routine);
 	cq_scan_init(routine);
-	cq_scan_explain_init(routine);
+	cq_explain_init(routine);
 	cq_modify_init(routine);
 	cq_analyze_init(routine);
 	return routine;
@@ -69,8 +70,9 @@ closest_of(const char *names, const char *name)
 static CqReject *
 reject_unknown(CqStreamKind kind, Oid place, const char *name)
 {
-	CqReject   *reject = cq_reject(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "invalid option \"%s\"", name);
-	char	   *names = cq_stream_option_names(kind, place);
+	CqReject   *reject = cq_reject(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "invalid option \"%s\"",
+								   name);
+	char	   *names = cq_stream_options_names(kind, place);
 
 	if (names[0] == '\0')
 		return cq_reject_hint(reject, "There are no valid options here.");
@@ -83,9 +85,11 @@ check_property(Oid place, const char *name, const char *value)
 {
 	CqReject   *reject = NULL;
 
-	if (cq_stream_is_of_registry(name))
-		return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME, "option \"%s\" cannot be set here", name),
-							  "Options of the server are schema_registry and schema_registry_ca; the others that "
+	if (cq_stream_options_is_of_registry(name))
+		return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_OPTION_NAME,
+										"option \"%s\" cannot be set here", name),
+							  "Options of the server are schema_registry and schema_registry_ca; "
+							  "the others that "
 							  "begin so are secrets, and belong into a user mapping.");
 	if (place == ForeignServerRelationId)
 		reject = cq_kafka_property_check(name, value, CQ_PROPERTY_SERVER);
@@ -95,9 +99,10 @@ check_property(Oid place, const char *name, const char *value)
 		reject = cq_kafka_property_check(name, value, CQ_PROPERTY_TABLE);
 	else
 		return reject_unknown(CQ_STREAM_KAFKA, place, name);
-	if (reject != NULL && reject->sqlerrcode == ERRCODE_FDW_OPTION_NAME_NOT_FOUND && place == ForeignTableRelationId)
+	if (reject != NULL && reject->sqlerrcode == ERRCODE_FDW_OPTION_NAME_NOT_FOUND &&
+		place == ForeignTableRelationId)
 	{
-		char	   *names = cq_stream_option_names(CQ_STREAM_KAFKA, place);
+		char	   *names = cq_stream_options_names(CQ_STREAM_KAFKA, place);
 
 		return cq_reject_hint(reject, "%sOptions of a stream are %s; besides these there are "
 									  "librdkafka's properties. %s",
@@ -116,12 +121,13 @@ validate(CqStreamKind kind, List *options, Oid place)
 		DefElem    *option = lfirst_node(DefElem, cell);
 		const char *value = defGetString(option);
 		bool		is_ours;
-		CqReject   *reject = cq_stream_option_check(kind, place, option->defname, value, &is_ours);
+		CqReject   *reject = cq_stream_options_check(kind, place, option->defname, value, &is_ours);
 
 		if (!is_ours)
 			reject = kind == CQ_STREAM_KAFKA ? check_property(place, option->defname, value) :
 				reject_unknown(kind, place, option->defname);
-		if (reject == NULL && place == ForeignTableRelationId && strcmp(option->defname, "schema") == 0)
+		if (reject == NULL && place == ForeignTableRelationId && strcmp(option->defname,
+																		"schema") == 0)
 			reject = cq_avro_schema_check(value);
 		cq_reject_raise(reject, NULL);
 	}
@@ -154,15 +160,18 @@ cq_kafka_validator(PG_FUNCTION_ARGS)
 	Oid			place = PG_GETARG_OID(1);
 
 	validate(CQ_STREAM_KAFKA, options, place);
-	if (place == AttributeRelationId && has_option(options, "path") && has_option(options, "metadata"))
+	if (place == AttributeRelationId && has_option(options, "path") &&
+		has_option(options, "metadata"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("options \"path\" and \"metadata\" exclude each other"),
-				 errdetail("A column is a field of the message or something that Kafka knows of it.")));
+				 errdetail("A column is a field of the message or something that Kafka knows of "
+						   "it.")));
 	if (place == ForeignTableRelationId && !has_option(options, "topic"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"topic\" is required"),
-				 errhint("It names the topic of the stream, or several topics with commas between.")));
+				 errhint("It names the topic of the stream, or several topics with commas "
+						 "between.")));
 	PG_RETURN_VOID();
 }

@@ -1,6 +1,7 @@
 /*
  * functions.c
- *		Functions in SQL over streams: how far they reach, and the retention of those kept in this database.
+ *		Functions in SQL over streams: how far they reach, and the retention of those kept in this
+ *		database.
  */
 #include "postgres.h"
 
@@ -38,7 +39,7 @@ cq_stream_extents_sql(PG_FUNCTION_ARGS)
 
 	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
-	(void) cq_stream_extents(PG_GETARG_OID(0), GetUserId(), NULL, EXTENTS_TIMEOUT_MS, &extents);
+	(void) cq_reader_extents(PG_GETARG_OID(0), GetUserId(), NULL, EXTENTS_TIMEOUT_MS, &extents);
 	foreach(cell, extents)
 	{
 		CqExtent   *extent = lfirst(cell);
@@ -55,7 +56,9 @@ cq_stream_extents_sql(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The least offset at which a continuous view still has to read, or the greatest number there is. */
+/*
+ * The least offset at which a continuous view still has to read, or the greatest number there is.
+ */
 static int64
 least_cursor(Oid stream)
 {
@@ -66,7 +69,8 @@ least_cursor(Oid stream)
 
 	SPI_connect();
 	SPI_execute_with_args("SELECT pg_catalog.min(next_offset) FROM _cq.cursor"
-						  " WHERE stream OPERATOR(pg_catalog.=) $1::pg_catalog.oid", 1, types, arguments, NULL, true, 0);
+						  " WHERE stream OPERATOR(pg_catalog.=) $1::pg_catalog.oid", 1, types,
+						  arguments, NULL, true, 0);
 	least = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
 	SPI_finish();
 	return is_null ? PG_INT64_MAX : DatumGetInt64(least);
@@ -79,12 +83,14 @@ trim(Oid relid)
 
 	if (stream->kind != CQ_STREAM_LOG || stream->retention == 0)
 		return 0;
-	return cq_log_trim(relid, GetCurrentTimestamp() - stream->retention, least_cursor(relid), TRIM_ROWS);
+	return cq_log_write_trim(relid, GetCurrentTimestamp() - stream->retention, least_cursor(relid),
+							 TRIM_ROWS);
 }
 
 /*
- * _cq.log_trim(stream regclass): removes rows that are older than the stream's option retention, but none that a view still
- * has to read; so many at a time at most, so that a long backlog is no long transaction. Returns how many.
+ * _cq.log_trim(stream regclass): removes rows that are older than the stream's option retention,
+ * but none that a view still has to read; so many at a time at most, so that a long backlog is no
+ * long transaction. Returns how many.
  */
 Datum
 cq_log_trim_sql(PG_FUNCTION_ARGS)
@@ -134,7 +140,8 @@ cq_log_trim_all_sql(PG_FUNCTION_ARGS)
 	{
 		bool		is_null;
 		Trim		one = {
-			.stream = DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc, 1, &is_null)),
+			.stream = DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc, 1,
+													 &is_null)),
 			.log = DatumGetObjectId(SPI_getbinval(streams->vals[i], streams->tupdesc, 2, &is_null))
 		};
 		ErrorData  *error = cq_attempt(trim_one, &one);
@@ -148,8 +155,8 @@ cq_log_trim_all_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * _cq.make_logs(): for streams of a version that made them with the first row. In the script that updates from
- * it: what is made here is no member of the extension.
+ * _cq.make_logs(): for streams of a version that made them with the first row. In the script that
+ * updates from it: what is made here is no member of the extension.
  */
 Datum
 cq_make_logs(PG_FUNCTION_ARGS)
@@ -158,7 +165,8 @@ cq_make_logs(PG_FUNCTION_ARGS)
 		"SELECT t.ftrelid FROM pg_catalog.pg_foreign_table t"
 		" JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver"
 		" JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
-		" WHERE w.fdwname = 'cq_log' AND NOT EXISTS (SELECT FROM _cq.log l WHERE l.stream = t.ftrelid)";
+		" WHERE w.fdwname = 'cq_log' AND NOT EXISTS (SELECT FROM _cq.log l WHERE l.stream = "
+		"t.ftrelid)";
 	bool		is_script = creating_extension;
 	SPITupleTable *streams;
 	uint64		nstreams;

@@ -141,7 +141,8 @@ reject_lacking(Computation *computation)
 				continue;
 			computation->bad_rows = bms_add_member(computation->bad_rows, row);
 			reject_row(computation, row,
-					   cq_reject(ERRCODE_DATA_EXCEPTION, "column \"%s\" is computed of a value that has not "
+					   cq_reject(ERRCODE_DATA_EXCEPTION,
+								 "column \"%s\" is computed of a value that has not "
 								 "changed, and is not in the message", computation->column->name));
 		}
 	}

@@ -1,7 +1,7 @@
 /*
  * import.c
- *		IMPORT FOREIGN SCHEMA: a foreign table for each topic, with columns as its schema in the registry says, or else inferred from a
- *		sample of its latest messages.
+ *		IMPORT FOREIGN SCHEMA: a foreign table for each topic, with columns as its schema in the
+ *		registry says, or else inferred from a sample of its latest messages.
  *
  * The remote schema is "kafka" for all topics, or else a prefix that their names have.
  */
@@ -99,7 +99,8 @@ copy_messages(Sample *sample, const CqFetch *fetch)
 			continue;
 		copy = &sample->messages[sample->nmessages++];
 		*copy = (CqMessage) {.value_length = fetch->messages[i].value_length};
-		copy->value = memcpy(palloc(copy->value_length + 1), fetch->messages[i].value, copy->value_length);
+		copy->value = memcpy(palloc(copy->value_length + 1), fetch->messages[i].value,
+							 copy->value_length);
 	}
 }
 
@@ -139,7 +140,10 @@ is_own_name(const CqColumn *column)
 	return list_length(column->path) == 1 && strcmp(linitial(column->path), column->name) == 0;
 }
 
-/* A path as the option is read: names that are more than letters, digits and underscores stand in quotes. */
+/*
+ * A path as the option is read: names that are more than letters, digits and underscores stand in
+ * quotes.
+ */
 static char *
 path_text(List *path)
 {
@@ -164,7 +168,8 @@ path_text(List *path)
 }
 
 static char *
-create_command(const char *topic, const char *table, const char *server, const char *format, List *columns)
+create_command(const char *topic, const char *table, const char *server, const char *format,
+			   List *columns)
 {
 	StringInfoData command;
 	ListCell   *cell;
@@ -176,13 +181,16 @@ create_command(const char *topic, const char *table, const char *server, const c
 		const CqColumn *column = lfirst(cell);
 
 		appendStringInfo(&command, "%s%s %s", foreach_current_index(cell) > 0 ? ", " : "",
-						 quote_identifier(column->name), format_type_with_typemod(column->type, column->typmod));
+						 quote_identifier(column->name), format_type_with_typemod(column->type,
+																				  column->typmod));
 		if (!is_own_name(column))
-			appendStringInfo(&command, " OPTIONS (path %s)", quote_literal_cstr(path_text(column->path)));
+			appendStringInfo(&command, " OPTIONS (path %s)",
+							 quote_literal_cstr(path_text(column->path)));
 		if (column->is_not_null)
 			appendStringInfoString(&command, " NOT NULL");
 	}
-	appendStringInfo(&command, ") SERVER %s OPTIONS (topic %s", quote_identifier(server), quote_literal_cstr(topic));
+	appendStringInfo(&command, ") SERVER %s OPTIONS (topic %s", quote_identifier(server),
+					 quote_literal_cstr(topic));
 	if (strcmp(format, "json") != 0)
 		appendStringInfo(&command, ", format %s", quote_literal_cstr(format));
 	appendStringInfoChar(&command, ')');
@@ -210,7 +218,8 @@ columns_of_registry(const char *topic, const ForeignServer *server, List **colum
 	CqRegistrySchema found;
 
 	if (registry == NULL ||
-		!cq_registry_fetch(registry, psprintf("subjects/%s/versions/latest", cq_http_escape(subject)), true, &found))
+		!cq_registry_fetch(registry, psprintf("subjects/%s/versions/latest",
+											  cq_http_escape(subject)), true, &found))
 		return false;
 	*columns = cq_avro_infer(&found, remarks);
 	return true;
@@ -220,14 +229,16 @@ columns_of_registry(const char *topic, const ForeignServer *server, List **colum
 static List *
 columns_of_sample(const char *topic, List *properties, int wanted, List **remarks)
 {
-	CqSourceConfig config = {.stream_name = topic, .topics = list_make1((char *) topic), .properties = properties,
+	CqSourceConfig config = {.stream_name = topic, .topics = list_make1((char *) topic),
+							 .properties = properties,
 	.bounded = true};
 	Sample		sample = {.wanted = wanted};
 	List	   *columns;
 
 	sample.messages = palloc(sizeof(CqMessage) * wanted);
 	read_sample(&sample, &config);
-	columns = sample.nmessages > 0 ? cq_json_format.infer(sample.messages, sample.nmessages, remarks) : NIL;
+	columns = sample.nmessages > 0 ? cq_json_format.infer(sample.messages, sample.nmessages,
+														  remarks) : NIL;
 	if (columns == NIL)
 		*remarks = list_make1(sample.nmessages > 0 ? "Its messages are not JSON objects." :
 							  "It holds no messages from which columns could be inferred.");
@@ -289,7 +300,8 @@ import_schema(ImportForeignSchemaStmt *stmt, Oid server_id)
 	ForeignServer *server = GetForeignServer(server_id);
 	int			wanted = sample_size(stmt->options);
 	List	   *properties = cq_stream_server_properties(server_id, GetUserId());
-	CqSourceConfig config = {.stream_name = server->servername, .properties = properties, .bounded = true};
+	CqSourceConfig config = {.stream_name = server->servername, .properties = properties,
+							 .bounded = true};
 	List	   *topics = find_topics(stmt, &config);
 	List	   *tables = cq_name_choose(topics, NULL);
 	List	   *commands = NIL;

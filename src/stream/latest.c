@@ -27,7 +27,8 @@ enum
 	PARTITION,
 	OFFSET,
 	IS_GONE,
-	LACKS,						/* columns whose values are those of the message before; null: none */
+	/* columns whose values are those of the message before; null: none */
+	LACKS,
 	NLEADING
 };
 
@@ -204,7 +205,8 @@ cq_latest_refuse_truncation(const char *stream)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("a truncate event in stream %s has no place among its rows", stream),
 			 errdetail("They are in several partitions, which have no order between them."),
-			 errhint("Events of a table that is truncated belong into a topic with one partition.")));
+			 errhint("Events of a table that is truncated belong into a topic with one "
+					 "partition.")));
 }
 
 void
@@ -281,7 +283,8 @@ lacks_of(TupleTableSlot *row)
 
 /* Takes a row's columns, so that they outlast it. */
 static void
-take_columns(CqLatest *latest, TupleTableSlot *row, const Bitmapset *columns, Datum *values, bool *nulls)
+take_columns(CqLatest *latest, TupleTableSlot *row, const Bitmapset *columns, Datum *values,
+			 bool *nulls)
 {
 	int			attno = -1;
 
@@ -306,7 +309,10 @@ raise_unknown(const char *name)
 					 "IDENTITY FULL the source has it in each message.")));
 }
 
-/* From the messages before of the same key. False: they do not have all, and such rows are left out. */
+/*
+ * From the messages before of the same key. False: they do not have all, and such rows are left
+ * out.
+ */
 static bool
 fill_row(CqLatest *latest, Bitmapset *lacks, Datum *values, bool *nulls)
 {
@@ -335,7 +341,8 @@ fill_row(CqLatest *latest, Bitmapset *lacks, Datum *values, bool *nulls)
 	}
 	MemoryContextSwitchTo(caller);
 	if (!bms_is_empty(lacks) && !latest->stream->skip_bad_rows)
-		raise_unknown(NameStr(TupleDescAttr(latest->columns, bms_next_member(lacks, -1) - 1)->attname));
+		raise_unknown(NameStr(TupleDescAttr(latest->columns, bms_next_member(lacks, -1) -
+											1)->attname));
 	return bms_is_empty(lacks);
 }
 

@@ -18,7 +18,8 @@ typedef struct CqLatest CqLatest;
  * The newest row of each key and partition: all rows are added, in any order, and sorted, more than
  * work_mem on disk. In CurrentMemoryContext.
  */
-extern CqLatest *cq_latest_begin(const CqStream *stream, TupleDesc columns, const Bitmapset *needed);
+extern CqLatest *cq_latest_begin(const CqStream *stream, TupleDesc columns,
+								 const Bitmapset *needed);
 extern void cq_latest_add(CqLatest *latest, const CqBatch *batch, int row);
 extern void cq_latest_settle(CqLatest *latest);
 
@@ -30,8 +31,8 @@ extern bool cq_latest_next(CqLatest *latest, Datum *values, bool *nulls);
 extern void cq_latest_end(CqLatest *latest);
 
 /*
- * What a scan of a bound batch gives as ctid: which message it is. The functions _cq.message_… read it,
- * over the same scan.
+ * What a scan of a bound batch gives as ctid: which message it is. The functions _cq.message_… read
+ * it, over the same scan.
  */
 extern void cq_latest_place(int row, ItemPointer place);
 

@@ -18,7 +18,8 @@ fill_by_slice(const CqBatch *batch, bool is_topic, Datum *values, bool *nulls)
 	Datum	   *by_slice = palloc(sizeof(Datum) * Max(fetch->nslices, 1));
 
 	for (int i = 0; i < fetch->nslices; i++)
-		by_slice[i] = is_topic ? CStringGetTextDatum(fetch->slices[i].topic) : Int32GetDatum(fetch->slices[i].partition);
+		by_slice[i] = is_topic ? CStringGetTextDatum(fetch->slices[i].topic) :
+			Int32GetDatum(fetch->slices[i].partition);
 	for (int row = 0; row < batch->nrows; row++)
 		values[row] = by_slice[fetch->messages[row].slice];
 	memset(nulls, false, batch->nrows);
@@ -68,12 +69,14 @@ fill_key(CqBatch *batch, const CqColumn *column, Datum *values, bool *nulls)
 		if (message->key == NULL)
 			continue;
 		if (column->type == BYTEAOID)
-			values[row] = PointerGetDatum(cstring_to_text_with_len(message->key, message->key_length));
+			values[row] = PointerGetDatum(cstring_to_text_with_len(message->key,
+																   message->key_length));
 		else if (!make_text(message->key, message->key_length, &values[row]))
 		{
 			nulls[row] = true;
 			cq_bad_cells_add(&batch->bad, row, column->attno,
-							 cq_reject(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "the key is not valid UTF-8 text"));
+							 cq_reject(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+									   "the key is not valid UTF-8 text"));
 		}
 	}
 }
@@ -82,10 +85,14 @@ static void
 fill_headers(CqReader *reader, const CqBatch *batch, Datum *values, bool *nulls)
 {
 	for (int row = 0; row < batch->nrows; row++)
-		nulls[row] = !reader->routine->headers(reader->source, &batch->fetch.messages[row], &values[row]);
+		nulls[row] = !reader->routine->headers(reader->source, &batch->fetch.messages[row],
+											   &values[row]);
 }
 
-/* What is missing in a column that must not be null. A key that is no text has been rejected already. */
+/*
+ * What is missing in a column that must not be null. A key that is no text has been rejected
+ * already.
+ */
 static void
 reject_nulls(CqBatch *batch, const CqColumn *column, int first_bad)
 {
@@ -100,7 +107,8 @@ reject_nulls(CqBatch *batch, const CqColumn *column, int first_bad)
 			first_bad++;
 		else
 			cq_bad_cells_add(&batch->bad, row, column->attno,
-							 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "column \"%s\" is null", column->name));
+							 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "column \"%s\" is null",
+									   column->name));
 	}
 }
 

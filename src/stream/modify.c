@@ -2,8 +2,9 @@
  * modify.c
  *		INSERT and COPY into a stream, and TRUNCATE of one that is kept in this database.
  *
- * A row becomes a message (see outgoing.h). Rows go to the source in batches, except where each has to be known at once, for RETURNING,
- * triggers and the like. Unlike other foreign tables, a stream's constraints are enforced here: nobody behind it would.
+ * A row becomes a message (see outgoing.h). Rows go to the source in batches, except where each has
+ * to be known at once, for RETURNING, triggers and the like. Unlike other foreign tables, a
+ * stream's constraints are enforced here: nobody behind it would.
  */
 #include "postgres.h"
 
@@ -50,7 +51,8 @@ begin_insert(ResultRelInfo *result, EState *estate)
 	ModifyState *modify = palloc0(sizeof(ModifyState));
 	CqSourceConfig config;
 
-	modify->stream = cq_stream_get(RelationGetRelid(relation), cq_compat_modify_user(result, estate));
+	modify->stream = cq_stream_get(RelationGetRelid(relation), cq_compat_modify_user(result,
+																					 estate));
 	if (modify->stream->mode == CQ_MODE_DEBEZIUM)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -58,14 +60,16 @@ begin_insert(ResultRelInfo *result, EState *estate)
 				 errdetail("Its mode is debezium: messages say what rows were and are.")));
 	config = cq_reader_config(modify->stream, true);
 	modify->rows = cq_outgoing_open(modify->stream, RelationGetDescr(relation));
-	modify->batch_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq insert", ALLOCSET_DEFAULT_SIZES);
+	modify->batch_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq insert",
+												  ALLOCSET_DEFAULT_SIZES);
 	modify->sink = cq_reader_routine(modify->stream)->sink_open(&config);
 	result->ri_FdwState = modify;
 	MemoryContextSwitchTo(caller);
 }
 
 static void
-begin_foreign_modify(ModifyTableState *node, ResultRelInfo *result, List *fdw_private, int subplan, int eflags)
+begin_foreign_modify(ModifyTableState *node, ResultRelInfo *result, List *fdw_private, int subplan,
+					 int eflags)
 {
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		begin_insert(result, node->ps.state);
@@ -89,7 +93,10 @@ end_insert(EState *estate, ResultRelInfo *result)
 	MemoryContextDelete(modify->batch_context);
 }
 
-/* Where a row was written to, in terms of one kind of metadata; false for the kinds that the row itself has said. */
+/*
+ * Where a row was written to, in terms of one kind of metadata; false for the kinds that the row
+ * itself has said.
+ */
 static bool
 get_place(const CqOutgoing *row, CqColumnOrigin origin, Datum *value)
 {
@@ -123,7 +130,8 @@ complete_row(ModifyState *modify, EState *estate, TupleTableSlot *slot, const Cq
 	{
 		MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
 
-		modify->returned = ExecInitExtraTupleSlot(estate, slot->tts_tupleDescriptor, &TTSOpsVirtual);
+		modify->returned = ExecInitExtraTupleSlot(estate, slot->tts_tupleDescriptor,
+												  &TTSOpsVirtual);
 		MemoryContextSwitchTo(caller);
 	}
 	returned = modify->returned;
@@ -156,7 +164,8 @@ check_constraints(ModifyState *modify, ResultRelInfo *result, EState *estate, Tu
 }
 
 static void
-append_rows(ModifyState *modify, ResultRelInfo *result, EState *estate, TupleTableSlot **slots, int nslots)
+append_rows(ModifyState *modify, ResultRelInfo *result, EState *estate, TupleTableSlot **slots,
+			int nslots)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
@@ -177,11 +186,13 @@ insert_row(EState *estate, ResultRelInfo *result, TupleTableSlot *slot, TupleTab
 	ModifyState *modify = result->ri_FdwState;
 
 	append_rows(modify, result, estate, &slot, 1);
-	return must_return_rows(result) ? complete_row(modify, estate, slot, &modify->outgoing[0]) : slot;
+	return must_return_rows(result) ? complete_row(modify, estate, slot, &modify->outgoing[0]) :
+		slot;
 }
 
 static TupleTableSlot **
-insert_rows(EState *estate, ResultRelInfo *result, TupleTableSlot **slots, TupleTableSlot **plan_slots, int *nslots)
+insert_rows(EState *estate, ResultRelInfo *result, TupleTableSlot **slots,
+			TupleTableSlot **plan_slots, int *nslots)
 {
 	append_rows(result->ri_FdwState, result, estate, slots, *nslots);
 	return slots;
@@ -193,7 +204,10 @@ get_batch_size(ResultRelInfo *result)
 	return must_return_rows(result) ? 1 : BATCH_ROWS;
 }
 
-/* What a stream cannot do is said here, with the reason; the executor would only say that it cannot. */
+/*
+ * What a stream cannot do is said here, with the reason; the executor would only say that it
+ * cannot.
+ */
 static List *
 plan_modify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan)
 {
@@ -233,7 +247,7 @@ truncate_streams(List *relations, DropBehavior behavior, bool restart_seqs)
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot truncate stream \"%s\"", RelationGetRelationName(relation)),
 					 errdetail("The topic's own retention says what goes from it.")));
-		cq_log_truncate(RelationGetRelid(relation));
+		cq_log_table_truncate(RelationGetRelid(relation));
 	}
 }
 

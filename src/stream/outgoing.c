@@ -40,7 +40,8 @@ open_rows(const CqStream *stream, TupleDesc descriptor, const CqFormatOptions *o
 	if (rows->format == NULL || rows->format->encoder_open == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder", stream->name, stream->format)));
+				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder",
+						stream->name, stream->format)));
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
 		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !stream->columns[i].is_of_envelope)
@@ -100,7 +101,8 @@ set_key(CqMessage *message, Datum value, Oid type)
 }
 
 static void
-set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Datum value, CqOutgoing *row)
+set_metadata(const CqStream *stream, const CqStreamColumn *column, Oid type, Datum value,
+			 CqOutgoing *row)
 {
 	switch (column->origin)
 	{
@@ -165,7 +167,8 @@ cq_outgoing_is_tombstone(const CqStream *stream, TupleTableSlot *slot)
 	slot_getallattrs(slot);
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
-		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !slot->tts_isnull[stream->columns[i].attno - 1])
+		if (stream->columns[i].origin == CQ_COLUMN_VALUE &&
+			!slot->tts_isnull[stream->columns[i].attno - 1])
 			return false;
 	}
 	return true;
@@ -202,7 +205,8 @@ cq_outgoing_describe(const CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoin
 		int			index = stream->columns[i].attno - 1;
 
 		if (stream->columns[i].origin != CQ_COLUMN_VALUE && !slot->tts_isnull[index])
-			set_metadata(stream, &stream->columns[i], TupleDescAttr(slot->tts_tupleDescriptor, index)->atttypid,
+			set_metadata(stream, &stream->columns[i], TupleDescAttr(slot->tts_tupleDescriptor,
+																	index)->atttypid,
 						 slot->tts_values[index], row);
 	}
 	if (rows->key_encoder != NULL)
@@ -215,7 +219,8 @@ cq_outgoing_describe(const CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoin
 	if (list_length(stream->topics) > 1 && row->topic == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("stream %s has several topics, and the row does not say which", stream->name),
+				 errmsg("stream %s has several topics, and the row does not say which",
+						stream->name),
 				 errhint("A column with the option metadata 'topic' says it.")));
 }
 
@@ -227,9 +232,11 @@ cq_outgoing_fill(CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("a row for stream %s has no key", rows->stream->name),
-				 errdetail("Its mode is upsert: a row takes the place of the one before it with the "
+				 errdetail("Its mode is upsert: a row takes the place of the one before it with "
+						   "the "
 						   "same key."),
-				 errhint("The key is the column with the option metadata 'key', or those with the option "
+				 errhint("The key is the column with the option metadata 'key', or those with the "
+						 "option "
 						 "key.")));
 	set_value(rows, slot, &row->message);
 }

@@ -1,7 +1,7 @@
 /*
  * outgoing.h
- *		From a row of a stream to a message on its way out: the value columns go through the format's encoder, those with metadata say key,
- *		headers, topic, partition and timestamp.
+ *		From a row of a stream to a message on its way out: the value columns go through the
+ *		format's encoder, those with metadata say key, headers, topic, partition and timestamp.
  */
 #ifndef CQ_OUTGOING_H
 #define CQ_OUTGOING_H
@@ -23,15 +23,21 @@ typedef struct CqOutgoingRows
 	StringInfoData encoded;
 } CqOutgoingRows;
 
-/* In CurrentMemoryContext. stream stays the caller's, and has to last. Raises ERROR where the format cannot write. */
+/*
+ * In CurrentMemoryContext. stream stays the caller's, and has to last. Raises ERROR where the
+ * format cannot write.
+ */
 extern CqOutgoingRows *cq_outgoing_open(const CqStream *stream, TupleDesc descriptor);
 
-/* The same of a sink, within a transaction that cannot wait: numbers of schemas are put in later. */
+/*
+ * The same of a sink, within a transaction that cannot wait: numbers of schemas are put in later.
+ */
 extern CqOutgoingRows *cq_outgoing_open_sink(const CqStream *stream, TupleDesc descriptor);
 
 /*
- * The message of a row, whose columns are the foreign table's. What it points to is the slot's or palloc'd in CurrentMemoryContext. Raises ERROR
- * where the row says what cannot be. describe leaves the value out.
+ * The message of a row, whose columns are the foreign table's. What it points to is the slot's or
+ * palloc'd in CurrentMemoryContext. Raises ERROR where the row says what cannot be. describe leaves
+ * the value out.
  */
 extern void cq_outgoing_fill(CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row);
 extern void cq_outgoing_describe(const CqOutgoingRows *rows, TupleTableSlot *slot, CqOutgoing *row);

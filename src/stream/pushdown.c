@@ -2,9 +2,10 @@
  * pushdown.c
  *		Conditions on the columns with metadata partition, offset and timestamp: see pushdown.h.
  *
- * They only narrow what is read, and are checked again on each row: so they may be read generously, never strictly.
- * From timestamps only a beginning follows. A topic's timestamps need not rise (producers set them), so that after the first message
- * that is too late there may be one that is not; but before the first that is late enough there is none.
+ * They only narrow what is read, and are checked again on each row: so they may be read generously,
+ * never strictly. From timestamps only a beginning follows. A topic's timestamps need not rise
+ * (producers set them), so that after the first message that is too late there may be one that is
+ * not; but before the first that is late enough there is none.
  */
 #include "postgres.h"
 
@@ -38,7 +39,7 @@ struct CqPushdown
 };
 
 void
-cq_range_init(CqRange *range)
+cq_pushdown_init(CqRange *range)
 {
 	memset(range, 0, sizeof(CqRange));
 	range->last_partition = PG_INT64_MAX;
@@ -47,7 +48,7 @@ cq_range_init(CqRange *range)
 }
 
 bool
-cq_range_has_partition(const CqRange *range, int32 partition)
+cq_pushdown_has_partition(const CqRange *range, int32 partition)
 {
 	if (partition < range->first_partition || partition > range->last_partition)
 		return false;
@@ -74,7 +75,8 @@ origin_of(const CqStream *stream, Index relid, Node *node)
 		CqColumnOrigin origin = stream->columns[i].origin;
 
 		if (stream->columns[i].attno == var->varattno &&
-			(origin == CQ_COLUMN_PARTITION || origin == CQ_COLUMN_OFFSET || origin == CQ_COLUMN_TIMESTAMP))
+			(origin == CQ_COLUMN_PARTITION || origin == CQ_COLUMN_OFFSET ||
+			 origin == CQ_COLUMN_TIMESTAMP))
 			return origin;
 	}
 	return CQ_COLUMN_VALUE;
@@ -84,7 +86,8 @@ origin_of(const CqStream *stream, Index relid, Node *node)
 static bool
 is_stable(Node *node)
 {
-	return !contain_var_clause(node) && !contain_volatile_functions(node) && !contain_subplans(node);
+	return !contain_var_clause(node) && !contain_volatile_functions(node) &&
+		!contain_subplans(node);
 }
 
 static bool
@@ -132,7 +135,8 @@ match_comparison(const CqStream *stream, Index relid, OpExpr *clause, Condition 
 	condition->strategy = get_op_opfamily_strategy(operator, family_of(condition->origin));
 	if (condition->origin == CQ_COLUMN_TIMESTAMP && condition->strategy < BTEqualStrategyNumber)
 		return false;
-	return condition->strategy != InvalidStrategy && is_comparable(condition->origin, condition->type);
+	return condition->strategy != InvalidStrategy && is_comparable(condition->origin,
+																   condition->type);
 }
 
 /* partition = ANY (array) */
@@ -145,7 +149,8 @@ match_list(const CqStream *stream, Index relid, ScalarArrayOpExpr *clause, Condi
 	condition->strategy = BTEqualStrategyNumber;
 	condition->is_list = true;
 	return condition->origin == CQ_COLUMN_PARTITION && clause->useOr &&
-		get_op_opfamily_strategy(clause->opno, family_of(condition->origin)) == BTEqualStrategyNumber &&
+		get_op_opfamily_strategy(clause->opno,
+								 family_of(condition->origin)) == BTEqualStrategyNumber &&
 		is_comparable(condition->origin, condition->type);
 }
 
@@ -247,13 +252,15 @@ narrow_list(CqRange *range, const Condition *condition, ArrayType *array)
 	int			nkept = 0;
 
 	get_typlenbyvalalign(condition->type, &length, &is_by_value, &alignment);
-	deconstruct_array(array, condition->type, length, is_by_value, alignment, &elements, &nulls, &nelements);
+	deconstruct_array(array, condition->type, length, is_by_value, alignment, &elements, &nulls,
+					  &nelements);
 	kept = palloc(sizeof(int64) * Max(nelements, 1));
 	for (int i = 0; i < nelements; i++)
 	{
 		int64		partition = nulls[i] ? -1 : as_integer(elements[i], condition->type);
 
-		if (partition >= 0 && partition <= PG_INT32_MAX && cq_range_has_partition(range, partition))
+		if (partition >= 0 && partition <= PG_INT32_MAX && cq_pushdown_has_partition(range,
+																					 partition))
 			kept[nkept++] = partition;
 	}
 	range->is_listed = true;
@@ -270,7 +277,8 @@ apply(CqRange *range, const Condition *condition, Datum value)
 		narrow(&range->first_partition, &range->last_partition, condition->strategy,
 			   as_integer(value, condition->type));
 	else if (condition->origin == CQ_COLUMN_OFFSET)
-		narrow(&range->first_offset, &range->last_offset, condition->strategy, as_integer(value, condition->type));
+		narrow(&range->first_offset, &range->last_offset, condition->strategy,
+			   as_integer(value, condition->type));
 	else
 		range->first_time = Max(range->first_time, DatumGetTimestampTz(value));
 }
@@ -278,7 +286,7 @@ apply(CqRange *range, const Condition *condition, Datum value)
 void
 cq_pushdown_evaluate(CqPushdown *pushdown, ExprContext *context, CqRange *range)
 {
-	cq_range_init(range);
+	cq_pushdown_init(range);
 	for (int i = 0; i < pushdown->nconditions; i++)
 	{
 		Condition  *condition = &pushdown->conditions[i];
@@ -290,7 +298,8 @@ cq_pushdown_evaluate(CqPushdown *pushdown, ExprContext *context, CqRange *range)
 		else
 			apply(range, condition, value);
 	}
-	if (range->first_partition > range->last_partition || range->first_offset > range->last_offset ||
+	if (range->first_partition > range->last_partition ||
+		range->first_offset > range->last_offset ||
 		(range->is_listed && range->npartitions == 0))
 		range->is_empty = true;
 }

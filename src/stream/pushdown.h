@@ -20,21 +20,26 @@ typedef struct CqRange
 	int			npartitions;
 	int64		first_offset;
 	int64		last_offset;
-	TimestampTz first_time;		/* DT_NOBEGIN: any. Rows before the first message that is as late can be passed over */
+	/* DT_NOBEGIN: any. Rows before the first message that is as late can be passed over */
+	TimestampTz first_time;
 } CqRange;
 
 typedef struct CqPushdown CqPushdown;
 
-/* Is it a condition that narrows the range of relation relid (index in the range table) of the stream? */
+/*
+ * Is it a condition that narrows the range of relation relid (index in the range table) of the
+ * stream?
+ */
 extern bool cq_pushdown_accepts(const CqStream *stream, Index relid, Expr *clause);
 
 /* Prepares to evaluate conditions that were accepted, once for each time the scan starts. */
-extern CqPushdown *cq_pushdown_open(const CqStream *stream, Index relid, List *clauses, PlanState *parent);
+extern CqPushdown *cq_pushdown_open(const CqStream *stream, Index relid, List *clauses,
+									PlanState *parent);
 extern void cq_pushdown_evaluate(CqPushdown *pushdown, ExprContext *context, CqRange *range);
 
 /* All of a topic. */
-extern void cq_range_init(CqRange *range);
+extern void cq_pushdown_init(CqRange *range);
 
-extern bool cq_range_has_partition(const CqRange *range, int32 partition);
+extern bool cq_pushdown_has_partition(const CqRange *range, int32 partition);
 
 #endif							/* CQ_PUSHDOWN_H */

@@ -4,7 +4,8 @@
  *
  * A reader's memory: its own context holds what lives as long as it does, with children, one for
  * each decoder and one for the batch,
- * which is reset at each release. Arrays of columns stay, and grow only when a batch has more rows than any before.
+ * which is reset at each release. Arrays of columns stay, and grow only when a batch has more rows
+ * than any before.
  */
 #include "postgres.h"
 
@@ -88,7 +89,7 @@ find_registry(const List *said, bool is_trusted)
 		DefElem    *option = lfirst_node(DefElem, cell);
 
 		if (strcmp(option->defname, "schema_registry") == 0)
-			config.urls = cq_stream_parse_urls(defGetString(option));
+			config.urls = cq_stream_options_parse_urls(defGetString(option));
 		for (int i = 0; i < (int) lengthof(options); i++)
 		{
 			if (strcmp(option->defname, options[i].name) == 0)
@@ -218,9 +219,12 @@ prepare_columns(CqReader *reader)
 	table_close(relation, NoLock);
 }
 
-/* The stream's description must live as long as the reader; get makes it, in the reader's context. */
+/*
+ * The stream's description must live as long as the reader; get makes it, in the reader's context.
+ */
 static CqReader *
-open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions, int npositions, bool bounded, bool sees_own)
+open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions, int npositions,
+			bool bounded, bool sees_own)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CqReader   *reader = palloc0(sizeof(CqReader));
@@ -251,7 +255,8 @@ open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions
 static CqReader *
 open_as_owner(Oid stream, const CqPosition *positions, int npositions, bool sees_own)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CqStream   *description = cq_stream_get(stream, cq_owner_of_relation(stream));
 
@@ -274,7 +279,8 @@ cq_reader_open_own(Oid stream, const CqPosition *positions, int npositions)
 CqReader *
 cq_reader_open_bounded(CqStream *stream, const CqPosition *positions, int npositions)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader",
+												  ALLOCSET_DEFAULT_SIZES);
 
 	return open_reader(context, stream, positions, npositions, true, false);
 }
@@ -332,7 +338,8 @@ is_prepared(CqReader *reader)
 	MemoryContextReset(reader->question);
 	caller = MemoryContextSwitchTo(reader->question);
 	is_here = reader->format->prepare == NULL ||
-		reader->format->prepare(reader->format_options, fetch->messages, fetch->nmessages, &awaits, &trouble);
+		reader->format->prepare(reader->format_options, fetch->messages, fetch->nmessages, &awaits,
+								&trouble);
 	if (is_here)
 		is_here = prepare_keys(reader, &awaits, &trouble);
 	if (trouble != NULL && reader->is_bounded)
@@ -341,7 +348,8 @@ is_prepared(CqReader *reader)
 		reader->held_since = GetCurrentTimestamp();
 	reader->is_held = !is_here;
 	if (!is_here)
-		strlcpy(reader->awaits, trouble != NULL ? psprintf("%s (%s)", awaits, trouble) : awaits, sizeof(reader->awaits));
+		strlcpy(reader->awaits, trouble != NULL ? psprintf("%s (%s)", awaits, trouble) : awaits,
+				sizeof(reader->awaits));
 	MemoryContextSwitchTo(caller);
 	return is_here;
 }
@@ -369,7 +377,8 @@ cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_
 	if (!reader->is_held)
 	{
 		cq_reader_release(reader);
-		if (!reader->routine->fetch(reader->source, &batch->fetch, max_messages, max_bytes, timeout_ms))
+		if (!reader->routine->fetch(reader->source, &batch->fetch, max_messages, max_bytes,
+									timeout_ms))
 			return NULL;
 		reader->has_batch = true;
 		batch->nrows = batch->fetch.nmessages;
@@ -473,7 +482,7 @@ cq_reader_stream(const CqReader *reader)
 }
 
 bool
-cq_stream_extents(Oid stream, Oid userid, CqInquiry *inquiry, int timeout_ms, List **extents)
+cq_reader_extents(Oid stream, Oid userid, CqInquiry *inquiry, int timeout_ms, List **extents)
 {
 	CqStream   *description = cq_stream_get(stream, userid);
 	CqSourceConfig config = cq_reader_config(description, false);
@@ -483,12 +492,13 @@ cq_stream_extents(Oid stream, Oid userid, CqInquiry *inquiry, int timeout_ms, Li
 }
 
 bool
-cq_stream_seek_time(Oid stream, Oid userid, CqInquiry *inquiry, TimestampTz time,
+cq_reader_seek_time(Oid stream, Oid userid, CqInquiry *inquiry, TimestampTz time,
 					CqPosition *positions, int npositions, int timeout_ms)
 {
 	CqStream   *description = cq_stream_get(stream, userid);
 	CqSourceConfig config = cq_reader_config(description, false);
 
 	config.inquiry = inquiry;
-	return cq_reader_routine(description)->seek_time(&config, time, positions, npositions, timeout_ms);
+	return cq_reader_routine(description)->seek_time(&config, time, positions, npositions,
+													 timeout_ms);
 }

@@ -9,8 +9,8 @@
 #include "stream/batch.h"
 
 /*
- * Opens stream (options as of now, user mapping of the table's owner). Within a transaction; does not wait for the
- * network. Lives in a child of CurrentMemoryContext, closed with it at the latest.
+ * Opens stream (options as of now, user mapping of the table's owner). Within a transaction; does
+ * not wait for the network. Lives in a child of CurrentMemoryContext, closed with it at the latest.
  */
 extern CqReader *cq_reader_open(Oid stream, const CqPosition *positions, int npositions);
 extern void cq_reader_close(CqReader *reader);
@@ -18,7 +18,10 @@ extern void cq_reader_close(CqReader *reader);
 /* From now on it lives in a child of context instead. */
 extern void cq_reader_keep(CqReader *reader, MemoryContext context);
 
-/* The same of a stream kept in the database, also of what this transaction has written there. To be closed before it ends. */
+/*
+ * The same of a stream kept in the database, also of what this transaction has written there. To be
+ * closed before it ends.
+ */
 extern CqReader *cq_reader_open_own(Oid stream, const CqPosition *positions, int npositions);
 
 /* Goes on at another offset: of a reader that fetches in the transaction. */
@@ -26,16 +29,18 @@ extern void cq_reader_seek(CqReader *reader, int64 offset);
 
 /* See CqSourceRoutine.fetch. NULL where nothing moved. The batch before is released. */
 extern CqBatch *cq_reader_fetch(CqReader *reader, int max_messages, Size max_bytes, int timeout_ms);
-extern void cq_reader_hear_ends(CqReader *reader);	/* brings the ends of the batch's slices up to date; asks nobody */
-extern void cq_reader_release(CqReader *reader);	/* done with the batch: frees its messages and columns */
+/* brings the ends of the batch's slices up to date; asks nobody */
+extern void cq_reader_hear_ends(CqReader *reader);
+/* done with the batch: frees its messages and columns */
+extern void cq_reader_release(CqReader *reader);
 
 /*
  * Columns of which it is news that some message has had the field, or that none of the last
  * thousands has; true where there are any. told says that it is no news any more. Attribute
  * numbers, palloc'd.
  */
-extern bool cq_reader_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen);
-extern void cq_reader_fields_told(CqReader *reader, const Bitmapset *seen, const Bitmapset *unseen);
+extern bool cq_decode_fields(const CqReader *reader, Bitmapset **seen, Bitmapset **unseen);
+extern void cq_decode_fields_told(CqReader *reader, const Bitmapset *seen, const Bitmapset *unseen);
 
 extern bool cq_reader_fetches_in_transaction(const CqReader *reader);
 /* See CqSourceRoutine.is_at_end. */
@@ -50,11 +55,11 @@ extern const CqStream *cq_reader_stream(const CqReader *reader);
  * Partitions and extents of a stream now (of CqExtent *). Waits for the broker, unless there is an
  * inquiry: false where that has no answer yet. Raises ERROR. Within a transaction.
  */
-extern bool cq_stream_extents(Oid stream, Oid userid, CqInquiry *inquiry, int timeout_ms,
+extern bool cq_reader_extents(Oid stream, Oid userid, CqInquiry *inquiry, int timeout_ms,
 							  List **extents);
 
 /* Sets each position's offset to the first message at or after time. The same otherwise. */
-extern bool cq_stream_seek_time(Oid stream, Oid userid, CqInquiry *inquiry, TimestampTz time,
+extern bool cq_reader_seek_time(Oid stream, Oid userid, CqInquiry *inquiry, TimestampTz time,
 								CqPosition *positions, int npositions, int timeout_ms);
 
 #endif							/* CQ_READER_H */

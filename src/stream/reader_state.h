@@ -53,12 +53,13 @@ struct CqReader
 	CqFormatOptions *format_options;
 	const CqFormat *key_format; /* of the key's fields; NULL: there are no columns for them */
 	CqFormatOptions *key_options;
-	CqColumn   *columns;		/* as the format sees them, in the order of stream->columns; without meaning for metadata */
+	/* as the format sees them, in the order of stream->columns; without meaning for metadata */
+	CqColumn   *columns;
 
 	List	   *decoders;		/* of CqKeptDecoder *, the one used last first */
 	CqSettingSet *settings;		/* by attribute number - 1: those that have a say in it */
 	Bitmapset  *sensitive;		/* columns in whose values some have */
-	Bitmapset  *told_seen;		/* columns: see cq_reader_fields */
+	Bitmapset  *told_seen;		/* columns: see cq_decode_fields */
 	Bitmapset  *told_unseen;
 	CqGenerated *generated;		/* by attribute number - 1 */
 	List	   *contracts;		/* of CqContract * */
@@ -112,6 +113,7 @@ extern CqRegistry *cq_reader_server_registry(Oid server, Oid userid);
 extern CqColumn *cq_reader_columns(const CqStream *stream, TupleDesc descriptor);
 
 /* As cq_reader_open, for one statement and with options as userid has them. */
-extern CqReader *cq_reader_open_bounded(CqStream *stream, const CqPosition *positions, int npositions);
+extern CqReader *cq_reader_open_bounded(CqStream *stream, const CqPosition *positions,
+										int npositions);
 
 #endif							/* CQ_READER_STATE_H */

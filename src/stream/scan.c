@@ -2,11 +2,13 @@
  * scan.c
  *		Runs the foreign scan of a stream.
  *
- * In a worker a batch is bound to the stream, and the scan hands out its rows: virtual slots that point into the batch's
- * columns, nothing copied. This is the hot path of every continuous view, so a row costs one comparison and a pair of loads and stores for
- * each needed column. Else the scan is bounded: it reads what is in the stream now.
+ * In a worker a batch is bound to the stream, and the scan hands out its rows: virtual slots that
+ * point into the batch's columns, nothing copied. This is the hot path of every continuous view, so
+ * a row costs one comparison and a pair of loads and stores for each needed column. Else the scan
+ * is bounded: it reads what is in the stream now.
  *
- * Rows that are to be passed over are rare. Instead of asking at each row, the scan knows the next such row.
+ * Rows that are to be passed over are rare. Instead of asking at each row, the scan knows the next
+ * such row.
  */
 #include "postgres.h"
 
@@ -210,7 +212,7 @@ begin_scan(ForeignScanState *node, int eflags)
 	const CqBinding *binding;
 
 	node->fdw_state = scan;
-	scan->needed = cq_scan_needed_columns(plan);
+	scan->needed = cq_scan_plan_needed_columns(plan);
 	prepare_columns(scan, node->ss.ss_ScanTupleSlot);
 	scan->row = -1;
 	cq_batch_require_own(relid, node->ss.ps.state->es_plannedstmt);
@@ -225,7 +227,8 @@ begin_scan(ForeignScanState *node, int eflags)
 	{
 		scan->stream = cq_stream_get(relid, cq_compat_scan_user(node));
 		scan->is_changing = cq_mode_changes(scan->stream->mode);
-		scan->pushdown = cq_pushdown_open(scan->stream, plan->scan.scanrelid, plan->fdw_exprs, &node->ss.ps);
+		scan->pushdown = cq_pushdown_open(scan->stream, plan->scan.scanrelid, plan->fdw_exprs,
+										  &node->ss.ps);
 	}
 }
 

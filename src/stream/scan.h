@@ -12,10 +12,10 @@
 /* Sets the callbacks for scanning. */
 extern void cq_scan_init(FdwRoutine *routine);
 extern void cq_scan_plan_init(FdwRoutine *routine);
-extern void cq_scan_explain_init(FdwRoutine *routine);
+extern void cq_explain_init(FdwRoutine *routine);
 
 /* The attributes that a planned scan needs decoded. */
-extern Bitmapset *cq_scan_needed_columns(const ForeignScan *plan);
+extern Bitmapset *cq_scan_plan_needed_columns(const ForeignScan *plan);
 
 /* The batch bound to stream, or NULL. */
 extern const CqBinding *cq_batch_binding(Oid stream);

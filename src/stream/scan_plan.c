@@ -1,9 +1,10 @@
 /*
  * scan_plan.c
- *		Plans the foreign scan of a stream: which columns it decodes, which conditions narrow what is read.
+ *		Plans the foreign scan of a stream: which columns it decodes, which conditions narrow what
+ *		is read.
  *
- * Planning never asks the network. The plan's fdw_exprs are the conditions that narrow the range (see pushdown.c), its
- * fdw_private a list of the needed attribute numbers.
+ * Planning never asks the network. The plan's fdw_exprs are the conditions that narrow the range
+ * (see pushdown.c), its fdw_private a list of the needed attribute numbers.
  */
 #include "postgres.h"
 
@@ -43,7 +44,8 @@ get_paths(PlannerInfo *root, RelOptInfo *relation, Oid relid)
 {
 	Cost		total = STARTUP_COST + relation->tuples * cpu_tuple_cost * MESSAGE_COST;
 
-	add_path(relation, (Path *) cq_compat_create_foreignscan_path(root, relation, relation->rows, STARTUP_COST, total,
+	add_path(relation, (Path *) cq_compat_create_foreignscan_path(root, relation, relation->rows,
+																  STARTUP_COST, total,
 																  relation->lateral_relids));
 }
 
@@ -75,7 +77,8 @@ find_needed(RelOptInfo *relation, Oid relid, List *clauses, AttrNumber key)
 }
 
 static ForeignScan *
-get_plan(PlannerInfo *root, RelOptInfo *relation, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
+get_plan(PlannerInfo *root, RelOptInfo *relation, Oid relid, ForeignPath *path, List *tlist,
+		 List *scan_clauses,
 		 Plan *outer_plan)
 {
 	CqStream   *stream = cq_stream_get(relid, InvalidOid);
@@ -98,7 +101,7 @@ get_plan(PlannerInfo *root, RelOptInfo *relation, Oid relid, ForeignPath *path, 
 }
 
 Bitmapset *
-cq_scan_needed_columns(const ForeignScan *plan)
+cq_scan_plan_needed_columns(const ForeignScan *plan)
 {
 	Bitmapset  *needed = NULL;
 	ListCell   *cell;

@@ -34,7 +34,8 @@ typedef struct CqScanState
 	CqPushdown *pushdown;
 	CqBounded  *bounded;
 
-	bool		is_changing;	/* rows are those that are there now; bound: all, with their place */
+	/* rows are those that are there now; bound: all, with their place */
+	bool		is_changing;
 	CqLatest   *latest;			/* while not bound, once all has been read */
 } CqScanState;
 

@@ -2,19 +2,23 @@
  * session.c
  *		cq.session(ts, gap) OVER (PARTITION BY … ORDER BY ts): the session that a row belongs to.
  *
- * Two rows that follow each other are of one session when the later time is before the earlier one plus the gap. The session is the
- * range [first time, last time + gap), the same for all of its rows: so sessions of a partition never overlap, and two sets of sessions,
- * made of different rows, are put together by uniting those that do. Ranges that only touch stay apart.
+ * Two rows that follow each other are of one session when the later time is before the earlier one
+ * plus the gap. The session is the range [first time, last time + gap), the same for all of its
+ * rows: so sessions of a partition never overlap, and two sets of sessions, made of different rows,
+ * are put together by uniting those that do. Ranges that only touch stay apart.
  *
  * Decides:
  * - A time that is null lies in no session: null. One that is infinite is an error.
- * - A gap is a fixed length of time: months are refused, and so are days between values of timestamptz, where they go by the calendar. For
+ * - A gap is a fixed length of time: months are refused, and so are days between values of
+ * timestamptz, where they go by the calendar. For
  *   timestamp a day has 24 hours.
  * - The gap is the same for all rows of a partition.
- * - Rows must come in the order of their times. Where they do not, or where their order does not tell different times apart (no ORDER BY, by
+ * - Rows must come in the order of their times. Where they do not, or where their order does not
+ * tell different times apart (no ORDER BY, by
  *   chance in order), that is an error, not another answer. The frame does not matter.
  *
- * The rows are read once, ahead of the current row up to the end of its session, and the row behind.
+ * The rows are read once, ahead of the current row up to the end of its session, and the row
+ * behind.
  */
 #include "postgres.h"
 
@@ -66,10 +70,13 @@ cq_session_interval_gap(const Interval *interval, bool is_zoned, int64 *gap)
 	int64		days;
 
 	if (interval->month != 0)
-		return cq_reject_hint(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE, "session gap must not contain months"),
+		return cq_reject_hint(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE,
+										"session gap must not contain months"),
 							  "A month is of no fixed length. Write so many days or hours.");
 	if (is_zoned && interval->day != 0)
-		return cq_reject_hint(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE, "session gap between values of timestamptz must not contain days"),
+		return cq_reject_hint(cq_reject(ERRCODE_INVALID_PARAMETER_VALUE,
+										"session gap between values of timestamptz must not "
+										"contain days"),
 							  "A day may have 23 or 25 hours. Write 24 hours where that is meant.");
 	if (pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &days) ||
 		pg_add_s64_overflow(days, interval->time, gap))
@@ -101,7 +108,8 @@ take_gap(Session *session, WindowObject window, Oid type)
 
 		if (!is_first && memcmp(interval, &session->interval, sizeof(Interval)) == 0)
 			return;
-		cq_reject_raise(cq_session_interval_gap(interval, type == TIMESTAMPTZOID, &session->gap), NULL);
+		cq_reject_raise(cq_session_interval_gap(interval, type == TIMESTAMPTZOID, &session->gap),
+						NULL);
 		session->interval = *interval;
 	}
 	if (!is_first && session->gap != before)
@@ -169,7 +177,10 @@ find_session(Session *session, WindowObject window, Oid type, int64 position, in
 	{
 		bool		is_null;
 		bool		is_out;
-		int64		next = DatumGetInt64(WinGetFuncArgInPartition(window, 0, (int) (session->end - position), WINDOW_SEEK_CURRENT, false, &is_null, &is_out));
+		int64		next = DatumGetInt64(WinGetFuncArgInPartition(window, 0,
+																  (int) (session->end - position),
+																  WINDOW_SEEK_CURRENT, false,
+																  &is_null, &is_out));
 
 		if (is_out || is_null)
 			break;

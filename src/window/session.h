@@ -11,7 +11,8 @@
 #include "datatype/timestamp.h"
 
 /*
- * The length of a gap, in microseconds or whatever a bigint counts; or the reason why it is none. is_zoned: between values of timestamptz.
+ * The length of a gap, in microseconds or whatever a bigint counts; or the reason why it is none.
+ * is_zoned: between values of timestamptz.
  */
 extern CqReject *cq_session_interval_gap(const Interval *interval, bool is_zoned, int64 *gap);
 extern CqReject *cq_session_bigint_gap(int64 number, int64 *gap);

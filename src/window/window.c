@@ -2,21 +2,29 @@
  * window.c
  *		Where windows begin and end: the arithmetic under cq.tumble, cq.hop and cq.cumulate.
  *
- * Time is cut into panes: pane n goes from origin + n × step to origin + (n + 1) × step. All windows are made of whole panes, so
- * that one function answers for all of them: window_bound(ts, step, origin, block, offset) finds the block (of that many panes,
- * counted from the origin) in which ts lies, and returns where the pane begins that is offset panes after the block's first. So a
- * tumbling window is offset 0 and 1 in blocks of one pane; the SQL functions are in schema/window.sql.
+ * Time is cut into panes: pane n goes from origin + n × step to origin + (n + 1) × step. All
+ * windows are made of whole panes, so that one function answers for all of them: window_bound(ts,
+ * step, origin, block, offset) finds the block (of that many panes, counted from the origin) in
+ * which ts lies, and returns where the pane begins that is offset panes after the block's first. So
+ * a tumbling window is offset 0 and 1 in blocks of one pane; the SQL functions are in
+ * schema/window.sql.
  *
  * Decides:
- * - A step of hours and less is a fixed length of time. One of months goes by the calendar. One of days goes by the calendar for
- *   timestamptz, in the session's TimeZone, as the server adds days to a timestamptz: a day may have 23 or 25 hours. For timestamp a
- *   day has 24 hours. What mixes months with anything else, or days with hours for timestamptz, is refused.
- * - Without an origin, panes are counted from Monday, 2001-01-01 00:00 (of the session's TimeZone), or from 0. So weeks begin on
+ * - A step of hours and less is a fixed length of time. One of months goes by the calendar. One of
+ * days goes by the calendar for
+ *   timestamptz, in the session's TimeZone, as the server adds days to a timestamptz: a day may
+ *   have 23 or 25 hours. For timestamp a day has 24 hours. What mixes months with anything else, or
+ *   days with hours for timestamptz, is refused.
+ * - Without an origin, panes are counted from Monday, 2001-01-01 00:00 (of the session's TimeZone),
+ * or from 0. So weeks begin on
  *   Monday, and months, quarters and years where the calendar has them.
- * - A time that is null lies in no window (the SQL functions return no row); one that is infinite is an error.
- * - Where the calendar makes a bound ambiguous, or not exist, it is what the server makes of origin + n × step.
+ * - A time that is null lies in no window (the SQL functions return no row); one that is infinite
+ * is an error.
+ * - Where the calendar makes a bound ambiguous, or not exist, it is what the server makes of origin
+ * + n × step.
  *
- * A call site remembers its step in a readable form and the last block, for rows next to each other mostly lie in the same one.
+ * A call site remembers its step in a readable form and the last block, for rows next to each other
+ * mostly lie in the same one.
  */
 #include "postgres.h"
 
@@ -76,7 +84,10 @@ typedef struct Panes
 	Step		step;			/* length 0: what was asked for was refused */
 	int64		origin;
 
-	/* The last block: [start, end), and the number of its first pane, unless the step is fixed. Empty: none yet. */
+	/*
+	 * The last block: [start, end), and the number of its first pane, unless the step is fixed.
+	 * Empty: none yet.
+	 */
 	int64		start;
 	int64		end;
 	int64		first;
@@ -121,7 +132,9 @@ multiply(TimeKind kind, int64 a, int64 b)
 	return product;
 }
 
-/* Division that rounds down, and what it leaves, which is never negative. The divisor is positive. */
+/*
+ * Division that rounds down, and what it leaves, which is never negative. The divisor is positive.
+ */
 static inline int64
 floor_remainder(int64 a, int64 b)
 {
@@ -138,7 +151,10 @@ floor_quotient(int64 a, int64 b)
 
 /* ---- Steps ---- */
 
-/* What the server can add to a time without an overflow in its own arithmetic: more than all of time. */
+/*
+ * What the server can add to a time without an overflow in its own arithmetic: more than all of
+ * time.
+ */
 #define MAX_DAYS		400000000
 #define MAX_MONTHS		(MAX_DAYS / 30)
 
@@ -318,7 +334,8 @@ cq_window_check(Oid type, const char *step_argument, const Node *step, const Nod
 static int64
 calendar_bound(const Panes *panes, int64 n)
 {
-	PGFunction	plus_interval = panes->kind == TIME_TIMESTAMP ? timestamp_pl_interval : timestamptz_pl_interval;
+	PGFunction	plus_interval = panes->kind == TIME_TIMESTAMP ? timestamp_pl_interval :
+		timestamptz_pl_interval;
 	int64		length = multiply(panes->kind, n, panes->step.length);
 	int64		limit = panes->step.unit == STEP_MONTHS ? MAX_MONTHS : MAX_DAYS;
 	Interval	interval = {0};
@@ -329,7 +346,8 @@ calendar_bound(const Panes *panes, int64 n)
 		interval.month = (int32) length;
 	else
 		interval.day = (int32) length;
-	return DatumGetTimestamp(DirectFunctionCall2(plus_interval, TimestampGetDatum(panes->origin), IntervalPGetDatum(&interval)));
+	return DatumGetTimestamp(DirectFunctionCall2(plus_interval, TimestampGetDatum(panes->origin),
+												 IntervalPGetDatum(&interval)));
 }
 
 /* The number of a time's day or month, in the session's zone for timestamptz. */
@@ -340,7 +358,8 @@ calendar_number(const Panes *panes, int64 time)
 	fsec_t		fsec;
 	int			offset;
 
-	if (timestamp2tm(time, panes->zone != NULL ? &offset : NULL, &tm, &fsec, NULL, panes->zone) != 0)
+	if (timestamp2tm(time, panes->zone != NULL ? &offset : NULL, &tm, &fsec, NULL,
+					 panes->zone) != 0)
 		out_of_range(panes->kind);
 	return panes->step.unit == STEP_MONTHS
 		? (int64) tm.tm_year * MONTHS_PER_YEAR + tm.tm_mon
@@ -434,7 +453,8 @@ timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
 	if (interval == NULL)
 		cq_reject_raise(refuse_null("size"), NULL);
 	if (panes != NULL && panes->step.length != 0 &&
-		memcmp(&panes->interval, interval, sizeof(Interval)) == 0 && panes->has_origin == has_origin &&
+		memcmp(&panes->interval, interval, sizeof(Interval)) == 0 &&
+		panes->has_origin == has_origin &&
 		panes->given_origin == origin && panes->block == block && panes->zone == zone)
 		return panes;
 
@@ -449,7 +469,8 @@ timestamp_panes(FunctionCallInfo fcinfo, TimeKind kind)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("window origin must be finite")));
 	if (!has_origin && kind == TIME_TIMESTAMPTZ)
-		origin = DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(origin)));
+		origin = DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz,
+														 TimestampGetDatum(origin)));
 	panes->origin = origin;
 	panes->interval = *interval;
 	return panes;

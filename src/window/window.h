@@ -11,7 +11,9 @@
 #include "datatype/timestamp.h"
 #include "nodes/nodes.h"
 
-/* Where windows are counted from unless the query says otherwise: 2001-01-01 00:00, as a timestamp. */
+/*
+ * Where windows are counted from unless the query says otherwise: 2001-01-01 00:00, as a timestamp.
+ */
 #define CQ_WINDOW_ORIGIN	(INT64CONST(366) * USECS_PER_DAY)
 
 /*

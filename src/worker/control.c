@@ -84,18 +84,20 @@ static void
 change_status(Oid view, const char *from, const char *to)
 {
 	Oid			types[] = {OIDOID, TEXTOID, TEXTOID};
-	Datum		args[] = {ObjectIdGetDatum(view), CStringGetTextDatum(from), CStringGetTextDatum(to)};
+	Datum		args[] = {ObjectIdGetDatum(view), CStringGetTextDatum(from),
+						  CStringGetTextDatum(to)};
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	execute("UPDATE _cq.view SET status = $3, status_detail = NULL WHERE view = $1 AND status = ANY (string_to_array($2, ' '))",
+	execute("UPDATE _cq.view SET status = $3, status_detail = NULL WHERE view = $1 AND status = "
+			"ANY (string_to_array($2, ' '))",
 			SPI_OK_UPDATE, lengthof(types), types, args);
 	if (strcmp(to, "running") == 0)
 		mark_active(view);
 	SPI_finish();
 	cq_owner_end(&actor);
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 }
 
 /* cq.pause(view regclass): a view that has failed already stays so. */
@@ -151,7 +153,10 @@ empty_table(Oid table)
 
 	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
 	SPI_connect();
-	execute(psprintf("TRUNCATE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table))),
+	execute(psprintf("TRUNCATE %s", quote_qualified_identifier(
+															   get_namespace_name(
+																				  get_rel_namespace(
+																									table)), get_rel_name(table))),
 			SPI_OK_UTILITY, 0, NULL, NULL);
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -240,6 +245,6 @@ cq_reset(PG_FUNCTION_ARGS)
 	cq_view_forget_closing(view->view);
 	CommandCounterIncrement();
 	cq_control_push(view->view);
-	cq_catalog_changed();
+	cq_wake_catalog_changed();
 	PG_RETURN_VOID();
 }

@@ -13,7 +13,9 @@
  */
 extern void cq_control_begin_nodes(Oid view);
 
-/* Has a new view take all rows of those that it reads by their names; raises ERROR where it cannot. */
+/*
+ * Has a new view take all rows of those that it reads by their names; raises ERROR where it cannot.
+ */
 extern void cq_control_begin_reading(Oid view);
 
 /* Has views that read this one by its name follow what a command has made of its rows. */

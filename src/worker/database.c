@@ -1,13 +1,16 @@
 /*
  * database.c
- *		What sessions ask of a database's workers: to come, and to leave for as long as a transaction takes.
+ *		What sessions ask of a database's workers: to come, and to leave for as long as a
+ *		transaction takes.
  *
- * CREATE EXTENSION asks the launcher, when it commits, for a supervisor. Commands that want a database for themselves ask all to leave:
+ * CREATE EXTENSION asks the launcher, when it commits, for a supervisor. Commands that want a
+ * database for themselves ask all to leave:
  *
  *		hold the slot ─► terminate ─► wait until all are gone ─► … the command … ─► end of transaction: let go, wake the launcher
  *
- * While a slot is held nobody starts or attaches for its database. A hold ends with the transaction that took it, however that
- * ends, so that workers come back where the command failed, or did not take the database away.
+ * While a slot is held nobody starts or attaches for its database. A hold ends with the transaction
+ * that took it, however that ends, so that workers come back where the command failed, or did not
+ * take the database away.
  */
 #include "postgres.h"
 
@@ -27,7 +30,8 @@
 
 PG_FUNCTION_INFO_V1(cq_start_workers);
 
-static List *held = NIL;		/* OIDs of databases that this transaction holds, in TopMemoryContext */
+/* OIDs of databases that this transaction holds, in TopMemoryContext */
+static List *held = NIL;
 static bool wants_supervisor = false;	/* at this transaction's commit */
 
 static void
@@ -126,7 +130,7 @@ hold(Oid database)
 }
 
 void
-cq_worker_stop_database(Oid database)
+cq_database_stop_workers(Oid database)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT_MS);
 

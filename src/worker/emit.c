@@ -1,13 +1,17 @@
 /*
  * emit.c
- *		The emitter process: serves all sinks of its database, each in its turn, until there are none or it is told to end.
+ *		The emitter process: serves all sinks of its database, each in its turn, until there are
+ *		none or it is told to end.
  *
- * A step of a sink (sink/emitter.h) is a short transaction of the database, or nothing; Kafka is waited for by threads, which wake this process when they are
- * done. So sinks do not hold up one another: one whose broker is away costs a look a second. The process waits for its latch (batches set it when they have put rows
- * into an outbox, and commands that change the catalog do), for those threads, and for what is due. Once a second it looks at the outboxes by itself, for rows of
+ * A step of a sink (sink/emitter.h) is a short transaction of the database, or nothing; Kafka is
+ * waited for by threads, which wake this process when they are done. So sinks do not hold up one
+ * another: one whose broker is away costs a look a second. The process waits for its latch (batches
+ * set it when they have put rows into an outbox, and commands that change the catalog do), for
+ * those threads, and for what is due. Once a second it looks at the outboxes by itself, for rows of
  * which nobody told.
  *
- * An error that comes out of here ends the process; the supervisor starts another one. Nothing is lost by that, nor sent twice.
+ * An error that comes out of here ends the process; the supervisor starts another one. Nothing is
+ * lost by that, nor sent twice.
  */
 #include "postgres.h"
 
@@ -99,7 +103,10 @@ watch(void)
 
 /* ---- which sinks there are ---- */
 
-/* The emitter of a row, taken from a list; a new one where there is none, or it serves what the row no longer says. */
+/*
+ * The emitter of a row, taken from a list; a new one where there is none, or it serves what the row
+ * no longer says.
+ */
 static CqEmitter *
 emitter_for(const CqViewSink *sink, List **before)
 {
@@ -142,7 +149,10 @@ load_sinks(void)
 	emitters = NIL;
 	foreach(cell, sinks)
 		emitters = lappend(emitters, emitter_for(lfirst(cell), &before));
-	/* Before those that are new connect, which they do in their first step: they may go by the same names. */
+	/*
+	 * Before those that are new connect, which they do in their first step: they may go by the same
+	 * names.
+	 */
 	foreach(cell, before)
 	{
 		Oid			view = cq_emitter_sink(lfirst(cell))->view;
@@ -222,7 +232,7 @@ look_at_outboxes(void)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	cq_outbox_ends(note_end, NULL);
+	cq_outbox_read_ends(note_end, NULL);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(TopMemoryContext);
@@ -262,7 +272,8 @@ wait_for_work(void)
 	if (wait_set == NULL || wait_changes != cq_emitter_fd_changes())
 		make_wait_set();
 	pgstat_report_activity(STATE_IDLE, NULL);
-	if (WaitEventSetWait(wait_set, Max(timeout, 0), &event, 1, PG_WAIT_EXTENSION) > 0 && (event.events & WL_LATCH_SET))
+	if (WaitEventSetWait(wait_set, Max(timeout, 0), &event, 1, PG_WAIT_EXTENSION) > 0 &&
+		(event.events & WL_LATCH_SET))
 		ResetLatch(MyLatch);
 	pgstat_report_activity(STATE_RUNNING, NULL);
 }
@@ -300,7 +311,10 @@ work(void)
 	cq_shared_is_busy = false;
 }
 
-/* _cq.wake_emitter(): what a batch does after its commit, for who has put rows into an outbox by other means. */
+/*
+ * _cq.wake_emitter(): what a batch does after its commit, for who has put rows into an outbox by
+ * other means.
+ */
 Datum
 cq_wake_emitter(PG_FUNCTION_ARGS)
 {
@@ -310,7 +324,7 @@ cq_wake_emitter(PG_FUNCTION_ARGS)
 }
 
 void
-cq_emitter_main(Datum arg)
+cq_emit_main(Datum arg)
 {
 	CqStart		start;
 

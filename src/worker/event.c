@@ -1,6 +1,7 @@
 /*
  * event.c
- *		What sources say besides messages: brokers that go and come back, partitions that are new, messages that are gone.
+ *		What sources say besides messages: brokers that go and come back, partitions that are new,
+ *		messages that are gone.
  *
  * A gap is recorded, always. Then the views of the lane stop, or, where the stream's on_gap says
  * skip, their cursor goes on behind it; either in one transaction with the record. Where it cannot
@@ -32,7 +33,8 @@ cursor_of(const CqLane *lane, const CqSourceEvent *event)
 {
 	for (int i = 0; i < lane->ncursors; i++)
 	{
-		if (lane->cursors[i].partition == event->partition && strcmp(lane->cursors[i].topic, event->topic) == 0)
+		if (lane->cursors[i].partition == event->partition && strcmp(lane->cursors[i].topic,
+																	 event->topic) == 0)
 			return &lane->cursors[i];
 	}
 	return NULL;
@@ -43,13 +45,16 @@ record_gap(Oid stream, const CqSourceEvent *event)
 {
 	Oid			types[] = {OIDOID, TEXTOID, INT4OID, INT8OID, INT8OID};
 	Datum		args[] = {
-		ObjectIdGetDatum(stream), CStringGetTextDatum(event->topic), Int32GetDatum(event->partition),
+		ObjectIdGetDatum(stream), CStringGetTextDatum(event->topic),
+		Int32GetDatum(event->partition),
 		Int64GetDatum(event->from), Int64GetDatum(event->to)
 	};
 
 	/* Once, though views may try again and again to go on. */
-	execute("INSERT INTO _cq.gap (stream, topic, partition, from_offset, to_offset) SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS "
-			"(SELECT FROM _cq.gap WHERE stream = $1 AND topic = $2 AND partition = $3 AND from_offset = $4 AND to_offset = $5)",
+	execute("INSERT INTO _cq.gap (stream, topic, partition, from_offset, to_offset) SELECT $1, $2, "
+			"$3, $4, $5 WHERE NOT EXISTS "
+			"(SELECT FROM _cq.gap WHERE stream = $1 AND topic = $2 AND partition = $3 AND "
+			"from_offset = $4 AND to_offset = $5)",
 			lengthof(types), types, args);
 }
 
@@ -163,7 +168,8 @@ take_gap(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 	const CqStream *stream = cq_reader_stream(lane->lane->reader);
 	const CqCursor *cursor = cursor_of(lane->lane, event);
 	bool		skips = stream->on_gap == CQ_ON_GAP_SKIP && !event->is_doubtful;
-	char	   *gap = psprintf("topic \"%s\" partition %d: %s", event->topic, event->partition, event->text);
+	char	   *gap = psprintf("topic \"%s\" partition %d: %s", event->topic, event->partition,
+							   event->text);
 	char	   *way = way_out(event);
 	int			nstopped = 0;
 
@@ -239,7 +245,8 @@ take_outage(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 {
 	if (!lane->is_down)
 		ereport(LOG,
-				(errmsg("stream %s waits for its broker: %s", cq_reader_stream(lane->lane->reader)->name, event->text)));
+				(errmsg("stream %s waits for its broker: %s",
+						cq_reader_stream(lane->lane->reader)->name, event->text)));
 	lane->is_down = true;
 	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_DOWN, event->text);
 }
@@ -249,7 +256,8 @@ static void
 take_hold(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 {
 	ereport(LOG,
-			(errmsg("stream %s waits for %s", cq_reader_stream(lane->lane->reader)->name, event->text)));
+			(errmsg("stream %s waits for %s", cq_reader_stream(lane->lane->reader)->name,
+					event->text)));
 	cq_stats_stream_state(lane->lane->stream, CQ_STREAM_HELD, event->text);
 }
 

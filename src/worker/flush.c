@@ -37,7 +37,8 @@ static bool
 look(Oid view, Outbox *outbox)
 {
 	static const char read[] =
-		"SELECT e.next_id - 1, s.sent_id, s.status = 'failed' FROM _cq.sink s JOIN _cq.outbox_end e USING (view) WHERE s.view = $1";
+		"SELECT e.next_id - 1, s.sent_id, s.status = 'failed' FROM _cq.sink s JOIN _cq.outbox_end "
+		"e USING (view) WHERE s.view = $1";
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 	bool		is_null;
@@ -48,12 +49,14 @@ look(Oid view, Outbox *outbox)
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	plan = cq_query_prepare(read, lengthof(types), types);
-	if (SPI_execute_snapshot(plan, args, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 1) != SPI_OK_SELECT)
+	if (SPI_execute_snapshot(plan, args, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false,
+							 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\": %s", read, SPI_result_code_string(SPI_result));
 	is_there = SPI_processed > 0;
 	if (is_there)
 		*outbox = (Outbox) {
-			DatumGetInt64(cq_query_column(0, 1, &is_null)), DatumGetInt64(cq_query_column(0, 2, &is_null)),
+			DatumGetInt64(cq_query_column(0, 1, &is_null)),
+			DatumGetInt64(cq_query_column(0, 2, &is_null)),
 			DatumGetBool(cq_query_column(0, 3, &is_null))
 		};
 	SPI_finish();
@@ -106,7 +109,9 @@ cq_flush(PG_FUNCTION_ARGS)
 	(void) cq_view_require_readable(view);
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
+														   TimestampTzGetDatum(
+																			   GetCurrentTimestamp(
+																								   )), PG_GETARG_DATUM(1)));
 	require_outbox(view, &outbox);
 	goal = outbox.end_id;
 	while (outbox.sent_id < goal)
@@ -115,7 +120,8 @@ cq_flush(PG_FUNCTION_ARGS)
 		tell_trouble(view, &has_told);
 		if (GetCurrentTimestamp() >= deadline)
 			PG_RETURN_BOOL(false);
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		require_outbox(view, &outbox);

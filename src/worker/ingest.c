@@ -1,13 +1,16 @@
 /*
  * ingest.c
- *		The ingest worker: reads its partitions of all streams, batch by batch, until it is told to end.
+ *		The ingest worker: reads its partitions of all streams, batch by batch, until it is told to
+ *		end.
  *
- * It waits for a latch (somebody appended to a stream in the database, or changed the catalog) and for its readers' file
- * descriptors, never in a loop. A batch begins not before cq.linger after the one before began: that bounds the number of commits, while the
- * first message after a silence is taken at once, and a batch that takes longer than that anyway, because there is a backlog, is
+ * It waits for a latch (somebody appended to a stream in the database, or changed the catalog) and
+ * for its readers' file descriptors, never in a loop. A batch begins not before cq.linger after the
+ * one before began: that bounds the number of commits, while the first message after a silence is
+ * taken at once, and a batch that takes longer than that anyway, because there is a backlog, is
  * followed by the next one immediately.
  *
- * An error that comes out of here ends the process; the supervisor starts another one. Nothing is lost by that.
+ * An error that comes out of here ends the process; the supervisor starts another one. Nothing is
+ * lost by that.
  */
 #include "postgres.h"
 
@@ -40,7 +43,8 @@ make_wait_set(CqIngest *ingest)
 	List	   *added = NIL;
 	ListCell   *cell;
 
-	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 4 + list_length(ingest->lanes));
+	ingest->wait_set = cq_compat_create_wait_event_set(TopMemoryContext,
+													   4 + list_length(ingest->lanes));
 	AddWaitEventToSet(ingest->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(ingest->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	foreach(cell, ingest->lanes)
@@ -54,8 +58,9 @@ make_wait_set(CqIngest *ingest)
 		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, fd, NULL, reader);
 		added = lappend_int(added, fd);
 	}
-	if (cq_load_asks(ingest) && !list_member_int(added, cq_inquiry_wakeup_fd()))
-		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, cq_inquiry_wakeup_fd(), NULL, NULL);
+	if (cq_load_asks(ingest) && !list_member_int(added, cq_kafka_extent_wakeup_fd()))
+		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, cq_kafka_extent_wakeup_fd(), NULL,
+						  NULL);
 	list_free(added);
 	if (cq_http_fd() >= 0)
 		AddWaitEventToSet(ingest->wait_set, WL_SOCKET_READABLE, cq_http_fd(), NULL, NULL);
@@ -72,7 +77,8 @@ wait_for_work(CqIngest *ingest)
 	if (ingest->wait_set == NULL)
 		make_wait_set(ingest);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	nevents = WaitEventSetWait(ingest->wait_set, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
+	nevents = WaitEventSetWait(ingest->wait_set, timeout, events, lengthof(events),
+							   PG_WAIT_EXTENSION);
 	pgstat_report_activity(STATE_RUNNING, NULL);
 	for (int i = 0; i < nevents; i++)
 	{
@@ -83,11 +89,14 @@ wait_for_work(CqIngest *ingest)
 		else if ((events[i].events & WL_SOCKET_READABLE) && events[i].user_data != NULL)
 			cq_reader_wakeup_clear(events[i].user_data);
 		else if (events[i].events & WL_SOCKET_READABLE)
-			cq_inquiry_wakeup_clear();
+			cq_kafka_extent_wakeup_clear();
 	}
 }
 
-/* Until cq.linger has passed since a round began. Whatever sets the latch meanwhile is seen in the next round. */
+/*
+ * Until cq.linger has passed since a round began. Whatever sets the latch meanwhile is seen in the
+ * next round.
+ */
 static void
 linger(TimestampTz began)
 {
@@ -97,7 +106,8 @@ linger(TimestampTz began)
 
 		if (left <= 0 || ShutdownRequestPending)
 			return;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -223,7 +233,8 @@ cq_ingest_main(Datum arg)
 	ingest->nworkers = ingest->slot->total;
 	cq_reading_forget_worker(ingest->slot->number, ingest->slot->total);
 	ingest->context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes", ALLOCSET_SMALL_SIZES);
-	ingest->readers = AllocSetContextCreate(TopMemoryContext, "pg_cq readers", ALLOCSET_SMALL_SIZES);
+	ingest->readers = AllocSetContextCreate(TopMemoryContext, "pg_cq readers",
+											ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(ingest->context);
 	ingest->lanes_are_stale = ingest->settles_all = true;
 	cq_load_watch(ingest);

@@ -21,15 +21,17 @@ typedef struct CqTask
 
 	/* Of settling. */
 	CqInquiry  *inquiry;		/* that it waits for, or NULL */
-	bool		is_wanted_again;	/* has to be done once more, since somebody wants it as of now */
-	bool		accepts_faults; /* see cq_lane_settle */
+	/* has to be done once more, since somebody wants it as of now */
+	bool		is_wanted_again;
+	bool		accepts_faults; /* see cq_settle_lane */
 } CqTask;
 
 /* A lane, and how it fares. */
 typedef struct CqIngestLane
 {
 	CqLane	   *lane;			/* its reader is NULL where it is to be opened */
-	CqTask	   *trouble;		/* it could not be read: its reader is opened again when due. NULL: it could */
+	/* it could not be read: its reader is opened again when due. NULL: it could */
+	CqTask	   *trouble;
 	uint64		reader_number;	/* of all that were opened */
 	bool		is_down;		/* no broker can be reached */
 	double		us_per_row;		/* lately */
@@ -66,7 +68,10 @@ extern void cq_load_lanes(CqIngest *ingest);
 /* The reader is of no more use: a load opens another one. */
 extern void cq_load_drop_reader(CqIngest *ingest, CqIngestLane *lane);
 
-/* The lane cannot be read, for this reason: it is left alone for 1, 2, 4 … 30 s. Others go on, also those of its stream. */
+/*
+ * The lane cannot be read, for this reason: it is left alone for 1, 2, 4 … 30 s. Others go on, also
+ * those of its stream.
+ */
 extern void cq_load_put_off(CqIngest *ingest, CqIngestLane *lane, const char *message);
 
 /* All of its views are locked by others: it is left alone for 0.1 … 1 s. */

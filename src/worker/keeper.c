@@ -153,7 +153,9 @@ do_duties(void)
 	return delay;
 }
 
-/* In a database that is a copy nothing is sent. What was dropped gives back its room in statistics. */
+/*
+ * In a database that is a copy nothing is sent. What was dropped gives back its room in statistics.
+ */
 static void
 look_around(void *found)
 {

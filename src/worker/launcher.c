@@ -2,8 +2,9 @@
  * launcher.c
  *		The launcher: sees to it that each database with the extension has its supervisor.
  *
- * It is connected to no database, so it cannot see where the extension is: it starts a supervisor everywhere once, which leaves
- * where there is nothing to do. From then on it is told: CREATE EXTENSION wants a supervisor when it commits.
+ * It is connected to no database, so it cannot see where the extension is: it starts a supervisor
+ * everywhere once, which leaves where there is nothing to do. From then on it is told: CREATE
+ * EXTENSION wants a supervisor when it commits.
  *
  *		a database is        what happens
  *		------------------   ------------------------------------------------------
@@ -136,13 +137,18 @@ take_outcome(Candidate *candidate, CqDatabaseSlot *slot, TimestampTz now)
 			break;
 		case CQ_OUTCOME_FAILED:
 			candidate->failures++;
-			candidate->next_start = TimestampTzPlusMilliseconds(now, Min(1000 << Min(candidate->failures - 1, 10),
+			candidate->next_start = TimestampTzPlusMilliseconds(now,
+																Min(1000 << Min(
+																				candidate->failures - 1, 10),
 																		 LONGEST_BACKOFF_MS));
 			break;
 	}
 }
 
-/* Reserves the database's slot for a supervisor, if one is due; else tells, in ms, when to look again. */
+/*
+ * Reserves the database's slot for a supervisor, if one is due; else tells, in ms, when to look
+ * again.
+ */
 static bool
 reserve(Candidate *candidate, TimestampTz now, CqStart *start, long *delay)
 {
@@ -237,7 +243,8 @@ put_off(Candidate *candidate, TimestampTz now)
 	if (!is_logged)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no free worker process for the continuous views of database %u", candidate->database),
+				 errmsg("no free worker process for the continuous views of database %u",
+						candidate->database),
 				 errhint("Consider increasing max_worker_processes.")));
 	is_logged = true;
 }
@@ -314,22 +321,27 @@ cq_launcher_main(Datum arg)
 	candidates = hash_create("pg_cq databases", 64, &control, HASH_ELEM | HASH_BLOBS);
 
 	if (cq_shared_start_delay > 0)
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, cq_shared_start_delay, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 cq_shared_start_delay, PG_WAIT_EXTENSION);
 	while (!ShutdownRequestPending)
 	{
 		long		delay;
 
 		react_to_signals();
 		delay = cq_yield_look(look_after_databases());
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
-	/* Not 0, after which it would not be started again: the server asks us only once it stops itself. */
+	/*
+	 * Not 0, after which it would not be started again: the server asks us only once it stops
+	 * itself.
+	 */
 	proc_exit(1);
 }
 
 void
-cq_worker_init(void)
+cq_launcher_init(void)
 {
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,

@@ -1,11 +1,14 @@
 /*
  * load.c
- *		A worker's lanes: loads them from the catalog and opens their readers, again whenever something has changed.
+ *		A worker's lanes: loads them from the catalog and opens their readers, again whenever
+ *		something has changed.
  *
- * Something has changed when _cq.view is invalidated (somebody called cq_catalog_changed), when a batch found it so, or when a stream, its
- * server or a user mapping was altered. A reader that stands where a lane begins is kept, unless options may have changed. A lane without a
- * reader is due to be loaded, always: only its own trouble puts that off. So a lane that cannot be read, like a stream whose partitions cannot
- * be looked up, is tried again after 1, 2, 4 … 30 s, while others go on; that is logged when it begins and when the reason changes.
+ * Something has changed when _cq.view is invalidated (somebody called cq_wake_catalog_changed),
+ * when a batch found it so, or when a stream, its server or a user mapping was altered. A reader
+ * that stands where a lane begins is kept, unless options may have changed. A lane without a reader
+ * is due to be loaded, always: only its own trouble puts that off. So a lane that cannot be read,
+ * like a stream whose partitions cannot be looked up, is tried again after 1, 2, 4 … 30 s, while
+ * others go on; that is logged when it begins and when the reason changes.
  */
 #include "postgres.h"
 
@@ -79,7 +82,10 @@ cq_load_watch(CqIngest *ingest)
 
 /* ---- attempts ---- */
 
-/* Runs something that may fail by itself; its error, in caller's context, or NULL. No transaction is open afterwards. */
+/*
+ * Runs something that may fail by itself; its error, in caller's context, or NULL. No transaction
+ * is open afterwards.
+ */
 static ErrorData *
 attempt(void (*run) (CqIngest *ingest, void *arg), CqIngest *ingest, void *arg)
 {
@@ -112,7 +118,11 @@ name_of(Oid stream)
 	StartTransactionCommand();
 	name = get_rel_name(stream);
 	if (name != NULL)
-		name = MemoryContextStrdup(caller, quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream)), name));
+		name = MemoryContextStrdup(caller,
+								   quote_qualified_identifier(
+															  get_namespace_name(
+																				 get_rel_namespace(
+																								   stream)), name));
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	return name;
@@ -166,7 +176,9 @@ want_task(List **tasks, Oid stream)
 static bool
 note_failure(CqIngest *ingest, CqTask *task, const char *message)
 {
-	task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(1000 << Min(task->failures, 10), LONGEST_BACKOFF_MS));
+	task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											Min(1000 << Min(task->failures, 10),
+												LONGEST_BACKOFF_MS));
 	task->failures++;
 	cq_shared_set_error(ingest->slot, message);
 	if (task->message != NULL && strcmp(task->message, message) == 0)
@@ -181,7 +193,7 @@ static void
 end_inquiry(CqTask *task)
 {
 	if (task->inquiry != NULL)
-		cq_inquiry_end(task->inquiry);
+		cq_kafka_extent_end(task->inquiry);
 	task->inquiry = NULL;
 }
 
@@ -402,7 +414,8 @@ open_readers(CqIngest *ingest)
 		Oid			stream = lane->lane->stream;
 		ErrorData  *error;
 
-		if (lane->lane->reader != NULL || (lane->trouble != NULL && lane->trouble->due > GetCurrentTimestamp()))
+		if (lane->lane->reader != NULL || (lane->trouble != NULL &&
+										   lane->trouble->due > GetCurrentTimestamp()))
 			continue;
 		forget_wait_set(ingest);
 		error = attempt(open_reader, ingest, lane->lane);
@@ -424,7 +437,8 @@ open_readers(CqIngest *ingest)
 static void
 want_unsettled(CqIngest *ingest)
 {
-	List	   *streams = cq_lane_unsettled(ingest->worker, ingest->nworkers, ingest->settles_all);
+	List	   *streams = cq_settle_has_unsettled(ingest->worker, ingest->nworkers,
+												  ingest->settles_all);
 	ListCell   *cell;
 
 	foreach(cell, streams)
@@ -442,8 +456,8 @@ want_unsettled(CqIngest *ingest)
 }
 
 /*
- * Reads the catalog, into a context of its own. While a dump is being restored, some of its rows are there and others, the identity among them, are
- * not: nothing must be mended then.
+ * Reads the catalog, into a context of its own. While a dump is being restored, some of its rows
+ * are there and others, the identity among them, are not: nothing must be mended then.
  */
 static List *
 read_lanes(CqIngest *ingest, MemoryContext context)
@@ -467,7 +481,10 @@ read_lanes(CqIngest *ingest, MemoryContext context)
 	return lanes;
 }
 
-/* False where somebody has locked what it has to change, as with cq.pause in a transaction that stays open. */
+/*
+ * False where somebody has locked what it has to change, as with cq.pause in a transaction that
+ * stays open.
+ */
 static bool
 try_read_lanes(CqIngest *ingest, MemoryContext context, List **lanes)
 {
@@ -530,7 +547,8 @@ replace_lanes(CqIngest *ingest, List *lanes, MemoryContext context)
 void
 cq_load_lanes(CqIngest *ingest)
 {
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes",
+												  ALLOCSET_DEFAULT_SIZES);
 
 	List	   *lanes = NIL;
 
@@ -570,10 +588,10 @@ settle(CqIngest *ingest, void *arg)
 
 	if (task->inquiry == NULL)
 	{
-		task->inquiry = cq_inquiry_begin(TopMemoryContext);
+		task->inquiry = cq_kafka_extent_begin(TopMemoryContext);
 		forget_wait_set(ingest);
 	}
-	settling->result = cq_lane_settle(task->stream, task->inquiry, task->accepts_faults, &added);
+	settling->result = cq_settle_lane(task->stream, task->inquiry, task->accepts_faults, &added);
 	if (added)
 		ingest->lanes_are_stale = true;
 }
@@ -587,10 +605,12 @@ put_off_settling(CqIngest *ingest, CqTask *task, const ErrorData *error)
 
 	if (name == NULL)
 		return false;
-	cq_stats_stream_state(task->stream, is_down ? CQ_STREAM_DOWN : CQ_STREAM_FAILED, error->message);
+	cq_stats_stream_state(task->stream, is_down ? CQ_STREAM_DOWN : CQ_STREAM_FAILED,
+						  error->message);
 	if (note_failure(ingest, task, error->message))
 		ereport(LOG,
-				(errmsg("could not look up the partitions of stream %s, will try again: %s", name, error->message)));
+				(errmsg("could not look up the partitions of stream %s, will try again: %s", name,
+						error->message)));
 	pfree(name);
 	return true;
 }
@@ -628,7 +648,7 @@ cq_load_settle(CqIngest *ingest)
 		ErrorData  *error;
 
 		if (task->due > GetCurrentTimestamp() ||
-			(task->inquiry != NULL && cq_inquiry_is_open(task->inquiry)))
+			(task->inquiry != NULL && cq_kafka_extent_is_open(task->inquiry)))
 			continue;
 		error = attempt(settle, ingest, &settling);
 		if (error != NULL)

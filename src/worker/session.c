@@ -116,7 +116,10 @@ cq_session_apply_settings(void)
 	set("work_mem", psprintf("%dkB", cq_work_mem));
 }
 
-/* Outboxes are short, and are read and deleted from at one end: what their statistics say is never so. */
+/*
+ * Outboxes are short, and are read and deleted from at one end: what their statistics say is never
+ * so.
+ */
 void
 cq_session_apply_emitter_settings(void)
 {

@@ -15,8 +15,8 @@ extern void cq_session_watch_configuration(void);
 extern bool cq_session_reload(void);
 
 /*
- * Sets what our statements depend on: what the database or the server say for sessions is not meant for them. Again after each reload
- * of the configuration.
+ * Sets what our statements depend on: what the database or the server say for sessions is not meant
+ * for them. Again after each reload of the configuration.
  */
 extern void cq_session_apply_settings(void);
 

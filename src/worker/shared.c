@@ -2,8 +2,9 @@
  * shared.c
  *		Slots in shared memory: see shared.h.
  *
- * A process is detached on exit after it has left the list of running backends (the callback is registered before that of the
- * server's, and they run backwards), so that who waits for its slot may count on the database being free of it.
+ * A process is detached on exit after it has left the list of running backends (the callback is
+ * registered before that of the server's, and they run backwards), so that who waits for its slot
+ * may count on the database being free of it.
  */
 #include "postgres.h"
 
@@ -25,7 +26,9 @@ CqShared   *cq_shared = NULL;
 int			cq_shared_start_delay = 0;
 volatile bool cq_shared_is_busy = false;
 
-/* This process was told to end. The server's ProcDiePending is cleared before exit callbacks run. */
+/*
+ * This process was told to end. The server's ProcDiePending is cleared before exit callbacks run.
+ */
 static volatile sig_atomic_t was_told = false;
 
 static shmem_request_hook_type prev_shmem_request = NULL;
@@ -57,8 +60,9 @@ request(void)
 }
 
 /*
- * After a crash of any process the server makes its shared memory anew, in this same process. Should it be a worker that brings the server down each
- * time, this leaves a moment to connect and set cq.enabled to off.
+ * After a crash of any process the server makes its shared memory anew, in this same process.
+ * Should it be a worker that brings the server down each time, this leaves a moment to connect and
+ * set cq.enabled to off.
  */
 static void
 note_restart(void)
@@ -102,7 +106,7 @@ cq_shared_init(void)
 	shmem_request_hook = request;
 	prev_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = startup;
-	cq_wake_workers = cq_worker_wake;
+	cq_wake_workers = cq_shared_wake_worker;
 }
 
 void
@@ -273,7 +277,10 @@ free_workers(Oid database)
 	}
 }
 
-/* Workers do not outlive their supervisor: the next one starts its own. Slots of those that are still there are freed when they end. */
+/*
+ * Workers do not outlive their supervisor: the next one starts its own. Slots of those that are
+ * still there are freed when they end.
+ */
 static void
 detach_supervisor(int code, Datum arg)
 {
@@ -395,7 +402,7 @@ cq_shared_terminate(Oid database, bool with_supervisor)
 }
 
 void
-cq_worker_wake(Oid database)
+cq_shared_wake_worker(Oid database)
 {
 	if (cq_shared == NULL)
 		return;

@@ -1,9 +1,11 @@
 /*
  * shared.h
- *		What launcher, supervisors and workers share: a slot for each database, a slot for each ingest worker.
+ *		What launcher, supervisors and workers share: a slot for each database, a slot for each
+ *		ingest worker.
  *
- * A slot outlives the process that it is for: who starts a process gives it the slot and the slot's generation, the process
- * attaches if the generation is still the same, and is detached when it ends, however that happens.
+ * A slot outlives the process that it is for: who starts a process gives it the slot and the slot's
+ * generation, the process attaches if the generation is still the same, and is detached when it
+ * ends, however that happens.
  *
  *		database:  FREE ─► STARTING ─► RUNNING ─► LEFT ─► FREE or STARTING		moved by the launcher, → RUNNING → LEFT by the supervisor
  *		worker:    FREE ─► STARTING ─► (its states while it runs) ─► STOPPED ─► RESTARTING ─► STARTING	moved by the supervisor and the worker
@@ -56,7 +58,8 @@ typedef struct CqDatabaseSlot
 	CqOutcome	outcome;		/* where state is LEFT */
 	bool		is_wanted;		/* the extension was created since the launcher last looked */
 	int			holds;			/* transactions that want the database for themselves */
-	uint32		settle_requests;	/* grows when somebody knows of partitions that no worker has seen */
+	/* grows when somebody knows of partitions that no worker has seen */
+	uint32		settle_requests;
 	uint32		closing_requests;	/* grows when a batch may have brought windows to their end */
 	uint32		emitting_requests;	/* grows when a batch has put rows into an outbox */
 	bool		wants_emitter;	/* as the keeper has found */
@@ -70,7 +73,8 @@ typedef enum CqWorkerState
 	CQ_WORKER_RUNNING,
 	CQ_WORKER_IDLE,				/* nothing to read */
 	CQ_WORKER_DOWN,				/* waits for a broker */
-	CQ_WORKER_COPY,				/* the database is a copy or a restore: nothing runs until cq.resume_all() */
+	/* the database is a copy or a restore: nothing runs until cq.resume_all() */
+	CQ_WORKER_COPY,
 	CQ_WORKER_STOPPED,			/* has ended */
 	CQ_WORKER_RESTARTING,		/* has ended, and will be started again */
 	CQ_WORKER_NO_PROCESS		/* max_worker_processes was reached */
@@ -119,7 +123,10 @@ typedef struct CqStart
 
 extern CqShared *cq_shared;		/* NULL: not preloaded */
 
-/* How long, in ms, to wait before anything is started: more than 0 where the server has crashed again and again. */
+/*
+ * How long, in ms, to wait before anything is started: more than 0 where the server has crashed
+ * again and again.
+ */
 extern int	cq_shared_start_delay;
 
 extern void cq_shared_init(void);
@@ -136,14 +143,17 @@ extern void cq_shared_require(void);
 /* With the lock held. NULL where there is none, or with create, no room. */
 extern CqDatabaseSlot *cq_shared_find_database(Oid database, bool create);
 
-/* Each attaches this process until it ends. False: it is not wanted any more. Call before connecting to a database. */
+/*
+ * Each attaches this process until it ends. False: it is not wanted any more. Call before
+ * connecting to a database.
+ */
 extern void cq_shared_attach_launcher(void);
 extern CqDatabaseSlot *cq_shared_attach_supervisor(const CqStart *start);
 extern CqWorkerSlot *cq_shared_attach_worker(const CqStart *start);
 
 /*
- * Asks all workers of a database, and with_supervisor its supervisor, to end. False where nobody is left. With the lock not
- * held.
+ * Asks all workers of a database, and with_supervisor its supervisor, to end. False where nobody is
+ * left. With the lock not held.
  */
 extern bool cq_shared_terminate(Oid database, bool with_supervisor);
 
@@ -173,15 +183,18 @@ extern uint32 cq_shared_closing_requests(void);
 /* Tells the supervisor whether there is something to emit. */
 extern void cq_shared_want_emitter(bool wants);
 
-/* Has the emitter look into the outboxes of this database: after the commit of a batch that has put rows into one. */
+/*
+ * Has the emitter look into the outboxes of this database: after the commit of a batch that has put
+ * rows into one.
+ */
 extern void cq_shared_request_emitting(void);
 
 /* How often that was called. */
 extern uint32 cq_shared_emitting_requests(void);
 
 /*
- * SIGTERM: a process that is busy is interrupted, as any backend; one that waits ends by itself once it sees
- * ShutdownRequestPending.
+ * SIGTERM: a process that is busy is interrupted, as any backend; one that waits ends by itself
+ * once it sees ShutdownRequestPending.
  */
 extern volatile bool cq_shared_is_busy;
 extern void cq_shared_on_sigterm(SIGNAL_ARGS);
@@ -197,7 +210,7 @@ extern const char *cq_shared_state_name(CqWorkerState state);
 extern PGDLLEXPORT void cq_launcher_main(Datum arg);
 extern PGDLLEXPORT void cq_supervisor_main(Datum arg);
 extern PGDLLEXPORT void cq_ingest_main(Datum arg);
-extern PGDLLEXPORT void cq_emitter_main(Datum arg);
+extern PGDLLEXPORT void cq_emit_main(Datum arg);
 extern PGDLLEXPORT void cq_keeper_main(Datum arg);
 
 #endif							/* CQ_SHARED_H */

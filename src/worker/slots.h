@@ -12,15 +12,16 @@
 #include "common/wake.h"
 
 /* Shared memory, the launcher; from _PG_init. */
-extern void cq_worker_init(void);
+extern void cq_launcher_init(void);
 
 /* Wakes the workers of a database now. Does not raise. */
-extern void cq_worker_wake(Oid database);
+extern void cq_shared_wake_worker(Oid database);
 
 /*
- * Asks whoever of us is connected to a database to leave it, and waits until they have. They come back when the current
- * transaction has ended, if the database and the extension are still there. Raises ERROR if they do not leave.
+ * Asks whoever of us is connected to a database to leave it, and waits until they have. They come
+ * back when the current transaction has ended, if the database and the extension are still there.
+ * Raises ERROR if they do not leave.
  */
-extern void cq_worker_stop_database(Oid database);
+extern void cq_database_stop_workers(Oid database);
 
 #endif							/* CQ_SLOTS_H */

@@ -58,14 +58,18 @@ put_worker(ReturnSetInfo *result, const CqWorkerSlot *slot)
 	set_time(&values[n], &nulls[n], slot->last_batch_time);
 	n++;
 	values[n] = CStringGetTextDatum(slot->last_error);
-	nulls[n++] = slot->last_error_time == 0 || !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+	nulls[n++] = slot->last_error_time == 0 || !has_privs_of_role(GetUserId(),
+																  ROLE_PG_READ_ALL_STATS);
 	set_time(&values[n], &nulls[n], slot->last_error_time);
 	n++;
 	Assert(n == result->setDesc->natts);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* _cq.worker_status(): the workers of this database. Anybody may call it; errors are for those who may read all statistics. */
+/*
+ * _cq.worker_status(): the workers of this database. Anybody may call it; errors are for those who
+ * may read all statistics.
+ */
 Datum
 cq_worker_status(PG_FUNCTION_ARGS)
 {

@@ -5,8 +5,9 @@
  * It keeps a keeper running as well (keeper.c), and where there are sinks an emitter. It does
  * nothing that could take long, or wait for somebody: what has to be done is the keeper's.
  *
- * When the number of workers changes, all of them end before the new ones start, since each works on the partitions that fall
- * to it among so many. A worker that fails is started again after 1, 2, 4 … 30 s; one that was told to end, at once.
+ * When the number of workers changes, all of them end before the new ones start, since each works
+ * on the partitions that fall to it among so many. A worker that fails is started again after 1, 2,
+ * 4 … 30 s; one that was told to end, at once.
  */
 #include "postgres.h"
 
@@ -126,8 +127,8 @@ find_worker(int number)
 }
 
 /*
- * Asks workers that count on another number of workers to end, and frees the slots of those that are not wanted any more. False while
- * such a one is still there.
+ * Asks workers that count on another number of workers to end, and frees the slots of those that
+ * are not wanted any more. False while such a one is still there.
  */
 static bool
 clear_others(void)
@@ -175,8 +176,10 @@ take_end(CqWorkerSlot *slot, TimestampTz now)
 		next_start(w) = now;
 		return;
 	}
-	failures(w) = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 : failures(w) + 1;
-	next_start(w) = TimestampTzPlusMilliseconds(now, Min(1000 << Min(failures(w) - 1, 10), LONGEST_BACKOFF_MS));
+	failures(w) = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 : failures(w) +
+		1;
+	next_start(w) = TimestampTzPlusMilliseconds(now, Min(1000 << Min(failures(w) - 1, 10),
+														 LONGEST_BACKOFF_MS));
 	slot->nrestarts++;
 }
 
@@ -245,7 +248,7 @@ start_worker(int number, const CqStart *start)
 
 	strlcpy(worker.bgw_name, name_of(number), BGW_MAXLEN);
 	strlcpy(worker.bgw_type, number >= 1 ? "pg_cq worker" : name_of(number), BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, number == CQ_EMITTER_NUMBER ? "cq_emitter_main" :
+	strlcpy(worker.bgw_function_name, number == CQ_EMITTER_NUMBER ? "cq_emit_main" :
 			number == CQ_KEEPER_NUMBER ? "cq_keeper_main" : "cq_ingest_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_library_name, "pg_cq", MAXPGPATH);
 	memcpy(worker.bgw_extra, start, sizeof(CqStart));
@@ -305,7 +308,8 @@ runs(int number)
 	{
 		const CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		result |= slot->database == own->database && slot->number == number && slot->process != NULL;
+		result |= slot->database == own->database && slot->number == number &&
+			slot->process != NULL;
 	}
 	LWLockRelease(cq_shared->lock);
 	return result;
@@ -377,7 +381,8 @@ cq_supervisor_main(Datum arg)
 		if (!has_extension(&is_usable))
 			leave(CQ_OUTCOME_NO_EXTENSION);
 		delay = is_usable ? tend_all() : NAP_MS;	/* workers see it by themselves, and leave */
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
 }

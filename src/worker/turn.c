@@ -2,12 +2,14 @@
  * turn.c
  *		Whose turn it is: fairness among lanes, and lanes that meet.
  *
- * Lanes take turns, each with what is there. Where some lane is live (it keeps up with its stream), those with a backlog take batches
- * of some twenty milliseconds, so that it keeps its latency. Where a lane is behind another one of the same partitions and both have
- * a backlog, the one ahead is left out three times of four: the sooner they meet, the sooner everything is read but once.
+ * Lanes take turns, each with what is there. Where some lane is live (it keeps up with its stream),
+ * those with a backlog take batches of some twenty milliseconds, so that it keeps its latency.
+ * Where a lane is behind another one of the same partitions and both have a backlog, the one ahead
+ * is left out three times of four: the sooner they meet, the sooner everything is read but once.
  *
- * Two lanes that are near each other meet: neither gets a turn of its own, and each is read up to where the other one stands. A reader that has
- * gone past that place is closed at once, so a meeting costs at most two; where it fails the next one is not before a second later.
+ * Two lanes that are near each other meet: neither gets a turn of its own, and each is read up to
+ * where the other one stands. A reader that has gone past that place is closed at once, so a
+ * meeting costs at most two; where it fails the next one is not before a second later.
  */
 #include "postgres.h"
 
@@ -62,7 +64,8 @@ should_let_another_catch_up(const CqIngest *ingest, const CqIngestLane *lane)
 		const CqIngestLane *other = lfirst(cell);
 
 		if (other != lane && other->lane->reader != NULL && other->lane->lag >= LIVE_LAG &&
-			cq_meet_is_behind(other->lane, lane->lane) && !cq_meet_is_behind(lane->lane, other->lane))
+			cq_meet_is_behind(other->lane, lane->lane) && !cq_meet_is_behind(lane->lane,
+																			 other->lane))
 			return true;
 	}
 	return false;
@@ -88,7 +91,7 @@ try_exec(CqLane *lane, int timeout_ms, int *nrows, CqBatchResult *result)
 
 	PG_TRY();
 	{
-		*result = cq_exec_lane(lane, timeout_ms, nrows);
+		*result = cq_batch_exec_lane(lane, timeout_ms, nrows);
 	}
 	PG_CATCH();
 	{
@@ -121,7 +124,8 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 
 	lane->lane->max_rows = 0;
 	if (lane->us_per_row > 0 && lane->lane->lag >= LIVE_LAG && other_is_live(ingest, lane, began))
-		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row, (double) cq_batch_rows));
+		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row,
+															 (double) cq_batch_rows));
 	message = try_exec(lane->lane, timeout_ms, &nrows, &result);
 	if (result == CQ_BATCH_AWAITS)
 		cq_load_wait_for_lock(lane);
@@ -135,8 +139,8 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 			cq_shared_request_closing();
 		if (lane->lane->fills_outbox)
 			cq_shared_request_emitting();
-		cq_exec_note_fields(lane->lane);
-		cq_exec_compact(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
+		cq_field_note(lane->lane);
+		cq_compaction_run(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
 	}
 	/* The reader may be past what was rolled back, or cut off. */
 	if (result != CQ_BATCH_APPLIED)
@@ -144,7 +148,10 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 	return nrows > 0;
 }
 
-/* Which of the two is to be read on, or NULL: where it stands beyond the other one everywhere, or has no reader any more. */
+/*
+ * Which of the two is to be read on, or NULL: where it stands beyond the other one everywhere, or
+ * has no reader any more.
+ */
 static CqIngestLane *
 find_behind(CqIngestLane *one, CqIngestLane *other)
 {

@@ -52,7 +52,8 @@ static void
 find_places(Oid view, Oid stream, Datum *places)
 {
 	static const char read[] =
-		"SELECT coalesce(array_agg(f.topic::text), '{}'), coalesce(array_agg(f.partition), '{}'), coalesce(array_agg(c.next_offset), '{}') "
+		"SELECT coalesce(array_agg(f.topic::text), '{}'), coalesce(array_agg(f.partition), '{}'), "
+		"coalesce(array_agg(c.next_offset), '{}') "
 		"FROM _cq.follow f JOIN _cq.cursor c USING (cursor_id) "
 		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream "
 		"WHERE f.view = $1 AND f.stream = $2 AND i.is_started";
@@ -70,7 +71,9 @@ find_places(Oid view, Oid stream, Datum *places)
 	{
 		bool		isnull;
 
-		places[i] = PointerGetDatum(DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull)));
+		places[i] = PointerGetDatum(DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
+																		 SPI_tuptable->tupdesc,
+																			 i + 1, &isnull)));
 	}
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -92,7 +95,7 @@ find_goal(Oid view, Oid stream, int timeout_ms)
 	goal->args[0] = ObjectIdGetDatum(view);
 	goal->args[8] = ObjectIdGetDatum(stream);
 	find_places(view, stream, &goal->args[5]);
-	(void) cq_stream_extents(stream, cq_owner_of_relation(stream), NULL, timeout_ms, &extents);
+	(void) cq_reader_extents(stream, cq_owner_of_relation(stream), NULL, timeout_ms, &extents);
 	n = list_length(extents);
 	topics = palloc(sizeof(Datum) * Max(n, 1));
 	partitions = palloc(sizeof(Datum) * Max(n, 1));
@@ -119,20 +122,23 @@ find_goal(Oid view, Oid stream, int timeout_ms)
 }
 
 /*
- * Partitions in which the view is not there yet, and of those, the ones it does not follow. As of now, whatever the caller's snapshot.
+ * Partitions in which the view is not there yet, and of those, the ones it does not follow. As of
+ * now, whatever the caller's snapshot.
  *
- * Where the view stood past an end that was asked for later, the topic was made anew: what it has seen is not what is there now, until a
- * worker has found out.
+ * Where the view stood past an end that was asked for later, the topic was made anew: what it has
+ * seen is not what is there now, until a worker has found out.
  */
 static int64
 count_missing(const Goal *goal, int64 *not_followed)
 {
 	static const char compare[] =
-		"SELECT count(*), count(*) FILTER (WHERE c.cursor_id IS NULL) FROM unnest($2, $3, $4, $5) AS g (topic, partition, start, stop) "
+		"SELECT count(*), count(*) FILTER (WHERE c.cursor_id IS NULL) FROM unnest($2, $3, $4, $5) "
+		"AS g (topic, partition, start, stop) "
 		"LEFT JOIN (_cq.follow f JOIN _cq.cursor c USING (cursor_id) "
 		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream AND i.is_started) "
 		"ON f.view = $1 AND f.stream = $9 AND f.topic = g.topic AND f.partition = g.partition "
-		"LEFT JOIN unnest($6, $7, $8) AS b (topic, partition, place) ON b.topic = g.topic AND b.partition = g.partition "
+		"LEFT JOIN unnest($6, $7, $8) AS b (topic, partition, place) ON b.topic = g.topic AND "
+		"b.partition = g.partition "
 		"WHERE (g.start < g.stop AND (c.next_offset IS NULL OR c.next_offset < g.stop)) "
 		"OR (b.place > g.stop AND c.next_offset >= b.place)";
 	static SPIPlanPtr plan = NULL;
@@ -150,14 +156,19 @@ count_missing(const Goal *goal, int64 *not_followed)
 	if (SPI_execute_snapshot(plan, (Datum *) goal->args, NULL, GetLatestSnapshot(), InvalidSnapshot,
 							 true, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\"", compare);
-	missing = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	*not_followed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	missing = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+										  &isnull));
+	*not_followed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
+												&isnull));
 	SPI_finish();
 	cq_owner_end(&actor);
 	return missing;
 }
 
-/* Raises ERROR where the view has failed: then it is not even known that its positions mean anything. */
+/*
+ * Raises ERROR where the view has failed: then it is not even known that its positions mean
+ * anything.
+ */
 static void
 require_not_failed(const CqView *view)
 {
@@ -166,13 +177,17 @@ require_not_failed(const CqView *view)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" has failed", get_rel_name(view->view)),
 				 /* It may quote what the view does not show. */
-				 view->status_detail && has_privs_of_role(GetUserId(), cq_owner_of_relation(view->view)) &&
+				 view->status_detail && has_privs_of_role(GetUserId(),
+														  cq_owner_of_relation(view->view)) &&
 				 cq_view_streams_are_readable(view, GetUserId()) ?
 				 errdetail_internal("%s", view->status_detail) : 0,
 				 errhint("Call cq.resume once the cause is mended, or cq.reset to begin again.")));
 }
 
-/* Else it is not yet settled where the view begins, and whether it can, though there may be nothing to be seen. */
+/*
+ * Else it is not yet settled where the view begins, and whether it can, though there may be nothing
+ * to be seen.
+ */
 static bool
 has_begun(Oid relid)
 {
@@ -219,12 +234,14 @@ require_progress(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" is %s", get_rel_name(relid), view->status),
-				 strcmp(view->status, "blocked") == 0 ? errhint("It goes on by itself: see status_detail in cq.views.") :
+				 strcmp(view->status, "blocked") == 0 ?
+				 errhint("It goes on by itself: see status_detail in cq.views.") :
 				 errhint("Call cq.resume to let it go on.")));
 	if (view->is_changed_here)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("continuous view \"%s\" was created or changed by this transaction", get_rel_name(relid)),
+				 errmsg("continuous view \"%s\" was created or changed by this transaction",
+						get_rel_name(relid)),
 				 errdetail("Workers go on with it after COMMIT."),
 				 errhint("Call cq.wait in a transaction that begins later.")));
 	require_identity();
@@ -286,7 +303,7 @@ ask_to_settle(void)
 	if (slot != NULL)
 		slot->settle_requests++;
 	LWLockRelease(cq_shared->lock);
-	cq_worker_wake(MyDatabaseId);
+	cq_shared_wake_worker(MyDatabaseId);
 }
 
 /* Raises ERROR where what a worker commits could not be seen. */
@@ -321,8 +338,8 @@ is_alone(void)
 }
 
 /*
- * On a standby a snapshot stops what arrives as soon as the primary has removed a row that it may see, which
- * workers do all the time: so while it waits this process shows none.
+ * On a standby a snapshot stops what arrives as soon as the primary has removed a row that it may
+ * see, which workers do all the time: so while it waits this process shows none.
  */
 static void
 wait_a_while(long delay)
@@ -345,7 +362,8 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 		int64		not_followed;
 		long		delay = LOOK_MS;
 
-		if (count_missing(goal, &not_followed) == 0 && has_begun(goal->view) && has_closed(goal->view))
+		if (count_missing(goal, &not_followed) == 0 && has_begun(goal->view) &&
+			has_closed(goal->view))
 			return true;
 		require_progress(goal->view);
 		/* They may just be told to start. */
@@ -372,7 +390,8 @@ patience(TimestampTz deadline)
 {
 	if (deadline == DT_NOEND)
 		return EXTENTS_TIMEOUT_MS;
-	return Min(EXTENTS_TIMEOUT_MS, Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline)));
+	return Min(EXTENTS_TIMEOUT_MS, Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+																		  deadline)));
 }
 
 /*
@@ -499,6 +518,8 @@ cq_wait(PG_FUNCTION_ARGS)
 	require_not_failed(view);
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
+														   TimestampTzGetDatum(
+																			   GetCurrentTimestamp(
+																								   )), PG_GETARG_DATUM(1)));
 	PG_RETURN_BOOL(wait_for_feeders(view, deadline) && wait_for_view(view, deadline));
 }

@@ -66,7 +66,7 @@ cq_yield_condemn(CqWorkerSlot *slot)
 	{
 		cq_view_set_status(view, "failed", reason);
 		cq_stats_view_error(view, reason);
-		cq_catalog_changed();
+		cq_wake_catalog_changed();
 		slot->watch.culprit = InvalidOid;
 	}
 	PopActiveSnapshot();
