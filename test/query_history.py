@@ -64,8 +64,8 @@ class QueryHistory:
                         self.server.start()
                     self.compare(db)
                 # What comes out is text for people; that it does is the point.
-                db.execute("SELECT count(cq.explain(name::regclass)) FROM unnest(%s::text[]) AS name",
-                           list(self.views))
+                db.execute("SELECT count(*) FROM unnest(%s::text[]) AS name, "
+                           "cq.explain(name::regclass)", list(self.views))
         finally:
             self.server.set(cq__batch_rows=None, cq__workers=None)
             if self.topics:

@@ -369,17 +369,15 @@ def test_a_view_reads_what_its_owner_may_read(owners):
     assert "permission denied for view secret_definer" in await_status(owners, "d", "failed")
 
 
-@pytest.mark.parametrize("query, reason", [
-    ("SELECT hidden, count(*) FROM s JOIN secret_invoker USING (k) GROUP BY hidden", "permission denied for table secret"),
-    ("SELECT k, count(*) FROM s WHERE EXISTS (SELECT FROM secret WHERE hidden = 'hidden') GROUP BY k", "permission denied for table secret"),
-])
-def test_what_is_found_out_when_it_runs(owners, query, reason):
-    """As with any view, it can be made, but not read: here, not maintained."""
+@pytest.mark.parametrize("query", [
+    "SELECT hidden, count(*) FROM s JOIN secret_invoker USING (k) GROUP BY hidden",
+    "SELECT k, count(*) FROM s WHERE EXISTS (SELECT FROM secret WHERE hidden = 'hidden') GROUP BY k"])
+def test_what_may_not_be_read_in_any_part_of_a_query(owners, query):
+    """An ordinary view can be made, but not read; here it would never be maintained."""
     stream(owners)
     owners.db.execute(SECRETS)
-    owners("mallory", f"CREATE VIEW v WITH (continuous) AS {query}")
-    owners("mallory", "INSERT INTO s VALUES (1, 1)")
-    assert reason in await_status(owners, "v", "failed")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for table secret"):
+        owners("mallory", f"CREATE VIEW v WITH (continuous) AS {query}")
 
 
 def test_what_is_evaluated_when_the_view_is_read(owners):
