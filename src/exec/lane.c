@@ -10,12 +10,11 @@
  * A cursor is followed by views that see the same batches. What changes that is mended when lanes
  * are loaded:
  * - Views that no longer run get a cursor of their own where they are, and the others go on. Until
- * then nobody goes on, since a batch
- *   checks that all followers run; so a view is stopped by its status alone.
+ *   then nobody goes on, since a batch checks that all followers run; so a view is stopped by its
+ *   status alone.
  * - Cursors of one partition that have met become one, but for those of views that fail, which
- * would
- *   leave again. They meet because the one behind stops exactly where the one ahead stands, which
- *   its worker holds meanwhile.
+ *   would leave again. They meet because the one behind stops exactly where the one ahead stands,
+ *   which its worker holds meanwhile.
  *
  * Rows of _cq.cursor and _cq.follow are written by workers alone, so that no command, and no
  * transaction that somebody leaves open, holds up views that it is not about. A command writes the
@@ -243,15 +242,14 @@ have_met(const CursorRow *one, const CursorRow *other)
 																	 other->cursor.topic) == 0;
 }
 
-/* Has one of the views left others, and not yet got through a batch since? */
 static bool
-has_failing_view(const CursorRow *row)
+stays_apart(const CursorRow *row)
 {
 	ListCell   *cell;
 
 	foreach(cell, row->running)
 	{
-		if (*cq_view_exec_failures(lfirst_oid(cell)) >= CQ_FAILURES_TOGETHER)
+		if (cq_view_exec_stays_apart(lfirst_oid(cell)))
 			return true;
 	}
 	return false;
@@ -274,7 +272,7 @@ mend(List *rows)
 			split(row);
 			changed = true;
 		}
-		if (has_failing_view(row))
+		if (stays_apart(row))
 			continue;
 		if (previous != NULL && have_met(previous, row) && merge(previous, row))
 			changed = true;

@@ -524,6 +524,14 @@ cq_view_exec_failures(Oid view)
 	return &find_entry(view)->nfailures;
 }
 
+bool
+cq_view_exec_stays_apart(Oid view)
+{
+	const CqViewExec *exec = find_entry(view);
+
+	return exec->nfailures >= CQ_FAILURES_TOGETHER || exec->row_limit > 0;
+}
+
 /* changes: who asks for them, or NULL. */
 static DestReceiver *
 make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes, CqGroupRow *row)

@@ -94,6 +94,12 @@ extern CqViewExec *cq_view_exec_get(Oid view, Oid stream);
 extern int *cq_view_exec_failures(Oid view);
 
 /*
+ * Is it better off alone? It makes transactions fail, or takes fewer rows at a time than others:
+ * together with others of the kind, at the same place, it would leave them again for ever.
+ */
+extern bool cq_view_exec_stays_apart(Oid view);
+
+/*
  * Runs the plan over rows [first, end) of the batch except those in skip, and merges what comes out
  * into the state table. As the view's owner, under its pinned settings. The caller has a
  * subtransaction around it.

@@ -4,14 +4,12 @@
  *
  * Decides what a message means as a row:
  * - It is framed, as clients of schema registries write it: a zero byte, four of the schema's
- * number, the value. Or it is the value
- *   alone, and the option schema says of which schema.
+ *   number, the value. Or it is the value alone, and the option schema says of which schema.
  * - A message is bad as a whole, whichever columns are needed, unless it is one value of its schema
- * with nothing behind it. What is within
- *   strings is looked at only where some column needs it.
+ *   with nothing behind it. What is within strings is looked at only where some column needs it.
  * - A field belongs to the column of its name: see avro_plan.h. One that the schema does not have
- * has the default that the option
- *   schema gives it, or is null; a bad cell if the column is NOT NULL.
+ *   has the default that the option schema gives it, or is null; a bad cell if the column is NOT
+ *   NULL.
  * - How values become Datums: avro_value.c, and what is said there of the way over JSON.
  *
  * The schema of a message is made a plan once for each decoder, and then read in one go without

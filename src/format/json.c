@@ -4,14 +4,14 @@
  *
  * Decides what a message means as a row:
  * - A message is bad as a whole, whichever columns are needed, unless it is one JSON object in
- * UTF-8 with nothing behind it, of
- *   at most CQ_JSON_MAX_LENGTH bytes and CQ_JSON_MAX_DEPTH levels (json_walk.c).
+ *   UTF-8 with nothing behind it, of at most CQ_JSON_MAX_LENGTH bytes and CQ_JSON_MAX_DEPTH levels
+ *   (json_walk.c).
  * - A field belongs to the column of exactly its name, escapes resolved, or to the one whose path
- * leads to it. Where a name comes
- *   twice in an object, the last one counts, as in jsonb. Fields that no column wants are checked
- *   and passed over.
+ *   leads to it. Where a name comes twice in an object, the last one counts, as in jsonb. Fields
+ *   that no column wants are checked and passed over.
  * - A field that is missing or null is null; a bad cell if the column is NOT NULL.
  * - How values become Datums: json_value.h.
+ *
  * A message without a value (a tombstone) is a row of nulls here, and no bad one: what it means is
  * the stream's option.
  *

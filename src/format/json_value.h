@@ -5,7 +5,7 @@
  * The rule: a value is what the type's input function makes of its text, which is a string's
  * content, or a number, boolean, object or array as it is written. To that come:
  * - integer types also take a number whose value is whole, however written: 1.0, 1e3. Nothing is
- * ever rounded to fit.
+ *   ever rounded to fit.
  * - timestamp and timestamptz take a whole number as milliseconds since 1970-01-01 00:00 UTC.
  * - date, time and timetz take no number: it could be a day, an hour, or some count of either.
  * - bytea takes a string in base64, with or without white space, or in the server's hex format if

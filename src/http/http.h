@@ -9,13 +9,14 @@
  *
  * Promises:
  * - Nothing waits but cq_http_wait, which a signal interrupts. Names are looked up by threads of
- * libcurl's, which take no signals.
+ *   libcurl's, which take no signals.
  * - A response is never larger than the request allows, whatever the server says or sends.
  * - A request goes where its URL says and nowhere else: no redirects, no proxies, no .netrc, no
- * other protocols. Where whoever
- *   has written the URL need not be trusted, it goes only to what the setting cq.http_allowed
- *   lists; that is held against the address itself, when it is connected to.
+ *   other protocols. Where whoever has written the URL need not be trusted, it goes only to what
+ *   the setting cq.http_allowed lists; that is held against the address itself, when it is
+ *   connected to.
  * - Nothing that is said for people holds a secret.
+ *
  * A call lives in the memory context that was current at its start, and ends with it.
  */
 #ifndef CQ_HTTP_H

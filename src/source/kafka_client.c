@@ -4,10 +4,9 @@
  *
  * Promises:
  * - librdkafka's threads take no signal: all are blocked while a handle is made, and its threads
- * inherit that.
+ *   inherit that.
  * - Nothing of the server runs on those threads. Logs, errors and statistics come through the
- * handle's main queue to
- *   whoever polls it, and the callbacks only take notes.
+ *   handle's main queue to whoever polls it, and the callbacks only take notes.
  * - A handle does not outlive its memory context, but for the moment, or for ever, that librdkafka
  *   takes to end it: that is done by a thread (kafka_closer.h), for which nobody waits long.
  * - No thread runs when libraries are torn down in exit(): it could crash, and one crashed process

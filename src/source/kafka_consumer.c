@@ -4,16 +4,14 @@
  *
  * What it decides:
  * - No consumer group takes part. Positions are the caller's, so each partition is started at its
- * own offset (librdkafka's
- *   "simple" consumer), and all of them feed one queue. There is no coordinator to look for, no
- *   right on a group to have, no rebalance; nothing is ever committed to Kafka.
+ *   own offset (librdkafka's "simple" consumer), and all of them feed one queue. There is no
+ *   coordinator to look for, no right on a group to have, no rebalance; nothing is ever committed
+ *   to Kafka.
  * - A position moves by messages and by what lies between them. Control records, aborted messages
- * and compacted ones
- *   are never delivered: what librdkafka says it has gone past, and the offset of its
- *   end-of-partition event, carry a position over those at the end.
+ *   and compacted ones are never delivered: what librdkafka says it has gone past, and the offset
+ *   of its end-of-partition event, carry a position over those at the end.
  * - A partition whose position is no longer there, or that librdkafka could not read, stops until
- * it is opened again. Nothing
- *   is skipped silently.
+ *   it is opened again. Nothing is skipped silently.
  * - Waiting is done on the process's latch and a pipe that librdkafka writes to (kafka_wakeup.h),
  *   never inside librdkafka.
  *

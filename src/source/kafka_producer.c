@@ -8,11 +8,9 @@
  *
  * Promises:
  * - A transaction that fails or is rolled back before pre-commit has sent nothing; rows of a
- * subtransaction that is rolled
- *   back are dropped.
+ *   subtransaction that is rolled back are dropped.
  * - One that commits has had each row acknowledged by all in-sync replicas, once and in order of
- * insertion within a partition
- *   (idempotent producer).
+ *   insertion within a partition (idempotent producer).
  *
  * What is left open: Kafka and the server do not commit as one. If the server crashes between the
  * acknowledgements and its own commit record, if the commit fails after pre-commit (a serialization

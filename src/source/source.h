@@ -8,13 +8,11 @@
  *
  * Promises to callers:
  * - fetch gives the messages of each partition in offset order, none twice, none left out between
- * the position
- *   opened at and the position reported.
+ *   the position opened at and the position reported.
  * - Everything that a fetch returned stays valid until release. The caller may put its messages in
- * another order, but lose none.
+ *   another order, but lose none.
  * - Whatever is not palloc'd hangs on one struct, freed by close and, on error, by a reset callback
- * of the memory
- *   context that was current at open.
+ *   of the memory context that was current at open.
  */
 #ifndef CQ_SOURCE_H
 #define CQ_SOURCE_H

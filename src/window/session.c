@@ -10,12 +10,11 @@
  * Decides:
  * - A time that is null lies in no session: null. One that is infinite is an error.
  * - A gap is a fixed length of time: months are refused, and so are days between values of
- * timestamptz, where they go by the calendar. For
- *   timestamp a day has 24 hours.
+ *   timestamptz, where they go by the calendar. For timestamp a day has 24 hours.
  * - The gap is the same for all rows of a partition.
  * - Rows must come in the order of their times. Where they do not, or where their order does not
- * tell different times apart (no ORDER BY, by
- *   chance in order), that is an error, not another answer. The frame does not matter.
+ *   tell different times apart (no ORDER BY, by chance in order), that is an error, not another
+ *   answer. The frame does not matter.
  *
  * The rows are read once, ahead of the current row up to the end of its session, and the row
  * behind.

@@ -11,17 +11,16 @@
  *
  * Decides:
  * - A step of hours and less is a fixed length of time. One of months goes by the calendar. One of
- * days goes by the calendar for
- *   timestamptz, in the session's TimeZone, as the server adds days to a timestamptz: a day may
- *   have 23 or 25 hours. For timestamp a day has 24 hours. What mixes months with anything else, or
- *   days with hours for timestamptz, is refused.
+ *   days goes by the calendar for timestamptz, in the session's TimeZone, as the server adds days
+ *   to a timestamptz: a day may have 23 or 25 hours. For timestamp a day has 24 hours. What mixes
+ *   months with anything else, or days with hours for timestamptz, is refused.
  * - Without an origin, panes are counted from Monday, 2001-01-01 00:00 (of the session's TimeZone),
- * or from 0. So weeks begin on
- *   Monday, and months, quarters and years where the calendar has them.
+ *   or from 0. So weeks begin on Monday, and months, quarters and years where the calendar has
+ *   them.
  * - A time that is null lies in no window (the SQL functions return no row); one that is infinite
- * is an error.
+ *   is an error.
  * - Where the calendar makes a bound ambiguous, or not exist, it is what the server makes of origin
- * + n × step.
+ *   + n × step.
  *
  * A call site remembers its step in a readable form and the last block, for rows next to each other
  * mostly lie in the same one.
