@@ -39,7 +39,8 @@ in_base64(const char *text)
 	int			room = pg_b64_enc_len(strlen(text)) + 1;
 	char	   *result = palloc0(room);
 
-	(void) pg_b64_encode((const void *) text, strlen(text), result, room);
+	if (pg_b64_encode((const void *) text, strlen(text), result, room) < 0)
+		elog(ERROR, "could not encode \"%s\"", text);
 	return result;
 }
 
