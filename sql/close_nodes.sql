@@ -195,6 +195,6 @@ CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
 CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
     SELECT window_end, a.k FROM a JOIN b ON b.k = a.k AND b.at = a.at, cq.tumble(a.at, '10 s');
 CREATE CONTINUOUS VIEW x WITH (emit = 'close', late = 'amend') AS
-    SELECT window_end, count(DISTINCT k) AS n FROM a, cq.tumble(at, '10 s') GROUP BY 1;
+    SELECT count(DISTINCT k) AS n, window_end FROM a, cq.tumble(at, '10 s') GROUP BY 2;
 CREATE CONTINUOUS VIEW x WITH (retention = '1 min') AS SELECT a.k, b.w FROM a JOIN b USING (k);
 DROP SCHEMA close_nodes CASCADE;

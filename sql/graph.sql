@@ -159,8 +159,8 @@ SELECT wrong();
 -- What cannot be read so.
 CREATE CONTINUOUS VIEW sl AS SELECT k, count(*) FROM s WHERE cq.sliding(ts, '1 hour', '1 min') GROUP BY k;
 CREATE CONTINUOUS VIEW no AS SELECT k FROM sl;
-CREATE CONTINUOUS VIEW no WITH (emit = 'close') AS SELECT n, count(*) FROM g GROUP BY n;
-CREATE CONTINUOUS VIEW no WITH (retention = '1 day') AS SELECT n, count(*) FROM g GROUP BY n;
+CREATE CONTINUOUS VIEW no WITH (emit = 'close') AS SELECT count(*), n FROM g GROUP BY n;
+CREATE CONTINUOUS VIEW no WITH (retention = '1 day') AS SELECT count(*), n FROM g GROUP BY n;
 CREATE CONTINUOUS VIEW no AS
     WITH RECURSIVE x AS (SELECT n FROM g UNION SELECT n + 1 FROM x WHERE n < 3) SELECT * FROM x;
 
