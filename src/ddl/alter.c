@@ -121,6 +121,26 @@ follow_owner(Oid whole)
 	}
 }
 
+/*
+ * Is it a continuous view whose options are set? Where the statement says so, and none is there,
+ * it is not passed on: the server might find one that was made meanwhile, whose options it does not
+ * know.
+ */
+static bool
+is_of_view(const CqCommand *command, const AlterTableStmt *stmt)
+{
+	if (OidIsValid(cq_command_view_named(stmt->relation)))
+		return true;
+	if (!stmt->missing_ok && cq_command_said_continuous(command))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" does not exist",
+						stmt->relation->schemaname == NULL ? stmt->relation->relname :
+						psprintf("%s.%s", stmt->relation->schemaname,
+								 stmt->relation->relname))));
+	return false;
+}
+
 void
 cq_alter_table(CqCommand *command)
 {
@@ -130,7 +150,7 @@ cq_alter_table(CqCommand *command)
 	bool		lacks_log = false;
 	CqLogTable	log;
 
-	if (has_command(stmt, sets_options) && OidIsValid(cq_command_view_named(stmt->relation)))
+	if (has_command(stmt, sets_options) && is_of_view(command, stmt))
 	{
 		PreventCommandIfReadOnly("ALTER VIEW");
 		stmt = (AlterTableStmt *) cq_command_own_statement(command);

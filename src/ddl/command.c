@@ -36,6 +36,13 @@ cq_command_pass_on(CqCommand *command)
 		 command->params, command->query_env, command->dest, command->completion);
 }
 
+bool
+cq_command_said_continuous(const CqCommand *command)
+{
+	return cq_grammar_statement_is_continuous(command->query_string, command->pstmt->stmt_location,
+											  command->pstmt->stmt_len);
+}
+
 Oid
 cq_command_view_named(const RangeVar *name)
 {

@@ -61,6 +61,9 @@ extern bool cq_command_is_inside(void);
 /* Hands the command on to whoever comes next: another extension's hook, or the server. */
 extern void cq_command_pass_on(CqCommand *command);
 
+/* Does the statement have the word CONTINUOUS? */
+extern bool cq_command_said_continuous(const CqCommand *command);
+
 /*
  * The relation that a command names, if that is a continuous view, else InvalidOid; takes no lock.
  */

@@ -27,13 +27,6 @@
 static bool is_preloaded = false;
 
 static bool
-said_continuous(const CqCommand *command)
-{
-	return cq_grammar_statement_is_continuous(command->query_string, command->pstmt->stmt_location,
-											  command->pstmt->stmt_len);
-}
-
-static bool
 said_explain(const CqCommand *command)
 {
 	return cq_grammar_statement_explains(command->query_string, command->pstmt->stmt_location,
@@ -142,7 +135,7 @@ static void
 create_view(CqCommand *command)
 {
 	ViewStmt   *stmt = (ViewStmt *) command->pstmt->utilityStmt;
-	bool		is_continuous = said_continuous(command);
+	bool		is_continuous = cq_command_said_continuous(command);
 	bool		is_given;
 	bool		value;
 	List	   *options = take_continuous(stmt->options, command->query_string, &is_given, &value);
@@ -194,7 +187,7 @@ require_continuous(const RangeVar *name)
 static void
 require_continuous_if_said(CqCommand *command, const RangeVar *name)
 {
-	if (name != NULL && said_continuous(command))
+	if (name != NULL && cq_command_said_continuous(command))
 		require_continuous(name);
 }
 
@@ -204,7 +197,7 @@ drop_objects(CqCommand *command)
 	DropStmt   *stmt = (DropStmt *) command->pstmt->utilityStmt;
 	ListCell   *cell;
 
-	if (stmt->removeType == OBJECT_VIEW && said_continuous(command))
+	if (stmt->removeType == OBJECT_VIEW && cq_command_said_continuous(command))
 	{
 		foreach(cell, stmt->objects)
 			require_continuous(makeRangeVarFromNameList(lfirst_node(List, cell)));
