@@ -346,7 +346,7 @@ def assert_none_was_late(db, clock):
     db.wait("v")
     assert db.value("SELECT count(*) FROM cq.late") == 0
     await_silence(db, 0)
-    # A look at its end that comes with the clock's step lets the silence begin then.
+    # The last look may have been before the row came: then the silence begins with the clock's step.
     emitted = ("SELECT count(*) FROM _cq.closing WHERE view = 'v'::regclass AND emitted_through >= %s", at(60))
     for now in range(1100, 2100, 100):
         clock(now)

@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "executor/spi.h"
+#include "utils/array.h"
 #include "utils/snapmgr.h"
 
 void
@@ -51,6 +53,27 @@ cq_query_keep(SPIPlanPtr *plan, const char *statement, int nargs, Oid *types)
 	if (SPI_keepplan(prepared) != 0)
 		elog(ERROR, "could not keep the plan of \"%s\"", statement);
 	*plan = prepared;
+}
+
+void
+cq_query_run(SPIPlanPtr *plan, const char *statement, int nargs, Oid *types, Datum *args,
+			 int expected)
+{
+	cq_query_keep(plan, statement, nargs, types);
+	if (SPI_execute_plan(*plan, args, NULL, false, 0) != expected)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(SPI_result));
+}
+
+Datum
+cq_query_oids(const List *oids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	ListCell   *cell;
+
+	foreach(cell, oids)
+		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
 Datum

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "nodes/pg_list.h"
 
 /* Runs a statement that is expected to end with this SPI_OK_…; no argument is null where nulls is
  * NULL, else as SPI has it ('n' and ' '). What it returns is in SPI's variables. */
@@ -27,6 +28,13 @@ extern SPIPlanPtr cq_query_prepare(const char *statement, int nargs, Oid *types)
 
 /* Prepares a statement where *plan is NULL, and keeps it for the process. */
 extern void cq_query_keep(SPIPlanPtr *plan, const char *statement, int nargs, Oid *types);
+
+/* The same, and runs it: expected is as of cq_query_execute, and no argument is null. */
+extern void cq_query_run(SPIPlanPtr *plan, const char *statement, int nargs, Oid *types,
+						 Datum *args, int expected);
+
+/* An argument of type oid[]. */
+extern Datum cq_query_oids(const List *oids);
 
 /* A column, from 1, of a row, from 0, of what the last statement returned. */
 extern Datum cq_query_column(uint64 row, int number, bool *isnull);

@@ -46,18 +46,6 @@ cq_named_check_replaced(Oid replaced, const CqView *row)
 			 errhint("Drop that one first.")));
 }
 
-static Datum
-array_of_oids(const List *oids)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
-	ListCell   *cell;
-
-	foreach(cell, oids)
-		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
-										   TYPALIGN_INT));
-}
-
 /*
  * Of the views that read what the view writes or shows, itself or through others: one that feeds
  * it.
@@ -77,8 +65,8 @@ find_circle(const CqView *row)
 		"WHERE a.view = $2 OR a.view = ANY ($3) OR w.stream = ANY ($4) LIMIT 1";
 	Oid			types[] = {OIDOID, OIDOID, OIDARRAYOID, OIDARRAYOID};
 	Datum		args[] = {
-		ObjectIdGetDatum(row->sink), ObjectIdGetDatum(row->view), array_of_oids(row->named),
-		array_of_oids(row->streams)
+		ObjectIdGetDatum(row->sink), ObjectIdGetDatum(row->view), cq_query_oids(row->named),
+		cq_query_oids(row->streams)
 	};
 	Oid			found = InvalidOid;
 	bool		is_null;

@@ -51,27 +51,6 @@ timestamptz_array(const TimestampTz *values, int nvalues)
 										   TYPALIGN_DOUBLE));
 }
 
-static Datum
-oid_array(const List *oids)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
-	ListCell   *cell;
-
-	foreach(cell, oids)
-		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
-										   TYPALIGN_INT));
-}
-
-/* Prepares a statement on its first use, and runs it. */
-static void
-run(SPIPlanPtr *plan, const char *text, int nargs, Oid *types, Datum *args, int expected)
-{
-	cq_query_keep(plan, text, nargs, types);
-	if (SPI_execute_plan(*plan, args, NULL, false, 0) != expected)
-		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(SPI_result));
-}
-
 /* Where cursors go, from just where the slices began: parallel arrays. */
 typedef struct Moves
 {
@@ -142,7 +121,7 @@ move_cursors(CqLane *lane, const Moves *moves)
 			TimestampTzGetDatum(cq_clock_now())
 	};
 
-	run(&plan,
+	cq_query_run(&plan,
 		"UPDATE _cq.cursor AS c SET next_offset = m.next_offset, end_offset = "
 		"GREATEST(m.end_offset, m.next_offset), "
 		"last_timestamp = CASE WHEN pg_catalog.isfinite(m.last_timestamp) THEN m.last_timestamp "
@@ -165,10 +144,10 @@ followers_match(const CqLane *lane, const int64 *ids, int ncursors)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8ARRAYOID, OIDARRAYOID};
-	Datum		args[] = {int8_array(ids, ncursors), oid_array(lane->views)};
+	Datum		args[] = {int8_array(ids, ncursors), cq_query_oids(lane->views)};
 	bool		isnull;
 
-	run(&plan,
+	cq_query_run(&plan,
 		"SELECT pg_catalog.count(*) FILTER (WHERE f.view OPERATOR(pg_catalog.=) ANY ($2) AND "
 		"v.status OPERATOR(pg_catalog.=) 'running'), "
 		"pg_catalog.count(*) FROM _cq.follow f "
@@ -211,7 +190,8 @@ cq_cursor_refresh(CqLane *lane)
 	bool		isnull;
 
 	SPI_connect();
-	run(&plan, "SELECT next_offset FROM _cq.cursor WHERE cursor_id OPERATOR(pg_catalog.=) $1",
+	cq_query_run(&plan,
+		"SELECT next_offset FROM _cq.cursor WHERE cursor_id OPERATOR(pg_catalog.=) $1",
 		lengthof(types), types, args, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 		next_offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
@@ -234,7 +214,7 @@ cq_cursor_note_ends(CqLane *lane, const CqFetch *fetch)
 	Datum		args[] = {int8_array(moves.ids, moves.n), int8_array(moves.ends, moves.n)};
 
 	SPI_connect();
-	run(&plan,
+	cq_query_run(&plan,
 		"UPDATE _cq.cursor AS c SET end_offset = m.end_offset FROM unnest($1, $2) AS m(cursor_id, "
 		"end_offset) "
 		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND (c.end_offset IS NULL OR "
@@ -252,7 +232,7 @@ cq_cursor_note_event_times(CqLane *lane, const CqFetch *fetch, const TimestampTz
 	Datum		args[] = {int8_array(moves.ids, moves.n), timestamptz_array(event_times, moves.n)};
 
 	SPI_connect();
-	run(&plan,
+	cq_query_run(&plan,
 		"UPDATE _cq.cursor AS c SET event_time = m.event_time FROM unnest($1, $2) AS m(cursor_id, "
 		"event_time) "
 		"WHERE c.cursor_id OPERATOR(pg_catalog.=) m.cursor_id AND "
@@ -331,7 +311,7 @@ cq_cursor_leave(const CqLane *lane, Oid view, const CqFetch *fetch, int row)
 			TimestampTzGetDatum(event_time_before(lane, cursor, fetch, row))
 		};
 
-		run(&plan,
+		cq_query_run(&plan,
 			"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, "
 			"end_offset, last_timestamp, event_time) "
 			"SELECT $1, $4, $5, CASE WHEN $3 OPERATOR(pg_catalog.<) 0 THEN c.next_offset ELSE $3 "

@@ -278,33 +278,7 @@ cq_graph_close(CqGraph *graph)
 
 /* ---- versions ---- */
 
-static Datum
-array_of_oids(const List *oids)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
-	ListCell   *cell;
-
-	foreach(cell, oids)
-		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
-										   TYPALIGN_INT));
-}
-
-static void
-execute(SPIPlanPtr *plan, const char *text, int nargs, Datum *args, int expected)
-{
-	Oid			types[] = {OIDARRAYOID, OIDARRAYOID};
-
-	if (*plan == NULL)
-	{
-		*plan = SPI_prepare(text, nargs, types);
-		if (*plan == NULL || SPI_keepplan(*plan) != 0)
-			elog(ERROR, "could not prepare \"%s\": %s", text,
-				 SPI_result_code_string(SPI_result));
-	}
-	if (SPI_execute_plan(*plan, args, NULL, false, 0) != expected)
-		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(SPI_result));
-}
+static Oid	oid_arrays[] = {OIDARRAYOID, OIDARRAYOID};	/* what the statements below take */
 
 static List *
 take_oids(MemoryContext context, int column)
@@ -329,16 +303,16 @@ find_behind(const List *views, List **with)
 {
 	static SPIPlanPtr plan = NULL;
 	MemoryContext caller = CurrentMemoryContext;
-	Datum		args[] = {array_of_oids(views)};
+	Datum		args[] = {cq_query_oids(views)};
 	List	   *behind;
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	execute(&plan, "SELECT r.view::oid, r.named::oid FROM _cq.reads r "
-			"JOIN _cq.version t ON t.view = r.named "
-			"WHERE r.view = ANY ($1) AND r.seen IS DISTINCT FROM t.version",
-			lengthof(args), args, SPI_OK_SELECT);
+	cq_query_run(&plan, "SELECT r.view::oid, r.named::oid FROM _cq.reads r "
+				 "JOIN _cq.version t ON t.view = r.named "
+				 "WHERE r.view = ANY ($1) AND r.seen IS DISTINCT FROM t.version",
+				 lengthof(args), oid_arrays, args, SPI_OK_SELECT);
 	behind = take_oids(caller, 1);
 	if (with != NULL)
 		*with = take_oids(caller, 2);
@@ -353,14 +327,14 @@ find_standing(const List *views)
 {
 	static SPIPlanPtr plan = NULL;
 	MemoryContext caller = CurrentMemoryContext;
-	Datum		args[] = {array_of_oids(views)};
+	Datum		args[] = {cq_query_oids(views)};
 	List	   *standing;
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	execute(&plan, "SELECT view::oid FROM _cq.view WHERE view = ANY ($1) AND status <> 'running'",
-			lengthof(args), args, SPI_OK_SELECT);
+	cq_query_run(&plan, "SELECT view::oid FROM _cq.view WHERE view = ANY ($1) AND status <> "
+				 "'running'", lengthof(args), oid_arrays, args, SPI_OK_SELECT);
 	standing = take_oids(caller, 1);
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -373,16 +347,16 @@ note_versions(const List *changed, const List *followed)
 {
 	static SPIPlanPtr tell = NULL;
 	static SPIPlanPtr note = NULL;
-	Datum		args[] = {array_of_oids(changed), array_of_oids(followed)};
+	Datum		args[] = {cq_query_oids(changed), cq_query_oids(followed)};
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	execute(&tell, "UPDATE _cq.version SET version = version + 1 WHERE view = ANY ($1)", 1, args,
-			SPI_OK_UPDATE);
-	execute(&note, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
-			"WHERE t.view = r.named AND r.named = ANY ($1) AND r.view = ANY ($2)", lengthof(args),
-			args, SPI_OK_UPDATE);
+	cq_query_run(&tell, "UPDATE _cq.version SET version = version + 1 WHERE view = ANY ($1)", 1,
+				 oid_arrays, args, SPI_OK_UPDATE);
+	cq_query_run(&note, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
+				 "WHERE t.view = r.named AND r.named = ANY ($1) AND r.view = ANY ($2)",
+				 lengthof(args), oid_arrays, args, SPI_OK_UPDATE);
 	SPI_finish();
 	cq_owner_end(&actor);
 }
@@ -663,13 +637,14 @@ static void
 note_level(Oid view)
 {
 	static SPIPlanPtr plan = NULL;
-	Datum		args[] = {array_of_oids(list_make1_oid(view))};
+	Datum		args[] = {cq_query_oids(list_make1_oid(view))};
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	execute(&plan, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
-			"WHERE t.view = r.named AND r.view = ANY ($1)", lengthof(args), args, SPI_OK_UPDATE);
+	cq_query_run(&plan, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
+				 "WHERE t.view = r.named AND r.view = ANY ($1)", lengthof(args), oid_arrays, args,
+				 SPI_OK_UPDATE);
 	SPI_finish();
 	cq_owner_end(&actor);
 }

@@ -68,18 +68,6 @@ oids_of_array(Datum array)
 	return oids;
 }
 
-static Datum
-array_of_oids(const List *oids)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
-	ListCell   *cell;
-
-	foreach(cell, oids)
-		elements[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true,
-										   TYPALIGN_INT));
-}
-
 static CursorRow *
 make_row(uint64 row)
 {
@@ -195,7 +183,7 @@ split(CursorRow *row)
 		"UPDATE _cq.follow f SET cursor_id = own.cursor_id FROM own WHERE f.cursor_id = $1 AND "
 		"f.view = ANY ($2)";
 	Oid			types[] = {INT8OID, OIDARRAYOID};
-	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), array_of_oids(row->stopped)};
+	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), cq_query_oids(row->stopped)};
 
 	cq_query_execute(statement, SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 	row->stopped = NIL;

@@ -227,10 +227,7 @@ run_id_query(IdQuery *query, Oid view, int64 id)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	cq_query_keep(&query->plan, query->statement, lengthof(types), types);
-	if (SPI_execute_plan(query->plan, args, NULL, false, 0) != query->expected)
-		elog(ERROR, "could not run \"%s\": %s", query->statement,
-			 SPI_result_code_string(SPI_result));
+	cq_query_run(&query->plan, query->statement, lengthof(types), types, args, query->expected);
 	if (query->expected == SPI_OK_SELECT && SPI_processed > 0)
 		result = cq_query_column(0, 1, &is_null);
 	SPI_finish();

@@ -17,6 +17,7 @@
 #include "catalog/part.h"
 #include "common/owner.h"
 #include "catalog/pg_type.h"
+#include "catalog/query.h"
 #include "catalog/view.h"
 #include "catalog/view_start.h"
 #include "common/clock.h"
@@ -36,15 +37,6 @@
 PG_FUNCTION_INFO_V1(cq_pause);
 PG_FUNCTION_INFO_V1(cq_resume);
 PG_FUNCTION_INFO_V1(cq_reset);
-
-static void
-execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
-{
-	int			code = SPI_execute_with_args(statement, nargs, types, args, NULL, false, 0);
-
-	if (code != expected)
-		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
-}
 
 /*
  * Raises ERROR where it is no continuous view, or not the current user's. Locks it against batches,
@@ -76,7 +68,7 @@ mark_active(Oid view)
 	Oid			types[] = {OIDOID, TIMESTAMPTZOID};
 	Datum		args[] = {ObjectIdGetDatum(view), TimestampTzGetDatum(cq_clock_now())};
 
-	execute(statement, SPI_OK_UPDATE, lengthof(types), types, args);
+	cq_query_execute(statement, SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 }
 
 /* Moves the view from one of the statuses to another one, if it has such a one. */
@@ -90,9 +82,9 @@ change_status(Oid view, const char *from, const char *to)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	execute("UPDATE _cq.view SET status = $3, status_detail = NULL WHERE view = $1 AND status = "
-			"ANY (string_to_array($2, ' '))",
-			SPI_OK_UPDATE, lengthof(types), types, args);
+	cq_query_execute("UPDATE _cq.view SET status = $3, status_detail = NULL WHERE view = $1 AND "
+					 "status = ANY (string_to_array($2, ' '))",
+					 SPI_OK_UPDATE, lengthof(types), types, args, NULL);
 	if (strcmp(to, "running") == 0)
 		mark_active(view);
 	SPI_finish();
@@ -136,28 +128,29 @@ start_again(Oid view, const char *start)
 	Oid			types[] = {OIDOID, TEXTOID};
 	Datum		args[] = {ObjectIdGetDatum(view), CStringGetTextDatum(start)};
 
-	execute("UPDATE _cq.view SET created_start = coalesce(created_start, start), start = $2, "
-			"status_detail = NULL, "
-			"status = CASE status WHEN 'failed' THEN 'running' ELSE status END WHERE view = $1",
-			SPI_OK_UPDATE, lengthof(types), types, args);
-	execute("UPDATE _cq.input SET is_started = false WHERE view = $1", SPI_OK_UPDATE, 1, types,
-			args);
-	execute("UPDATE _cq.reads SET seen = NULL WHERE view = $1", SPI_OK_UPDATE, 1, types, args);
+	cq_query_execute("UPDATE _cq.view SET created_start = coalesce(created_start, start), start = "
+					 "$2, status_detail = NULL, status = CASE status WHEN 'failed' THEN 'running' "
+					 "ELSE status END WHERE view = $1",
+					 SPI_OK_UPDATE, lengthof(types), types, args, NULL);
+	cq_query_execute("UPDATE _cq.input SET is_started = false WHERE view = $1", SPI_OK_UPDATE, 1,
+					 types,
+					 args, NULL);
+	cq_query_execute("UPDATE _cq.reads SET seen = NULL WHERE view = $1", SPI_OK_UPDATE, 1, types,
+					 args, NULL);
 }
 
 /* The table is its owner's, and so may be triggers on it. */
 static void
 empty_table(Oid table)
 {
+	const char *schema = get_namespace_name(get_rel_namespace(table));
 	CqActor		actor;
 
 	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
 	SPI_connect();
-	execute(psprintf("TRUNCATE %s", quote_qualified_identifier(
-															   get_namespace_name(
-																				  get_rel_namespace(
-																									table)), get_rel_name(table))),
-			SPI_OK_UTILITY, 0, NULL, NULL);
+	cq_query_execute(psprintf("TRUNCATE %s", quote_qualified_identifier(schema,
+																		get_rel_name(table))),
+					 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
 	SPI_finish();
 	cq_owner_end(&actor);
 }
