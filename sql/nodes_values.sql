@@ -12,6 +12,8 @@ CREATE TYPE kg AS (k int, g text);
 CREATE VIEW v WITH (continuous) AS SELECT count(*) FROM (SELECT DISTINCT ROW(k, g) FROM a) x;
 CREATE VIEW v WITH (continuous) AS
     SELECT count(*) FROM (SELECT ROW(k, g) r FROM a) x JOIN (SELECT ROW(k, g) r FROM b) y USING (r);
+CREATE VIEW v WITH (continuous) AS
+    SELECT count(array_agg(ROW(id, g))) OVER () FROM a GROUP BY k;
 
 CREATE TABLE shape (name text, query text);
 INSERT INTO shape VALUES

@@ -28,6 +28,7 @@
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "parser/parse_agg.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
@@ -618,6 +619,20 @@ cq_compat_set_nulling(Var *var, Bitmapset *joins)
 {
 #if PG_VERSION_NUM >= 160000
 	var->varnullingrels = joins;
+#endif
+}
+
+/*
+ * Can an aggregate's state of type internal be written down, as far as its arguments go? Not where
+ * they are rows without a type of their own. Before 16 no such aggregate took arguments of any type.
+ */
+static inline bool
+cq_compat_state_is_sendable(Aggref *aggref)
+{
+#if PG_VERSION_NUM >= 160000
+	return agg_args_support_sendreceive(aggref);
+#else
+	return true;
 #endif
 }
 

@@ -86,7 +86,8 @@ describe_partial(Aggref *aggref, CqPartial *partial)
 						   "A view that keeps the rows can be aggregated when it is read. "
 						   "For an aggregate of your own see COMBINEFUNC of CREATE AGGREGATE.");
 	if (form.aggtranstype == INTERNALOID &&
-		(!OidIsValid(form.aggserialfn) || !OidIsValid(form.aggdeserialfn)))
+		(!OidIsValid(form.aggserialfn) || !OidIsValid(form.aggdeserialfn) ||
+		 !cq_compat_state_is_sendable(aggref)))
 		return unsupported(aggref, "its state cannot be stored",
 						   "See SERIALFUNC and DESERIALFUNC of CREATE AGGREGATE.");
 
@@ -255,8 +256,8 @@ step_key(const CqViewPlan *plan)
 	key->expr = cq_sliding_step(plan);
 	key->clause = makeNode(SortGroupClause);
 	foreach(cell, plan->query->targetList)
-		key->clause->tleSortGroupRef = Max(key->clause->tleSortGroupRef, lfirst_node(TargetEntry,
-																					 cell)->ressortgroupref);
+		key->clause->tleSortGroupRef = Max(key->clause->tleSortGroupRef,
+										   lfirst_node(TargetEntry, cell)->ressortgroupref);
 	key->clause->tleSortGroupRef++;
 	get_sort_group_operators(plan->sliding.type, true, true, false, &key->clause->sortop,
 							 &key->clause->eqop, NULL,
