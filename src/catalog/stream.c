@@ -13,6 +13,7 @@
 #include "catalog/stream.h"
 #include "catalog/stream_options.h"
 #include "commands/defrem.h"
+#include "common/name.h"
 #include "common/options.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -401,8 +402,7 @@ cq_stream_get(Oid relid, Oid userid)
 				 errdetail("A stream is a foreign table of a server of cq_kafka or of the server "
 						   "cq_log.")));
 	stream->relid = relid;
-	stream->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-											  get_rel_name(relid));
+	stream->name = cq_name_qualified(relid);
 	stream->format = stream->kind == CQ_STREAM_LOG ? "row" : "json";
 	stream->max_event_lead = DEFAULT_MAX_EVENT_LEAD;
 	stream->is_framed = true;

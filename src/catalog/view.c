@@ -320,9 +320,8 @@ cq_view_get(Oid relid)
 			view->query = TextDatumGetCString(values[VIEW_QUERY - 1]);
 		if (!nulls[VIEW_CREATED_START - 1])
 			view->created_start = TextDatumGetCString(values[VIEW_CREATED_START - 1]);
-		view->is_changed_here = TransactionIdIsCurrentTransactionId(
-																	HeapTupleHeaderGetXmin(
-																						   row.tuple->t_data));
+		view->is_changed_here =
+			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
 	end_row(&row);
 	if (view != NULL)

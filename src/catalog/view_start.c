@@ -69,13 +69,13 @@ static bool
 is_offset(const JsonbValue *value)
 {
 	Datum		number;
+	Datum		whole;
 
 	if (value->type != jbvNumeric)
 		return false;
 	number = NumericGetDatum(value->val.numeric);
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall2(numeric_trunc,
-																					number,
-																						Int32GetDatum(0)))) &&
+	whole = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, number, whole)) &&
 		DatumGetBool(DirectFunctionCall2(numeric_ge, number,
 										 NumericGetDatum(int64_to_numeric(0)))) &&
 		DatumGetBool(DirectFunctionCall2(numeric_lt, number,

@@ -6,6 +6,8 @@
 
 #include "common/name.h"
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 static bool
 is_among(const List *names, const char *name)
@@ -71,4 +73,11 @@ cq_name_choose(const List *wanted, CqNameReserved is_reserved)
 		names = lappend(names, pstrdup(name));
 	}
 	return names;
+}
+
+char *
+cq_name_qualified(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
 }

@@ -19,4 +19,7 @@ typedef bool (*CqNameReserved) (const char *name);
  */
 extern List *cq_name_choose(const List *wanted, CqNameReserved is_reserved);
 
+/* A relation's name with its schema's, quoted as in SQL. palloc'd. */
+extern char *cq_name_qualified(Oid relid);
+
 #endif							/* CQ_NAME_H */

@@ -21,8 +21,8 @@ typedef struct CqReject
 
 /* palloc'd in CurrentMemoryContext. */
 extern CqReject *cq_reject(int sqlerrcode, const char *format,...) pg_attribute_printf(2, 3);
-extern CqReject *cq_reject_detail(CqReject *reject, const char *format,...) pg_attribute_printf(2,
-																								3);
+extern CqReject *cq_reject_detail(CqReject *reject, const char *format,
+								  ...) pg_attribute_printf(2, 3);
 extern CqReject *cq_reject_hint(CqReject *reject, const char *format,...) pg_attribute_printf(2, 3);
 extern CqReject *cq_reject_at(CqReject *reject, int location);
 

@@ -137,8 +137,11 @@ cq_create_plan_index_expiry(const CqView *row, const CqViewPlan *plan)
 	else if (row->expiry == CQ_EXPIRES_ROWS && row->retention != NULL)
 		index_time(row->state, CQ_ROW_TIME_COLUMN);
 	else if (row->expiry == CQ_EXPIRES_WINDOWS && plan != NULL)
-		index_time(row->state, list_nth_node(ColumnDef, plan->columns, cq_read_closing_column(plan,
-																							  &is_pane))->colname);
+	{
+		int			column = cq_read_closing_column(plan, &is_pane);
+
+		index_time(row->state, list_nth_node(ColumnDef, plan->columns, column)->colname);
+	}
 	else if (row->expiry == CQ_EXPIRES_RESULTS)
 		index_time(row->result, CQ_END_COLUMN);
 }

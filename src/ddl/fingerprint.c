@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/name.h"
 #include "common/settings.h"
 #include "ddl/fingerprint.h"
 #include "fmgr.h"
@@ -121,9 +122,7 @@ cq_fingerprint_end(StringInfo text)
 static void
 add_stream(StringInfo text, Oid stream)
 {
-	char	   *schema = get_namespace_name(get_rel_namespace(stream));
-
-	cq_fingerprint_add(text, "stream", quote_qualified_identifier(schema, get_rel_name(stream)));
+	cq_fingerprint_add(text, "stream", cq_name_qualified(stream));
 }
 
 /*

@@ -36,9 +36,9 @@ cq_session_index_create(Oid state, const CqViewPlan *plan)
 	for (int i = 0; i < list_length(plan->keys); i++)
 	{
 		if (i != plan->session->key)
-			elements = lappend(elements, cq_part_index_column(list_nth_node(ColumnDef,
-																			plan->columns,
-																				i)->colname));
+			elements = lappend(elements,
+							   cq_part_index_column(list_nth_node(ColumnDef, plan->columns,
+																  i)->colname));
 	}
 	elements = lappend(elements, cq_part_index_column(list_nth_node(ColumnDef, plan->columns,
 																	plan->session->key)->colname));

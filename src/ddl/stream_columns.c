@@ -19,6 +19,7 @@
 #include "catalog/stream.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "common/name.h"
 #include "common/owner.h"
 #include "common/version.h"
 #include "ddl/ddl.h"
@@ -264,8 +265,7 @@ static void
 follow_column(Oid relid, const char *before, const char *after)
 {
 	const char *event_time = find_option(GetForeignTable(relid)->options, "event_time");
-	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-												  get_rel_name(relid));
+	char	   *name = cq_name_qualified(relid);
 	AttrNumber	attno = get_attnum(relid, after);
 	List	   *options = GetForeignColumnOptions(relid, attno);
 

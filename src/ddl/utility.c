@@ -281,9 +281,11 @@ dispatch(CqCommand *command)
 			return;
 		case T_CommentStmt:
 			if (((CommentStmt *) stmt)->objtype == OBJECT_VIEW)
-				require_continuous_if_said(command,
-										   makeRangeVarFromNameList(castNode(List,
-																			 ((CommentStmt *) stmt)->object)));
+			{
+				List	   *names = castNode(List, ((CommentStmt *) stmt)->object);
+
+				require_continuous_if_said(command, makeRangeVarFromNameList(names));
+			}
 			break;
 		default:
 			break;

@@ -205,8 +205,8 @@ stop_in_circle(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
  * by themselves.
  */
 static bool
-follow_chain(CqLane *lane, const List *fed, CqBatchResult (*apply_next) (CqLane *lane,
-																		 CqBatch *batch))
+follow_chain(CqLane *lane, const List *fed,
+			 CqBatchResult (*apply_next) (CqLane *lane, CqBatch *batch))
 {
 	ListCell   *cell;
 

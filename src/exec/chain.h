@@ -12,7 +12,7 @@
  * before it. from is the lane that wrote it. False: somebody has changed something, and the
  * transaction must be rolled back.
  */
-extern bool cq_chain_follow(CqLane *from, Oid stream, CqBatchResult (*apply) (CqLane *lane,
-																			  CqBatch *batch));
+extern bool cq_chain_follow(CqLane *from, Oid stream,
+							CqBatchResult (*apply) (CqLane *lane, CqBatch *batch));
 
 #endif							/* CQ_CHAIN_H */

@@ -40,6 +40,7 @@
 #include "common/compat.h"
 #include "common/fault.h"
 #include "common/int.h"
+#include "common/name.h"
 #include "common/wake.h"
 #include "common/watch.h"
 #include "exec/closing.h"
@@ -418,10 +419,7 @@ next_session_end(Closing *closing, TimestampTz closed_through)
 	SPI_connect();
 	cq_query_execute(psprintf("SELECT pg_catalog.min(pg_catalog.upper(%s)) FROM %s",
 							  quote_identifier(session->colname),
-							  quote_qualified_identifier(
-														 get_namespace_name(
-																			get_rel_namespace(
-																							  state)), get_rel_name(state))),
+							  cq_name_qualified(state)),
 					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	stored = cq_query_column(0, 1, &is_null);
 	if (!is_null)

@@ -48,8 +48,8 @@ finish(CqViewExec *exec)
 	int64		nmerged = cq_compact_nmerged(exec->compaction);
 
 	ereport(DEBUG1,
-			(errmsg_internal("compacted the state of continuous view \"%s\": " INT64_FORMAT " "
-																							"of " INT64_FORMAT " rows were doubles",
+			(errmsg_internal("compacted the state of continuous view "
+							 "\"%s\": " INT64_FORMAT " of " INT64_FORMAT " rows were doubles",
 							 get_rel_name(exec->view), nmerged, nrows)));
 	exec->compact_from = nrows - nmerged;
 	cq_view_exec_end_compaction(exec);

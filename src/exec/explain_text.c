@@ -91,10 +91,9 @@ count_rows(Relation relation)
 static double
 estimate_rows(Relation relation)
 {
-	int64		counted = DatumGetInt64(DirectFunctionCall1(pg_stat_get_live_tuples,
-															ObjectIdGetDatum(
-																			 RelationGetRelid(
-																							  relation))));
+	int64		counted =
+		DatumGetInt64(DirectFunctionCall1(pg_stat_get_live_tuples,
+										  ObjectIdGetDatum(RelationGetRelid(relation))));
 	BlockNumber pages;
 	double		rows;
 	double		visible;

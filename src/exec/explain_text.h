@@ -25,8 +25,8 @@ typedef struct CqExplain
 } CqExplain;
 
 /* A line as in printf, below the last one where nothing else is said. */
-extern void cq_explain_text_add(CqExplain *explain, const char *format, ...) pg_attribute_printf(2,
-																								 3);
+extern void cq_explain_text_add(CqExplain *explain, const char *format,
+								...) pg_attribute_printf(2, 3);
 
 /* All lines but the first. As who acts for the view, with all that its query reads locked. */
 extern void cq_explain_text_write(CqExplain *explain);

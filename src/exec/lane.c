@@ -208,8 +208,8 @@ merge(CursorRow *kept, CursorRow *gone)
 
 	cq_query_execute(lock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
 	if (SPI_processed != 2 ||
-		DatumGetInt64(cq_query_column(0, 1, &isnull)) != DatumGetInt64(cq_query_column(1, 1,
-																					   &isnull)) ||
+		DatumGetInt64(cq_query_column(0, 1, &isnull)) !=
+		DatumGetInt64(cq_query_column(1, 1, &isnull)) ||
 		DatumGetTimestampTz(cq_query_column(0, 2, &isnull)) !=
 		DatumGetTimestampTz(cq_query_column(1, 2, &isnull)))
 		return false;

@@ -118,9 +118,8 @@ open_receivers(const CqView *view, Oid owner, const CqViewPlan *plan)
 	if (OidIsValid(view->sink))
 		receivers = lappend(receivers, open_sink(view, owner, plan, row));
 	if (OidIsValid(view->changes))
-		receivers = lappend(receivers, cq_change_buffer_open(row,
-															 cq_change_stream_open(view->changes,
-																				   row)));
+		receivers = lappend(receivers,
+							cq_change_buffer_open(row, cq_change_stream_open(view->changes, row)));
 	if (view->notify != NULL)
 		receivers = lappend(receivers, cq_notify_open(view->notify, view->view, row));
 	return receivers;

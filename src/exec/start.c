@@ -145,9 +145,8 @@ cq_start_fault(const char *start, const List *extents, const List *other_topics)
 		int64		offset;
 
 		if (find_offset(offsets, extent->topic, extent->partition, &offset) && offset > extent->end)
-			return psprintf("option start names offset " INT64_FORMAT " of topic \"%s\" partition "
-																	  "%d, which ends "
-																		  "at " INT64_FORMAT,
+			return psprintf("option start names offset " INT64_FORMAT " of topic \"%s\" "
+							"partition %d, which ends at " INT64_FORMAT,
 							offset, extent->topic, extent->partition, extent->end);
 	}
 	return NULL;

@@ -55,6 +55,6 @@ cq_window_bound_first_needed(CqWindowBound *bound, TimestampTz end)
 	 * Hopping windows that end then begin so many panes earlier; cumulating ones share the first
 	 * panes of their block.
 	 */
-	return bound->steps.block == 1 ? call(bound, end, 1, 1 - bound->steps.last) : call(bound, end,
-																					   bound->steps.block, 0);
+	return bound->steps.block == 1 ? call(bound, end, 1, 1 - bound->steps.last) :
+		call(bound, end, bound->steps.block, 0);
 }

@@ -606,9 +606,8 @@ run_step(Row *row, const CqAvroStep *step, int depth)
 		take_null(row, step);
 		return true;
 	}
-	if (step->inner != NULL && !(step->schema->kind == CQ_AVRO_MAP ? run_map : run_record) (row,
-																							step,
-																								depth))
+	if (step->inner != NULL &&
+		!(step->schema->kind == CQ_AVRO_MAP ? run_map : run_record) (row, step, depth))
 		return false;
 	if (step->inner == NULL && are_presences(step) &&
 		!cq_avro_read_past(&row->in, step->schema, depth))

@@ -279,8 +279,8 @@ append_long(CqAvroInput *in, const CqAvroSchema *schema, StringInfo out)
 	char		text[MAXINT8LEN + 1];
 	int64		number;
 
-	if (schema->kind == CQ_AVRO_INT ? !cq_avro_read_int(in, &number) : !cq_avro_read_long(in,
-																						  &number))
+	if (schema->kind == CQ_AVRO_INT ? !cq_avro_read_int(in, &number) :
+		!cq_avro_read_long(in, &number))
 		return false;
 	switch (schema->logical)
 	{
@@ -357,9 +357,8 @@ append_items(CqAvroInput *in, const CqAvroSchema *schema, int depth, StringInfo 
 			separator = ',';
 			if (is_map)
 			{
-				if (!cq_avro_read_bytes(in, &key, &length) || !cq_avro_json_append_text(in, key,
-																						length,
-																							out))
+				if (!cq_avro_read_bytes(in, &key, &length) ||
+					!cq_avro_json_append_text(in, key, length, out))
 					return false;
 				appendStringInfoChar(out, ':');
 			}

@@ -28,8 +28,8 @@
 static inline bool
 read_integer(CqAvroInput *in, const CqAvroSchema *schema, int64 *number)
 {
-	return schema->kind == CQ_AVRO_INT ? cq_avro_read_int(in, number) : cq_avro_read_long(in,
-																						  number);
+	return schema->kind == CQ_AVRO_INT ? cq_avro_read_int(in, number) :
+		cq_avro_read_long(in, number);
 }
 
 static bool
@@ -181,8 +181,8 @@ bytes_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *t
 
 	if (!read_any_bytes(in, schema, &bytes, &length))
 		return false;
-	if (!is_plain(bytes, length) && (!target->converter->takes_utf8 || !cq_avro_json_is_text(bytes,
-																							 length)))
+	if (!is_plain(bytes, length) &&
+		(!target->converter->takes_utf8 || !cq_avro_json_is_text(bytes, length)))
 		return false;
 	if (target->converter->typmod >= (int32) VARHDRSZ && length > target->converter->typmod -
 		VARHDRSZ)
@@ -250,9 +250,9 @@ decimal_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarg
 	int64		length;
 	int64		number;
 
-	if (target->converter->typmod >= (int32) VARHDRSZ || !read_any_bytes(in, schema, &bytes,
-																		 &length) ||
-		length == 0 || length > (int64) sizeof(number) || schema->scale > 18)
+	if (target->converter->typmod >= (int32) VARHDRSZ ||
+		!read_any_bytes(in, schema, &bytes, &length) || length == 0 ||
+		length > (int64) sizeof(number) || schema->scale > 18)
 		return false;
 	number = bytes[0] & 0x80 ? -1 : 0;
 	for (int i = 0; i < length; i++)

@@ -193,10 +193,8 @@ numeric_of(const CqJsonToken *token)
 static int64
 count_microseconds(const CqJsonConverter *converter, const CqJsonToken *token)
 {
-	Datum		nanoseconds = DirectFunctionCall2(numeric_mul, numeric_of(token),
-												  NumericGetDatum(int64_to_numeric(
-																				   unit_of(
-																						   converter))));
+	Datum		unit = NumericGetDatum(int64_to_numeric(unit_of(converter)));
+	Datum		nanoseconds = DirectFunctionCall2(numeric_mul, numeric_of(token), unit);
 	Datum		microseconds = DirectFunctionCall2(numeric_div, nanoseconds,
 												   NumericGetDatum(int64_to_numeric(1000)));
 

@@ -104,8 +104,8 @@ read_zone(const char *text, const char *end, int64 *offset)
 	}
 	if (hours > ZONE_LIMIT || minutes >= MINS_PER_HOUR)
 		return false;
-	*offset = (hours * SECS_PER_HOUR + minutes * SECS_PER_MINUTE) * USECS_PER_SEC * (is_west ? -1 :
-																					 1);
+	*offset = (hours * SECS_PER_HOUR + minutes * SECS_PER_MINUTE) * USECS_PER_SEC *
+		(is_west ? -1 : 1);
 	return true;
 }
 

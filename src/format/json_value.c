@@ -481,8 +481,8 @@ quick_date(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *ar
 static bool
 quick_array(CqJsonConverter *converter, const CqJsonToken *token, CqJsonArena *arena, Datum *value)
 {
-	return token->kind == CQ_JSON_ARRAY && cq_json_value_slow_build_array(converter, token, arena,
-																		  false, value);
+	return token->kind == CQ_JSON_ARRAY &&
+		cq_json_value_slow_build_array(converter, token, arena, false, value);
 }
 
 static bool

@@ -313,8 +313,8 @@ read_references(CqRegistry *registry, const CqJsonToken *array, List **paths)
 		char	   *path;
 		MemoryContext caller;
 
-		while (element.kind == CQ_JSON_OBJECT && cq_json_token_next_member(&element, &member, &name,
-																		   &value))
+		while (element.kind == CQ_JSON_OBJECT &&
+			   cq_json_token_next_member(&element, &member, &name, &value))
 		{
 			if (name.length == 7 && memcmp(name.text, "subject", 7) == 0)
 				subject = text_of(&value);

@@ -60,8 +60,8 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 
 	if (address->family != AF_INET && address->family != AF_INET6)
 		return CURL_SOCKET_BAD;
-	if (!call->is_trusted && (call->host == NULL || !cq_http_guard_allows(call->host,
-																		  &address->addr)))
+	if (!call->is_trusted &&
+		(call->host == NULL || !cq_http_guard_allows(call->host, &address->addr)))
 	{
 		call->is_refused = true;
 		return CURL_SOCKET_BAD;

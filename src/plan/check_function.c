@@ -332,8 +332,8 @@ cq_check_function_body(Oid function, Node *call)
 		if (!isnull)
 			queries = stored_body(stringToNode(TextDatumGetCString(body)));
 		/* With settings of its own, its text means something else than it would here. */
-		else if (heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL) && (call != NULL ||
-																		 !is_polymorphic(tuple)))
+		else if (heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL) &&
+				 (call != NULL || !is_polymorphic(tuple)))
 		{
 			body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
 			queries = parse_body(tuple, TextDatumGetCString(body), call);

@@ -179,8 +179,8 @@ group_by_end(Query *query, int rtindex, Oid type)
 	ListCell   *cell;
 
 	foreach(cell, query->targetList)
-		entry->ressortgroupref = Max(entry->ressortgroupref, lfirst_node(TargetEntry,
-																		 cell)->ressortgroupref);
+		entry->ressortgroupref = Max(entry->ressortgroupref,
+									 lfirst_node(TargetEntry, cell)->ressortgroupref);
 	clause->tleSortGroupRef = ++entry->ressortgroupref;
 	get_sort_group_operators(type, true, true, false, &clause->sortop, &clause->eqop, NULL,
 							 &clause->hashable);
@@ -330,10 +330,13 @@ Expr *
 cq_close_end(const CqViewPlan *plan)
 {
 	if (plan->session != NULL)
+	{
+		const CqKey *session = list_nth(plan->keys, plan->session->key);
+
 		return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, plan->closing.type,
-									 list_make1(copyObject(((CqKey *) list_nth(plan->keys,
-																			   plan->session->key))->expr)),
-									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+									 list_make1(copyObject(session->expr)), InvalidOid,
+									 InvalidOid, COERCE_EXPLICIT_CALL);
+	}
 	return (Expr *) makeVar(plan->closing.rtindex, CQ_WINDOW_END, plan->closing.type, -1,
 							InvalidOid, 0);
 }

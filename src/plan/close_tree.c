@@ -659,8 +659,8 @@ anchors_among(const List *anchors, const List *clauses, const Query *query)
 
 	foreach(cell, clauses)
 	{
-		Anchor	   *anchor = find_anchor(anchors, get_sortgroupclause_expr(lfirst(cell),
-																		   query->targetList));
+		Anchor	   *anchor = find_anchor(anchors,
+										 get_sortgroupclause_expr(lfirst(cell), query->targetList));
 
 		if (anchor != NULL)
 			result = lappend(result, anchor);

@@ -507,8 +507,8 @@ make_join(CqLevel *level, CqCutFlow *flow)
 static List *
 take_conditions(Query *query, Node *one, Node *other)
 {
-	Bitmapset  *members = bms_union(cq_cut_split_members(one, true), cq_cut_split_members(other,
-																						  true));
+	Bitmapset  *members = bms_union(cq_cut_split_members(one, true),
+									cq_cut_split_members(other, true));
 	List	   *taken = NIL;
 	List	   *left = NIL;
 	ListCell   *cell;

@@ -126,8 +126,8 @@ is_of_user(const RangeTblEntry *entry)
 {
 	const char *name = entry->eref->aliasname;
 
-	return entry->rtekind != RTE_NAMEDTUPLESTORE && name[0] != '*' && strncmp(name, "unnamed_",
-																			  strlen("unnamed_")) != 0 &&
+	return entry->rtekind != RTE_NAMEDTUPLESTORE && name[0] != '*' &&
+		strncmp(name, "unnamed_", strlen("unnamed_")) != 0 &&
 		(entry->alias != NULL || strcmp(name, "part") != 0);
 }
 

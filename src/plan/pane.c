@@ -146,8 +146,8 @@ cq_pane_find(CqViewPlan *plan)
 		int			rtindex = foreach_current_index(cell) + 1;
 		RangeTblEntry *entry;
 
-		if (overlapping_call(lfirst(cell)) == NULL || !cq_window_call_is_inner(plan->query,
-																			   rtindex) ||
+		if (overlapping_call(lfirst(cell)) == NULL ||
+			!cq_window_call_is_inner(plan->query, rtindex) ||
 			!serves_as_key(plan->query, rtindex) || mentions(plan->sliding.time, rtindex, 0))
 			continue;
 		entry = copyObject(lfirst_node(RangeTblEntry, cell));

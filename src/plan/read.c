@@ -314,8 +314,8 @@ join_windows(const CqViewPlan *plan, Query *read)
 {
 	RangeTblRef *reference = makeNode(RangeTblRef);
 
-	read->rtable = lappend(read->rtable, cq_pane_windows(plan, state_var(plan, pane_column(plan),
-																		 0)));
+	read->rtable = lappend(read->rtable,
+						   cq_pane_windows(plan, state_var(plan, pane_column(plan), 0)));
 	reference->rtindex = list_length(read->rtable);
 	Assert(reference->rtindex == WINDOWS_RTINDEX);
 	read->jointree->fromlist = lappend(read->jointree->fromlist, reference);
@@ -414,11 +414,10 @@ cq_read_group(const CqViewPlan *plan, List **targets, Node **having)
 			*targets = lappend(*targets, over_state((Node *) copyObject(entry), &context));
 	}
 	if (plan->amends_closed)	/* as in the table of closed windows' rows */
-		*targets = lappend(*targets, makeTargetEntry(
-													 (Expr *) over_state(
-																		 (Node *) cq_close_end(
-																							   plan), &context), list_length(*targets) + 1,
-													 pstrdup(CQ_END_COLUMN), false));
+		*targets = lappend(*targets,
+						   makeTargetEntry((Expr *) over_state((Node *) cq_close_end(plan),
+															   &context), list_length(*targets) + 1,
+										   pstrdup(CQ_END_COLUMN), false));
 	*having = over_state(copyObject(plan->query->havingQual), &context);
 	return context.reject;
 }
@@ -626,12 +625,10 @@ cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 										makeTargetEntry(copyObject(end),
 														list_length((*result)->targetList) + 1,
 														pstrdup(CQ_END_COLUMN), false));
-	(*result)->jointree->quals = (Node *) make_ands_explicit(list_make2(cq_close_condition(plan,
-																						   end,
-																							   true,
-																								   1),
-																		cq_close_condition(plan,
-																						   copyObject(end), false, 2)));
+	(*result)->jointree->quals =
+		(Node *) make_ands_explicit(list_make2(cq_close_condition(plan, end, true, 1),
+											   cq_close_condition(plan, copyObject(end), false,
+																  2)));
 	return NULL;
 }
 

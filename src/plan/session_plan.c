@@ -212,8 +212,8 @@ check_over(const CqSession *session)
 						   "else", order_hint);
 	order = linitial_node(SortGroupClause, over->orderClause);
 	ordered = get_sortgroupclause_expr(order, session->select->targetList);
-	if (!is_ascending(order, exprType(ordered)) || !is_time(ordered, list_nth(session->call->args,
-																			  SESSION_TIME)))
+	if (!is_ascending(order, exprType(ordered)) ||
+		!is_time(ordered, list_nth(session->call->args, SESSION_TIME)))
 		return unsupported(session->call->location,
 						   "cq.session in a continuous view needs ORDER BY its time, ascending",
 						   order_hint);

@@ -220,8 +220,9 @@ void
 cq_sliding_maintain(const CqViewPlan *plan, Query *maintain)
 {
 	const CqSliding *sliding = &plan->sliding;
-	Expr	   *is_recent = compare(">", copyObject(sliding->time), cq_sliding_ago(sliding->type,
-																				   2 * sliding->size + 2 * sliding->step_length));
+	Expr	   *is_recent = compare(">", copyObject(sliding->time),
+									cq_sliding_ago(sliding->type,
+												   2 * sliding->size + 2 * sliding->step_length));
 
 	maintain->jointree->quals = (Node *) make_ands_explicit(list_make2(is_recent,
 																	   maintain->jointree->quals));
@@ -235,8 +236,8 @@ cq_sliding_condition(const CqViewPlan *plan, Var *step)
 	Expr	   *is_in = compare(">", (Expr *) step, cq_sliding_ago(sliding->type,
 																   sliding->size +
 																   sliding->step_length));
-	Expr	   *has_come = compare("<=", copyObject((Expr *) step), cq_sliding_ago(sliding->type,
-																				   0));
+	Expr	   *has_come = compare("<=", copyObject((Expr *) step),
+								   cq_sliding_ago(sliding->type, 0));
 
 	return (Node *) make_ands_explicit(list_make2(is_in, has_come));
 }

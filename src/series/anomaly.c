@@ -158,8 +158,8 @@ cq_anomaly_window(PG_FUNCTION_ARGS)
 		CqArguments arguments = {.fcinfo = fcinfo, .window = window};
 		CqTrackOptions options;
 
-		partition->bound = cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4,
-																			  DEFAULT_LEVEL)) / 2);
+		partition->bound =
+			cq_numbers_normal_quantile((1 + cq_arguments_level(&arguments, 4, DEFAULT_LEVEL)) / 2);
 		cq_arguments_track(&arguments, 2, 5, &options);
 		if (options.least == 0)
 			options.least = Max(LEAST_TRAINING, cq_model_least(&options.form));

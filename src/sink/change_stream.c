@@ -7,6 +7,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/query.h"
+#include "common/name.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "sink/sink.h"
@@ -36,11 +37,7 @@ column_name(const ChangeStream *stream, AttrNumber attno)
 static SPIPlanPtr
 prepare(const ChangeStream *stream)
 {
-	char	   *name = quote_qualified_identifier(
-												  get_namespace_name(
-																	 get_rel_namespace(
-																					   stream->stream)),
-												  get_rel_name(stream->stream));
+	char	   *name = cq_name_qualified(stream->stream);
 	Oid			types[] = {stream->row->tdtypeid, stream->row->tdtypeid};
 	char	   *insert = psprintf("INSERT INTO %s (%s, %s) VALUES ($1, $2)", name,
 								  column_name(stream, OLD_COLUMN), column_name(stream, NEW_COLUMN));

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/name.h"
 #include "sink/emitter_parts.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -152,9 +153,7 @@ cq_emitter_create(const CqViewSink *sink)
 	emitter->scratch = AllocSetContextCreate(context, "pg_cq emitter step", ALLOCSET_SMALL_SIZES);
 	emitter->sink = *sink;
 	emitter->name = MemoryContextStrdup(context, name == NULL ? "?" :
-										quote_qualified_identifier(
-																   get_namespace_name(
-																					  get_rel_namespace(sink->view)), name));
+										cq_name_qualified(sink->view));
 	emitter->deleted_id = PG_INT64_MIN;
 	emitter->phase = sink->has_failed ? EMITTER_STOPPED : EMITTER_RESTING;
 	return emitter;

@@ -291,8 +291,8 @@ open_transaction(CqEmitter *emitter)
 		return true;
 	if (emitter->options != NULL)
 		pfree(emitter->options);
-	emitter->options = MemoryContextStrdup(emitter->context, describe_options(stream,
-																			  emitter->framing));
+	emitter->options = MemoryContextStrdup(emitter->context,
+										   describe_options(stream, emitter->framing));
 	emitter->options_are_stale = false;
 	emitter->transaction = cq_kafka_transaction_open(&config, emitter->sink.epoch);
 	fd_changes++;

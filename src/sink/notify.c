@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "commands/async.h"
+#include "common/name.h"
 #include "format/format.h"
 #include "mb/pg_wchar.h"
 #include "sink/sink.h"
@@ -103,8 +104,7 @@ json_name(Oid relid)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	escape_json(&json, quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-												  get_rel_name(relid)));
+	escape_json(&json, cq_name_qualified(relid));
 	return json.data;
 }
 

@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
+#include "common/name.h"
 #include "common/owner.h"
 #include "executor/spi.h"
 #include "sink/outbox_read.h"
@@ -44,7 +45,7 @@ outbox_name(const CqViewSink *sink)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the outbox of view \"%s\" was dropped", get_rel_name(sink->view) ?
 						get_rel_name(sink->view) : "?")));
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(sink->outbox)), name);
+	return cq_name_qualified(sink->outbox);
 }
 
 static void

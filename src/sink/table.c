@@ -21,6 +21,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/query.h"
 #include "catalog/stream.h"
+#include "common/name.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -448,8 +449,7 @@ cq_table_sink_open(const CqSinkTarget *target)
 	sink->pub.take = take;
 	sink->pub.finish = finish;
 	sink->target = target;
-	sink->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(target->sink)),
-											get_rel_name(target->sink));
+	sink->name = cq_name_qualified(target->sink);
 	sink->natts = target->row->natts;
 	sink->types = palloc(sizeof(Oid) * sink->natts * 2);
 	for (int i = 0; i < sink->natts; i++)

@@ -116,8 +116,8 @@ open_topics(CqKafkaConsumer *consumer, const CqSourceConfig *config, const CqPos
 		topic->npartitions = Max(topic->npartitions, positions[i].partition + 1);
 	}
 	for (int i = 0; i < consumer->ntopics; i++)
-		consumer->topics[i].partitions = palloc0(sizeof(CqKafkaPartition *) * Max(
-																				  consumer->topics[i].npartitions, 1));
+		consumer->topics[i].partitions =
+			palloc0(sizeof(CqKafkaPartition *) * Max(consumer->topics[i].npartitions, 1));
 }
 
 static void

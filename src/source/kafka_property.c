@@ -204,8 +204,8 @@ check_size(const char *name, const char *value)
 		return NULL;
 	reject = cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, 
 					   "value %s for Kafka property \"%s\" is too large", value, name);
-	return cq_reject_hint(reject, "The setting cq.max_kafka_buffer allows " INT64_FORMAT " at "
-																						 "most.",
+	return cq_reject_hint(reject,
+						  "The setting cq.max_kafka_buffer allows " INT64_FORMAT " at most.",
 						  ceiling);
 }
 

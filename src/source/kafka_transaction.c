@@ -39,8 +39,8 @@ open_wakeup(CqKafkaTransaction *transaction)
 				 errmsg("could not create a pipe: %m")));
 	}
 	for (int i = 0; i < 2; i++)
-		if (fcntl(transaction->wakeup[i], F_SETFL, O_NONBLOCK) < 0 || fcntl(transaction->wakeup[i],
-																			F_SETFD, FD_CLOEXEC) < 0)
+		if (fcntl(transaction->wakeup[i], F_SETFL, O_NONBLOCK) < 0 ||
+			fcntl(transaction->wakeup[i], F_SETFD, FD_CLOEXEC) < 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not set up a pipe: %m")));

@@ -442,8 +442,8 @@ static bool
 send_place(CqKafkaTransaction *transaction)
 {
 	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(places,
-																		  transaction->topic, 0);
+	rd_kafka_topic_partition_t *place =
+		rd_kafka_topic_partition_list_add(places, transaction->topic, 0);
 	rd_kafka_consumer_group_metadata_t *group =
 		rd_kafka_consumer_group_metadata_new(transaction->name);
 	rd_kafka_error_t *error;
@@ -484,9 +484,8 @@ send_place(CqKafkaTransaction *transaction)
  * For as long as it takes: it goes on in the background, and where it stands is not for us to
  * guess.
  */
-static bool
-end_transaction(CqKafkaTransaction *transaction, rd_kafka_error_t *(*end) (rd_kafka_t *rk,
-																		   int timeout_ms))
+static bool end_transaction(CqKafkaTransaction *transaction,
+							rd_kafka_error_t *(*end) (rd_kafka_t *rk, int timeout_ms))
 {
 	rd_kafka_error_t *error;
 

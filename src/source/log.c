@@ -74,8 +74,8 @@ log_seek_time(const CqSourceConfig *config, TimestampTz time, CqPosition *positi
 	for (;;)
 	{
 		positions[0].offset = scan.position;
-		if (!cq_log_scan_next(&scan) || DatumGetTimestampTz(slot_getattr(scan.slot, CQ_LOG_AT,
-																		 &is_null)) >= time)
+		if (!cq_log_scan_next(&scan) ||
+			DatumGetTimestampTz(slot_getattr(scan.slot, CQ_LOG_AT, &is_null)) >= time)
 			break;
 	}
 	cq_log_scan_end(&scan);

@@ -28,6 +28,7 @@
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "common/compat.h"
+#include "common/name.h"
 #include "common/owner.h"
 #include "common/part_name.h"
 #include "common/version.h"
@@ -131,13 +132,6 @@ run(const char *commands)
 	SPI_finish();
 }
 
-static const char *
-qualified_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-}
-
 static void
 create_table(Oid stream)
 {
@@ -163,7 +157,7 @@ create_table(Oid stream)
 				 "ALTER TABLE %s ALTER value SET STATISTICS 0;"
 				 "ALTER TABLE %s OWNER TO %s;"
 				 "INSERT INTO _cq.log (stream, log) VALUES (%u, %s)",
-				 table, qualified_name(stream), table, table, owner,
+				 table, cq_name_qualified(stream), table, table, owner,
 				 stream, quote_literal_cstr(table)));
 	cq_owner_end(&actor);
 }
@@ -312,7 +306,7 @@ cq_log_table_truncate(Oid stream)
 	if (!cq_log_table_find(stream, &table))
 		return;
 	cq_owner_begin_user(&actor, cq_owner_of_relation(table.relid));
-	run(psprintf("TRUNCATE %s", qualified_name(table.relid)));
+	run(psprintf("TRUNCATE %s", cq_name_qualified(table.relid)));
 	cq_owner_end(&actor);
 	cq_log_table_set_begin(stream, cq_log_table_end(table.relid));
 }

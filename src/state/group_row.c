@@ -104,11 +104,11 @@ cq_group_row_open(const CqViewPlan *plan)
 	cq_reject_raise(cq_read_group(plan, &targets, &having), NULL);
 	targets = (List *) expression_planner((Expr *) targets);
 	for (int i = 0; i < (int) lengthof(row->projections); i++)
-		row->projections[i] = ExecBuildProjectionInfo(targets, row->econtext,
-													  MakeSingleTupleTableSlot(
-																			   ExecTypeFromTL(
-																							  targets), &TTSOpsVirtual),
-													  NULL, finished);
+	{
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(ExecTypeFromTL(targets), &TTSOpsVirtual);
+
+		row->projections[i] = ExecBuildProjectionInfo(targets, row->econtext, slot, NULL, finished);
+	}
 	if (having != NULL)
 		row->having = ExecInitQual(make_ands_implicit(expression_planner((Expr *) having)), NULL);
 	MemoryContextSwitchTo(caller);

@@ -174,8 +174,8 @@ receive_group(TupleTableSlot *slot, DestReceiver *self)
 	caller = MemoryContextSwitchTo(receiver->group_context);
 	cq_group_pack(receiver->layout, slot);
 	hash = cq_group_hash(receiver->layout, slot->tts_values, slot->tts_isnull);
-	if (receiver->index != NULL ? merge_and_tell(receiver, slot, hash) : merge_in_place(receiver,
-																						slot, hash))
+	if (receiver->index != NULL ? merge_and_tell(receiver, slot, hash) :
+		merge_in_place(receiver, slot, hash))
 		receiver->counts->updated++;
 	else
 	{
@@ -231,10 +231,9 @@ groups_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 	receiver->group_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq group",
 													ALLOCSET_DEFAULT_SIZES);
 	receiver->aggcontext = cq_combiner_context(receiver->group_context);
-	receiver->merged = MakeSingleTupleTableSlot(
-												RelationGetDescr(cq_writer_relation(
-																					receiver->writer)),
-												&TTSOpsVirtual);
+	receiver->merged =
+		MakeSingleTupleTableSlot(RelationGetDescr(cq_writer_relation(receiver->writer)),
+								 &TTSOpsVirtual);
 	if (receiver->changes.receiver != NULL)
 		receiver->index = cq_group_index_open(cq_writer_relation(receiver->writer),
 											  receiver->layout, cq_group_nkeys(receiver->layout));
@@ -280,8 +279,8 @@ DestReceiver *
 cq_merge_changes_receiver(Oid state, CqGroupLayout *layout, CqGroupCache *cache,
 						  CqMergeCounts *counts, const CqMergeChanges *changes)
 {
-	GroupsReceiver *receiver = (GroupsReceiver *) cq_merge_groups_receiver(state, layout, cache,
-																		   counts);
+	GroupsReceiver *receiver =
+		(GroupsReceiver *) cq_merge_groups_receiver(state, layout, cache, counts);
 
 	receiver->changes = *changes;
 	return &receiver->pub;

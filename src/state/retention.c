@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/name.h"
 #include "common/owner.h"
 #include "executor/spi.h"
 #include "state/retention.h"
@@ -13,18 +14,11 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-static char *
-quoted_name(Oid table)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-									  get_rel_name(table));
-}
-
 /* The condition once more outside: a row that somebody has updated meanwhile is asked again. */
 static char *
 delete_statement(Oid table, const char *column)
 {
-	char	   *name = quoted_name(table);
+	char	   *name = cq_name_qualified(table);
 	const char *time = quote_identifier(column);
 
 	return psprintf("DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 AND ctid "
@@ -79,7 +73,7 @@ bool
 cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 {
 	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2",
-									 quoted_name(table), quote_identifier(column));
+									 cq_name_qualified(table), quote_identifier(column));
 
 	return execute(table, column, statement, SPI_OK_SELECT, horizon, 1) > 0;
 }

@@ -62,8 +62,8 @@ take_row(Sample *sample, const CqBatch *batch, int row)
 											   sample->wanted);
 	if (sample->to_skip <= 0)
 	{
-		int			replaced = (int) (sample->wanted * sampler_random_fract(
-																			&sample->reservoir.randstate));
+		int			replaced =
+			(int) (sample->wanted * sampler_random_fract(&sample->reservoir.randstate));
 
 		heap_freetuple(sample->rows[replaced]);
 		sample->rows[replaced] = form_row(sample, batch, row);

@@ -126,8 +126,8 @@ validate(CqStreamKind kind, List *options, Oid place)
 		if (!is_ours)
 			reject = kind == CQ_STREAM_KAFKA ? check_property(place, option->defname, value) :
 				reject_unknown(kind, place, option->defname);
-		if (reject == NULL && place == ForeignTableRelationId && strcmp(option->defname,
-																		"schema") == 0)
+		if (reject == NULL && place == ForeignTableRelationId &&
+			strcmp(option->defname, "schema") == 0)
 			reject = cq_avro_schema_check(value);
 		cq_reject_raise(reject, NULL);
 	}

@@ -181,8 +181,8 @@ create_command(const char *topic, const char *table, const char *server, const c
 		const CqColumn *column = lfirst(cell);
 
 		appendStringInfo(&command, "%s%s %s", foreach_current_index(cell) > 0 ? ", " : "",
-						 quote_identifier(column->name), format_type_with_typemod(column->type,
-																				  column->typmod));
+						 quote_identifier(column->name),
+						 format_type_with_typemod(column->type, column->typmod));
 		if (!is_own_name(column))
 			appendStringInfo(&command, " OPTIONS (path %s)",
 							 quote_literal_cstr(path_text(column->path)));

@@ -51,8 +51,8 @@ begin_insert(ResultRelInfo *result, EState *estate)
 	ModifyState *modify = palloc0(sizeof(ModifyState));
 	CqSourceConfig config;
 
-	modify->stream = cq_stream_get(RelationGetRelid(relation), cq_compat_modify_user(result,
-																					 estate));
+	modify->stream = cq_stream_get(RelationGetRelid(relation),
+								   cq_compat_modify_user(result, estate));
 	if (modify->stream->mode == CQ_MODE_DEBEZIUM)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

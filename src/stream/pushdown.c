@@ -259,8 +259,8 @@ narrow_list(CqRange *range, const Condition *condition, ArrayType *array)
 	{
 		int64		partition = nulls[i] ? -1 : as_integer(elements[i], condition->type);
 
-		if (partition >= 0 && partition <= PG_INT32_MAX && cq_pushdown_has_partition(range,
-																					 partition))
+		if (partition >= 0 && partition <= PG_INT32_MAX &&
+			cq_pushdown_has_partition(range, partition))
 			kept[nkept++] = partition;
 	}
 	range->is_listed = true;

@@ -21,6 +21,7 @@
 #include "catalog/view.h"
 #include "catalog/view_start.h"
 #include "common/clock.h"
+#include "common/name.h"
 #include "exec/graph.h"
 #include "exec/view_exec.h"
 #include "executor/spi.h"
@@ -143,13 +144,11 @@ start_again(Oid view, const char *start)
 static void
 empty_table(Oid table)
 {
-	const char *schema = get_namespace_name(get_rel_namespace(table));
 	CqActor		actor;
 
 	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
 	SPI_connect();
-	cq_query_execute(psprintf("TRUNCATE %s", quote_qualified_identifier(schema,
-																		get_rel_name(table))),
+	cq_query_execute(psprintf("TRUNCATE %s", cq_name_qualified(table)),
 					 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
 	SPI_finish();
 	cq_owner_end(&actor);

@@ -108,10 +108,10 @@ cq_flush(PG_FUNCTION_ARGS)
 	cq_shared_require();
 	(void) cq_view_require_readable(view);
 	if (!PG_ARGISNULL(1))
-		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														   TimestampTzGetDatum(
-																			   GetCurrentTimestamp(
-																								   )), PG_GETARG_DATUM(1)));
+		deadline =
+			DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													TimestampTzGetDatum(GetCurrentTimestamp()),
+													PG_GETARG_DATUM(1)));
 	require_outbox(view, &outbox);
 	goal = outbox.end_id;
 	while (outbox.sent_id < goal)

@@ -124,6 +124,8 @@ note_databases(const List *databases)
 static void
 take_outcome(Candidate *candidate, CqDatabaseSlot *slot, TimestampTz now)
 {
+	int			backoff;
+
 	slot->state = CQ_DATABASE_FREE;
 	switch (slot->outcome)
 	{
@@ -136,11 +138,9 @@ take_outcome(Candidate *candidate, CqDatabaseSlot *slot, TimestampTz now)
 			candidate->next_start = now;
 			break;
 		case CQ_OUTCOME_FAILED:
+			backoff = Min(1000 << Min(candidate->failures, 10), LONGEST_BACKOFF_MS);
 			candidate->failures++;
-			candidate->next_start = TimestampTzPlusMilliseconds(now,
-																Min(1000 << Min(
-																				candidate->failures - 1, 10),
-																		 LONGEST_BACKOFF_MS));
+			candidate->next_start = TimestampTzPlusMilliseconds(now, backoff);
 			break;
 	}
 }

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/identity.h"
 #include "catalog/namespace.h"
+#include "common/name.h"
 #include "stats/stats.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -119,10 +120,7 @@ name_of(Oid stream)
 	name = get_rel_name(stream);
 	if (name != NULL)
 		name = MemoryContextStrdup(caller,
-								   quote_qualified_identifier(
-															  get_namespace_name(
-																				 get_rel_namespace(
-																								   stream)), name));
+								   cq_name_qualified(stream));
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	return name;

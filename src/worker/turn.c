@@ -64,8 +64,8 @@ should_let_another_catch_up(const CqIngest *ingest, const CqIngestLane *lane)
 		const CqIngestLane *other = lfirst(cell);
 
 		if (other != lane && other->lane->reader != NULL && other->lane->lag >= LIVE_LAG &&
-			cq_meet_is_behind(other->lane, lane->lane) && !cq_meet_is_behind(lane->lane,
-																			 other->lane))
+			cq_meet_is_behind(other->lane, lane->lane) &&
+			!cq_meet_is_behind(lane->lane, other->lane))
 			return true;
 	}
 	return false;

@@ -71,9 +71,10 @@ find_places(Oid view, Oid stream, Datum *places)
 	{
 		bool		isnull;
 
-		places[i] = PointerGetDatum(DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
-																		 SPI_tuptable->tupdesc,
-																			 i + 1, &isnull)));
+		places[i] =
+			PointerGetDatum(DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
+																 SPI_tuptable->tupdesc, i + 1,
+																 &isnull)));
 	}
 	SPI_finish();
 	cq_owner_end(&actor);
@@ -390,8 +391,8 @@ patience(TimestampTz deadline)
 {
 	if (deadline == DT_NOEND)
 		return EXTENTS_TIMEOUT_MS;
-	return Min(EXTENTS_TIMEOUT_MS, Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-																		  deadline)));
+	return Min(EXTENTS_TIMEOUT_MS,
+			   Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline)));
 }
 
 /*
@@ -517,9 +518,9 @@ cq_wait(PG_FUNCTION_ARGS)
 	view = cq_view_require_readable(PG_GETARG_OID(0));
 	require_not_failed(view);
 	if (!PG_ARGISNULL(1))
-		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														   TimestampTzGetDatum(
-																			   GetCurrentTimestamp(
-																								   )), PG_GETARG_DATUM(1)));
+		deadline =
+			DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													TimestampTzGetDatum(GetCurrentTimestamp()),
+													PG_GETARG_DATUM(1)));
 	PG_RETURN_BOOL(wait_for_feeders(view, deadline) && wait_for_view(view, deadline));
 }
