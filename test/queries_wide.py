@@ -353,7 +353,7 @@ class WideQueries(MoreQueries):
     def make_exists_pairs(self, depth):
         """Rows as values, compared with those of a sub-select."""
         source, other = self.leaf(0), self.leaf(depth - 1)
-        a, g = self.any(source.columns, "int"), self.any(source.columns, "text", otherwise="'a'")
+        a, g = self.any(source.columns, "int"), self.any(source.columns, "text", otherwise="'a'::text")
         b, h = self.any(other.columns, "int"), self.any(other.columns, "text", otherwise="'a'")
         text = self.random.choice(
             [
@@ -531,7 +531,7 @@ class WideQueries(MoreQueries):
     def make_record(self, depth):
         """Rows as keys, as arguments, and fields of composite values."""
         source = self.leaf(0) if self.chance(0.5) else self.joined(self.leaf(0), self.leaf(0))
-        a, b = self.any(source.columns, "int"), self.any(source.columns, "text", otherwise="'a'")
+        a, b = self.any(source.columns, "int"), self.any(source.columns, "text", otherwise="'a'::text")
         pair = self.column(source.columns, ("pair",))
         how = self.random.random()
         if pair and how < 0.4:
@@ -554,7 +554,7 @@ class WideQueries(MoreQueries):
     def make_distinct_pairs(self, depth):
         """Distinct aggregates of several expressions, with filters, beside others."""
         source = self.any_source(depth - 1)
-        a, b = self.any(source.columns, "int"), self.any(source.columns, "text", otherwise="'a'")
+        a, b = self.any(source.columns, "int"), self.any(source.columns, "text", otherwise="'a'::text")
         condition = self.condition(source.columns)
         values = self.random.sample(
             [

@@ -209,11 +209,14 @@ class QueryHistory:
 
         def wait():
             self.leave_bad(db)
-            return db.value(
-                "SELECT coalesce(bool_and(cq.wait(name::regclass, '10 s')), true) "
-                "FROM unnest(%s::text[]) AS name",
-                list(self.views),
-            )
+            try:
+                return db.value(
+                    "SELECT coalesce(bool_and(cq.wait(name::regclass, '10 s')), true) "
+                    "FROM unnest(%s::text[]) AS name",
+                    list(self.views),
+                )
+            except psycopg.errors.ObjectNotInPrerequisiteState:
+                return False  # one has stopped since
 
         wait_until(wait, lambda: (self.seed, db.execute("TABLE cq.positions")))
         self.leave_bad(db)
