@@ -1,7 +1,7 @@
 # pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
-# `make demo`, `make check`, `make fuzz`, `make test-debezium` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
+# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
 
-SELF_MADE = demo check fuzz test-debezium bench
+SELF_MADE = demo check fuzz fuzz-formats test-debezium bench
 ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
 
 .PHONY: $(SELF_MADE)
@@ -9,6 +9,8 @@ demo check:
 	@tools/$@
 fuzz:
 	@tools/check build fuzz
+fuzz-formats:
+	@tools/install-packages fuzz && tools/check build fuzz_formats
 test-debezium:
 	@tools/check build debezium
 bench:
