@@ -178,7 +178,15 @@ def test_without_a_key_there_are_not_too_many(server, log_db):
         assert db.value("SELECT count(*) FROM cq.errors") == 0
     finally:
         server.set(cq__max_global_rows=None)
-    for view, (_, query) in views.items():
+
+    def goes_on(view):
+        """True where the worker knows of the setting already."""
         db.execute(f"SELECT cq.resume('{view}')")
-        db.wait(view)
+        try:
+            return db.value(f"SELECT cq.wait('{view}', '60 s')")
+        except psycopg.errors.ObjectNotInPrerequisiteState:
+            return False
+
+    for view, (_, query) in views.items():
+        wait_until(lambda: goes_on(view), f"{view} does not go on")
         db.assert_equal(f"TABLE {view}", query)
