@@ -167,6 +167,24 @@ CREATE FUNCTION _cq.held_up(OUT relation oid, OUT held_up text) RETURNS SETOF re
 COMMENT ON FUNCTION _cq.held_up() IS
     'what keeps streams, and those of continuous views, from being read to their end for now';
 
+CREATE FUNCTION _cq.worker_troubles(OUT worker integer, OUT trouble text) RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1
+    AS 'MODULE_PATHNAME', 'cq_worker_troubles';
+COMMENT ON FUNCTION _cq.worker_troubles() IS 'workers of this database that read nothing now, and why';
+REVOKE ALL ON FUNCTION _cq.worker_troubles() FROM PUBLIC;
+
+CREATE FUNCTION _cq.unheard(OUT relation oid, OUT trouble text) RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1
+    AS 'MODULE_PATHNAME', 'cq_stream_status_unheard';
+COMMENT ON FUNCTION _cq.unheard() IS
+    'streams and continuous views of which a worker that is in trouble tells nothing';
+
+CREATE FUNCTION _cq.locked_views(OUT view oid, OUT holder text) RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1
+    AS 'MODULE_PATHNAME', 'cq_stream_status_locked';
+COMMENT ON FUNCTION _cq.locked_views() IS
+    'continuous views that batches have to leave out, since somebody keeps a lock, and who';
+
 CREATE FUNCTION _cq.make_logs() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_make_logs';
 COMMENT ON FUNCTION _cq.make_logs() IS
@@ -282,7 +300,7 @@ COMMENT ON FUNCTION _cq.error_class(text) IS 'what an error is about, without va
 -- What people see: as in schema/status.sql.
 CREATE OR REPLACE VIEW cq.positions WITH (security_barrier) AS
 SELECT f.view, c.stream, f.topic, f.partition, c.next_offset, e.end_offset,
-       CASE WHEN w.lack IS NULL AND (t.state IS NULL OR t.state = 'reading' OR pg_catalog.pg_is_in_recovery())
+       CASE WHEN w.lack IS NULL AND u.trouble IS NULL AND (t.state IS NULL OR t.state = 'reading' OR pg_catalog.pg_is_in_recovery())
              AND EXISTS (SELECT FROM _cq.input o JOIN _cq.view v USING (view)
                          WHERE o.stream = c.stream AND v.status = 'running')
             THEN greatest(e.end_offset - c.next_offset, 0) END AS lag_messages,
@@ -293,6 +311,7 @@ JOIN _cq.cursor c USING (cursor_id)
 JOIN _cq.input i ON i.view = f.view AND i.stream = c.stream AND i.is_started
 JOIN pg_catalog.pg_class r ON r.oid = f.view
 LEFT JOIN _cq.stream_states() t ON t.stream = c.stream
+LEFT JOIN _cq.unheard() u ON u.relation = f.view
 CROSS JOIN (SELECT _cq.workers_lack() AS lack) w,
 LATERAL (SELECT max(o.end_offset) AS end_offset
          FROM _cq.cursor o
@@ -310,8 +329,11 @@ SELECT v.view,
        CASE WHEN x.is_copy THEN 'restored'
             WHEN v.status <> 'running' THEN v.status
             WHEN x.lack IS NOT NULL THEN 'waiting'
-            WHEN NOT x.is_standby AND t.state IS NOT NULL THEN 'waiting'
-            WHEN a.view IS NOT NULL THEN 'failing'
+            WHEN x.is_standby THEN 'running'
+            WHEN coalesce(l.holder, u.trouble, t.state, h.held_up, w.named::text) IS NOT NULL
+                OR NOT i.is_started THEN 'waiting'
+            WHEN a.view IS NOT NULL OR k.trouble IS NOT NULL THEN 'failing'
+            WHEN b.is_behind THEN 'catching up'
             ELSE 'running' END AS status,
        coalesce(CASE WHEN x.is_copy THEN 'cq.resume_all() lets the views of this restored or copied database run here' END,
                 -- It may quote what was read.
@@ -320,15 +342,19 @@ SELECT v.view,
                      ELSE pg_catalog.regexp_replace(v.status_detail, '^(topic "[^"]*" partition \d+ offset \d+|each of the first \d+ rows has failed|its windows cannot be closed): .*', '\1') END,
                 CASE WHEN v.status <> 'running' THEN NULL
                      WHEN x.lack IS NOT NULL THEN x.lack
-                     WHEN NOT x.is_standby AND t.state = 'waiting for broker'
-                         AND h.held_up IS NOT NULL THEN h.held_up
-                     WHEN NOT x.is_standby AND t.state IS NOT NULL THEN
+                     WHEN x.is_standby THEN NULL
+                     WHEN l.holder IS NOT NULL THEN 'waits for a lock: ' || l.holder
+                     WHEN u.trouble IS NOT NULL THEN u.trouble
+                     WHEN t.state = 'waiting for broker' AND h.held_up IS NOT NULL THEN h.held_up
+                     WHEN t.state IS NOT NULL THEN
                          concat_ws(': ', CASE WHEN cardinality(i.streams) > 1
                                          THEN 'stream ' || t.stream END, t.state, t.last_error)
-                     WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN h.held_up IS NOT NULL THEN h.held_up
                      WHEN w.named IS NOT NULL THEN 'waits for continuous view ' || w.named
-                     WHEN NOT i.is_started THEN 'has not begun yet' END) AS status_detail,
+                     WHEN NOT i.is_started THEN 'has not begun yet'
+                     WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
+                     WHEN k.trouble IS NOT NULL THEN k.trouble
+                     WHEN b.is_behind THEN b.progress END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
        v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, c.relation AS changes, v.notify,
@@ -384,6 +410,18 @@ LEFT JOIN (SELECT o.view,
                        ELSE max(pg_catalog.clock_timestamp() - o.last_timestamp) FILTER (WHERE o.lag_messages > 0) END AS lag
            FROM cq.positions o
            GROUP BY o.view) p ON p.view = v.view
+LEFT JOIN _cq.unheard() u ON u.relation = v.view
+LEFT JOIN _cq.locked_views() l ON l.view = v.view
+LEFT JOIN (SELECT o.view, CASE WHEN o.status = 'failed' THEN 'its sink has failed: see cq.sinks'
+                               WHEN s.state = 'down' THEN concat_ws(': ', 'its sink is down', s.last_error) END AS trouble
+           FROM _cq.sink o
+           LEFT JOIN _cq.stat_sinks() s ON s.view = o.view) k ON k.view = v.view
+-- A stream that is not as far behind is one that a worker keeps up with.
+CROSS JOIN LATERAL (SELECT p.lag_messages >= greatest(20000, 10 * n.rows_per_second) AS is_behind,
+                           pg_catalog.format('%s %% of what there is to read is read, %s messages are left%s',
+                                             trunc(100 * n.rows / nullif(n.rows + p.lag_messages, 0)), p.lag_messages,
+                                             ', for about ' || pg_catalog.make_interval(
+                                                 secs => round(p.lag_messages / nullif(round(n.rows_per_second), 0)))) AS progress) b
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
@@ -394,6 +432,12 @@ JOIN pg_catalog.pg_class r ON r.oid = g.stream
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
+
+CREATE FUNCTION _cq.sink_levels(OUT view oid, OUT level_at timestamptz) RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_sink_levels';
+COMMENT ON FUNCTION _cq.sink_levels() IS
+    'of sinks of this database, a time such that what was committed by then has been sent';
 
 CREATE OR REPLACE VIEW cq.sinks WITH (security_barrier) AS
 SELECT k.view, k.sink,
@@ -407,11 +451,13 @@ SELECT k.view, k.sink,
        s.last_sent_time,
        s.last_error, s.last_error_time,
        coalesce(s.rows, 0) AS rows, coalesce(s.bytes, 0) AS bytes, coalesce(s.transactions, 0) AS transactions,
-       'pg_cq-' || lpad(to_hex(k.epoch), 16, '0') AS transactional_id
+       'pg_cq-' || lpad(to_hex(k.epoch), 16, '0') AS transactional_id,
+       CASE WHEN coalesce(e.next_id, 1) - 1 <= k.sent_id THEN '0' ELSE pg_catalog.clock_timestamp() - m.level_at END AS lag
 FROM _cq.sink k
 JOIN pg_catalog.pg_class r ON r.oid = k.view
 LEFT JOIN _cq.outbox_end e ON e.view = k.view
 LEFT JOIN _cq.stat_sinks() s ON s.view = k.view
+LEFT JOIN _cq.sink_levels() m ON m.view = k.view
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
@@ -458,6 +504,9 @@ COMMENT ON FUNCTION cq.explain(regclass, boolean) IS
 
 -- topic: node.sql
 
+-- topic: event.sql
+GRANT SELECT ON cq.events TO PUBLIC;
+
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();
 SELECT _cq.start_workers();
@@ -476,7 +525,7 @@ SELECT t.ftrelid::regclass AS stream,
        w.fdwname AS source,
        n.srvname AS server,
        CASE WHEN NOT u.is_wanted THEN 'unread'
-            WHEN x.lack IS NOT NULL THEN 'unserved'
+            WHEN x.lack IS NOT NULL OR m.trouble IS NOT NULL THEN 'unserved'
             ELSE coalesce(s.state, 'unread') END AS state,
        s.state_since,
        s.last_error, s.last_error_time,
@@ -487,13 +536,14 @@ SELECT t.ftrelid::regclass AS stream,
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.stream AND a.attnum = f.attno
              WHERE f.stream = t.ftrelid AND NOT f.is_seen AND NOT a.attisdropped
              ORDER BY a.attnum) AS unseen_columns,
-       coalesce(CASE WHEN u.is_wanted THEN x.lack END, h.held_up) AS held_up
+       coalesce(CASE WHEN u.is_wanted THEN coalesce(x.lack, m.trouble) END, h.held_up) AS held_up
 FROM pg_catalog.pg_foreign_table t
 JOIN pg_catalog.pg_class r ON r.oid = t.ftrelid
 JOIN pg_catalog.pg_foreign_server n ON n.oid = t.ftserver
 JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = n.srvfdw
 LEFT JOIN _cq.stat_relations() s ON s.relation = t.ftrelid
 LEFT JOIN _cq.held_up() h ON h.relation = t.ftrelid
+LEFT JOIN _cq.unheard() m ON m.relation = t.ftrelid
 CROSS JOIN (SELECT CASE WHEN _cq.is_copy() THEN 'restored' ELSE _cq.workers_lack() END AS lack) x,
 LATERAL (SELECT EXISTS (SELECT FROM _cq.input i JOIN _cq.view v USING (view)
                         WHERE i.stream = t.ftrelid AND v.status = 'running') AS is_wanted) u,

@@ -81,7 +81,7 @@ BEGIN
 END
 $$;
 CREATE FUNCTION wait() RETURNS bigint LANGUAGE sql AS
-    $$SELECT count(cq.wait(view)) FROM cq.views WHERE status = 'running'$$;
+    $$SELECT count(cq.wait(view)) FROM cq.views WHERE status IN ('running', 'waiting')$$;
 
 -- They begin with what is there; of streams, they read it from now on.
 SELECT wrong FROM wrong() WHERE NOT EXISTS

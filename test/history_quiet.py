@@ -188,7 +188,9 @@ class Quiet:
 
     def is_at_end(self, view, places, ends):
         status, detail, offsets = places[view.path]
-        if status != "running":
+        if status in ("waiting", "catching up"):
+            return False
+        if status != "running" and not (detail or "").startswith("its sink is down"):
             self.mend(view, status, detail)
             return False
         if view.follows:

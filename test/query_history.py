@@ -225,7 +225,7 @@ class QueryHistory:
         """What has stopped, or left out a row, has to be a query that fails as a batch as well."""
         bad = db.execute(
             "SELECT view::text, status, bad_rows, to_jsonb(views)::text FROM cq.views "
-            "WHERE (status NOT IN ('running', 'waiting') OR bad_rows > 0) "
+            "WHERE (status NOT IN ('running', 'waiting', 'catching up') OR bad_rows > 0) "
             "AND view::text = ANY (%s)",
             list(self.views),
         )

@@ -101,7 +101,7 @@ class QueryShrink:
             ((status, bad),) = self.db.execute(
                 "SELECT status, bad_rows FROM cq.views WHERE view = %s::regclass", self.view
             )
-            if bad or status not in ("running", "waiting"):
+            if bad or status not in ("running", "waiting", "catching up"):
                 return "status"
             return self.db.value("SELECT cq.wait(%s::regclass, '5 s')", self.view) and "running"
 

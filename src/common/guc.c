@@ -21,6 +21,7 @@ int			cq_work_mem = 65536;
 int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
 int			cq_max_errors = 10000;
+int			cq_max_events = 10000;
 int			cq_view_timeout = 30000;
 int			cq_max_views = 1000;
 int			cq_max_global_rows = 100000;
@@ -82,6 +83,10 @@ cq_guc_init(void)
 							"each view; the newest are.",
 							"All are counted in cq.stat_views. -1 keeps all.",
 							&cq_max_errors, 10000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.max_events",
+							"How many events cq.events keeps; the newest are.",
+							"-1 keeps all.",
+							&cq_max_events, 10000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.view_timeout",
 							"Longest time that a view's part of a batch may take.",
 							"It then goes on by itself with fewer rows, and fails if a single row "

@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
+#include "catalog/event.h"
 #include "catalog/identity.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -225,6 +226,7 @@ cq_resume_all(PG_FUNCTION_ARGS)
 	SPI_execute("UPDATE _cq.view SET status = 'running', status_detail = NULL WHERE status = "
 				"'restored'", false, 0);
 	SPI_finish();
+	cq_event_note(InvalidOid, "resumed", "cq.resume_all was called");
 	cq_wake_catalog_changed();
 	PG_RETURN_VOID();
 }

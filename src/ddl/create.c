@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/event.h"
 #include "catalog/follow.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -531,7 +532,10 @@ cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 		cq_view_forget_closing(row->view);
 	}
 	else
+	{
 		cq_view_insert(row);
+		cq_event_note(row->view, "created", NULL);
+	}
 	adopt_parts(row->view);
 	cq_output_connect(row);
 	CommandCounterIncrement();

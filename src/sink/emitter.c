@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "common/name.h"
 #include "sink/emitter_parts.h"
 #include "utils/builtins.h"
@@ -135,6 +136,8 @@ void
 cq_emitter_note_end(CqEmitter *emitter, int64 end_id)
 {
 	emitter->end_id = end_id;
+	if (end_id <= emitter->kafka_id)
+		cq_sink_stats_level(emitter->sink.view, GetCurrentTransactionStartTimestamp());
 }
 
 /* ---- coming and going ---- */

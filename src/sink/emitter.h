@@ -59,7 +59,7 @@ extern const CqViewSink *cq_emitter_sink(const CqEmitter *emitter);
 /* Options of the stream, its server or a user mapping may have changed: then it connects anew. */
 extern void cq_emitter_note_options(CqEmitter *emitter);
 
-/* The last id in its outbox, as somebody has seen it. */
+/* The last id in its outbox, as somebody has seen it, within whose transaction it is called. */
 extern void cq_emitter_note_end(CqEmitter *emitter, int64 end_id);
 
 /* True where it would look for rows now, if it knew that there are any. */

@@ -147,6 +147,7 @@ hand_over(CqEmitter *emitter)
 	caller = MemoryContextSwitchTo(emitter->next_batch);
 	cq_outbox_read(&sink, emitter->phase == EMITTER_SENDING ? emitter->rows.last_id :
 				   emitter->kafka_id, MAX_ROWS, MAX_BYTES, next);
+	next->read_at = GetCurrentTransactionStartTimestamp();
 	MemoryContextSwitchTo(caller);
 	check_topics(emitter, next);
 	caller = MemoryContextSwitchTo(emitter->next_batch);
@@ -268,6 +269,8 @@ cq_emitter_send_finish(CqEmitter *emitter)
 	emitter->placed_at = GetCurrentTimestamp();
 	if (emitter->rows.nrows > 0)
 		cq_sink_stats_sent(emitter->sink.view, emitter->rows.nrows, emitter->rows.nbytes);
+	if (emitter->rows.nrows > 0 && !emitter->rows.has_more)
+		cq_sink_stats_level(emitter->sink.view, emitter->rows.read_at);
 	memset(&emitter->rows, 0, sizeof(CqOutboxRows));
 	MemoryContextReset(emitter->batch);
 	emitter->phase = EMITTER_IDLE;

@@ -21,6 +21,7 @@ typedef struct CqOutboxRows
 	int64		nbytes;			/* keys and values */
 	int64		last_id;		/* of the last row, or else the one behind which it was read */
 	bool		has_more;		/* as much as was wanted was there */
+	TimestampTz read_at;		/* what was committed by then is among them, if there is no more */
 } CqOutboxRows;
 
 /*

@@ -73,6 +73,16 @@ note_log(const rd_kafka_t *rk, int level, const char *facility, const char *text
 	notes->nlines++;
 }
 
+/* "(after 3ms in state AUTH_REQ)": what differs each time is no reason of its own. */
+static void
+cut_duration(char *reason)
+{
+	char	   *duration = strstr(reason, " (after ");
+
+	if (duration != NULL)
+		*duration = '\0';
+}
+
 static void
 note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 {
@@ -97,6 +107,7 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
 			notes->has_failed = true;
 			strlcpy(notes->failure, reason, sizeof(notes->failure));
+			cut_duration(notes->failure);
 			break;
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
@@ -426,8 +437,8 @@ cq_kafka_client_raise_down(const CqKafkaClient *client)
 	if (notes->has_failed)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("Kafka's brokers refused the client of stream %s", client->stream_name),
-				 errdetail("%s.", notes->failure)));
+				 errmsg("Kafka's brokers refused the client of stream %s: %s",
+						client->stream_name, notes->failure)));
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
 			 errmsg("no Kafka broker of stream %s can be reached", client->stream_name),

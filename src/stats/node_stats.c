@@ -21,7 +21,17 @@ typedef struct Entry
 	CqNodeCounts nodes[CQ_COUNTED_NODES];
 } Entry;
 
-static CqSharedTable table = {.name = "pg_cq_nodes", .entry_size = sizeof(Entry)};
+static void revive(void *entry);
+
+static CqSharedTable table = {
+	.name = "pg_cq_nodes", .entry_size = sizeof(Entry), .revive = revive
+};
+
+static void
+revive(void *entry)
+{
+	SpinLockInit(&((Entry *) entry)->mutex);
+}
 
 void
 cq_node_stats_init(void)

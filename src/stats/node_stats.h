@@ -2,7 +2,7 @@
  * node_stats.h
  *		Counters of the nodes of views, in shared memory: for EXPLAIN (ANALYZE) CONTINUOUS VIEW.
  *
- * As those of views (stats.h): since stats_reset, not durable, of at most cq.max_views views.
+ * As those of views (stats.h): since stats_reset, of at most cq.max_views views.
  */
 #ifndef CQ_NODE_STATS_H
 #define CQ_NODE_STATS_H

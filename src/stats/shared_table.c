@@ -4,13 +4,18 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "common/guc.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "stats/shared_table.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/syscache.h"
+
+#define FILE_NAME	"pg_stat/pg_cq.stat"
 
 static shmem_request_hook_type prev_shmem_request = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
@@ -29,9 +34,123 @@ request(void)
 	}
 }
 
+/* ---- while the server is down ---- */
+
+/*
+ * The file has each table's header, and then its entries, as they are in memory. It is of this
+ * very build, else it is not read.
+ */
+typedef struct Header
+{
+	char		build[64];
+	char		name[NAMEDATALEN];	/* of the table */
+	Size		entry_size;
+	int64		nentries;
+} Header;
+
+static void
+fill_header(Header *header, const CqSharedTable *table)
+{
+	memset(header, 0, sizeof(Header));
+	snprintf(header->build, sizeof(header->build), "pg_cq %s, PostgreSQL %s", CQ_VERSION,
+			 PG_MAJORVERSION);
+	strlcpy(header->name, table->name, NAMEDATALEN);
+	header->entry_size = table->entry_size;
+}
+
+static bool
+write_table(FILE *file, const CqSharedTable *table)
+{
+	Header		header;
+	HASH_SEQ_STATUS scan;
+	void	   *entry;
+	bool		went_well;
+
+	fill_header(&header, table);
+	header.nentries = hash_get_num_entries(table->entries);
+	went_well = fwrite(&header, sizeof(header), 1, file) == 1;
+	hash_seq_init(&scan, table->entries);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		went_well &= fwrite(entry, table->entry_size, 1, file) == 1;
+	return went_well;
+}
+
+/* In the postmaster, once all others have ended. After a crash nothing is to be trusted. */
+static void
+save(int code, Datum arg)
+{
+	FILE	   *file;
+	bool		went_well = true;
+
+	if (code != 0 || tables == NULL || tables->entries == NULL)
+		return;
+	file = AllocateFile(FILE_NAME ".tmp", PG_BINARY_W);
+	for (CqSharedTable *table = tables; table != NULL && file != NULL; table = table->next)
+		went_well &= write_table(file, table);
+	if (file == NULL || (FreeFile(file) != 0) || !went_well ||
+		durable_rename(FILE_NAME ".tmp", FILE_NAME, LOG) != 0)
+	{
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", FILE_NAME)));
+		unlink(FILE_NAME ".tmp");
+	}
+}
+
+/* False at the end of what can be read. */
+static bool
+read_table(FILE *file, CqSharedTable *table)
+{
+	Header		header;
+	Header		expected;
+	char	   *entry;
+
+	fill_header(&expected, table);
+	if (fread(&header, sizeof(header), 1, file) != 1)
+		return false;
+	expected.nentries = header.nentries;
+	if (memcmp(&header, &expected, sizeof(Header)) != 0)
+		return false;
+	entry = palloc(table->entry_size);
+	for (int64 i = 0; i < header.nentries; i++)
+	{
+		void	   *place;
+		bool		found;
+
+		if (fread(entry, table->entry_size, 1, file) != 1)
+			return false;
+		place = hash_search(table->entries, entry, HASH_ENTER_NULL, &found);
+		if (place == NULL)
+			continue;			/* there is room for fewer */
+		memcpy(place, entry, table->entry_size);
+		table->revive(place);
+	}
+	pfree(entry);
+	return true;
+}
+
+/* It counts once: should the server crash, what it says is no more so. */
+static void
+load(void)
+{
+	FILE	   *file = AllocateFile(FILE_NAME, PG_BINARY_R);
+
+	if (file == NULL)
+		return;
+	for (CqSharedTable *table = tables; table != NULL; table = table->next)
+	{
+		if (!read_table(file, table))
+			break;
+	}
+	FreeFile(file);
+	unlink(FILE_NAME);
+}
+
 static void
 startup(void)
 {
+	bool		is_new = false;
+
 	if (prev_shmem_startup)
 		prev_shmem_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
@@ -45,10 +164,15 @@ startup(void)
 		table->was_full = ShmemInitStruct(psprintf("%s full", table->name), sizeof(bool), &found);
 		if (!found)
 			*table->was_full = false;
+		is_new |= !found;
 		table->entries = ShmemInitHash(table->name, cq_max_views, cq_max_views, &control,
 									   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	}
 	LWLockRelease(AddinShmemInitLock);
+	if (!IsUnderPostmaster)
+		on_shmem_exit(save, (Datum) 0);
+	if (is_new)
+		load();
 }
 
 void
@@ -112,6 +236,27 @@ cq_shared_table_sweep(CqSharedTable *table)
 			cq_shared_table_forget(table, MyDatabaseId, lfirst_oid(cell));
 	}
 	list_free(relations);
+}
+
+void
+cq_shared_table_forget_others(const List *databases)
+{
+	for (CqSharedTable *table = tables; table != NULL && table->entries != NULL;
+		 table = table->next)
+	{
+		HASH_SEQ_STATUS scan;
+		CqSharedKey *key;
+
+		LWLockAcquire(table->lock, LW_EXCLUSIVE);
+		hash_seq_init(&scan, table->entries);
+		while ((key = hash_seq_search(&scan)) != NULL)
+		{
+			if (!list_member_oid(databases, key->database))
+				hash_search(table->entries, key, HASH_REMOVE, NULL);
+		}
+		*table->was_full = false;
+		LWLockRelease(table->lock);
+	}
 }
 
 void

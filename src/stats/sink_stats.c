@@ -34,13 +34,27 @@ typedef struct Entry
 	int64		bytes;
 	int64		ntransactions;
 	TimestampTz last_sent_time; /* 0: never */
+	TimestampTz level_at;		/* what was committed by then has been sent; 0: unknown */
 	TimestampTz last_error_time;	/* 0: none */
 	char		last_error[ERROR_LENGTH];
 } Entry;
 
 PG_FUNCTION_INFO_V1(cq_sink_stats);
+PG_FUNCTION_INFO_V1(cq_sink_levels);
 
-static CqSharedTable table = {.name = "pg_cq_sinks", .entry_size = sizeof(Entry)};
+static void revive(void *entry);
+
+static CqSharedTable table = {
+	.name = "pg_cq_sinks", .entry_size = sizeof(Entry), .revive = revive
+};
+
+/* What was so before the server was started is not known to be so now. */
+static void
+revive(void *entry)
+{
+	((Entry *) entry)->state = CQ_SINK_UNSERVED;
+	((Entry *) entry)->state_since = GetCurrentTimestamp();
+}
 
 void
 cq_sink_stats_init(void)
@@ -106,6 +120,19 @@ cq_sink_stats_sent(Oid view, int64 rows, int64 bytes)
 		entry->ntransactions++;
 		entry->last_sent_time = GetCurrentTimestamp();
 	}
+	LWLockRelease(table.lock);
+}
+
+void
+cq_sink_stats_level(Oid view, TimestampTz at)
+{
+	Entry	   *entry;
+
+	if (table.entries == NULL)
+		return;
+	entry = acquire(view);
+	if (entry != NULL)
+		entry->level_at = Max(entry->level_at, at);
 	LWLockRelease(table.lock);
 }
 
@@ -207,12 +234,19 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/*
- * _cq.stat_sinks(): of this database, of views that the current user may know of. Anybody may call
- * it.
- */
-Datum
-cq_sink_stats(PG_FUNCTION_ARGS)
+static void
+put_level(ReturnSetInfo *result, const Entry *entry)
+{
+	Datum		values[2] = {ObjectIdGetDatum(entry->key.relation)};
+	bool		nulls[2] = {false};
+
+	set_time(&values[1], &nulls[1], entry->level_at);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* Of this database, of views that the current user may know of. */
+static void
+put_entries(FunctionCallInfo fcinfo, void (*put) (ReturnSetInfo *result, const Entry *entry))
 {
 	HASH_SEQ_STATUS scan;
 	Entry	   *entry;
@@ -222,7 +256,7 @@ cq_sink_stats(PG_FUNCTION_ARGS)
 	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
 	if (table.entries == NULL)
-		return (Datum) 0;
+		return;
 	copies = palloc(sizeof(Entry) * cq_max_views);
 	LWLockAcquire(table.lock, LW_SHARED);
 	hash_seq_init(&scan, table.entries);
@@ -235,7 +269,22 @@ cq_sink_stats(PG_FUNCTION_ARGS)
 	for (int i = 0; i < ncopies; i++)
 	{
 		if (cq_stats_may_see(copies[i].key.relation))
-			put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
+			put((ReturnSetInfo *) fcinfo->resultinfo, &copies[i]);
 	}
+}
+
+/* _cq.stat_sinks(): anybody may call it. */
+Datum
+cq_sink_stats(PG_FUNCTION_ARGS)
+{
+	put_entries(fcinfo, put_entry);
+	return (Datum) 0;
+}
+
+/* _cq.sink_levels(): anybody may call it. */
+Datum
+cq_sink_levels(PG_FUNCTION_ARGS)
+{
+	put_entries(fcinfo, put_level);
 	return (Datum) 0;
 }

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 typedef enum CqSinkState
 {
 	CQ_SINK_UNSERVED,			/* nobody has looked at it yet */
@@ -31,6 +33,9 @@ extern char *cq_sink_stats_trouble(Oid view);
 
 /* One more transaction of Kafka. */
 extern void cq_sink_stats_sent(Oid view, int64 rows, int64 bytes);
+
+/* What was committed by then has been sent. */
+extern void cq_sink_stats_level(Oid view, TimestampTz at);
 
 /* Gives back the room of what was dropped. Within a transaction. */
 extern void cq_sink_stats_sweep(void);

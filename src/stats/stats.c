@@ -57,7 +57,22 @@ PG_FUNCTION_INFO_V1(cq_stats_relations);
 PG_FUNCTION_INFO_V1(cq_stats_failing);
 PG_FUNCTION_INFO_V1(cq_stats_reset);
 
-static CqSharedTable table = {.name = "pg_cq_stats", .entry_size = sizeof(Entry)};
+static void revive(void *entry);
+
+static CqSharedTable table = {
+	.name = "pg_cq_stats", .entry_size = sizeof(Entry), .revive = revive
+};
+
+/* What was so before the server was started is not known to be so now. */
+static void
+revive(void *arg)
+{
+	Entry	   *entry = arg;
+
+	SpinLockInit(&entry->mutex);
+	entry->state = CQ_STREAM_UNREAD;
+	entry->state_since = GetCurrentTimestamp();
+}
 
 void
 cq_stats_init(void)

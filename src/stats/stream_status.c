@@ -21,6 +21,8 @@
 
 PG_FUNCTION_INFO_V1(cq_stream_status_held_up);
 PG_FUNCTION_INFO_V1(cq_stream_status_list);
+PG_FUNCTION_INFO_V1(cq_stream_status_unheard);
+PG_FUNCTION_INFO_V1(cq_stream_status_locked);
 
 /* Of a row of pg_class r, the user being $1: as the views of the catalog have it. */
 #define MAY_SEE \
@@ -82,5 +84,52 @@ cq_stream_status_list(PG_FUNCTION_ARGS)
 		" WHERE EXISTS (SELECT FROM (SELECT n.relation UNION ALL"
 		" SELECT i.view::oid FROM _cq.input i WHERE i.stream = n.relation) x (relation)"
 		" JOIN pg_catalog.pg_class r ON r.oid = x.relation WHERE " MAY_SEE ")");
+	return (Datum) 0;
+}
+
+/* _cq.unheard(): of which a worker that is in trouble tells nothing. */
+Datum
+cq_stream_status_unheard(PG_FUNCTION_ARGS)
+{
+	list_for_user(fcinfo,
+		"SELECT DISTINCT ON (r.oid) r.oid, w.trouble FROM _cq.worker_troubles() w, _cq.cursor c,"
+		" LATERAL (SELECT c.stream::oid UNION ALL"
+		" SELECT f.view::oid FROM _cq.follow f WHERE f.cursor_id = c.cursor_id) x (relation)"
+		" JOIN pg_catalog.pg_class r ON r.oid = x.relation"
+		" WHERE NOT EXISTS (SELECT FROM _cq.readings() h WHERE h.cursor_id = c.cursor_id)"
+		" AND " MAY_SEE
+		" ORDER BY r.oid, w.worker");
+	return (Datum) 0;
+}
+
+/*
+ * _cq.locked_views(): views that batches have to leave out, since somebody keeps a lock on them, on
+ * what they are made of, or on a table that they read. What is over within a second does not count.
+ */
+Datum
+cq_stream_status_locked(PG_FUNCTION_ARGS)
+{
+	list_for_user(fcinfo,
+		"SELECT DISTINCT ON (r.oid) r.oid, pg_catalog.format('%s holds %s on %s',"
+		" coalesce('process ' || l.pid, 'a prepared transaction'), l.mode, l.relation::regclass)"
+		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_get_activity(NULL) a"
+		" ON a.pid = l.pid,"
+		" LATERAL (SELECT v.view::oid FROM _cq.view v WHERE v.view = l.relation UNION ALL"
+		" SELECT p.view::oid FROM _cq.part p WHERE p.relation = l.relation UNION ALL"
+		" SELECT p.view::oid FROM pg_catalog.pg_depend d"
+		" JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid"
+		" JOIN _cq.part p ON p.relation = w.ev_class AND p.role = 'definition'"
+		" WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = l.relation"
+		" AND d.classid = 'pg_catalog.pg_rewrite'::regclass"
+		" AND l.mode = 'AccessExclusiveLock') x (view)"
+		" JOIN pg_catalog.pg_class r ON r.oid = x.view"
+		" WHERE l.locktype = 'relation' AND l.granted AND l.database ="
+		" (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+		" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',"
+		" 'AccessExclusiveLock')"
+		" AND (l.pid IS NULL OR (a.backend_type = 'client backend'"
+		" AND a.xact_start < pg_catalog.clock_timestamp() - interval '1 s'))"
+		" AND " MAY_SEE
+		" ORDER BY r.oid, l.relation");
 	return (Datum) 0;
 }

@@ -199,6 +199,7 @@ run_rounds(CqIngest *ingest)
 	{
 		TimestampTz began = GetCurrentTimestamp();
 
+		cq_shared_hear(ingest->slot);
 		react_to_signals();
 		if (work(ingest))
 			linger(began);

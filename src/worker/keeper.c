@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/note.h"
 #include "worker/session.h"
 #include "worker/shared.h"
 
@@ -62,6 +63,7 @@ static Duty duties[] = {
 	DUTY("close_windows", "", "", 1, 1000, true),
 	DUTY("emit_windows", "", "", 1, 1000, true),
 	DUTY("unblock_views", "", "", PG_INT64_MAX, 1000, false),
+	DUTY("trim_events", "", "", PG_INT64_MAX, 10000, false),
 };
 
 /* Calls the function where the extension has it. */
@@ -225,6 +227,7 @@ cq_keeper_main(Datum arg)
 		cq_shared_is_busy = false;
 		ask_for_emitter();
 		delay = do_duties();
+		cq_note_run(run_apart);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
 						 PG_WAIT_EXTENSION);

@@ -31,6 +31,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "stats/reading.h"
+#include "stats/shared_table.h"
 #include "stats/sink_stats.h"
 #include "stats/stats.h"
 #include "storage/ipc.h"
@@ -283,12 +284,16 @@ react_to_signals(void)
 static long
 look_after_databases(void)
 {
+	static bool is_first_look_done = false;
 	List	   *databases = connectable_databases();
 	HASH_SEQ_STATUS scan;
 	Candidate  *candidate;
 	long		delay = NAP_MS;
 
 	note_databases(databases);
+	if (!is_first_look_done)
+		cq_shared_table_forget_others(databases);
+	is_first_look_done = true;
 	list_free(databases);
 	hash_seq_init(&scan, candidates);
 	while ((candidate = hash_seq_search(&scan)) != NULL)

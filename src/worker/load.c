@@ -416,6 +416,7 @@ open_readers(CqIngest *ingest)
 										   lane->trouble->due > GetCurrentTimestamp()))
 			continue;
 		forget_wait_set(ingest);
+		cq_shared_hear(ingest->slot);
 		error = attempt(open_reader, ingest, lane->lane);
 		if (error != NULL)
 		{

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 
+#include "common/clock.h"
 #include "common/wake.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -362,6 +363,7 @@ cq_shared_attach_worker(const CqStart *start)
 		slot->process = MyProc;
 		slot->pid = MyProcPid;
 		slot->started_at = GetCurrentTimestamp();
+		slot->heard_at = cq_clock_real_monotonic();
 		slot->state = CQ_WORKER_LOADING;
 		slot->state_since = slot->started_at;
 	}
@@ -426,6 +428,12 @@ cq_shared_on_sigterm(SIGNAL_ARGS)
 }
 
 /* ---- of a worker, about itself ---- */
+
+void
+cq_shared_hear(CqWorkerSlot *slot)
+{
+	slot->heard_at = cq_clock_real_monotonic();
+}
 
 void
 cq_shared_set_state(CqWorkerSlot *slot, CqWorkerState state)

@@ -90,6 +90,8 @@ typedef struct CqWorkerSlot
 	pid_t		pid;
 	bool		left_as_told;	/* the last process ended by itself, without an error */
 	TimestampTz started_at;		/* the last process */
+	/* when it was last at the top of its loop; of the monotonic clock; written without a lock */
+	volatile int64 heard_at;
 	CqWorkerState state;
 	TimestampTz state_since;
 	CqWatchSlot watch;
@@ -200,6 +202,9 @@ extern volatile bool cq_shared_is_busy;
 extern void cq_shared_on_sigterm(SIGNAL_ARGS);
 
 /* ---- of a worker, about itself ---- */
+
+/* It is there, and is at nothing that takes long. */
+extern void cq_shared_hear(CqWorkerSlot *slot);
 
 extern void cq_shared_set_state(CqWorkerSlot *slot, CqWorkerState state);
 extern void cq_shared_count(CqWorkerSlot *slot, int64 rows, int64 bytes);

@@ -5,6 +5,8 @@
 #include "postgres.h"
 
 #include "catalog/identity.h"
+#include "common/clock.h"
+#include "common/guc.h"
 #include "common/version.h"
 #include "catalog/pg_authid.h"
 #include "fmgr.h"
@@ -15,7 +17,11 @@
 #include "utils/timestamp.h"
 #include "worker/shared.h"
 
+#define PATIENCE_S	8			/* with a worker that does not answer, or is at one batch */
+#define ABSENCE_S	5			/* with one that does not run */
+
 PG_FUNCTION_INFO_V1(cq_worker_status);
+PG_FUNCTION_INFO_V1(cq_worker_troubles);
 PG_FUNCTION_INFO_V1(cq_is_copy);
 
 static void
@@ -23,6 +29,40 @@ set_time(Datum *value, bool *isnull, TimestampTz time)
 {
 	*value = TimestampTzGetDatum(time);
 	*isnull = time == 0;
+}
+
+static int
+seconds_since(TimestampTz time)
+{
+	return (int) Max((GetCurrentTimestamp() - time) / USECS_PER_SEC, 0);
+}
+
+/* For so many seconds nothing has been heard of a process that is there, and at no batch. */
+static int
+silence_of(const CqWorkerSlot *slot)
+{
+	if (slot->pid == 0 || slot->watch.is_long)
+		return 0;
+	return (int) ((cq_clock_real_monotonic() - slot->heard_at) / USECS_PER_SEC -
+				  cq_linger / 1000);
+}
+
+/* Why it reads nothing now; palloc'd. NULL: it does, or is about to. */
+static char *
+trouble_of(const CqWorkerSlot *slot)
+{
+	int			silence = silence_of(slot);
+
+	if (slot->pid == 0 && seconds_since(slot->state_since) >= ABSENCE_S)
+		return psprintf("worker %d of %d does not run: %s", slot->number, slot->total,
+						cq_shared_state_name(slot->state));
+	if (silence >= PATIENCE_S)
+		return psprintf("worker %d of %d (process %d) has not answered for %d s", slot->number,
+						slot->total, slot->pid, silence);
+	if (slot->pid != 0 && slot->watch.is_long && seconds_since(slot->watch.began) >= PATIENCE_S)
+		return psprintf("worker %d of %d (process %d) has been at one batch for %d s",
+						slot->number, slot->total, slot->pid, seconds_since(slot->watch.began));
+	return NULL;
 }
 
 /* What it notes of itself is of between batches; one that takes long is known by its watch. */
@@ -46,7 +86,8 @@ put_worker(ReturnSetInfo *result, const CqWorkerSlot *slot)
 	values[n++] = Int32GetDatum(slot->total);
 	values[n] = Int32GetDatum(slot->pid);
 	nulls[n++] = slot->pid == 0;
-	values[n++] = CStringGetTextDatum(cq_shared_state_name(slot->state));
+	values[n++] = CStringGetTextDatum(silence_of(slot) >= PATIENCE_S ? "not answering" :
+									  cq_shared_state_name(slot->state));
 	set_time(&values[n], &nulls[n], slot->state_since);
 	n++;
 	set_time(&values[n], &nulls[n], slot->started_at);
@@ -66,6 +107,27 @@ put_worker(ReturnSetInfo *result, const CqWorkerSlot *slot)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* The slots of this database's ingest workers, as they are now. */
+static List *
+copy_workers(void)
+{
+	List	   *copies = NIL;
+
+	if (cq_shared == NULL)
+		return NIL;
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	for (int i = 0; i < cq_shared->nslots; i++)
+	{
+		const CqWorkerSlot *slot = &cq_shared->workers[i];
+
+		if (slot->database == MyDatabaseId && slot->number >= 1)
+			copies = lappend(copies, memcpy(palloc(sizeof(CqWorkerSlot)), slot,
+											sizeof(CqWorkerSlot)));
+	}
+	LWLockRelease(cq_shared->lock);
+	return copies;
+}
+
 /*
  * _cq.worker_status(): the workers of this database. Anybody may call it; errors are for those who
  * may read all statistics.
@@ -73,22 +135,40 @@ put_worker(ReturnSetInfo *result, const CqWorkerSlot *slot)
 Datum
 cq_worker_status(PG_FUNCTION_ARGS)
 {
-	CqWorkerSlot *slots;
+	ListCell   *cell;
 
 	cq_version_require();
 	InitMaterializedSRF(fcinfo, 0);
-	if (cq_shared == NULL)
-		return (Datum) 0;
-	slots = palloc(sizeof(CqWorkerSlot) * cq_shared->nslots);
-	LWLockAcquire(cq_shared->lock, LW_SHARED);
-	memcpy(slots, cq_shared->workers, sizeof(CqWorkerSlot) * cq_shared->nslots);
-	LWLockRelease(cq_shared->lock);
-	for (int i = 0; i < cq_shared->nslots; i++)
+	foreach(cell, copy_workers())
 	{
-		if (slots[i].database != MyDatabaseId || slots[i].number < 1)
+		CqWorkerSlot *slot = lfirst(cell);
+
+		show_long_batch(slot);
+		put_worker((ReturnSetInfo *) fcinfo->resultinfo, slot);
+	}
+	return (Datum) 0;
+}
+
+/* _cq.worker_troubles(): of workers of this database that do not read, why. */
+Datum
+cq_worker_troubles(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, copy_workers())
+	{
+		const CqWorkerSlot *slot = lfirst(cell);
+		char	   *trouble = trouble_of(slot);
+		Datum		values[2] = {Int32GetDatum(slot->number)};
+		bool		nulls[2] = {false, false};
+
+		if (trouble == NULL)
 			continue;
-		show_long_batch(&slots[i]);
-		put_worker((ReturnSetInfo *) fcinfo->resultinfo, &slots[i]);
+		values[1] = CStringGetTextDatum(trouble);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }

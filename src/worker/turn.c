@@ -222,6 +222,7 @@ cq_turn_run(CqIngest *ingest)
 		CqIngestLane *lane = lfirst(cell);
 
 		CHECK_FOR_INTERRUPTS();
+		cq_shared_hear(ingest->slot);
 		if (lane->lane->reader == NULL)
 			continue;
 		if (lane->nskipped < 3 && should_let_another_catch_up(ingest, lane))
