@@ -505,7 +505,8 @@ COMMENT ON FUNCTION cq.explain(regclass, boolean) IS
 -- topic: node.sql
 
 -- topic: event.sql
-GRANT SELECT ON cq.events TO PUBLIC;
+-- topic: lineage.sql
+GRANT SELECT ON cq.events, cq.lineage, _cq.statement TO PUBLIC;
 
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();
