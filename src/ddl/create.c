@@ -485,7 +485,7 @@ cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 
 	row = plan_row(&options, &planned, plan);
 	if (before)
-		cq_named_check_replaced(replaced, row);
+		cq_named_check_replaced(replaced, row, query);
 	cq_view_start_check(row->start, list_length(row->streams));
 	if (before && cq_replaced_is_same(before, row, &options, plan, query))
 	{

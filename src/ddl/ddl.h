@@ -180,6 +180,17 @@ extern void cq_stream_columns_alter(CqCommand *command);
 /* RENAME of whatever. */
 extern void cq_stream_columns_rename(CqCommand *command);
 
+/* ---- whole_row.c ---- */
+
+/* A relation's columns and their types, to be compared with those of a later moment; palloc'd. */
+extern char *cq_whole_row_columns(Oid relation);
+
+/* The continuous views (of OIDs) that read a stream. */
+extern List *cq_whole_row_readers(Oid stream);
+
+/* Raises ERROR where one of these views keeps rows of the relation as values. */
+extern void cq_whole_row_require_none(Oid relation, const List *readers);
+
 /* ---- enum_value.c ---- */
 
 /* ALTER TYPE of an enum. */

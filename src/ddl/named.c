@@ -10,7 +10,9 @@
 #include "catalog/query.h"
 #include "catalog/reads.h"
 #include "common/owner.h"
+#include "ddl/ddl.h"
 #include "ddl/named.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -31,12 +33,27 @@ cq_named_lock(const List *named)
 		LockRelationOid(lfirst_oid(cell), ShareRowExclusiveLock);
 }
 
-void
-cq_named_check_replaced(Oid replaced, const CqView *row)
+/* Of a view, which never loses any. */
+static int
+count_columns(Oid view)
 {
-	List	   *readers = row->steps_kept >= 0 ? cq_reads_readers(replaced) : NIL;
+	int			n = 0;
+
+	while (OidIsValid(get_atttype(view, n + 1)))
+		n++;
+	return n;
+}
+
+void
+cq_named_check_replaced(Oid replaced, const CqView *row, const Query *query)
+{
+	List	   *readers = cq_reads_readers(replaced);
 
 	if (readers == NIL)
+		return;
+	if (ExecCleanTargetListLength(query->targetList) > count_columns(replaced))
+		cq_whole_row_require_none(replaced, readers);
+	if (row->steps_kept < 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

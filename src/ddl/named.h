@@ -11,7 +11,7 @@
 extern void cq_named_lock(const List *named);
 
 /* Raises ERROR where the view that is replaced is read by others, and the new one cannot be. */
-extern void cq_named_check_replaced(Oid replaced, const CqView *row);
+extern void cq_named_check_replaced(Oid replaced, const CqView *row, const Query *query);
 
 /*
  * Raises ERROR where the view would read what is made of its own rows: by its sink, its name, or

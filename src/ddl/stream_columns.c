@@ -120,7 +120,8 @@ static bool
 speaks_of_columns(const AlterTableCmd *cmd)
 {
 	return cmd->subtype == AT_GenericOptions || cmd->subtype == AT_AlterColumnGenericOptions ||
-		cmd->subtype == AT_AlterColumnType || cmd->subtype == AT_AddColumn;
+		cmd->subtype == AT_AlterColumnType || cmd->subtype == AT_AddColumn ||
+		cmd->subtype == AT_DropColumn;
 }
 
 bool
@@ -217,6 +218,7 @@ cq_stream_columns_alter(CqCommand *command)
 	AlterTableStmt *stmt = (AlterTableStmt *) cq_command_own_statement(command);
 	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, false);
 	char	   *identity = identity_of(relid);
+	char	   *columns = cq_whole_row_columns(relid);
 	ListCell   *cell;
 
 	foreach(cell, stmt->cmds)
@@ -228,6 +230,8 @@ cq_stream_columns_alter(CqCommand *command)
 	}
 	cq_command_pass_on(command);
 	check(stmt->relation);
+	if (strcmp(columns, cq_whole_row_columns(relid)) != 0)
+		cq_whole_row_require_none(relid, cq_whole_row_readers(relid));
 	require_same_identity(relid, identity);
 	forget_fields(relid);
 }

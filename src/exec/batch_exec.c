@@ -288,6 +288,9 @@ apply(CqLane *lane, CqBatch *batch)
 		lane->closes_windows |= cq_view_plan_has_windows(exec->row);
 		lane->fills_outbox |= OidIsValid(exec->row->outbox);
 	}
+	/* The views have been planned for the stream's columns of now. */
+	if (!cq_reader_is_current(lane->reader))
+		return CQ_BATCH_RETRY;
 	graph = cq_graph_open(exclusive);
 	cq_decoding_run(lane, batch, list_concat_copy(execs, exclusive));
 	lane->event_times = cq_event_time_find(lane, batch);

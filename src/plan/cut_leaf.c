@@ -322,6 +322,23 @@ natts_of_leaf(const CqLeaf *leaf)
 	return list_length(rt_fetch(leaf->rtindex, leaf->holder->rtable)->eref->colnames);
 }
 
+/*
+ * ALTER TABLE and CREATE OR REPLACE refuse to add columns where rows are kept whole
+ * (ddl/whole_row.c), but not where these come down from a parent.
+ */
+static void
+require_no_others(const CqLeaf *leaf, int natts)
+{
+	const RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
+
+	if (entry->rtekind == RTE_RELATION && OidIsValid(get_atttype(entry->relid, natts + 1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" has got columns, and its rows are kept as values, without these",
+						get_rel_name(entry->relid)),
+				 errhint("Drop the continuous view, and create it again.")));
+}
+
 static bool
 is_dropped(const CqLeaf *leaf, AttrNumber attno)
 {
@@ -337,6 +354,8 @@ find_columns(Columns *columns, const CqLeaf *leaf)
 	columns->natts = natts_of_leaf(leaf);
 	columns->kept = palloc0(sizeof(int) * (columns->natts + 1));
 	(void) query_tree_walker(leaf->holder, find_used, columns, 0);
+	if (columns->whole)
+		require_no_others(leaf, columns->natts);
 	for (AttrNumber attno = 1; attno <= columns->natts; attno++)
 	{
 		if ((columns->whole || leaf->keeps_all) && !is_dropped(leaf, attno))

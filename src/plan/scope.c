@@ -1,6 +1,7 @@
 /*
  * scope.c
- *		Which CTE a reference means, and whether something reads a stream: see scope.h.
+ *		Which CTE a reference means, whether something reads a stream, or a row as a whole: see
+ *		scope.h.
  */
 #include "postgres.h"
 
@@ -12,6 +13,7 @@
 #include "common/compat.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
 #include "plan/scope.h"
 
 CommonTableExpr *
@@ -119,4 +121,71 @@ bool
 cq_scope_reads_stream(const CqScope *scope, Node *node)
 {
 	return find_stream(node, &scope);
+}
+
+/* ---- whole rows ---- */
+
+typedef struct RowSearch
+{
+	Oid			relation;
+	const CqScope *scope;
+} RowSearch;
+
+static bool find_row(Node *node, RowSearch *search);
+
+static bool
+is_row(const Var *var, const RowSearch *search)
+{
+	const CqScope *scope = search->scope;
+
+	for (Index level = 0; level < var->varlevelsup && scope != NULL; level++)
+		scope = scope->outer;
+	if (scope == NULL || var->varattno != InvalidAttrNumber || IS_SPECIAL_VARNO(var->varno))
+		return false;
+	return rt_fetch(var->varno, scope->query->rtable)->relid == search->relation;
+}
+
+static bool
+view_names_row(Oid relid, Oid relation)
+{
+	Relation	view = table_open(relid, AccessShareLock);
+	Query	   *query = cq_compat_view_query(view);
+
+	table_close(view, NoLock);
+	return cq_scope_names_row(query, relation);
+}
+
+static bool
+find_row(Node *node, RowSearch *search)
+{
+	RowSearch	below = *search;
+
+	if (node == NULL)
+		return false;
+	check_stack_depth();
+	if (IsA(node, Var))
+		return is_row((Var *) node, search);
+	if (IsA(node, RangeTblEntry))
+	{
+		const RangeTblEntry *entry = (RangeTblEntry *) node;
+
+		return entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW &&
+			!cq_scope_is_view(entry) && view_names_row(entry->relid, search->relation);
+	}
+	if (IsA(node, Query))
+	{
+		CqScope		inner = {(Query *) node, search->scope};
+
+		below.scope = &inner;
+		return query_tree_walker((Query *) node, find_row, &below, QTW_EXAMINE_RTES_BEFORE);
+	}
+	return expression_tree_walker(node, find_row, search);
+}
+
+bool
+cq_scope_names_row(const Query *query, Oid relation)
+{
+	RowSearch	search = {relation, NULL};
+
+	return find_row((Node *) query, &search);
 }

@@ -29,6 +29,9 @@ extern CommonTableExpr *cq_scope_cte(const CqScope *scope, const RangeTblEntry *
  */
 extern bool cq_scope_reads_stream(const CqScope *scope, Node *node);
 
+/* Does a query, or a view that it reads, name rows of this relation as values, as count(r) does? */
+extern bool cq_scope_names_row(const Query *query, Oid relation);
+
 /* A continuous view, which is read as a stream of its changes would be. */
 extern bool cq_scope_is_view(const RangeTblEntry *entry);
 

@@ -9,7 +9,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/stream_options.h"
 #include "commands/defrem.h"
 #include "common/owner.h"
@@ -19,6 +21,7 @@
 #include "stream/key.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* After so long a batch that waits for a schema is something to be told. */
@@ -209,6 +212,7 @@ prepare_columns(CqReader *reader)
 	CqBatch    *batch = &reader->batch;
 
 	reader->columns = cq_reader_columns(reader->stream, descriptor);
+	reader->descriptor = CreateTupleDescCopy(descriptor);
 	batch->natts = descriptor->natts;
 	batch->values = palloc0(sizeof(Datum *) * (batch->natts + CQ_ENVELOPE_COLUMNS));
 	batch->nulls = palloc0(sizeof(bool *) * (batch->natts + CQ_ENVELOPE_COLUMNS));
@@ -283,6 +287,33 @@ cq_reader_open_bounded(CqStream *stream, const CqPosition *positions, int nposit
 												  ALLOCSET_DEFAULT_SIZES);
 
 	return open_reader(context, stream, positions, npositions, true, false);
+}
+
+/* Takes no lock: whoever has planned for the stream's columns holds one. */
+bool
+cq_reader_is_current(const CqReader *reader)
+{
+	bool		is_current = true;
+
+	for (int i = 0; is_current && i <= reader->descriptor->natts; i++)
+	{
+		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(reader->stream->relid),
+											Int16GetDatum(i + 1));
+
+		if (HeapTupleIsValid(tuple) && i < reader->descriptor->natts)
+		{
+			Form_pg_attribute then = TupleDescAttr(reader->descriptor, i);
+			Form_pg_attribute now = (Form_pg_attribute) GETSTRUCT(tuple);
+
+			is_current = then->attisdropped == now->attisdropped &&
+				then->atttypid == now->atttypid && then->atttypmod == now->atttypmod;
+		}
+		else
+			is_current = !HeapTupleIsValid(tuple) && i == reader->descriptor->natts;
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+	}
+	return is_current;
 }
 
 void

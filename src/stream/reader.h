@@ -15,6 +15,9 @@
 extern CqReader *cq_reader_open(Oid stream, const CqPosition *positions, int npositions);
 extern void cq_reader_close(CqReader *reader);
 
+/* Has the stream the columns that it had when the reader was opened? Within a transaction. */
+extern bool cq_reader_is_current(const CqReader *reader);
+
 /* From now on it lives in a child of context instead. */
 extern void cq_reader_keep(CqReader *reader, MemoryContext context);
 

@@ -69,6 +69,7 @@ struct CqReader
 	CqBatch		batch;
 	bool		has_batch;
 	bool		is_bounded;
+	TupleDesc	descriptor;		/* of the foreign table when it was opened */
 
 	/* What was fetched, and cannot be decoded yet: see prepare in format.h. */
 	bool		is_held;
