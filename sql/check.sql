@@ -293,7 +293,7 @@ BEGIN
 END
 $$;
 SET client_min_messages = warning;
-SELECT view, status, status_detail FROM cq.views WHERE status <> 'running' ORDER BY 1;
+SELECT view, status, status_detail FROM cq.views WHERE status NOT IN ('running', 'waiting') ORDER BY 1;
 SELECT cq.wait(view) FROM _cq.view \g /dev/null
 SELECT wrong();
 DROP SCHEMA checked CASCADE;

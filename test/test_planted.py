@@ -19,9 +19,10 @@ def view(db, name="v"):
 
 
 def events(db, name="v"):
-    """What has happened to it, in order."""
+    """What has happened to it, in order, but for states that a slow machine may have it in."""
     return [what for (what,) in db.execute(
-        "SELECT what FROM cq.events WHERE name = %s ORDER BY event_id", f"public.{name}")]
+        "SELECT what FROM cq.events WHERE name = %s AND what NOT IN ('waiting', 'running') "
+        "ORDER BY event_id", f"public.{name}")]
 
 
 def await_view(db, status, detail, name="v"):
@@ -178,16 +179,16 @@ def test_a_slow_function(server, log_db):
     create(log_db)
     log_db.execute("CREATE FUNCTION slow(k int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
                    "'BEGIN IF k = 50 THEN PERFORM pg_sleep(1000); END IF; RETURN k; END'")
-    server.set(cq__view_timeout="100ms")
+    server.set(cq__view_timeout="500ms")
     try:
         log_db.execute("CREATE CONTINUOUS VIEW w AS SELECT slow(k) AS k FROM s")
         log_db.execute("INSERT INTO s VALUES (50)")
         await_view(log_db, "failed", "cq.view_timeout", "w")
         await_event(log_db, "failed", "cq.view_timeout", "w")
-        log_db.wait("v")
-        assert "cq.view_timeout" in log_db.server.log()
     finally:
         server.set(cq__view_timeout="30s")
+    log_db.wait("v")
+    assert "cq.view_timeout" in log_db.server.log()
 
 
 def test_a_stopped_worker(log_db):
@@ -226,8 +227,8 @@ def test_events_and_counts_outlive_a_restart(server, log_db):
     """Statistics of a server that was stopped are there again."""
     create(log_db)
     log_db.execute("SELECT cq.pause('v')")
+    wait_until(lambda: log_db.value("SELECT rows FROM cq.stat_views") == 1, "nothing is counted")
     before = log_db.execute("SELECT rows, batches, stats_reset FROM cq.stat_views")
-    assert before[0][0] == 1
     await_event(log_db, "workers started", name=None)
     log_db.close()
     server.stop()
@@ -239,7 +240,7 @@ def test_events_and_counts_outlive_a_restart(server, log_db):
     log_db.execute("SELECT cq.resume('v')")
     log_db.execute("INSERT INTO s VALUES (2)")
     log_db.wait("v")
-    assert log_db.execute("SELECT rows FROM cq.stat_views") == [(2,)]
+    wait_until(lambda: log_db.value("SELECT rows FROM cq.stat_views") == 2, "nothing is counted")
     assert events(log_db) == ["created", "started", "paused", "resumed"]
 
 
@@ -253,7 +254,8 @@ def test_events_are_bounded(server, log_db):
         log_db.execute("SELECT _cq.trim_events()")
         wait_until(lambda: log_db.value("SELECT count(*) FROM cq.events") <= 5,
                    lambda: log_db.execute("TABLE cq.events"))
-        last = "SELECT name, what FROM cq.events ORDER BY event_id DESC LIMIT 1"
+        last = ("SELECT name, what FROM cq.events WHERE name = 'public.v' "
+                "AND what NOT IN ('waiting', 'running') ORDER BY event_id DESC LIMIT 1")
         assert log_db.execute(last) == [("public.v", "resumed")]
     finally:
         server.set(cq__max_events=None)
