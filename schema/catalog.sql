@@ -200,7 +200,9 @@ CREATE TABLE _cq.error (
     payload         bytea,
     payload_length  bigint,                         -- the payload may have been cut to cq.error_payload_limit
     sqlstate        text,
-    message         text NOT NULL
+    message         text NOT NULL,
+    column_name     text,                           -- the one that is bad
+    constraint_name text                            -- the one that is broken
 );
 CREATE INDEX error_view ON _cq.error (view, error_id);
 COMMENT ON TABLE _cq.error IS 'messages that a continuous view could not process';

@@ -470,14 +470,29 @@ JOIN _cq.stat_relations() n ON n.relation = v.view
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
+CREATE FUNCTION cq.columns_of(server text, topic text, OUT column_name text, OUT data_type text, OUT not_null boolean, OUT path text, OUT format text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_columns_of';
+COMMENT ON FUNCTION cq.columns_of(text, text) IS
+    'the columns that IMPORT FOREIGN SCHEMA would make for a topic: as its schema in the registry says, or else its latest messages';
+
+ALTER TABLE _cq.error ADD COLUMN column_name text, ADD COLUMN constraint_name text;
 CREATE OR REPLACE VIEW cq.errors WITH (security_barrier) AS
 SELECT e.error_id, e.occurred_at, e.view, e.stream, e.topic, e.partition, e."offset",
        CASE WHEN s.may THEN e.key END AS key, CASE WHEN s.may THEN e.payload END AS payload, e.payload_length,
-       e.sqlstate, CASE WHEN s.may THEN e.message ELSE _cq.error_class(e.sqlstate) END AS message
+       e.sqlstate, CASE WHEN s.may THEN e.message ELSE _cq.error_class(e.sqlstate) END AS message,
+       e.column_name, e.constraint_name
 FROM _cq.error e
 JOIN pg_catalog.pg_class r ON r.oid = e.view,
 LATERAL (SELECT pg_catalog.has_table_privilege(e.stream, 'SELECT') AS may) s
 WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
+
+CREATE FUNCTION _cq.trim_errors() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_trim_errors';
+COMMENT ON FUNCTION _cq.trim_errors() IS
+    'deletes some of what cq.errors and cq.late keep too long, or too much of';
+REVOKE ALL ON FUNCTION _cq.trim_errors() FROM PUBLIC;
 
 CREATE OR REPLACE VIEW cq.late WITH (security_barrier) AS
 SELECT l.late_id, l.occurred_at, l.view, l.stream, l.topic, l.partition, l."offset", l.event_time, l.window_end,

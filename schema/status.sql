@@ -409,7 +409,8 @@ COMMENT ON VIEW cq.sinks IS 'where the changes of continuous views are sent: sta
 CREATE VIEW cq.errors WITH (security_barrier) AS
 SELECT e.error_id, e.occurred_at, e.view, e.stream, e.topic, e.partition, e."offset",
        CASE WHEN s.may THEN e.key END AS key, CASE WHEN s.may THEN e.payload END AS payload, e.payload_length,
-       e.sqlstate, CASE WHEN s.may THEN e.message ELSE _cq.error_class(e.sqlstate) END AS message
+       e.sqlstate, CASE WHEN s.may THEN e.message ELSE _cq.error_class(e.sqlstate) END AS message,
+       e.column_name, e.constraint_name
 FROM _cq.error e
 JOIN pg_catalog.pg_class r ON r.oid = e.view,
 LATERAL (SELECT pg_catalog.has_table_privilege(e.stream, 'SELECT') AS may) s
@@ -451,6 +452,13 @@ COMMENT ON FUNCTION _cq.delete_late() IS 'deletes what is deleted from cq.late';
 REVOKE ALL ON FUNCTION _cq.delete_late() FROM PUBLIC;
 CREATE TRIGGER delete_late INSTEAD OF DELETE ON cq.late FOR EACH ROW EXECUTE FUNCTION _cq.delete_late();
 COMMENT ON TRIGGER delete_late ON cq.late IS 'deletes what is deleted from cq.late';
+
+CREATE FUNCTION _cq.trim_errors() RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_trim_errors';
+COMMENT ON FUNCTION _cq.trim_errors() IS
+    'deletes some of what cq.errors and cq.late keep too long, or too much of';
+REVOKE ALL ON FUNCTION _cq.trim_errors() FROM PUBLIC;
 
 -- ---- workers, statistics ----
 

@@ -36,6 +36,12 @@ COMMENT ON FUNCTION _cq.stream_extents(regclass) IS
     'how far each partition of a stream reaches now: the oldest offset still there, and the next one to be written by committed transactions';
 REVOKE ALL ON FUNCTION _cq.stream_extents(regclass) FROM PUBLIC;
 
+CREATE FUNCTION cq.columns_of(server text, topic text, OUT column_name text, OUT data_type text, OUT not_null boolean, OUT path text, OUT format text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_columns_of';
+COMMENT ON FUNCTION cq.columns_of(text, text) IS
+    'the columns that IMPORT FOREIGN SCHEMA would make for a topic: as its schema in the registry says, or else its latest messages';
+
 CREATE FUNCTION _cq.log_trim(stream regclass) RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_log_trim_sql';
 COMMENT ON FUNCTION _cq.log_trim(regclass) IS

@@ -62,3 +62,10 @@ RESET ROLE;
 TABLE told;
 DROP SCHEMA granted CASCADE;
 DROP ROLE stranger, reader, monitor;
+-- What is asked of a server, with its owner's or the caller's secrets, is for whoever may use it.
+CREATE ROLE regress_stranger;
+SET ROLE regress_stranger;
+SELECT * FROM cq.columns_of('cq_log', 't');
+RESET ROLE;
+SELECT * FROM cq.columns_of('cq_log', 't');
+DROP ROLE regress_stranger;

@@ -2,9 +2,10 @@
 import json
 import struct
 import time
+import uuid
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from conftest import fresh_database, wait_until
@@ -86,6 +87,45 @@ def test_schemas_change_while_a_view_runs(db, broker, registry, topic):
     db.assert_equal("TABLE v", "SELECT more, gone, count(*), sum(coalesce(amount, was)) FROM s GROUP BY more, gone")
     assert db.value("SELECT sum(count) FROM v") == 100
     assert db.execute("SELECT * FROM cq.errors") == []
+
+
+def test_guids_in_headers(db, broker, topic, stub):
+    """As the independent client writes them; beside numbers before the value. Keys that are the same are, however they are framed."""
+    name = topic()
+    mock = SchemaRegistryClient.new_client({"url": "mock://"})
+    key = json.dumps({"type": "record", "name": "key", "fields": [{"name": "id", "type": "int"}, {"name": "s", "type": "string"}]})
+    serializers = [AvroSerializer(mock, schema, conf={"schema.id.serializer": header_schema_id_serializer}) for schema in (key, EVENT)]
+    producer = broker.producer()
+    guids = {}
+
+    def write(parts):
+        """Key and value, framed by headers; a value of None is a tombstone."""
+        written, headers = [], []
+        for serialize, part, field, schema in zip(serializers, parts, (MessageField.KEY, MessageField.VALUE), (key, EVENT)):
+            context = SerializationContext(name, field, [])
+            written.append(None if part is None else serialize(part, context))
+            headers += context.headers
+            for _, bytes_ in context.headers:
+                guids[str(uuid.UUID(bytes=bytes_[1:]))] = schema
+        return {"key": written[0], "value": written[1], "headers": headers}
+    one, two, three = ({"id": 0, "s": "aaaa"}, {"id": 0, "s": "bbba"}, {"id": 7, "s": ""})
+    good = [write((one, {"k": "x", "n": 1})), write((two, {"k": "y", "n": 2})), write((three, {"k": "z", "n": 3})),
+            write((one, {"k": "x", "n": 10})), write((three, None))]
+    assert [bytes_[0] for message in good for _, bytes_ in message["headers"]] == [1] * 9 and len(guids) == 2
+    for message in good:
+        producer.produce(name, **message)
+    producer.produce(name, event("n", 5), framed(2, b"\0\x08aaaa"))
+    for header in b"\1" + uuid.UUID(int=5).bytes, b"\1\2\3", b"":
+        producer.produce(name, good[1]["value"], good[1]["key"], headers={**dict(good[1]["headers"]), "__value_schema_id": header})
+    producer.flush()
+    use(db, stub(schemas({1: EVENT, 2: key}, **{f"schemas/guids/{guid}": (200, {"schema": schema}) for guid, schema in guids.items()})).url)
+    create(db, name, "id int OPTIONS (key 'id'), s text OPTIONS (key 's'), k text, n bigint", options=", mode 'upsert', on_error 'skip'")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT s, k, n FROM s WHERE id = 0")
+    db.wait("v")
+    assert db.execute("TABLE v ORDER BY 1") == db.execute("SELECT s, k, n FROM s ORDER BY 1") == [("aaaa", "n", 5), ("bbba", "y", 2)]
+    assert db.execute("""SELECT "offset", message FROM cq.errors ORDER BY 1""") == [
+        (6, "the schema registry has no schema 00000000-0000-0000-0000-000000000005")] + [
+        (offset, "invalid Avro message: it does not begin with a zero byte and the number of a schema") for offset in (7, 8)]
 
 
 def test_every_type(db, broker, registry, topic):
@@ -296,6 +336,9 @@ def test_import(db, broker, registry, topic):
                           "t time without time zone not null", "u uuid not null", "e text not null", "f bytea not null", "b bytea not null",
                           "a integer[] not null", "m jsonb not null", "p jsonb not null", "ps jsonb not null", "v jsonb not null",
                           "g real not null", "h double precision not null", "k boolean not null", "ctid_1 integer not null", "w integer")]
+    assert db.execute(f"SELECT attname, format_type(atttypid, atttypmod), attnotnull, CASE attname WHEN 'ctid_1' THEN '\"ctid\"' END, 'avro' "
+                      f"FROM pg_attribute WHERE attrelid = 'imported.{name}'::regclass AND attnum > 0 ORDER BY attnum") == \
+        db.execute("SELECT * FROM cq.columns_of('registered', %s)", name)
     row = ("(1, NULL, 1.5, '2025-01-02', '2025-01-02Z', '2025-01-02', '12:00', '00000000-0000-0000-0000-000000000001', 'A', '\\x0102', '\\x', '{1,NULL}', "
            "'{\"k\":1}', '{\"x\":1}', '[{\"x\":2}]', '5', 1.5, 2.5, true, 7)")
     db.execute(f"INSERT INTO imported.{name} VALUES {row}")

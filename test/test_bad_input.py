@@ -128,3 +128,33 @@ def test_on_error_pause(broker, db, topic):
     db.execute("SELECT cq.resume('v')")
     db.wait("v")
     assert db.execute("TABLE v") == [(100, sum(range(100)))]
+
+
+def test_what_is_kept_is_bounded(server, log_db):
+    """By size of each view, and by age, as the keeper does it from time to time: who waits for nobody."""
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (a int, b text) SERVER cq_log")
+    for view in "v", "w":
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS SELECT a / 0 AS a, b FROM s WHERE a > 0 OR '{view}' = 'w'")
+    db.execute("INSERT INTO s SELECT -1, 'w alone'")
+    db.execute("INSERT INTO s SELECT i, (SELECT string_agg(md5(i || ' ' || j), '') FROM generate_series(1, 1000) j) FROM generate_series(1, 40) i")
+    db.wait("v")
+    db.wait("w")
+
+    def left():
+        db.execute("SELECT _cq.trim_errors()")
+        return db.execute("SELECT error_id FROM cq.errors ORDER BY error_id")
+    kept = """SELECT count(*), max("offset") FROM cq.errors WHERE view = %s::regclass"""
+    last = db.value("""SELECT max("offset") FROM cq.errors""")
+    assert db.execute(kept, "v") + db.execute(kept, "w") == [(40, last), (41, last)]
+    try:
+        server.set(cq__max_errors_size="100kB")     # three of 32 kB
+        wait_until(lambda: len(left()) <= 6, "what is too large is gone")
+        assert db.execute(kept, "v") + db.execute(kept, "w") == [(3, last), (3, last)]
+        with server.connect(log_db.name) as other, other.transaction():
+            held, = other.execute("SELECT error_id FROM _cq.error ORDER BY error_id LIMIT 1 FOR UPDATE").fetchone()
+            server.set(cq__error_retention=0)
+            wait_until(lambda: left() == [(held,)], "old errors are gone")
+        wait_until(lambda: left() == [], "the one that was locked is gone")
+    finally:
+        server.set(cq__error_retention=None, cq__max_errors_size=None)

@@ -184,6 +184,12 @@ def test_import_foreign_schema(db, broker, topic):
                    partition=lambda value: value["id"] % 2)
     broker.produce(binary, [b"\x00\x01"])
     prefix = orders.removesuffix("_orders")
+    assert db.execute("SELECT * FROM cq.columns_of('kafka', %s) ORDER BY column_name", orders) == [
+        ("at", "timestamp with time zone", False, None, "json"), ("id", "bigint", False, None, "json"), ("ok", "boolean", False, None, "json"),
+        ("price", "double precision", False, None, "json"), ("who", "jsonb", False, None, "json")]
+    assert db.execute("SELECT * FROM cq.columns_of('kafka', %s)", empty) == db.execute("SELECT * FROM cq.columns_of('kafka', %s)", binary) == []
+    with pytest.raises(psycopg.Error, match="nowhere"):
+        db.execute("SELECT * FROM cq.columns_of('kafka', 'nowhere')")
     db.execute("CREATE SCHEMA imported")
     db.execute(f'IMPORT FOREIGN SCHEMA "{prefix}" FROM SERVER kafka INTO imported')
     tables = db.execute("SELECT relname FROM pg_class WHERE relnamespace = 'imported'::regnamespace AND relkind = 'f'")

@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_foreign_server.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_tablespace.h"
@@ -101,6 +102,8 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 			return pg_tablespace_aclcheck(object_id, role_id, mode);
 		case NamespaceRelationId:
 			return pg_namespace_aclcheck(object_id, role_id, mode);
+		case ForeignServerRelationId:
+			return pg_foreign_server_aclcheck(object_id, role_id, mode);
 		default:
 			elog(ERROR, "unexpected class %u", class_id);
 	}

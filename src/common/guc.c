@@ -22,6 +22,8 @@ int			cq_group_cache_size = 65536;
 int			cq_error_payload_limit = 1024;
 int			cq_max_errors = 10000;
 int			cq_max_events = 10000;
+int			cq_max_errors_size = 262144;
+int			cq_error_retention = 43200;
 int			cq_view_timeout = 30000;
 int			cq_max_views = 1000;
 int			cq_max_global_rows = 100000;
@@ -87,6 +89,17 @@ cq_guc_init(void)
 							"How many events cq.events keeps; the newest are.",
 							"-1 keeps all.",
 							&cq_max_events, 10000, -1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.max_errors_size",
+							"Largest size of the messages that are kept in cq.errors for each "
+							"view; the newest are.",
+							"The same holds for cq.late. -1 sets no limit.",
+							&cq_max_errors_size, 262144, -1, MAX_KILOBYTES, PGC_SIGHUP,
+							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.error_retention",
+							"How long rejected messages are kept in cq.errors.",
+							"The same holds for cq.late. -1 keeps them for good.",
+							&cq_error_retention, 43200, -1, INT_MAX / 60, PGC_SIGHUP,
+							GUC_UNIT_MIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.view_timeout",
 							"Longest time that a view's part of a batch may take.",
 							"It then goes on by itself with fewer rows, and fails if a single row "

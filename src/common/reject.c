@@ -67,6 +67,13 @@ cq_reject_hint(CqReject *reject, const char *format,...)
 }
 
 CqReject *
+cq_reject_constraint(CqReject *reject, const char *name)
+{
+	reject->constraint = name != NULL ? pstrdup(name) : NULL;
+	return reject;
+}
+
+CqReject *
 cq_reject_at(CqReject *reject, int location)
 {
 	reject->location = location;

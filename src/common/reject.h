@@ -16,6 +16,7 @@ typedef struct CqReject
 	char	   *message;		/* lower case, no period */
 	char	   *detail;			/* NULL or sentences */
 	char	   *hint;			/* NULL or sentences */
+	char	   *constraint;		/* the name of the one that is broken, or NULL */
 	int			location;		/* byte offset in the query text, or -1 */
 } CqReject;
 
@@ -24,6 +25,7 @@ extern CqReject *cq_reject(int sqlerrcode, const char *format,...) pg_attribute_
 extern CqReject *cq_reject_detail(CqReject *reject, const char *format,
 								  ...) pg_attribute_printf(2, 3);
 extern CqReject *cq_reject_hint(CqReject *reject, const char *format,...) pg_attribute_printf(2, 3);
+extern CqReject *cq_reject_constraint(CqReject *reject, const char *name);	/* may be NULL */
 extern CqReject *cq_reject_at(CqReject *reject, int location);
 
 /* Raises ERROR; query_text may be NULL, else the location is shown in it. Does nothing for NULL. */

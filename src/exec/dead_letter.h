@@ -9,13 +9,13 @@
 
 #include "stream/batch.h"
 
-/* In the batch's transaction. The payload is cut to cq.error_payload_limit. */
 /*
  * Records the row, unless the batch has brought nbefore of the view already, and no more are kept.
+ * In the batch's transaction. The payload is cut to cq.error_payload_limit. column, or NULL: the
+ * one that is bad.
  */
 extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore,
-							   int sqlerrcode,
-							   const char *message);
+							   const CqReject *reject, const char *column);
 
 /* How many of the view are kept. */
 extern int64 cq_dead_letter_count(Oid view);

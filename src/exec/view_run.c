@@ -211,8 +211,9 @@ is_hopeless(const ViewRun *run)
 	return cq_dead_letter_count(exec->view) <= exec->nhopeless && !has_rows(exec->row->state);
 }
 
+/* column, or NULL: the one that is bad. */
 static void
-reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
+reject_row(ViewRun *run, int row, const CqReject *reject, const char *column)
 {
 	const CqMessage *source = &run->batch->fetch.messages[row];
 	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
@@ -220,12 +221,24 @@ reject_row(ViewRun *run, int row, int sqlerrcode, const char *message)
 	if (run->exec->row->pause_on_error)
 	{
 		stop_before(run, row, psprintf("topic \"%s\" partition %d offset " INT64_FORMAT ": %s",
-									   slice->topic, slice->partition, source->offset, message));
+									   slice->topic, slice->partition, source->offset,
+									   reject->message));
 		return;
 	}
-	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, run->nbad, sqlerrcode,
-					   message);
+	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, run->nbad, reject,
+					   column);
 	run->nbad++;
+}
+
+static void
+reject_failed(ViewRun *run, int row, const ErrorData *error)
+{
+	CqReject	reject = {
+		.sqlerrcode = error->sqlerrcode, .message = error->message,
+		.constraint = error->constraint_name
+	};
+
+	reject_row(run, row, &reject, NULL);
 }
 
 /* The second time in a row that the view meets just this? */
@@ -261,7 +274,7 @@ doubt_row(ViewRun *run, int row)
 	{
 		if (!was_doubted_before(run, row))
 			raise_as_passing(run, error);
-		reject_row(run, row, error->sqlerrcode, error->message);
+		reject_failed(run, row, error);
 	}
 }
 
@@ -304,7 +317,7 @@ take_bad_row(ViewRun *run, int row, const ErrorData *error)
 		doubt_row(run, row);
 		return;
 	}
-	reject_row(run, row, error->sqlerrcode, error->message);
+	reject_failed(run, row, error);
 	if (run->stop_reason == NULL && is_hopeless(run))
 		stop_before(run, row + 1, psprintf("each of the first " INT64_FORMAT " rows has failed: %s",
 										   run->exec->nhopeless, error->message));
@@ -420,7 +433,7 @@ reject_doubtful(ViewRun *run)
 		if ((foreach_current_index(cell) == 0 && !was_doubted_before(run, doubtful->row)) ||
 			run->npassed == 0 || attempt(run, doubtful->row, doubtful->row + 1) == NULL)
 			raise_as_passing(run, doubtful->error);
-		reject_row(run, doubtful->row, doubtful->error->sqlerrcode, doubtful->error->message);
+		reject_failed(run, doubtful->row, doubtful->error);
 	}
 }
 
@@ -456,7 +469,8 @@ reject_undecoded(ViewRun *run)
 
 		if (cell->row == last || !is_undecoded(run, cell))
 			continue;
-		reject_row(run, cell->row, cell->reject->sqlerrcode, cell->reject->message);
+		reject_row(run, cell->row, cell->reject,
+				   cell->attno > 0 ? cq_decode_column_name(run->batch, cell->attno) : NULL);
 		last = cell->row;
 	}
 }

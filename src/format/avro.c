@@ -25,13 +25,11 @@
 #include "format/avro_write.h"
 #include "format/json_settings.h"
 #include "format/json_value_private.h"
-#include "format/registry.h"
+#include "format/schema_frame.h"
 #include "mb/pg_wchar.h"
-#include "port/pg_bswap.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define FRAME_LENGTH	5
 
 /* JSON of a value, beside what its schema's own text and the message's length account for. */
 #define JSON_ALLOWANCE	4096
@@ -40,7 +38,7 @@
 /* A schema as this decoder's columns see it, or why it cannot be used. */
 typedef struct Writer
 {
-	uint32		id;				/* the key */
+	CqSchemaFrame frame;		/* the key */
 	CqAvroStep *plan;			/* NULL: there is a reject */
 	int64		text_length;
 	CqReject   *reject;
@@ -230,7 +228,7 @@ static CqDecoder *
 decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	AvroDecoder *decoder = palloc0(sizeof(AvroDecoder));
-	HASHCTL		control = {.keysize = sizeof(uint32), .entrysize = sizeof(Writer),
+	HASHCTL		control = {.keysize = sizeof(CqSchemaFrame), .entrysize = sizeof(Writer),
 						   .hcxt = CurrentMemoryContext};
 
 	if (options->schema == NULL && (options->registry == NULL || !options->is_framed))
@@ -267,22 +265,10 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 /* ---- schemas ---- */
 
 static bool
-read_frame(const CqMessage *message, uint32 *id)
-{
-	uint32		number;
-
-	if (message->value_length < FRAME_LENGTH || message->value[0] != '\0')
-		return false;
-	memcpy(&number, message->value + 1, sizeof(number));
-	*id = pg_ntoh32(number);
-	return true;
-}
-
-static bool
 prepare(const CqFormatOptions *options, const CqMessage *messages, int nmessages, char **awaits,
 		char **trouble)
 {
-	uint32		last = 0;
+	CqSchemaFrame last;
 	bool		has_last = false;
 	int			nmissing = 0;
 
@@ -292,16 +278,21 @@ prepare(const CqFormatOptions *options, const CqMessage *messages, int nmessages
 	{
 		CqRegistrySchema schema;
 		const char *reason;
-		uint32		id;
+		CqSchemaFrame frame;
+		int			length;
 
-		if (messages[i].value == NULL || !read_frame(&messages[i], &id) || (has_last && id == last))
+		if (messages[i].value == NULL ||
+			!cq_schema_frame_read(options, &messages[i], &frame, &length) ||
+			(has_last && memcmp(&frame, &last, sizeof(frame)) == 0))
 			continue;
-		last = id;
+		last = frame;
 		has_last = true;
-		if (cq_registry_by_id(options->registry, id, &schema, &reason) != CQ_REGISTRY_ASKED)
+		if (cq_schema_frame_find(options->registry, &frame, &schema, &reason) !=
+			CQ_REGISTRY_ASKED)
 			continue;
 		if (nmissing++ == 0)
-			*awaits = psprintf("schema %u of %s", id, cq_registry_name(options->registry));
+			*awaits = psprintf("%s of %s", cq_schema_frame_name(&frame),
+							   cq_registry_name(options->registry));
 		if (reason != NULL && *trouble == NULL)
 			*trouble = pstrdup(reason);
 	}
@@ -319,8 +310,8 @@ make_writer(AvroDecoder *decoder, Writer *writer, const CqRegistrySchema *found)
 	if (strcmp(found->type, "AVRO") != 0)
 	{
 		writer->reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-								   "schema %u is one of %s, and not of Avro", writer->id,
-								   found->type);
+								   "%s is one of %s, and not of Avro",
+								   cq_schema_frame_name(&writer->frame), found->type);
 		return;
 	}
 	foreach(cell, found->texts)
@@ -335,36 +326,39 @@ make_writer(AvroDecoder *decoder, Writer *writer, const CqRegistrySchema *found)
 	if (schema != NULL)
 		set_plan(decoder, writer, schema);
 	else
-		writer->reject = cq_reject(writer->reject->sqlerrcode, "schema %u: %s", writer->id,
+		writer->reject = cq_reject(writer->reject->sqlerrcode, "%s: %s",
+								   cq_schema_frame_name(&writer->frame),
 								   writer->reject->message);
 }
 
-/* The schema of that number. What is not known need not stay so. */
+/* What is not known need not stay so. */
 static const Writer *
-find_writer(AvroDecoder *decoder, uint32 id)
+find_writer(AvroDecoder *decoder, const CqSchemaFrame *frame)
 {
 	bool		is_known;
 	CqRegistrySchema found;
 	MemoryContext caller;
 	CqRegistryState state;
 
-	if (decoder->last != NULL && decoder->last->id == id)
+	if (decoder->last != NULL && memcmp(&decoder->last->frame, frame, sizeof(*frame)) == 0)
 		return decoder->last;
-	decoder->last = hash_search(decoder->writers, &id, HASH_FIND, &is_known);
+	decoder->last = hash_search(decoder->writers, frame, HASH_FIND, &is_known);
 	if (decoder->last != NULL)
 		return decoder->last;
-	state = cq_registry_by_id(decoder->options->registry, id, &found, NULL);
+	state = cq_schema_frame_find(decoder->options->registry, frame, &found, NULL);
 	if (state != CQ_REGISTRY_HERE)
 	{
 		static Writer unknown;
 
 		unknown.reject = state == CQ_REGISTRY_UNKNOWN
-			? cq_reject(ERRCODE_UNDEFINED_OBJECT, "the schema registry has no schema %u", id)
-			: cq_reject(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "schema %u is not there yet", id);
+			? cq_reject(ERRCODE_UNDEFINED_OBJECT, "the schema registry has no %s",
+						cq_schema_frame_name(frame))
+			: cq_reject(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "%s is not there yet",
+						cq_schema_frame_name(frame));
 		return &unknown;
 	}
 	caller = MemoryContextSwitchTo(decoder->context);
-	decoder->last = hash_search(decoder->writers, &id, HASH_ENTER, &is_known);
+	decoder->last = hash_search(decoder->writers, frame, HASH_ENTER, &is_known);
 	decoder->last->plan = NULL;
 	decoder->last->reject = NULL;
 	decoder->last->text_length = 0;
@@ -696,11 +690,12 @@ decode_message(Row *row, const CqMessage *message)
 {
 	AvroDecoder *decoder = row->decoder;
 	const Writer *writer = decoder->fixed;
-	int			skipped = decoder->options->is_framed ? FRAME_LENGTH : 0;
-	uint32		id = 0;
+	int			skipped = 0;
+	CqSchemaFrame frame = {0};
 
 	set_row_null(decoder, row->number);
-	if (decoder->options->is_framed && !read_frame(message, &id))
+	if (decoder->options->is_framed &&
+		!cq_schema_frame_read(decoder->options, message, &frame, &skipped))
 	{
 		refuse_message(row, ERRCODE_INVALID_BINARY_REPRESENTATION,
 					   "invalid Avro message: it does not begin with a zero byte and the number of "
@@ -708,7 +703,7 @@ decode_message(Row *row, const CqMessage *message)
 		return;
 	}
 	if (writer == NULL)
-		writer = find_writer(decoder, id);
+		writer = find_writer(decoder, &frame);
 	if (writer->plan == NULL)
 	{
 		refuse_message(row, writer->reject->sqlerrcode, writer->reject->message);
@@ -727,7 +722,8 @@ decode_message(Row *row, const CqMessage *message)
 		refuse_message(row, ERRCODE_INVALID_BINARY_REPRESENTATION,
 					   writer == decoder->fixed ? psprintf("invalid Avro message: %s",
 														   row->in.fault) :
-					   psprintf("invalid Avro message of schema %u: %s", id, row->in.fault));
+					   psprintf("invalid Avro message of %s: %s", cq_schema_frame_name(&frame),
+								row->in.fault));
 }
 
 /* ---- the routine ---- */

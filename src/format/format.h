@@ -82,7 +82,8 @@ typedef struct CqFormatOptions
 	/* under which name there, for what is written; NULL: of topic and record */
 	const char *subject;
 	const char *topic;
-	bool		is_key;			/* what is written is a key */
+	bool		is_key;			/* it is keys that are read and written */
+	CqMessageHeader header;		/* of messages that are read; NULL: they have none */
 	bool		names_topic;	/* the subject has the name of the topic */
 	bool		names_record;	/* and that of the record */
 	bool		registers;		/* the schema, where it is not yet */

@@ -71,6 +71,7 @@ reject_cell(const CqJsonCell *cell, const ErrorData *error, CqBadCells *bad)
 	CqReject   *reject = cq_reject(error->sqlerrcode, "field \"%s\": %s", cell->column->name,
 								   error->message);
 
+	cq_reject_constraint(reject, error->constraint_name);
 	if (error->detail != NULL)
 		cq_reject_detail(reject, "%s", error->detail);
 	if (error->hint != NULL)

@@ -28,6 +28,7 @@
 #define UNKNOWN_FOR			(5 * 60 * USECS_PER_SEC)
 #define LONGEST_PATH		768
 #define MOST_REFERENCES		1000	/* that a schema leads to */
+#define GUIDS				"schemas/guids/"
 
 typedef struct Document
 {
@@ -353,8 +354,12 @@ describe(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens
 
 /* What the registry itself says is not there: not whatever else may answer at its address. */
 static bool
-says_unknown(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens)
+says_unknown(const Document *document, const CqHttpResponse *response, bool is_json,
+			 const CqJsonToken *tokens)
 {
+	/* Of GUIDs not every registry knows, and one says so in words of its own. */
+	if (response->status == 404 && strncmp(document->path, GUIDS, strlen(GUIDS)) == 0)
+		return true;
 	return response->status == 404 && is_json && tokens[CODE].kind == CQ_JSON_INTEGER &&
 		tokens[CODE].integer >= 40401 && tokens[CODE].integer <= 40403;
 }
@@ -389,7 +394,7 @@ take_answer(CqRegistry *registry, Document *document, const CqHttpResponse *resp
 		document->references = references;
 		document->state = CQ_REGISTRY_HERE;
 	}
-	else if (says_unknown(response, is_json, tokens))
+	else if (says_unknown(document, response, is_json, tokens))
 	{
 		document->state = CQ_REGISTRY_UNKNOWN;
 		document->since = cq_clock_real_monotonic();
@@ -513,6 +518,14 @@ cq_registry_by_id(CqRegistry *registry, uint32 id, CqRegistrySchema *schema, con
 		number->document = document;
 	}
 	return get_schema(registry, number->document, schema, trouble);
+}
+
+CqRegistryState
+cq_registry_by_guid(CqRegistry *registry, const char *guid, CqRegistrySchema *schema,
+					const char **trouble)
+{
+	return get_schema(registry, find_document(registry, psprintf("%s%s", GUIDS, guid)), schema,
+					  trouble);
 }
 
 /* ---- for statements ---- */

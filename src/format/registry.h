@@ -59,6 +59,10 @@ extern const char *cq_registry_name(const CqRegistry *registry);
 extern CqRegistryState cq_registry_by_id(CqRegistry *registry, uint32 id, CqRegistrySchema *schema,
 										 const char **trouble);
 
+/* The same by its GUID, as text. A registry that knows nothing of GUIDs does not have it. */
+extern CqRegistryState cq_registry_by_guid(CqRegistry *registry, const char *guid,
+										   CqRegistrySchema *schema, const char **trouble);
+
 /*
  * For statements: waits, and raises ERROR where there is trouble. Forgets what it knew where
  * is_fresh. False: there is no such schema.

@@ -147,6 +147,8 @@ typedef struct CqKafkaHeader
 
 extern int	cq_kafka_headers_parse(Datum headers, CqKafkaHeader **result);
 extern bool cq_kafka_headers_read(CqSource *source, const CqMessage *message, Datum *headers);
+extern bool cq_kafka_headers_find(const CqMessage *message, const char *name, const char **bytes,
+								  size_t *length);
 
 /* kafka_producer.c */
 extern CqSink *cq_kafka_producer_open(const CqSourceConfig *config);

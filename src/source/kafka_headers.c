@@ -99,6 +99,21 @@ cq_kafka_headers_read(CqSource *source, const CqMessage *message, Datum *headers
 	return true;
 }
 
+/* See CqMessageHeader. */
+bool
+cq_kafka_headers_find(const CqMessage *message, const char *name, const char **bytes,
+					  size_t *length)
+{
+	rd_kafka_headers_t *list;
+	const void *value;
+
+	if (rd_kafka_message_headers(message->origin, &list) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+		rd_kafka_header_get(list, 0, name, &value, length) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return false;
+	*bytes = value;
+	return value != NULL;
+}
+
 pg_noreturn static void raise_bad_headers(const char *detail);
 
 static void

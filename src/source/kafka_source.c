@@ -20,6 +20,7 @@ const CqSourceRoutine cq_kafka_source = {
 	.wakeup_fd = cq_kafka_consumer_wakeup_fd,
 	.wakeup_clear = cq_kafka_consumer_wakeup_clear,
 	.headers = cq_kafka_headers_read,
+	.header = cq_kafka_headers_find,
 	.close = cq_kafka_consumer_close,
 	.sink_open = cq_kafka_producer_open,
 	.sink_append = cq_kafka_producer_append,

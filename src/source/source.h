@@ -154,6 +154,12 @@ typedef struct CqOutgoing
 typedef struct CqSource CqSource;	/* each implementation begins its own struct with this */
 typedef struct CqSink CqSink;
 
+/*
+ * The bytes of a message's first header of that name, lent as the message is; false: it has none.
+ */
+typedef bool (*CqMessageHeader) (const CqMessage *message, const char *name, const char **bytes,
+								 size_t *length);
+
 typedef struct CqSourceRoutine
 {
 	const char *name;			/* of the foreign-data wrapper: cq_kafka, cq_log */
@@ -223,6 +229,9 @@ typedef struct CqSourceRoutine
 
 	/* Headers of a message as a jsonb Datum (an array of {"key","value"}), or false for none. */
 	bool		(*headers) (CqSource *source, const CqMessage *message, Datum *headers);
+
+	/* NULL: messages have no headers. */
+	CqMessageHeader header;
 
 	void		(*close) (CqSource *source);
 

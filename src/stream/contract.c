@@ -64,6 +64,12 @@ typedef struct Holding
 	int			next;			/* row */
 } Holding;
 
+static CqReject *
+name_contract(const Holding *holding, CqReject *reject)
+{
+	return cq_reject_constraint(reject, holding->contract->name);
+}
+
 static void
 check_row(Holding *holding, int row)
 {
@@ -82,9 +88,10 @@ check_row(Holding *holding, int row)
 	ResetExprContext(holding->context);
 	if (!ExecCheck(holding->state, holding->context))
 		cq_bad_cells_add(&batch->bad, row, 0,
-						 cq_reject(ERRCODE_CHECK_VIOLATION,
-								   "the row violates check constraint \"%s\"",
-								   holding->contract->name));
+						 name_contract(holding,
+									   cq_reject(ERRCODE_CHECK_VIOLATION,
+												 "the row violates check constraint \"%s\"",
+												 holding->contract->name)));
 }
 
 /* From the next row on; next is always the one that is being looked at. */
@@ -132,8 +139,10 @@ hold(Holding *holding)
 		if (!cq_fault_is_of_value(error))
 			ReThrowError(error);
 		cq_bad_cells_add(&holding->batch->bad, holding->next++, 0,
-						 cq_reject(error->sqlerrcode, "check constraint \"%s\": %s",
-								   holding->contract->name, error->message));
+						 name_contract(holding,
+									   cq_reject(error->sqlerrcode,
+												 "check constraint \"%s\": %s",
+												 holding->contract->name, error->message)));
 		FreeErrorData(error);
 	}
 }

@@ -26,6 +26,7 @@
 #include "common/compat.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "format/schema_frame.h"
 #include "stream/envelope.h"
 
 /* From the number of the table's columns on. */
@@ -404,11 +405,14 @@ unwrap(const char *key, uint32 *length)
 	return next;
 }
 
-/* The same of Avro: less the number of its schema. */
+/* The same of Avro: less the number of its schema, unless that is in a header. */
 static const char *
-unframe(const CqStream *stream, const char *key, uint32 *length)
+unframe(const CqReader *reader, const CqMessage *message, uint32 *length)
 {
-	if (!stream->is_framed || *length < 5 || *key != '\0')
+	const char *key = message->key;
+
+	if (!reader->stream->is_framed || *length < 5 || *key != '\0' ||
+		cq_schema_frame_is_header(reader->routine->header, message, true))
 		return key;
 	*length -= 5;
 	return key + 5;
@@ -424,7 +428,7 @@ cq_envelope_key(const CqBatch *batch, int row, uint32 *length)
 	if (message->key == NULL || bms_is_member(row, batch->truncating))
 		return NULL;
 	if (stream->key_format != NULL && strcmp(stream->key_format, "avro") == 0)
-		return unframe(stream, message->key, length);
+		return unframe(batch->reader, message, length);
 	if (stream->key_format != NULL || stream->is_wrapped)
 		return unwrap(message->key, length);
 	return message->key;

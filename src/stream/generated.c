@@ -191,8 +191,9 @@ compute_column(Computation *computation)
 		if (!cq_fault_is_of_value(error))
 			ReThrowError(error);
 		reject_row(computation, computation->next++,
-				   cq_reject(error->sqlerrcode, "column \"%s\": %s", computation->column->name,
-							 error->message));
+				   cq_reject_constraint(cq_reject(error->sqlerrcode, "column \"%s\": %s",
+												  computation->column->name, error->message),
+										error->constraint_name));
 		FreeErrorData(error);
 	}
 }

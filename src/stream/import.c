@@ -1,21 +1,28 @@
 /*
  * import.c
  *		IMPORT FOREIGN SCHEMA: a foreign table for each topic, with columns as its schema in the
- *		registry says, or else inferred from a sample of its latest messages.
+ *		registry says, or else inferred from a sample of its latest messages. And cq.columns_of,
+ *		which shows these columns.
  *
  * The remote schema is "kafka" for all topics, or else a prefix that their names have.
  */
 #include "postgres.h"
 
+#include "catalog/pg_foreign_server.h"
 #include "commands/defrem.h"
+#include "common/compat.h"
 #include "common/name.h"
+#include "common/version.h"
+#include "fmgr.h"
 #include "foreign/foreign.h"
 #include "format/avro_infer.h"
 #include "format/registry.h"
+#include "funcapi.h"
 #include "http/http.h"
 #include "miscadmin.h"
 #include "stream/reader_state.h"
 #include "stream/sample.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -26,6 +33,8 @@
 #define TIMEOUT_MS 30000
 #define FETCH_TIMEOUT_MS 500
 #define SAMPLE_BYTES (8 * 1024 * 1024)
+
+PG_FUNCTION_INFO_V1(cq_columns_of);
 
 /* Copies of messages' values, of several fetches. */
 typedef struct Sample
@@ -245,17 +254,30 @@ columns_of_sample(const char *topic, List *properties, int wanted, List **remark
 	return columns;
 }
 
+/* NIL where nothing can be learnt, which a remark says. */
+static List *
+find_columns(const char *topic, const ForeignServer *server, List *properties, int wanted,
+			 const char **format, List **remarks)
+{
+	List	   *columns = NIL;
+
+	*format = "avro";
+	*remarks = NIL;
+	if (columns_of_registry(topic, server, &columns, remarks))
+		return columns;
+	*format = "json";
+	return columns_of_sample(topic, properties, wanted, remarks);
+}
+
 /* NULL where nothing can be learnt. */
 static char *
 import_topic(const char *topic, const char *table, const ForeignServer *server, List *properties,
 			 int wanted)
 {
-	List	   *remarks = NIL;
-	List	   *columns = NIL;
-	bool		has_schema = columns_of_registry(topic, server, &columns, &remarks);
+	const char *format;
+	List	   *remarks;
+	List	   *columns = find_columns(topic, server, properties, wanted, &format, &remarks);
 
-	if (!has_schema)
-		columns = columns_of_sample(topic, properties, wanted, &remarks);
 	if (columns == NIL)
 	{
 		ereport(NOTICE,
@@ -269,7 +291,7 @@ import_topic(const char *topic, const char *table, const ForeignServer *server, 
 		ereport(NOTICE,
 				(errmsg("topic \"%s\" was imported with remarks", topic),
 				 errdetail_internal("%s", join(remarks))));
-	return create_command(topic, table, server->servername, has_schema ? "avro" : "json", columns);
+	return create_command(topic, table, server->servername, format, columns);
 }
 
 /* Of char *: the topics that the statement is about. */
@@ -319,6 +341,62 @@ import_schema(ImportForeignSchemaStmt *stmt, Oid server_id)
 			commands = lappend(commands, command);
 	}
 	return commands;
+}
+
+/* ---- cq.columns_of ---- */
+
+static void
+put_column(ReturnSetInfo *result, const CqColumn *column, const char *format)
+{
+	Datum		values[] = {
+		CStringGetTextDatum(column->name),
+		CStringGetTextDatum(format_type_with_typemod(column->type, column->typmod)),
+		BoolGetDatum(column->is_not_null),
+		CStringGetTextDatum(path_text(column->path)),
+		CStringGetTextDatum(format)
+	};
+	bool		nulls[lengthof(values)] = {false};
+
+	nulls[3] = is_own_name(column);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * cq.columns_of(server text, topic text): what IMPORT FOREIGN SCHEMA would make, for whoever may
+ * make tables of the server. Its remarks are notices.
+ */
+Datum
+cq_columns_of(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *topic = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	ForeignServer *server = GetForeignServerByName(name, false);
+	AclResult	may = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(),
+									  ACL_USAGE);
+	const char *format;
+	List	   *remarks;
+	List	   *columns;
+	ListCell   *cell;
+
+	cq_version_require();
+	if (may != ACLCHECK_OK)
+		aclcheck_error(may, OBJECT_FOREIGN_SERVER, name);
+	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "cq_kafka") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("server \"%s\" is not one of the foreign data wrapper cq_kafka", name)));
+	InitMaterializedSRF(fcinfo, 0);
+	columns = find_columns(topic, server, cq_stream_server_properties(server->serverid,
+																	   GetUserId()),
+						   DEFAULT_SAMPLE, &format, &remarks);
+	if (remarks != NIL)
+		ereport(NOTICE,
+				(errmsg(columns == NIL ? "topic \"%s\" would not be imported" :
+						"topic \"%s\" would be imported with remarks", topic),
+				 errdetail_internal("%s", join(remarks))));
+	foreach(cell, columns)
+		put_column((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), format);
+	return (Datum) 0;
 }
 
 void

@@ -123,6 +123,7 @@ make_options(const CqStream *stream)
 	options->names_topic = stream->subject_names != CQ_SUBJECT_RECORD;
 	options->names_record = stream->subject_names != CQ_SUBJECT_TOPIC;
 	options->topic = stream->topics != NIL ? linitial(stream->topics) : NULL;
+	options->header = cq_reader_routine(stream)->header;
 	return options;
 }
 

@@ -59,6 +59,7 @@ typedef struct Duty
 static Duty duties[] = {
 	DUTY("log_trim", "", "", 100000, 10000, false),
 	DUTY("expire_rows", "bigint,boolean", "one_view => true", 1, 10000, false),
+	DUTY("trim_errors", "", "", 10000, 10000, false),
 	DUTY("advance_watermarks", "", "", 1, 1000, false),
 	DUTY("close_windows", "", "", 1, 1000, true),
 	DUTY("emit_windows", "", "", 1, 1000, true),
