@@ -193,7 +193,15 @@ CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
 CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
     SELECT window_end, count(DISTINCT k) AS n FROM a, cq.tumble(at, '10 s') WHERE k IN (SELECT k FROM b) GROUP BY 1;
 CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
-    SELECT window_end, a.k FROM a JOIN b ON b.k = a.k AND b.at = a.at, cq.tumble(a.at, '10 s');
+    SELECT window_end, a.k FROM a JOIN b ON b.k = a.k AND b.at > a.at, cq.tumble(a.at, '10 s');
+CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
+    SELECT k, at, (SELECT w FROM b WHERE b.k = a.k ORDER BY at DESC LIMIT 1) FROM a;
+CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
+    SELECT k, (SELECT w FROM b WHERE b.k = a.k AND b.at <= a.at ORDER BY at DESC LIMIT 1) FROM a;
+CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
+    SELECT a.k, b.at FROM a LEFT JOIN b ON b.k = a.k AND b.at >= a.at AND a.at >= b.at;
+CREATE CONTINUOUS VIEW x WITH (emit = 'close') AS
+    SELECT a.k, a.at FROM a FULL JOIN b ON b.k = a.k AND b.at >= a.at AND a.at >= b.at;
 CREATE CONTINUOUS VIEW x WITH (emit = 'close', late = 'amend') AS
     SELECT count(DISTINCT k) AS n, window_end FROM a, cq.tumble(at, '10 s') GROUP BY 2;
 CREATE CONTINUOUS VIEW x WITH (retention = '1 min') AS SELECT a.k, b.w FROM a JOIN b USING (k);

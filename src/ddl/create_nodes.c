@@ -32,15 +32,15 @@ cq_create_nodes_index(Oid table)
 
 static void
 create_part(const CqCreateNodes *create, CqPart *part, const char *label, List *columns,
-			const CqTimeColumn *time)
+			AttrNumber time)
 {
 	part->relation = cq_view_part_create(RELKIND_RELATION, create->base, label, columns,
 										 storage_options(), create->owner, create->query_string);
 	NewRelationCreateToastTable(part->relation, (Datum) 0);
 	cq_create_nodes_index(part->relation);
-	if (time->column != InvalidAttrNumber)
+	if (time != InvalidAttrNumber)
 	{
-		const char *name = list_nth_node(ColumnDef, columns, time->column - 1)->colname;
+		const char *name = list_nth_node(ColumnDef, columns, time - 1)->colname;
 
 		cq_part_index_create(part->relation, "time", list_make1(cq_part_index_column(name)), false);
 	}
@@ -60,7 +60,7 @@ create_inputs(const CqCreateNodes *create, const CqNode *node)
 		CqPart		part = {.node = node->number, .role = CQ_PART_INPUT, .number = n};
 
 		create_part(create, &part, psprintf("node%d_input%d", node->number, n), input->columns,
-					&input->time);
+					input->versions != NULL ? input->versions->time : input->time.column);
 	}
 }
 
@@ -98,7 +98,7 @@ create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown, List
 		CqPart		part = {.node = node->number, .role = CQ_PART_OUTPUT, .number = 1};
 
 		create_part(create, &part, psprintf("node%d_output", node->number), node->columns,
-					&node->time);
+					node->time.column);
 	}
 }
 

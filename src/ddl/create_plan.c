@@ -132,6 +132,9 @@ cq_create_plan_index_expiry(const CqView *row, const CqViewPlan *plan)
 {
 	bool		is_pane;
 
+	if (plan != NULL && plan->closing.is_by_row)
+		index_time(row->state, list_nth_node(ColumnDef, plan->columns,
+											 plan->closing.column - 1)->colname);
 	if (row->expiry == CQ_EXPIRES_ROWS && row->expires_by_event_time)
 		index_time(row->state, CQ_EVENT_TIME_COLUMN);
 	else if (row->expiry == CQ_EXPIRES_ROWS && row->retention != NULL)

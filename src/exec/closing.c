@@ -20,6 +20,9 @@
  * later for a time before closed_through is late, so that no row can touch a session that has been
  * emitted.
  *
+ * Rows that are of no window are closed one by one, those before the watermark, as often as that
+ * moves, and are written in the order of their times.
+ *
  * Windows that expire are closed without being emitted: from closed_through on nobody sees them
  * (plan/read.c), and their state is deleted in small steps, each a transaction, after which
  * emitted_through follows.
@@ -248,9 +251,18 @@ run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
 	PopActiveSnapshot();
 }
 
-/* What nodes keep for windows that are closed. */
+/* From when on rows belong to a window that is open. */
+static TimestampTz
+first_needed(const Closing *closing, CqWindowBound *bound, TimestampTz closed_through)
+{
+	if (!OidIsValid(closing->plan->closing.bound) || TIMESTAMP_NOT_FINITE(closed_through))
+		return closed_through;
+	return cq_window_bound_first_needed(bound, closed_through);
+}
+
+/* What nodes keep for windows that are closed, and were not so before. */
 static void
-cut_nodes(Closing *closing, TimestampTz closed_through)
+cut_nodes(Closing *closing, TimestampTz before, TimestampTz closed_through)
 {
 	CqWindowBound bound;
 	CqActor		actor;
@@ -258,9 +270,10 @@ cut_nodes(Closing *closing, TimestampTz closed_through)
 	if (closing->plan->tree == NULL)
 		return;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_window_bound_init(&bound, &closing->plan->closing);
-	cq_node_cut(closing->view, closing->plan, &bound,
-				cq_window_bound_first_needed(&bound, closed_through));
+	if (OidIsValid(closing->plan->closing.bound))
+		cq_window_bound_init(&bound, &closing->plan->closing);
+	cq_node_cut(closing->view, closing->plan, &bound, first_needed(closing, &bound, before),
+				first_needed(closing, &bound, closed_through));
 	cq_owner_end(&actor);
 }
 
@@ -291,7 +304,7 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	if (!closing->plan->amends_closed)
 		run_query(cq_read_delete_closed(closing->plan, closing->view->state),
 				  make_params(type, &to, 1), None_Receiver);
-	cut_nodes(closing, to);
+	cut_nodes(closing, from, to);
 	if (changes != NULL)
 		changes->finish(changes);
 	cq_owner_end(&actor);
@@ -352,7 +365,7 @@ emit(void *arg)
 			cq_view_lock_exclusive(closing->view->state);
 		if (!drop_rows(closing, marks.closed_through))
 			return;
-		cut_nodes(closing, marks.closed_through);
+		cut_nodes(closing, marks.emitted_through, marks.closed_through);
 	}
 	marks.emitted_through = marks.closed_through;
 	write_marks(closing->relid, &marks);
@@ -380,9 +393,10 @@ find_bounds(const Closing *closing, TimestampTz watermark, TimestampTz *before, 
 	CqWindowBound bound;
 	CqActor		actor;
 
-	if (closing->plan->session != NULL)
+	if (!OidIsValid(closing->plan->closing.bound))
 	{
-		*before = *after = watermark;
+		*before = watermark;
+		*after = watermark + 1;
 		return;
 	}
 	cq_view_actor_begin(&actor, closing->view, closing->owner);

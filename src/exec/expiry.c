@@ -208,7 +208,7 @@ expire_rows(const CqView *view, const char *column, TimestampTz horizon, int64 m
 	if (cq_node_cut_is_due(view, plan, NULL, horizon))
 	{
 		hold_alone(view);
-		cq_node_cut(view, plan, NULL, horizon);
+		cq_node_cut(view, plan, NULL, DT_NOBEGIN, horizon);
 	}
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);

@@ -230,6 +230,19 @@ is_bounded_by_time(const CqNode *node)
 	return false;
 }
 
+static bool
+has_versions(const CqNode *node)
+{
+	ListCell   *cell;
+
+	foreach(cell, node->inputs)
+	{
+		if (((CqNodeInput *) lfirst(cell))->versions != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 add_bound(CqExplain *explain, const CqNode *node)
 {
@@ -241,6 +254,9 @@ add_bound(CqExplain *explain, const CqNode *node)
 	else if (streams != NIL)
 		cq_explain_text_add(explain, "Bounded by: nothing, rows of %s stay",
 							join_texts(streams));
+	else if (has_versions(node))
+		cq_explain_text_add(explain, "Bounded by: the newest row before the watermark, of each "
+							"key; other rows go");
 	else if (is_bounded_by_time(node))
 		cq_explain_text_add(explain, "Bounded by: open windows, other rows go");
 	else if (cq_rule_keeps_inputs(node->rule))
@@ -408,6 +424,8 @@ bound_text(const CqExplain *explain)
 
 	if (row->retention != NULL && row->expiry != CQ_EXPIRES_NOTHING)
 		return retention_text(row);
+	if (row->emits_on_close && plan->closing.is_by_row)
+		return "the watermark, rows that it has passed are told and stay";
 	if (row->emits_on_close)
 		return "open windows; rows of closed ones stay";
 	if (row->steps_kept >= 0)

@@ -17,7 +17,7 @@
  * earliest of them, against a watermark that is less by what the most is for any stream.
  *
  * Of sessions, none ends before its times: there a row is late when its time is before the
- * watermark.
+ * watermark. So it is where rows are closed one by one.
  */
 #include "postgres.h"
 
@@ -200,8 +200,12 @@ ends_by(Judge *judge, TimestampTz time, TimestampTz limit)
 {
 	TimestampTz last_end;
 
+	/* In a query of several streams it need not be in a window, and be an error for that. */
+	if (time == DT_NOBEGIN && judge->exec->plan->lags != NIL)
+		return true;
+	/* A session of no finite time is an error of the row's. */
 	if (judge->exec->bound == NULL)
-		return !TIMESTAMP_NOT_FINITE(time) && time < limit;
+		return (judge->exec->plan->session == NULL || !TIMESTAMP_NOT_FINITE(time)) && time < limit;
 	return last_end_of(judge->exec, time, &last_end) && last_end <= limit;
 }
 
@@ -284,7 +288,7 @@ keep(CqViewExec *exec, Oid stream, const CqBatch *batch, int row)
 	char		nulls[lengthof(types) + 1] = "          ";
 	Datum		args[lengthof(types)];
 
-	if (exec->bound == NULL)
+	if (exec->bound == NULL || time == DT_NOBEGIN)
 		nulls[9] = 'n';
 	else if (!last_end_of(exec, window_time(exec, batch, row), &last_end))
 		return;

@@ -369,7 +369,7 @@ prepare_plan(CqViewExec *exec)
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	cq_reject_raise(cq_view_plan(exec->row, query, &exec->plan), NULL);
 	cq_view_plan_check_state(exec->row, exec->plan);
-	if (cq_view_plan_has_windows(exec->row) && exec->plan->session == NULL)
+	if (cq_view_plan_has_windows(exec->row) && OidIsValid(exec->plan->closing.bound))
 	{
 		exec->bound = palloc(sizeof(CqWindowBound));
 		cq_window_bound_init(exec->bound, &exec->plan->closing);

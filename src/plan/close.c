@@ -348,7 +348,11 @@ cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_after, int number
 	Param	   *param = makeNode(Param);
 	Oid			function;
 
-	if (is_after)
+	if (plan->closing.is_by_row && is_after)
+		function = is_zoned ? F_TIMESTAMPTZ_GE : F_TIMESTAMP_GE;
+	else if (plan->closing.is_by_row)
+		function = is_zoned ? F_TIMESTAMPTZ_LT : F_TIMESTAMP_LT;
+	else if (is_after)
 		function = is_zoned ? F_TIMESTAMPTZ_GT : F_TIMESTAMP_GT;
 	else
 		function = is_zoned ? F_TIMESTAMPTZ_LE : F_TIMESTAMP_LE;

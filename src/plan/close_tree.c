@@ -9,6 +9,11 @@
  * equal, or times that are bound to one another (a.at BETWEEN b.at - x AND b.at + y); all above has
  * to group, or partition, by it.
  *
+ * Where the answer shows no windows, but the event times of its rows, these are closed one by one:
+ * a row waits until nothing can come any more that it would be another one with, and is told once.
+ * So outer joins within a time, and the version of a row that was valid at an event's time (a
+ * correlated sub-select with b.at <= a.at, ORDER BY b.at DESC, LIMIT 1), wait for what they need.
+ *
  * With each anchor goes how far it may lie behind the event time of a row of each stream. A window
  * is closed once all watermarks are that far beyond its end: whatever comes then has an anchor
  * behind it.
@@ -29,6 +34,7 @@
 #include "plan/close_tree.h"
 #include "plan/cut_level.h"
 #include "plan/scope.h"
+#include "plan/tree_time.h"
 #include "plan/window_call.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -48,6 +54,7 @@ typedef struct Anchor
 	Var		   *other;			/* of a full join: COALESCE of both; else NULL */
 	AnchorKind	kind;
 	const RangeTblEntry *windows;	/* of bounds */
+	const void *time;			/* whose: a time and the bounds of windows over it have the same */
 	List	   *lags;			/* of CqStreamLag * */
 } Anchor;
 
@@ -60,6 +67,8 @@ typedef struct Part
 } Part;
 
 static CqReject *anchors_of_query(Query *query, List **anchors);
+static CqReject *anchors_of_from(Query *query, List **anchors);
+static CqReject *anchors_with_sublinks(Query *query, List **anchors);
 
 static CqReject *
 not_closable(const char *reason, int location, const char *hint)
@@ -153,14 +162,37 @@ find_anchor(const List *anchors, const Node *expr)
 }
 
 static Anchor *
-make_anchor(Var *column, AnchorKind kind, const RangeTblEntry *windows, List *lags)
+make_time(Var *column, List *lags)
 {
 	Anchor	   *anchor = palloc0(sizeof(Anchor));
 
 	anchor->column = column;
+	anchor->kind = ANCHOR_TIME;
+	anchor->time = anchor;
+	anchor->lags = lags;
+	return anchor;
+}
+
+/* The same with other lags. */
+static Anchor *
+with_lags(const Anchor *anchor, List *lags)
+{
+	Anchor	   *copy = palloc(sizeof(Anchor));
+
+	*copy = *anchor;
+	copy->lags = lags;
+	return copy;
+}
+
+/* A bound of windows over a time. */
+static Anchor *
+make_bound(const Anchor *time, Var *column, AnchorKind kind, const RangeTblEntry *windows)
+{
+	Anchor	   *anchor = with_lags(time, time->lags);
+
+	anchor->column = column;
 	anchor->kind = kind;
 	anchor->windows = windows;
-	anchor->lags = lags;
 	return anchor;
 }
 
@@ -186,24 +218,28 @@ anchors_of_stream(const RangeTblEntry *entry, int rtindex, int location, List **
 	lag->stream = entry->relid;
 	lag->event_time = stream->event_time;
 	get_atttypetypmodcoll(entry->relid, stream->event_time, &type, &typmod, &collation);
-	*anchors = list_make1(make_anchor(makeVar(rtindex, stream->event_time, type, typmod, collation,
-											  0), ANCHOR_TIME, NULL, list_make1(lag)));
+	*anchors = list_make1(make_time(makeVar(rtindex, stream->event_time, type, typmod, collation,
+											0), list_make1(lag)));
 	return NULL;
 }
 
 static CqReject *
-anchors_of_subquery(const RangeTblEntry *entry, int rtindex, int location, List **anchors)
+anchors_of_subquery(const RangeTblEntry *entry, int rtindex, List **anchors)
 {
 	CqReject   *reject;
 	ListCell   *cell;
 
-	if (entry->lateral && contain_vars_of_level((Node *) entry->subquery, 1))
-		return not_closable("a sub-select over a stream is correlated", location,
-							"Join it by the window.");
 	reject = anchors_of_query(entry->subquery, anchors);
 	foreach(cell, *anchors)
 		((Anchor *) lfirst(cell))->column->varno = rtindex;
 	return reject;
+}
+
+/* LATERAL, and not by the word alone: its rows are asked for by each row around it. */
+static bool
+is_correlated(const RangeTblEntry *entry)
+{
+	return entry->lateral && contain_vars_of_level((Node *) entry->subquery, 1);
 }
 
 static CqReject *
@@ -214,11 +250,12 @@ anchors_of_entry(const Query *query, int rtindex, Part *part)
 
 	part->members = bms_make_singleton(rtindex);
 	part->reads_stream = entry->rtekind == RTE_SUBQUERY ?
-		cq_scope_reads_stream(NULL, (Node *) entry->subquery) : cq_scope_is_stream(entry);
+		cq_scope_reads_stream(NULL, (Node *) entry->subquery) && !is_correlated(entry) :
+		cq_scope_is_stream(entry);
 	if (!part->reads_stream)
 		return NULL;
 	return entry->rtekind == RTE_SUBQUERY ?
-		anchors_of_subquery(entry, rtindex, location, &part->anchors) :
+		anchors_of_subquery(entry, rtindex, &part->anchors) :
 		anchors_of_stream(entry, rtindex, location, &part->anchors);
 }
 
@@ -379,28 +416,121 @@ find_bound_of(const List *conditions, const Anchor *time, const Anchor *other, i
 	return is_found;
 }
 
+/* How far a time may lie behind another one, and before it (-1: without an end). */
+typedef struct Distance
+{
+	const Anchor *other;
+	int64		lag;
+	int64		lead;
+} Distance;
+
+/* The first of the others that conditions say it of. */
+static bool
+find_distance(const List *conditions, const Anchor *time, const List *others, Distance *distance)
+{
+	ListCell   *cell;
+
+	foreach(cell, others)
+	{
+		const Anchor *other = lfirst(cell);
+		int64		lead;
+
+		if (other->kind != ANCHOR_TIME || other->other != NULL ||
+			!find_bound_of(conditions, time, other, &distance->lag))
+			continue;
+		distance->other = other;
+		distance->lead = find_bound_of(conditions, other, time, &lead) ? Max(lead, 0) : -1;
+		return true;
+	}
+	return false;
+}
+
+/* The same by way of another time of the same rows, where conditions do not say it of the time. */
+static bool
+find_distance_through(const List *conditions, const Anchor *time, const List *own,
+					  const List *others, Distance *distance)
+{
+	ListCell   *cell;
+
+	foreach(cell, own)
+	{
+		const Anchor *middle = lfirst(cell);
+		int64		lag;
+		int64		lead;
+
+		if (middle == time || middle->kind != ANCHOR_TIME || middle->other != NULL ||
+			!find_bound_of(conditions, time, middle, &lag) ||
+			!find_distance(conditions, middle, others, distance))
+			continue;
+		distance->lag += lag;
+		if (distance->lead < 0 || !find_bound_of(conditions, middle, time, &lead))
+			distance->lead = -1;
+		else
+			distance->lead = Max(distance->lead + lead, 0);
+		return true;
+	}
+	return false;
+}
+
+/* All that are of a time, with what rows at such a distance add to it. */
+static List *
+anchors_at(const List *anchors, const Anchor *time, const Distance *distance)
+{
+	List	   *lags = merge_lags(time->lags, distance->other->lags, distance->lag,
+								  distance->lead);
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	foreach(cell, anchors)
+	{
+		if (((Anchor *) lfirst(cell))->time == time->time)
+			result = lappend(result, with_lags(lfirst(cell), lags));
+	}
+	return result;
+}
+
 /* Those of a part whose times are bound to those of the other. */
 static List *
 bound_anchors(const List *anchors, const List *others, const List *conditions)
 {
-	const Anchor *time = time_of(anchors);
-	const Anchor *other = time_of(others);
 	List	   *result = NIL;
-	int64		lag;
-	int64		lead;
 	ListCell   *cell;
 
-	if (time == NULL || other == NULL || !find_bound_of(conditions, time, other, &lag))
-		return NIL;
-	lead = find_bound_of(conditions, other, time, &lead) ? Max(lead, 0) : -1;
 	foreach(cell, anchors)
 	{
-		const Anchor *anchor = lfirst(cell);
+		const Anchor *time = lfirst(cell);
+		Distance	distance;
 
-		result = lappend(result, make_anchor(anchor->column, anchor->kind, anchor->windows,
-											 merge_lags(anchor->lags, other->lags, lag, lead)));
+		if (time->kind == ANCHOR_TIME && time->other == NULL &&
+			(find_distance(conditions, time, others, &distance) ||
+			 find_distance_through(conditions, time, anchors, others, &distance)))
+			result = list_concat(result, anchors_at(anchors, time, &distance));
 	}
 	return result;
+}
+
+/*
+ * Of a full join, COALESCE of the times of both sides. A row of either side may be what keeps one
+ * of the other from having no match.
+ */
+static List *
+times_of_either(const Part *left, const Part *right, const List *conditions)
+{
+	Anchor	   *of_left = time_of(left->anchors);
+	Anchor	   *of_right = time_of(right->anchors);
+	Anchor	   *both;
+	List	   *lags;
+	int64		lag;
+	int64		lead;
+
+	if (of_left == NULL || of_right == NULL || of_left->other != NULL || of_right->other != NULL ||
+		!find_bound_of(conditions, of_left, of_right, &lag) ||
+		!find_bound_of(conditions, of_right, of_left, &lead))
+		return NIL;
+	lags = merge_lags(NIL, of_left->lags, lead, Max(lag, 0));
+	both = make_time(of_left->column, merge_lags(lags, of_right->lags, lag, Max(lead, 0)));
+	both->other = of_right->column;
+	return list_make1(both);
 }
 
 static bool
@@ -457,8 +587,8 @@ windows_with(const Part *part, const Anchor *own, const Anchor *other)
 		const Anchor *anchor = lfirst(cell);
 
 		if (anchor->kind != ANCHOR_TIME && anchor->windows == own->windows)
-			result = lappend(result, make_anchor(anchor->column, anchor->kind, anchor->windows,
-												 merge_lags(anchor->lags, other->lags, 0, 0)));
+			result = lappend(result, with_lags(anchor, merge_lags(anchor->lags, other->lags, 0,
+																  0)));
 	}
 	return result;
 }
@@ -481,8 +611,7 @@ windows_of_either(const Part *left, const Part *right, const List *conditions)
 
 			if (!same_windows(of_left, of_right))
 				continue;
-			both = make_anchor(of_left->column, of_left->kind, of_left->windows,
-							   merge_lags(of_left->lags, of_right->lags, 0, 0));
+			both = with_lags(of_left, merge_lags(of_left->lags, of_right->lags, 0, 0));
 			both->other = of_right->column;
 			result = lappend(result, both);
 		}
@@ -507,9 +636,17 @@ join_parts(const Part *left, const Part *right, JoinType type, const List *condi
 		if (type == JOIN_RIGHT || type == JOIN_INNER)
 			*anchors = list_concat(*anchors, windows_with(right, of_right, of_left));
 	}
-	else if (type == JOIN_INNER)
-		*anchors = list_concat(bound_anchors(left->anchors, right->anchors, conditions),
-							   bound_anchors(right->anchors, left->anchors, conditions));
+	else if (type == JOIN_FULL)
+		*anchors = times_of_either(left, right, conditions);
+	else
+	{
+		/* Of what has no match, the other side has no time. */
+		if (type != JOIN_RIGHT)
+			*anchors = bound_anchors(left->anchors, right->anchors, conditions);
+		if (type != JOIN_LEFT)
+			*anchors = list_concat(*anchors, bound_anchors(right->anchors, left->anchors,
+														   conditions));
+	}
 	return *anchors != NIL;
 }
 
@@ -566,9 +703,10 @@ take_windows(const Query *query, Part *part)
 			continue;
 		for (AttrNumber bound = CQ_WINDOW_START; bound <= CQ_WINDOW_END; bound++)
 			part->anchors = lappend(part->anchors,
-									make_anchor(makeVar(rtindex, bound, type, -1, InvalidOid, 0),
-												bound == CQ_WINDOW_END ? ANCHOR_END : ANCHOR_START,
-												entry, time->lags));
+									make_bound(time, makeVar(rtindex, bound, type, -1, InvalidOid,
+															 0),
+											   bound == CQ_WINDOW_END ? ANCHOR_END : ANCHOR_START,
+											   entry));
 	}
 }
 
@@ -584,6 +722,72 @@ next_part(const Part *joined, const List *parts, const List *conditions, List **
 			return lfirst(cell);
 	}
 	return NULL;
+}
+
+/* ---- sub-selects that are correlated ---- */
+
+/* Those whose rows' times are bound to the time of a row around them, in their WHERE. */
+static List *
+anchors_with(const List *anchors, const List *inner, const List *conditions)
+{
+	ListCell   *cell;
+
+	foreach(cell, anchors)
+	{
+		Anchor		outer = *(const Anchor *) lfirst(cell);
+		Distance	distance;
+
+		if (outer.kind != ANCHOR_TIME || outer.other != NULL)
+			continue;
+		outer.column = copyObject(outer.column);
+		outer.column->varlevelsup = 1;
+		if (find_distance(conditions, &outer, inner, &distance))
+			return anchors_at(anchors, &outer, &distance);
+	}
+	return NIL;
+}
+
+/*
+ * What a sub-select gives for a row is settled when no more rows can come that its WHERE lets in,
+ * whatever it makes of them.
+ */
+static CqReject *
+take_correlated(Query *inner, int location, List **anchors)
+{
+	List	   *own;
+	CqReject   *reject;
+
+	if (inner->setOperations != NULL)
+		return not_closable("a sub-select over a stream is a set operation, and correlated",
+							location, "Write a sub-select for each part of it.");
+	if ((reject = anchors_of_from(inner, &own)) != NULL ||
+		(reject = anchors_with_sublinks(inner, &own)) != NULL)
+		return reject;
+	*anchors = anchors_with(*anchors, own, cq_cut_split_conditions(inner->jointree->quals));
+	if (*anchors == NIL)
+		return not_closable("nothing says up to which time it needs the rows of a sub-select",
+							location,
+							"Compare the event times in its WHERE: "
+							"(SELECT … FROM b WHERE b.at <= a.at ORDER BY b.at DESC LIMIT 1).");
+	return NULL;
+}
+
+static CqReject *
+anchors_with_laterals(Query *query, List **anchors)
+{
+	int			location = exprLocation((Node *) query->targetList);
+	CqReject   *reject = NULL;
+	ListCell   *cell;
+
+	foreach(cell, query->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if (reject == NULL && entry->rtekind == RTE_SUBQUERY && is_correlated(entry) &&
+			cq_scope_reads_stream(NULL, (Node *) entry->subquery))
+			reject = take_correlated(entry->subquery, location, anchors);
+	}
+	return reject;
 }
 
 static CqReject *
@@ -624,30 +828,48 @@ anchors_of_from(Query *query, List **anchors)
 		parts = list_delete_ptr(parts, part);
 	}
 	*anchors = joined->anchors;
-	return NULL;
+	return anchors_with_laterals(query, anchors);
 }
 
 /* ---- what is above ---- */
 
+/* Collects sub-selects over streams in expressions, not those within them. */
 static bool
-find_stream_in_sublink(Node *node, int *location)
+find_sublinks(Node *node, List **links)
 {
-	if (node == NULL)
+	SubLink    *link = (SubLink *) node;
+
+	if (node == NULL || IsA(node, Query))
 		return false;
-	if (IsA(node, SubLink) && cq_scope_reads_stream(NULL, ((SubLink *) node)->subselect))
-	{
-		*location = ((SubLink *) node)->location;
-		return true;
-	}
-	return expression_tree_walker(node, find_stream_in_sublink, location);
+	if (!IsA(node, SubLink) || !cq_scope_reads_stream(NULL, link->subselect))
+		return expression_tree_walker(node, find_sublinks, links);
+	*links = lappend(*links, link);
+	return find_sublinks(link->testexpr, links);
 }
 
-static bool
-reads_stream_in_sublink(const Query *query, int *location)
+static CqReject *
+anchors_with_sublinks(Query *query, List **anchors)
 {
-	return find_stream_in_sublink((Node *) query->targetList, location) ||
-		find_stream_in_sublink(query->jointree->quals, location) ||
-		find_stream_in_sublink(query->havingQual, location);
+	List	   *links = NIL;
+	CqReject   *reject = NULL;
+	ListCell   *cell;
+
+	(void) find_sublinks((Node *) query->targetList, &links);
+	(void) find_sublinks((Node *) query->jointree, &links);
+	(void) find_sublinks(query->havingQual, &links);
+	foreach(cell, links)
+	{
+		const SubLink *link = lfirst_node(SubLink, cell);
+
+		if (reject != NULL)
+			break;
+		if (contain_vars_of_level(link->subselect, 1))
+			reject = take_correlated(castNode(Query, link->subselect), link->location, anchors);
+		else
+			reject = not_closable("a sub-select over a stream is in an expression", link->location,
+								  "Join it by the window.");
+	}
+	return reject;
 }
 
 /* Those among the clauses' expressions. */
@@ -717,14 +939,16 @@ show_anchors(const Query *query, const List *anchors)
 	foreach(cell, query->targetList)
 	{
 		const TargetEntry *target = lfirst_node(TargetEntry, cell);
-		const Anchor *anchor = target->resjunk ? NULL :
+		Anchor	   *anchor = target->resjunk ? NULL :
 			find_anchor(anchors, (const Node *) target->expr);
 
-		if (anchor != NULL)
-			shown = lappend(shown, make_anchor(makeVar(1, target->resno,
-													   exprType((Node *) target->expr), -1,
-													   InvalidOid, 0),
-											   anchor->kind, anchor->windows, anchor->lags));
+		if (anchor == NULL)
+			continue;
+		anchor = with_lags(anchor, anchor->lags);
+		anchor->other = NULL;
+		anchor->column = makeVar(1, target->resno, exprType((Node *) target->expr), -1, InvalidOid,
+								 0);
+		shown = lappend(shown, anchor);
 	}
 	return shown;
 }
@@ -752,8 +976,8 @@ anchors_of_operand(Node *operand, Query *query, List **anchors)
 
 		if (other != NULL && anchor->kind == other->kind &&
 			(anchor->kind == ANCHOR_TIME || same_windows(anchor, other)))
-			*anchors = lappend(*anchors, make_anchor(anchor->column, anchor->kind, anchor->windows,
-													 merge_lags(anchor->lags, other->lags, 0, 0)));
+			*anchors = lappend(*anchors, with_lags(anchor, merge_lags(anchor->lags, other->lags, 0,
+																  0)));
 	}
 	return NULL;
 }
@@ -770,10 +994,8 @@ anchors_of_query(Query *query, List **anchors)
 	if (query->setOperations != NULL)
 		reject = query->limitCount != NULL || query->limitOffset != NULL ?
 			check_above(query, anchors) : anchors_of_operand(query->setOperations, query, anchors);
-	else if (reads_stream_in_sublink(query, &location))
-		return not_closable("a sub-select over a stream is in an expression", location,
-							"Join it by the window.");
 	else if ((reject = anchors_of_from(query, anchors)) == NULL &&
+			 (reject = anchors_with_sublinks(query, anchors)) == NULL &&
 			 (reject = check_above(query, anchors)) == NULL)
 		*anchors = show_anchors(query, *anchors);
 	if (reject == NULL && *anchors == NIL)
@@ -821,11 +1043,36 @@ set_lags(CqViewPlan *plan, const Anchor *anchor)
 	plan->lags = anchor->lags;
 	foreach(cell, plan->lags)
 		plan->longest_lag = Max(plan->longest_lag, ((CqStreamLag *) lfirst(cell))->lag);
-	cq_tree_time_find(plan);
+	if (plan->tree != NULL)
+		cq_tree_time_find(plan);
+}
+
+/* Rows that are of no window are closed one by one, as the watermark passes their times. */
+static void
+take_times(CqViewPlan *plan, const Anchor *anchor)
+{
+	plan->closing.is_by_row = true;
+	plan->closing.type = exprType((Node *) anchor->column);
+}
+
+/* Rows without a time are of no window, and are never told. */
+static void
+leave_out_timeless(CqViewPlan *plan)
+{
+	if (plan->tree != NULL)
+		cq_tree_time_require(plan);
+	if (plan->shape == CQ_SHAPE_ROWS)
+	{
+		FromExpr   *from = plan->maintain->jointree;
+		const TargetEntry *time = get_tle_by_resno(plan->maintain->targetList,
+												   plan->closing.column);
+
+		from->quals = make_and_qual(from->quals, cq_tree_time_is_known(time->expr));
+	}
 }
 
 CqReject *
-cq_close_tree_find(CqViewPlan *plan)
+cq_close_tree_find(CqViewPlan *plan, bool takes_rows)
 {
 	const Anchor *anchor;
 	List	   *anchors;
@@ -834,16 +1081,21 @@ cq_close_tree_find(CqViewPlan *plan)
 	if (reject != NULL)
 		return reject;
 	anchor = find_bound(anchors);
+	if (anchor == NULL && takes_rows)
+		anchor = time_of(anchors);
 	if (anchor == NULL)
 		return not_closable("it does not show of which window a row is",
 							exprLocation((Node *) plan->definition->targetList),
 							"Add window_end to the select list.");
 	plan->closing.column = anchor->column->varattno;
 	plan->closing.column_is_start = anchor->kind == ANCHOR_START;
-	reject = cq_close_take_windows(plan, anchor->windows, 0, InvalidAttrNumber);
-	if (reject == NULL)
-		set_lags(plan, anchor);
-	return reject;
+	if (anchor->kind == ANCHOR_TIME)
+		take_times(plan, anchor);
+	else if ((reject = cq_close_take_windows(plan, anchor->windows, 0, InvalidAttrNumber)) != NULL)
+		return reject;
+	set_lags(plan, anchor);
+	leave_out_timeless(plan);
+	return NULL;
 }
 
 /* A row without a time counts as of when it came. */

@@ -411,6 +411,7 @@ part_of_item(Finder *finder, Query *query, Node *item, List **outward)
 	JoinExpr   *join = (JoinExpr *) item;
 	List	   *equalities;
 	Part	   *left;
+	Part	   *right;
 
 	if (IsA(item, RangeTblRef))
 	{
@@ -428,7 +429,8 @@ part_of_item(Finder *finder, Query *query, Node *item, List **outward)
 	equalities = find_equalities(finder, cq_cut_split_conditions(join->quals));
 	finder->join = NULL;
 	left = part_of_item(finder, query, join->larg, &equalities);
-	return join_parts(left, part_of_item(finder, query, join->rarg, &equalities), equalities);
+	right = part_of_item(finder, query, join->rarg, &equalities);
+	return join_parts(left, right, equalities);
 }
 
 /* Joins those first that have something in common, in whatever order they are written. */

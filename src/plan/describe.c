@@ -232,7 +232,8 @@ add_unbounded(const CqTree *tree, const CqNode *node, List *names)
 	{
 		const CqNodeInput *input = lfirst(cell);
 
-		if (input->only_grows && input->time.column == InvalidAttrNumber)
+		if (input->only_grows && input->time.column == InvalidAttrNumber &&
+			(input->versions == NULL || input->versions->is_open))
 			names = add_streams(tree, input, names);
 	}
 	return names;

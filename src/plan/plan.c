@@ -325,7 +325,8 @@ plan_without_nodes(const Query *definition, const CqPlanOptions *options, CqView
 typedef struct RootContext
 {
 	CqPlanOptions options;		/* but those that are about windows or expiry */
-	bool		is_refused;		/* the last node's table is to have all that the view shows */
+	bool		is_refused;		/* the last node's table is to have all that the view shows … */
+	bool		takes_rows;		/* … but rows that are only added */
 	CqViewPlan *plan;			/* the last that could be made */
 } RootContext;
 
@@ -336,7 +337,7 @@ try_root(const CqCutFlow *flow, void *context)
 	CqViewPlan *plan = palloc0(sizeof(CqViewPlan));
 	CqReject   *reject;
 
-	if (root->is_refused)
+	if (root->is_refused && !(root->takes_rows && !has_aggregation(flow->query)))
 		return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
 													 "windows of a view whose rows are only added "
 													 "cannot be closed"),
@@ -375,7 +376,7 @@ plan_windows(CqViewPlan *plan, const CqPlanOptions *options)
 													 "rows of one stream pass one by one"),
 										   exprLocation((Node *) plan->definition->targetList)),
 							  "With a longer allowed_lateness windows are closed later.");
-	return cq_close_tree_find(plan);
+	return cq_close_tree_find(plan, options->emits_on_close);
 }
 
 /* Options that are about windows, which each query may have that falls apart by them. */
@@ -430,7 +431,8 @@ static CqReject *
 plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
 {
 	RootContext context = {
-		.options.tells_changes = options->tells_changes, .is_refused = is_about_windows(options)
+		.options.tells_changes = options->tells_changes, .is_refused = is_about_windows(options),
+		.takes_rows = options->emits_on_close
 	};
 	List	   *streams;
 	List	   *named;
@@ -443,7 +445,7 @@ plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPla
 		(reject = cq_cut(definition, streams, try_root, &context, &tree)) != NULL)
 		return reject;
 	*result = tree->is_stored ? plan_stored(definition, tree) : context.plan;
-	(*result)->tree = tree;
+	(*result)->tree = tree->nodes != NIL ? tree : NULL;
 	(*result)->streams = streams;
 	(*result)->named = named;
 	(*result)->definition = definition;

@@ -75,9 +75,10 @@ typedef struct CqWindowSteps
 	int			rtindex;		/* of the window function in the query; 0: there is none */
 	AttrNumber	column;			/* of what a node stores: that says of which window a row is … */
 	bool		column_is_start;	/* … by its start; else by its end */
+	bool		is_by_row;		/* it has the times of rows, which are closed one by one */
 	AttrNumber	event_time;		/* the stream's column */
 	Oid			type;			/* of its bounds: timestamptz or timestamp */
-	Oid			bound;			/* the function */
+	Oid			bound;			/* the function; InvalidOid: of sessions, and of rows */
 	Const	   *step;
 	Const	   *origin;
 	int			block;			/* panes in a block */
@@ -175,12 +176,6 @@ extern CqReject *cq_close_find(CqViewPlan *plan, AttrNumber event_time);
 extern CqReject *cq_close_take_windows(CqViewPlan *plan, const RangeTblEntry *entry, int rtindex,
 									   AttrNumber event_time);
 
-/*
- * Finds by which columns rows are told that no open window needs: sets time in the tree
- * (tree_time.c).
- */
-extern void cq_tree_time_find(const CqViewPlan *plan);
-
 /* What emit = 'close' does not go with: where the answer for all windows is not that for each. */
 extern CqReject *cq_close_check(const CqViewPlan *plan);
 
@@ -203,7 +198,10 @@ extern CqReject *cq_session_plan_find(CqViewPlan *plan, Query **rest);
 extern CqReject *cq_session_plan_check(const CqViewPlan *plan);
 
 
-/* A condition on bounds: left ≤ or > the parameter $number. */
+/*
+ * A condition on bounds: left ≤ or > the parameter $number. On times of rows, which lie before a
+ * bound, < or ≥.
+ */
 extern Node *cq_close_condition(const CqViewPlan *plan, Expr *left, bool is_after, int number);
 
 /* The end of the last of a pane's windows. */

@@ -496,7 +496,7 @@ end_of_window(const CqViewPlan *plan)
 {
 	ReadContext context = {.plan = plan};
 
-	if (plan->shape != CQ_SHAPE_STORED)
+	if (plan->shape == CQ_SHAPE_AGGREGATE)
 		return (Expr *) over_state((Node *) cq_close_end(plan), &context);
 	return plan->closing.column_is_start ? cq_close_last_end(plan, (Expr *) stored_bound(plan)) :
 		(Expr *) stored_bound(plan);
@@ -610,16 +610,30 @@ read_stored(const CqViewPlan *plan, Oid state, Query **result)
 	return NULL;
 }
 
+static void
+sort_by(Query *query, TargetEntry *target)
+{
+	SortGroupClause *clause = makeNode(SortGroupClause);
+
+	get_sort_group_operators(exprType((Node *) target->expr), true, true, false, &clause->sortop,
+							 &clause->eqop, NULL, &clause->hashable);
+	clause->tleSortGroupRef = target->ressortgroupref = 1;
+	query->sortClause = list_make1(clause);
+}
+
 CqReject *
 cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 {
-	CqReject   *reject = plan->shape == CQ_SHAPE_STORED ? read_stored(plan, state, result) :
-		read_aggregate(plan, state, result);
+	CqReject   *reject = plan->shape == CQ_SHAPE_AGGREGATE ? read_aggregate(plan, state, result) :
+		read_stored(plan, state, result);
 	Expr	   *end;
 
 	if (reject != NULL)
 		return reject;
 	end = end_of_window(plan);
+	if (plan->closing.is_by_row)
+		sort_by(*result, list_nth_node(TargetEntry, (*result)->targetList,
+									   plan->closing.column - 1));
 	if (plan->keeps_end)
 		(*result)->targetList = lappend((*result)->targetList,
 										makeTargetEntry(copyObject(end),
@@ -638,7 +652,7 @@ cq_read_closing_column(const CqViewPlan *plan, bool *is_pane)
 	ReadContext context = {.plan = plan};
 
 	*is_pane = plan->closing.column_is_start;
-	if (plan->shape == CQ_SHAPE_STORED)
+	if (plan->shape != CQ_SHAPE_AGGREGATE)
 		return plan->closing.column - 1;
 	*is_pane = plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex;
 	return *is_pane ? pane_column(plan) : ((Var *) over_state((Node *) cq_close_end(plan),

@@ -61,6 +61,18 @@ typedef struct CqTimeColumn
 	int64		lead;			/* microseconds: a row is of use for windows so long after it */
 } CqTimeColumn;
 
+/*
+ * Where it asks for the newest row before a time: of rows that are equal in the keys only the
+ * newest of those is of use that lie before any time that is asked for.
+ */
+typedef struct CqVersions
+{
+	AttrNumber	time;			/* the column of what is compared */
+	List	   *keys;			/* of int: columns */
+	int64		lead;			/* microseconds: times are asked for as long after they were */
+	bool		is_open;		/* some key says no more than that it may make a difference */
+} CqVersions;
+
 /* One of the relations that a node's step reads. */
 typedef struct CqNodeInput
 {
@@ -77,6 +89,7 @@ typedef struct CqNodeInput
 	bool		is_global;		/* it is broadcast, or has no key: read whole for each batch */
 	bool		only_grows;		/* its rows have no weights: all are new */
 	CqTimeColumn time;
+	CqVersions *versions;		/* or NULL */
 } CqNodeInput;
 
 typedef struct CqNode

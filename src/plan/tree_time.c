@@ -9,10 +9,13 @@
 
 #include "catalog/stream.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
-#include "plan/plan.h"
+#include "plan/cut_level.h"
+#include "plan/tree_time.h"
+#include "plan/tree_versions.h"
 #include "plan/window_call.h"
 
 typedef struct Search
@@ -21,36 +24,54 @@ typedef struct Search
 	const CqNode *node;			/* whose inputs are meant */
 } Search;
 
-/* What a value turned out to be. */
-typedef struct Found
-{
-	CqTimeKind	kind;
-	Oid			stream;
-} Found;
+static bool follow(const Search *search, const Query *query, const Node *expr, CqTimeFound *found);
+static bool follow_column(const Search *search, const Query *query, const Var *var,
+						  CqTimeFound *found);
+static bool follow_node(const CqViewPlan *plan, int number, AttrNumber column, CqTimeFound *found);
 
-static bool follow(const Search *search, const Query *query, const Node *expr, Found *found);
-static bool follow_node(const CqViewPlan *plan, int number, AttrNumber column, Found *found);
+static int64
+lead_of(const CqViewPlan *plan, Oid stream)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->lags)
+	{
+		const CqStreamLag *lag = lfirst(cell);
+
+		if (lag->stream == stream)
+			return lag->lead;
+	}
+	return -1;
+}
+
+/* What is one or the other. */
+static bool
+add_found(CqTimeFound *found, const CqTimeFound *other)
+{
+	found->lead = found->lead < 0 || other->lead < 0 ? -1 : Max(found->lead, other->lead);
+	return found->kind == other->kind;
+}
 
 static bool
 follow_operand(const Search *search, const Query *query, const Node *operand, AttrNumber column,
-			   Found *found)
+			   CqTimeFound *found)
 {
 	const SetOperationStmt *operation = (const SetOperationStmt *) operand;
 	const Query *part;
 	const TargetEntry *target;
-	Found		other;
+	CqTimeFound		other;
 
 	if (IsA(operand, SetOperationStmt))
 		return follow_operand(search, query, operation->larg, column, found) &&
 			follow_operand(search, query, operation->rarg, column, &other) &&
-			found->kind == other.kind;
+			add_found(found, &other);
 	part = rt_fetch(((const RangeTblRef *) operand)->rtindex, query->rtable)->subquery;
 	target = get_tle_by_resno(part->targetList, column);
 	return target != NULL && follow(search, part, (const Node *) target->expr, found);
 }
 
 static bool
-follow_target(const Search *search, const Query *query, AttrNumber column, Found *found)
+follow_target(const Search *search, const Query *query, AttrNumber column, CqTimeFound *found)
 {
 	const TargetEntry *target;
 
@@ -61,7 +82,8 @@ follow_target(const Search *search, const Query *query, AttrNumber column, Found
 }
 
 static bool
-follow_input(const CqViewPlan *plan, const CqNode *node, int n, AttrNumber column, Found *found)
+follow_input(const CqViewPlan *plan, const CqNode *node, int n, AttrNumber column,
+			 CqTimeFound *found)
 {
 	Search		search = {plan, node};
 	const CqNodeInput *input = list_nth(node->inputs, n - 1);
@@ -72,7 +94,7 @@ follow_input(const CqViewPlan *plan, const CqNode *node, int n, AttrNumber colum
 /* A bound of the windows that are closed; of others the end will do as well. */
 static bool
 follow_windows(const Search *search, const Query *query, const RangeTblEntry *entry,
-			   AttrNumber bound, Found *found)
+			   AttrNumber bound, CqTimeFound *found)
 {
 	CqWindowKind kind;
 	const FuncExpr *call = cq_window_call(entry, &kind);
@@ -92,7 +114,8 @@ follow_windows(const Search *search, const Query *query, const RangeTblEntry *en
 }
 
 static bool
-follow_store(const Search *search, const RangeTblEntry *entry, AttrNumber column, Found *found)
+follow_store(const Search *search, const RangeTblEntry *entry, AttrNumber column,
+			 CqTimeFound *found)
 {
 	int			n;
 
@@ -103,41 +126,56 @@ follow_store(const Search *search, const RangeTblEntry *entry, AttrNumber column
 		follow_input(search->plan, search->node, n, column, found);
 }
 
+/* May columns of the entry be null where they are not in it? */
 static bool
-follow_all(const Search *search, const Query *query, const List *args, Found *found)
+is_nullable(const Query *query, int rtindex)
 {
+	return !bms_is_empty(cq_cut_split_nulling(query, rtindex));
+}
+
+/* The one or the other of a full join. */
+static bool
+follow_either(const Search *search, const Query *query, const List *args, CqTimeFound *found)
+{
+	CqTimeFound		other;
 	ListCell   *cell;
 
 	foreach(cell, args)
 	{
-		Found		other;
+		const Var  *var = lfirst(cell);
 
-		if (!follow(search, query, lfirst(cell), &other) ||
-			(foreach_current_index(cell) > 0 && other.kind != found->kind))
+		if (!IsA(var, Var) || var->varlevelsup > 0 || !is_nullable(query, var->varno))
 			return false;
-		*found = other;
 	}
-	return args != NIL;
+	return list_length(args) == 2 && follow_column(search, query, linitial(args), found) &&
+		follow_column(search, query, lsecond(args), &other) && add_found(found, &other);
 }
 
 static bool
-follow(const Search *search, const Query *query, const Node *expr, Found *found)
+follow(const Search *search, const Query *query, const Node *expr, CqTimeFound *found)
 {
 	const Var  *var = (const Var *) expr;
-	const RangeTblEntry *entry;
+
+	if (IsA(expr, CoalesceExpr))
+		return follow_either(search, query, ((const CoalesceExpr *) expr)->args, found);
+	return IsA(expr, Var) && var->varlevelsup == 0 && !is_nullable(query, var->varno) &&
+		follow_column(search, query, var, found);
+}
+
+static bool
+follow_column(const Search *search, const Query *query, const Var *var, CqTimeFound *found)
+{
+	const RangeTblEntry *entry = rt_fetch(var->varno, query->rtable);
 
 	check_stack_depth();
-	if (IsA(expr, CoalesceExpr))
-		return follow_all(search, query, ((const CoalesceExpr *) expr)->args, found);
-	if (!IsA(expr, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+	if (var->varattno <= 0)
 		return false;
-	entry = rt_fetch(var->varno, query->rtable);
 	switch (entry->rtekind)
 	{
 		case RTE_RELATION:
 			if (!cq_stream_is(entry->relid))
 				return false;
-			*found = (Found) {CQ_TIME_OF_ROW, entry->relid};
+			*found = (CqTimeFound) {CQ_TIME_OF_ROW, lead_of(search->plan, entry->relid)};
 			return cq_stream_get(entry->relid, InvalidOid)->event_time == var->varattno;
 		case RTE_SUBQUERY:
 			return follow_target(search, entry->subquery, var->varattno, found);
@@ -150,8 +188,17 @@ follow(const Search *search, const Query *query, const Node *expr, Found *found)
 	}
 }
 
+bool
+cq_tree_time_follow(const CqViewPlan *plan, const CqNode *node, const Query *query,
+					const Node *expr, CqTimeFound *found)
+{
+	Search		search = {plan, node};
+
+	return follow(&search, query, expr, found);
+}
+
 static bool
-follow_node(const CqViewPlan *plan, int number, AttrNumber column, Found *found)
+follow_node(const CqViewPlan *plan, int number, AttrNumber column, CqTimeFound *found)
 {
 	const CqNode *node = list_nth(plan->tree->nodes, number - 1);
 	Search		search = {plan, node};
@@ -159,37 +206,19 @@ follow_node(const CqViewPlan *plan, int number, AttrNumber column, Found *found)
 	return follow_target(&search, node->step, column, found);
 }
 
-/* So long after its time is a row of use, at most; -1: that is not known. */
-static int64
-lead_of(const CqViewPlan *plan, Oid stream)
-{
-	ListCell   *cell;
-
-	foreach(cell, plan->lags)
-	{
-		const CqStreamLag *lag = lfirst(cell);
-
-		if (lag->stream == stream)
-			return lag->lead;
-	}
-	return -1;
-}
-
 /* The end of a window is the first choice: a row of a group has nothing else. */
 static void
-take_column(const CqViewPlan *plan, CqTimeColumn *time, AttrNumber column, const Found *found)
+take_column(CqTimeColumn *time, AttrNumber column, const CqTimeFound *found)
 {
-	int64		lead = lead_of(plan, found->stream);
-
-	if (lead < 0 || (time->column != InvalidAttrNumber && time->kind <= found->kind))
+	if (found->lead < 0 || (time->column != InvalidAttrNumber && time->kind <= found->kind))
 		return;
-	*time = (CqTimeColumn) {column, found->kind, lead};
+	*time = (CqTimeColumn) {column, found->kind, found->lead};
 }
 
 static void
 find_of_node(const CqViewPlan *plan, CqNode *node)
 {
-	Found		found;
+	CqTimeFound		found;
 	ListCell   *cell;
 
 	foreach(cell, node->inputs)
@@ -199,13 +228,15 @@ find_of_node(const CqViewPlan *plan, CqNode *node)
 		for (AttrNumber column = 1; column < list_length(input->columns); column++)
 		{
 			if (follow_input(plan, node, foreach_current_index(cell) + 1, column, &found))
-				take_column(plan, &input->time, column, &found);
+				take_column(&input->time, column, &found);
 		}
+		if (input->only_grows && input->time.column == InvalidAttrNumber)
+			input->versions = cq_tree_versions_find(plan, node, foreach_current_index(cell) + 1);
 	}
 	for (AttrNumber column = 1; column < list_length(node->columns); column++)
 	{
 		if (follow_node(plan, node->number, column, &found))
-			take_column(plan, &node->time, column, &found);
+			take_column(&node->time, column, &found);
 	}
 }
 
@@ -216,4 +247,42 @@ cq_tree_time_find(const CqViewPlan *plan)
 
 	foreach(cell, plan->tree->nodes)
 		find_of_node(plan, lfirst(cell));
+}
+
+Node *
+cq_tree_time_is_known(const Expr *time)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = copyObject(unconstify(Expr *, time));
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	return (Node *) test;
+}
+
+static void
+require_in_input(CqNodeInput *input)
+{
+	AttrNumber	column = input->versions != NULL ? input->versions->time : input->time.column;
+	FromExpr   *from = input->flow->jointree;
+	const TargetEntry *target;
+
+	if (!OidIsValid(input->stream) || column == InvalidAttrNumber ||
+		(input->versions == NULL && input->time.kind != CQ_TIME_OF_ROW))
+		return;
+	target = get_tle_by_resno(input->flow->targetList, column);
+	from->quals = make_and_qual(from->quals, cq_tree_time_is_known(target->expr));
+}
+
+void
+cq_tree_time_require(const CqViewPlan *plan)
+{
+	ListCell   *node;
+	ListCell   *cell;
+
+	foreach(node, plan->tree->nodes)
+	{
+		foreach(cell, ((CqNode *) lfirst(node))->inputs)
+			require_in_input(lfirst(cell));
+	}
 }

@@ -8,6 +8,7 @@
 #include "common/name.h"
 #include "common/owner.h"
 #include "executor/spi.h"
+#include "plan/tree.h"
 #include "state/retention.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -42,13 +43,18 @@ type_of(Oid table, const char *column)
 	return type;
 }
 
-/* How many rows a statement has found or changed; $1 is the horizon, $2 the most of them. */
+/*
+ * How many rows a statement has found or changed; $1 is the horizon, $2 the most of them, $3 where
+ * to begin.
+ */
 static uint64
 execute(Oid table, const char *column, const char *statement, int expected, TimestampTz horizon,
-		int64 max_rows)
+		int64 max_rows, TimestampTz from)
 {
-	Oid			types[] = {type_of(table, column), INT8OID};
-	Datum		args[] = {TimestampTzGetDatum(horizon), Int64GetDatum(max_rows)};
+	Oid			time = type_of(table, column);
+	Oid			types[] = {time, INT8OID, time};
+	Datum		args[] = {TimestampTzGetDatum(horizon), Int64GetDatum(max_rows),
+						  TimestampTzGetDatum(from)};
 	CqActor		actor;
 	uint64		nrows;
 
@@ -66,7 +72,60 @@ int64
 cq_retention_delete(Oid table, const char *column, TimestampTz horizon, int64 max_rows)
 {
 	return (int64) execute(table, column, delete_statement(table, column), SPI_OK_DELETE, horizon,
-						   max_rows);
+						   max_rows, DT_NOBEGIN);
+}
+
+/* ROW(k1, k2), and a hash of it. */
+static void
+name_keys(const List *keys, char **row, char **hash)
+{
+	StringInfoData columns;
+	ListCell   *cell;
+
+	initStringInfo(&columns);
+	*hash = "0";
+	foreach(cell, keys)
+	{
+		const char *name = quote_identifier(lfirst(cell));
+
+		appendStringInfo(&columns, "%s%s", foreach_current_index(cell) > 0 ? ", " : "", name);
+		*hash = psprintf("_cq.key_hash(%s, %s)", name, *hash);
+	}
+	*row = psprintf("ROW(%s)", columns.data);
+}
+
+/*
+ * Only keys are looked at of which a row came since the last time. Keys are equal by their images:
+ * the hash keeps apart what no operator needs to know, in most cases.
+ */
+static char *
+delete_versions_statement(Oid table, const char *column, const List *keys)
+{
+	char	   *name = cq_name_qualified(table);
+	const char *time = quote_identifier(column);
+	char	   *row;
+	char	   *hash;
+
+	name_keys(keys, &row, &hash);
+	return psprintf("DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+					"SELECT place FROM (SELECT ctid AS place, %s AS at, %s AS key, "
+					"pg_catalog.first_value(%s) OVER w AS newest_at, "
+					"pg_catalog.first_value(%s) OVER w AS newest_key FROM %s "
+					"WHERE %s OPERATOR(pg_catalog.<) $1 AND " CQ_HASH_COLUMN
+					" OPERATOR(pg_catalog.=) ANY (SELECT " CQ_HASH_COLUMN " FROM %s "
+					"WHERE %s OPERATOR(pg_catalog.>=) $3 AND %s OPERATOR(pg_catalog.<) $1) "
+					"WINDOW w AS (PARTITION BY " CQ_HASH_COLUMN ", %s ORDER BY %s DESC)) v "
+					"WHERE at OPERATOR(pg_catalog.<) newest_at%s LIMIT $2))",
+					name, time, row, time, row, name, time, name, time, time, hash, time,
+					keys != NIL ? " AND key OPERATOR(pg_catalog.*=) newest_key" : "");
+}
+
+int64
+cq_retention_delete_versions(Oid table, const char *column, const List *keys, TimestampTz from,
+							 TimestampTz horizon, int64 max_rows)
+{
+	return (int64) execute(table, column, delete_versions_statement(table, column, keys),
+						   SPI_OK_DELETE, horizon, max_rows, from);
 }
 
 bool
@@ -75,7 +134,7 @@ cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2",
 									 cq_name_qualified(table), quote_identifier(column));
 
-	return execute(table, column, statement, SPI_OK_SELECT, horizon, 1) > 0;
+	return execute(table, column, statement, SPI_OK_SELECT, horizon, 1, DT_NOBEGIN) > 0;
 }
 
 TimestampTz

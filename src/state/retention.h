@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 
 /*
  * Deletes rows whose time in a column, a timestamptz or timestamp, is before horizon, at most so
@@ -16,6 +17,13 @@
  */
 extern int64 cq_retention_delete(Oid table, const char *column, TimestampTz horizon,
 								 int64 max_rows);
+
+/*
+ * The same, in a table of a node, of rows that are not the newest before the horizon of those which
+ * are equal in the columns keys (of char *); where a row has come with a time from from on.
+ */
+extern int64 cq_retention_delete_versions(Oid table, const char *column, const List *keys,
+										  TimestampTz from, TimestampTz horizon, int64 max_rows);
 
 /* Is there any? */
 extern bool cq_retention_is_due(Oid table, const char *column, TimestampTz horizon);
