@@ -5,13 +5,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import compare, latency, output, readers, scaling, series
+from harness import compare, latency, neighbours, output, readers, scaling, series
 from harness.ground import Ground
 from harness.settings import Settings
 
 EXPERIMENTS = {
     "compare": compare.run,             # every query, beside Flink and the floor
     "latency": latency.run,             # from produce to visible, from one event a second to saturation
+    "neighbours": neighbours.run,       # what a view costs its neighbours on the same stream
     "topics": output.topics,            # from topic to topic, exactly once
     "closing": output.closing,          # ingest while a window of a million groups is emitted
     "workers": scaling.workers,         # one worker and more
