@@ -312,3 +312,41 @@ def test_a_worker_comes_back_while_windows_are_made(log_db, gate):
     gate.execute("SELECT pg_advisory_unlock(77)")
     db.wait("slow")
     assert db.execute("SELECT n FROM slow") == [(1,)]
+
+
+def test_slow_views_go_on_apart(broker, db, topic, workers):
+    """A view that tells its changes gets cursors of its own when it is slow; a worker that is held
+    up by it does not hold up the other one, which reads another partition."""
+    workers(2)
+    name = topic(partitions=2)
+    create(db, name)
+    db.execute("CREATE FUNCTION gate(x bigint) RETURNS bigint "
+               "IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN "
+               "IF x % 100 < 2 THEN PERFORM pg_sleep(0.002); END IF; "
+               "WHILE NOT pg_try_advisory_xact_lock_shared(78) LOOP PERFORM pg_sleep(0.02); "
+               "END LOOP; RETURN x; END $$")
+    db.execute("CREATE CONTINUOUS VIEW told WITH (changes = 'changes') AS "
+               "SELECT k, count(*) AS messages, sum(gate(id)) AS sum FROM s GROUP BY k")
+    db.wait("told")
+    sender = Sender(broker, name, 2)
+    sender.start()
+    try:
+        cursors = "SELECT count(DISTINCT cursor_id) FROM _cq.follow"
+        wait_until(lambda: db.value(cursors) == 4,
+                   lambda: f"it does not go on apart: {db.execute('TABLE _cq.follow')}")
+    finally:
+        sender.stop()
+    with db.server.connect(db.name) as holder:
+        holder.execute("SELECT pg_advisory_lock(78)")
+        for first in (sender.sent, sender.sent + 1000):
+            broker.produce(name, values(first, first + 1000),
+                           partition=lambda value: value["id"] % 2)
+            await_gate(db, "pg_cq worker")
+        seen = ("SELECT count(*) FROM cq.positions "
+                "WHERE view = 'v'::regclass AND next_offset = %s")
+        wait_until(lambda: db.value(seen, sender.sent // 2 + 1000) > 0,
+                   lambda: f"both workers are held up: {db.execute('TABLE cq.positions')}")
+        holder.execute("SELECT pg_advisory_unlock(78)")
+    assert_seen(db, (0, sender.sent + 2000))
+    db.wait("told")
+    db.assert_equal("TABLE told", "TABLE v")

@@ -111,7 +111,8 @@ def measure(ground, name, company, rate, run):
     with produce(ground, prefix, events=rate * seconds, rate=rate, keys=keys,
                  first=BEFORE * keys) as producer:
         floor, cores = observe(ground, observer, producer, prefix)
-    behind = session.ask("SELECT coalesce(max(lag_messages), 0) FROM cq.views WHERE view::text = 'company'")
+    behind = session.ask("SELECT coalesce(max(lag_messages), 0) FROM cq.views "
+                         "WHERE view::text = 'company'")
     session.rows(f"""DROP VIEW IF EXISTS company; DROP VIEW seen;
         DROP FOREIGN TABLE IF EXISTS told; DROP FOREIGN TABLE now, item""")
     return Phase(name, run, observer.percentile(0.5), observer.percentile(0.99), cores,

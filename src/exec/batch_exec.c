@@ -21,6 +21,7 @@
 #include "common/fault.h"
 #include "common/guc.h"
 #include "common/watch.h"
+#include "exec/apart.h"
 #include "exec/chain.h"
 #include "exec/cursor.h"
 #include "exec/decoding.h"
@@ -251,7 +252,10 @@ apply(CqLane *lane, CqBatch *batch)
 	List	   *execs = NIL;
 	List	   *exclusive = NIL;
 	List	   *fed = NIL;
+	int			nexclusive;
+	bool		goes_apart = false;
 	CqGraph    *graph;
+	TimestampTz since;
 	bool		left = false;
 	ListCell   *cell;
 
@@ -291,11 +295,18 @@ apply(CqLane *lane, CqBatch *batch)
 	/* The views have been planned for the stream's columns of now. */
 	if (!cq_reader_is_current(lane->reader))
 		return CQ_BATCH_RETRY;
+	if (execs != NIL)
+	{
+		nexclusive = list_length(exclusive);
+		exclusive = cq_apart_leave(lane, &batch->fetch, exclusive);
+		goes_apart = list_length(exclusive) < nexclusive;
+	}
 	graph = cq_graph_open(exclusive);
 	cq_decoding_run(lane, batch, list_concat_copy(execs, exclusive));
 	lane->event_times = cq_event_time_find(lane, batch);
 	chain = &link;
 	left |= !run_views(lane, batch, execs, NULL, &fed);
+	since = GetCurrentTimestamp();
 	cq_graph_lock(graph);
 	left |= !run_views(lane, batch, exclusive, graph, &fed);
 	left |= !cq_graph_follow(graph);
@@ -306,13 +317,16 @@ apply(CqLane *lane, CqBatch *batch)
 	}
 	cq_graph_close(graph);
 	goes_on = follow_chain(lane, fed, apply);
+	cq_apart_note(exclusive, batch->nrows, since);
 	chain = link.from;
 	if (!goes_on)
 		return CQ_BATCH_RETRY;
 	if (lane->event_times != NULL)
 		cq_cursor_note_event_times(lane, &batch->fetch, lane->event_times->highest);
 	note_ends(lane, batch);
-	return left ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_APPLIED;
+	if (left)
+		return CQ_BATCH_LANES_CHANGED;
+	return goes_apart ? CQ_BATCH_VIEWS_LEFT : CQ_BATCH_APPLIED;
 }
 
 static void
@@ -435,7 +449,8 @@ CqBatchResult
 cq_batch_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	bool		in_transaction = cq_reader_fetches_in_transaction(lane->reader);
+	bool		is_log = cq_reader_fetches_in_transaction(lane->reader);
+	bool		in_transaction = is_log || lane->gives_way;
 	CqBatchResult volatile result = CQ_BATCH_APPLIED;
 	CqBatch    *batch;
 	bool		is_cut;
@@ -447,15 +462,15 @@ cq_batch_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 	if (in_transaction)
 	{
 		begin();
-		if (!cq_cursor_refresh(lane))
+		if (is_log ? !cq_cursor_refresh(lane) : !cq_apart_lock(lane))
 		{
 			PopActiveSnapshot();
 			CommitTransactionCommand();
-			return CQ_BATCH_LANES_CHANGED;
+			return is_log ? CQ_BATCH_LANES_CHANGED : CQ_BATCH_GIVES_WAY;
 		}
 	}
 	batch = cq_reader_fetch(lane->reader, max_rows(lane),
-							(Size) cq_batch_bytes * 1024, timeout_ms);
+							(Size) cq_batch_bytes * 1024, lane->gives_way ? 0 : timeout_ms);
 	if (batch == NULL)
 	{
 		if (in_transaction)
@@ -486,5 +501,7 @@ cq_batch_exec_lane(CqLane *lane, int timeout_ms, int *nrows)
 		result = await_lock(lane, caller);
 	MemoryContextSwitchTo(caller);
 	cq_reader_release(lane->reader);
-	return is_cut && result == CQ_BATCH_APPLIED ? CQ_BATCH_LANES_CHANGED : result;
+	if (is_cut && (result == CQ_BATCH_APPLIED || result == CQ_BATCH_VIEWS_LEFT))
+		return CQ_BATCH_LANES_CHANGED;
+	return result;
 }

@@ -70,7 +70,7 @@ follow_lane(CqLane *from, CqLane *lane, CqBatchResult (*apply) (CqLane *lane, Cq
 		result = apply(lane, batch);
 	note_followers(from, lane);
 	cq_lane_close(lane);
-	if (result == CQ_BATCH_LANES_CHANGED)
+	if (result == CQ_BATCH_LANES_CHANGED || result == CQ_BATCH_VIEWS_LEFT)
 		cq_wake_catalog_changed();
 	return result != CQ_BATCH_RETRY;
 }

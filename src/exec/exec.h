@@ -49,6 +49,7 @@ typedef struct CqLane
 	List	   *followers;
 	CqEventTimes *event_times;	/* of the batch at hand; NULL: none, or it is not decoded yet */
 	bool		decodes_apart;	/* column by column, the one message of the batch at hand */
+	bool		gives_way;		/* does not wait for views that another worker is at */
 	bool		has_stops;
 	int64		nbytes;			/* of the last batch: keys and values */
 	char		trouble[CQ_TROUBLE_LENGTH]; /* why a batch was rolled back; or empty */
@@ -58,11 +59,13 @@ typedef struct CqLane
 typedef enum CqBatchResult
 {
 	CQ_BATCH_APPLIED,			/* committed; the lane goes on */
+	CQ_BATCH_VIEWS_LEFT,		/* the same, with fewer views: load the lanes again */
 	/*
 	 * A view left the lane, cursors were found moved, or the reader has gone past a stop: close it,
 	 * load the lanes again.
 	 */
 	CQ_BATCH_LANES_CHANGED,
+	CQ_BATCH_GIVES_WAY,			/* nothing was fetched: another worker is at one of the views */
 	CQ_BATCH_AWAITS,			/* rolled back: somebody has locked all of the lane's views */
 	/* rolled back for a passing reason (out of disk, deadlock): wait, load lanes, try again */
 	CQ_BATCH_RETRY
@@ -134,7 +137,15 @@ typedef enum CqSettling
  */
 extern CqSettling cq_settle_lane(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added);
 
+/* ---- apart.c ---- */
+
+/* Do all of these views (of Oid) go on apart, since they would hold others up? */
+extern bool cq_apart_are_all(const List *views);
+
 /* ---- meet.c ---- */
+
+/* May the two become one, where they have met? Not where the views of one go on apart. */
+extern bool cq_meet_may(const CqLane *one, const CqLane *other);
 
 /* How many messages two lanes are apart, over the partitions that both read; -1: none. */
 extern int64 cq_meet_distance(const CqLane *one, const CqLane *other);

@@ -12,9 +12,9 @@
  * - Views that no longer run get a cursor of their own where they are, and the others go on. Until
  *   then nobody goes on, since a batch checks that all followers run; so a view is stopped by its
  *   status alone.
- * - Cursors of one partition that have met become one, but for those of views that fail, which
- *   would leave again. They meet because the one behind stops exactly where the one ahead stands,
- *   which its worker holds meanwhile.
+ * - Cursors of one partition that have met become one, but for those of views that fail, or go on
+ *   apart (apart.c), which would leave again. They meet because the one behind stops exactly where
+ *   the one ahead stands, which its worker holds meanwhile.
  *
  * Rows of _cq.cursor and _cq.follow are written by workers alone, so that no command, and no
  * transaction that somebody leaves open, holds up views that it is not about. A command writes the
@@ -247,13 +247,14 @@ stays_apart(const CursorRow *row)
 static bool
 mend(List *rows)
 {
-	CursorRow  *previous = NULL;
+	CursorRow  *previous_of[] = {NULL, NULL};	/* of those that go on apart, and of others */
 	bool		changed = false;
 	ListCell   *cell;
 
 	foreach(cell, rows)
 	{
 		CursorRow  *row = lfirst(cell);
+		CursorRow **previous = &previous_of[cq_apart_are_all(row->running)];
 
 		if (row->stopped != NIL)
 		{
@@ -262,10 +263,10 @@ mend(List *rows)
 		}
 		if (stays_apart(row))
 			continue;
-		if (previous != NULL && have_met(previous, row) && merge(previous, row))
+		if (*previous != NULL && have_met(*previous, row) && merge(*previous, row))
 			changed = true;
 		else
-			previous = row;
+			*previous = row;
 	}
 	return changed;
 }

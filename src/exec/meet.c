@@ -42,6 +42,13 @@ next_pair(const CqLane *one, const CqLane *other, int *i, int *j)
 	return false;
 }
 
+bool
+cq_meet_may(const CqLane *one, const CqLane *other)
+{
+	return one->stream == other->stream &&
+		cq_apart_are_all(one->views) == cq_apart_are_all(other->views);
+}
+
 int64
 cq_meet_distance(const CqLane *one, const CqLane *other)
 {

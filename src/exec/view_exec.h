@@ -25,6 +25,17 @@ typedef struct CqStreamUse
 	int64		lag;			/* by so much windows of a row lie before its time at most */
 } CqStreamUse;
 
+/* How long its part of batches has taken, where it is maintained by one at a time: see apart.c. */
+typedef struct CqPartTimes
+{
+	TimestampTz since;			/* they are counted together since then */
+	int			nbatches;
+	int64		nrows;
+	int64		took_us;
+	TimestampTz slow_at;		/* they have last taken long */
+	bool		is_apart;		/* it is to go on apart */
+} CqPartTimes;
+
 typedef struct CqViewExec
 {
 	Oid			view;			/* hash key */
@@ -66,6 +77,7 @@ typedef struct CqViewExec
 	bool		is_hopeful;		/* that says nothing any more */
 	int			row_limit;		/* rows of a batch that it manages in its time; 0: any number */
 	int			ntimeouts;		/* in a row, of its part of a batch */
+	CqPartTimes part_times;
 	int			nfailures;		/* of transactions, in a row, that it made fail */
 	int32		doubted_partition;	/* the first row, lately, that may be at fault, or the server */
 	int64		doubted_offset;

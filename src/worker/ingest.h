@@ -38,6 +38,7 @@ typedef struct CqIngestLane
 	TimestampTz last_batch;		/* with rows in it */
 	TimestampTz next_meeting;	/* not before */
 	int			nskipped;		/* turns in a row */
+	bool		gave_way;		/* it has left its turn to another worker, and wants the next one */
 } CqIngestLane;
 
 typedef struct CqIngest

@@ -334,6 +334,7 @@ take_reader(CqIngestLane *lane, List *before)
 			continue;
 		lane->lane->reader = old->lane->reader;
 		lane->is_down = old->is_down;
+		lane->last_batch = Max(lane->last_batch, old->last_batch);
 		old->lane->reader = NULL;
 		return;
 	}

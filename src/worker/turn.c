@@ -7,9 +7,13 @@
  * Where a lane is behind another one of the same partitions and both have a backlog, the one ahead
  * is left out three times of four: the sooner they meet, the sooner everything is read but once.
  *
- * Two lanes that are near each other meet: neither gets a turn of its own, and each is read up to
- * where the other one stands. A reader that has gone past that place is closed at once, so a
- * meeting costs at most two; where it fails the next one is not before a second later.
+ * A lane whose views go on apart (exec/apart.c) takes batches of a few milliseconds beside one that
+ * is live, behind or not: about as long as a round of that one waits for its next messages.
+ *
+ * Two lanes that are near each other meet, unless the views of one go on apart: neither gets a turn
+ * of its own, and each is read up to where the other one stands. A reader that has gone past that
+ * place is closed at once, so a meeting costs at most two; where it fails the next one is not
+ * before a second later.
  */
 #include "postgres.h"
 
@@ -25,6 +29,8 @@
 #define LIVE_SECONDS	1		/* since its last batch: else nobody minds */
 #define SLICE_US		20000	/* of a lane with a backlog, beside a live one */
 #define SMALLEST_SLICE	1000	/* messages */
+#define APART_SLICE_US	3000	/* of a lane whose views go on apart, beside a live one */
+#define SMALLEST_APART_SLICE 50
 #define COMPACTION_US	5000	/* after a batch, and no less than that took, while a view's state is due */
 #define NEAR			20000	/* messages: so close that two lanes may meet */
 #define MEETING_MS		200		/* after which a meeting has failed */
@@ -36,8 +42,9 @@ is_live(const CqIngestLane *lane, TimestampTz now)
 	return lane->lane->lag < LIVE_LAG && now - lane->last_batch < LIVE_SECONDS * USECS_PER_SEC;
 }
 
+/* is_apart: are the lane's views so? Then the others of their kind do not count. */
 static bool
-other_is_live(const CqIngest *ingest, const CqIngestLane *lane, TimestampTz now)
+other_is_live(const CqIngest *ingest, const CqIngestLane *lane, bool is_apart, TimestampTz now)
 {
 	ListCell   *cell;
 
@@ -45,10 +52,40 @@ other_is_live(const CqIngest *ingest, const CqIngestLane *lane, TimestampTz now)
 	{
 		const CqIngestLane *other = lfirst(cell);
 
-		if (other != lane && is_live(other, now))
+		if (other != lane && is_live(other, now) && !(is_apart && cq_apart_are_all(other->lane->views)))
 			return true;
 	}
 	return false;
+}
+
+/* One whose views do not go on apart: it is not to wait for other workers. */
+static bool
+has_plain_lane(const CqIngest *ingest)
+{
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		const CqLane *lane = ((const CqIngestLane *) lfirst(cell))->lane;
+
+		if (lane->reader != NULL && !cq_apart_are_all(lane->views))
+			return true;
+	}
+	return false;
+}
+
+/* How many messages the lane may take, so that others need not wait for it; 0: any number. */
+static int
+slice_of(const CqIngestLane *lane, bool is_apart)
+{
+	double		us = is_apart ? APART_SLICE_US : SLICE_US;
+	int			smallest = is_apart ? SMALLEST_APART_SLICE : SMALLEST_SLICE;
+
+	if (!is_apart && (lane->us_per_row == 0 || lane->lane->lag < LIVE_LAG))
+		return 0;
+	if (lane->us_per_row == 0)
+		return smallest;
+	return Max(smallest, (int) Min(us / lane->us_per_row, (double) cq_batch_rows));
 }
 
 /* Is there one behind it, with a backlog as it has itself? */
@@ -64,6 +101,7 @@ should_let_another_catch_up(const CqIngest *ingest, const CqIngestLane *lane)
 		const CqIngestLane *other = lfirst(cell);
 
 		if (other != lane && other->lane->reader != NULL && other->lane->lag >= LIVE_LAG &&
+			cq_meet_may(other->lane, lane->lane) &&
 			cq_meet_is_behind(other->lane, lane->lane) &&
 			!cq_meet_is_behind(lane->lane, other->lane))
 			return true;
@@ -118,15 +156,18 @@ static bool
 run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 {
 	TimestampTz began = GetCurrentTimestamp();
+	bool		is_apart = cq_apart_are_all(lane->lane->views);
 	CqBatchResult result = CQ_BATCH_RETRY;
 	char	   *message;
 	int			nrows;
 
-	lane->lane->max_rows = 0;
-	if (lane->us_per_row > 0 && lane->lane->lag >= LIVE_LAG && other_is_live(ingest, lane, began))
-		lane->lane->max_rows = Max(SMALLEST_SLICE, (int) Min(SLICE_US / lane->us_per_row,
-															 (double) cq_batch_rows));
+	lane->lane->gives_way = is_apart && ingest->nworkers > 1 && has_plain_lane(ingest);
+	lane->lane->max_rows = other_is_live(ingest, lane, is_apart, began) ?
+		slice_of(lane, is_apart) : 0;
 	message = try_exec(lane->lane, timeout_ms, &nrows, &result);
+	lane->gave_way = result == CQ_BATCH_GIVES_WAY;
+	if (lane->gave_way)
+		return false;
 	if (result == CQ_BATCH_AWAITS)
 		cq_load_wait_for_lock(lane);
 	else if (message != NULL || result == CQ_BATCH_RETRY)
@@ -142,8 +183,10 @@ run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 		cq_field_note(lane->lane);
 		cq_compaction_run(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
 	}
+	if (result == CQ_BATCH_VIEWS_LEFT)
+		ingest->lanes_are_stale = true;
 	/* The reader may be past what was rolled back, or cut off. */
-	if (result != CQ_BATCH_APPLIED)
+	else if (result != CQ_BATCH_APPLIED)
 		cq_load_drop_reader(ingest, lane);
 	return nrows > 0;
 }
@@ -173,6 +216,8 @@ meet(CqIngest *ingest, CqIngestLane *one, CqIngestLane *other)
 	{
 		CHECK_FOR_INTERRUPTS();
 		run(ingest, behind, 10);
+		if (behind->gave_way)
+			break;
 	}
 	cq_meet_clear_stops(one->lane);
 	cq_meet_clear_stops(other->lane);
@@ -199,7 +244,8 @@ find_meeting(const CqIngest *ingest, CqIngestLane **one, CqIngestLane **other)
 			int64		distance;
 
 			*other = list_nth(ingest->lanes, j);
-			if ((*other)->lane->reader == NULL || (*other)->next_meeting > now)
+			if ((*other)->lane->reader == NULL || (*other)->next_meeting > now ||
+				!cq_meet_may((*one)->lane, (*other)->lane))
 				continue;
 			distance = cq_meet_distance((*one)->lane, (*other)->lane);
 			if (distance >= 0 && distance <= NEAR)
@@ -232,7 +278,7 @@ cq_turn_run(CqIngest *ingest)
 			continue;
 		}
 		lane->nskipped = 0;
-		if (run(ingest, lane, 0))
+		if (run(ingest, lane, 0) || lane->gave_way)
 			had_something = true;
 		if (ingest->lanes_are_stale)
 			return true;
