@@ -147,6 +147,30 @@ is_of_values(const char *name)
 		strcmp(name, "number_format") == 0;
 }
 
+/* Takes an option of COPY's; false: it is none. */
+static bool
+apply_csv_option(CqCsvStyle *csv, const char *name, const char *value)
+{
+	int			choice = 0;
+
+	if (strcmp(name, "delimiter") == 0)
+		csv->delimiter = *value;
+	else if (strcmp(name, "quote") == 0)
+		csv->quote = *value;
+	else if (strcmp(name, "escape") == 0)
+		csv->escape = *value;
+	else if (strcmp(name, "null") == 0)
+		csv->null = value;
+	else if (strcmp(name, "header") == 0)
+	{
+		cq_reject_raise(cq_options_choice(name, value, cq_stream_headers, &choice), NULL);
+		csv->header = (CqCsvHeader) choice;
+	}
+	else
+		return false;
+	return true;
+}
+
 /* Takes an option of the table. The values were checked when they were set. */
 static void
 apply_option(CqStream *stream, DefElem *option)
@@ -218,7 +242,7 @@ apply_option(CqStream *stream, DefElem *option)
 	else if (strcmp(name, "unavailable_value") == 0)
 		stream->unavailable = value;
 	/* How values are written is settled before: describe_values. */
-	else if (!is_of_values(name))
+	else if (!is_of_values(name) && !apply_csv_option(&stream->csv, name, value))
 		stream->properties = lappend(stream->properties, option);
 	cq_reject_raise(reject, NULL);
 }
@@ -360,9 +384,14 @@ describe_column(const CqStream *stream, CqStreamColumn *column, const Form_pg_at
 							NULL);
 			column->origin = CQ_COLUMN_KEY_FIELD;
 		}
+		else if (strcmp(option->defname, "force_null") == 0)
+			(void) parse_bool(defGetString(option), &column->style.null_if_quoted);
+		else if (strcmp(option->defname, "force_not_null") == 0)
+			(void) parse_bool(defGetString(option), &column->style.is_never_null);
 		else if (strcmp(option->defname, "envelope") == 0)
 			describe_envelope(stream, column, defGetString(option));
 	}
+	column->has_path = linitial(column->path) != column->name;
 	apply_formats(options, &column->style);
 }
 
@@ -406,10 +435,13 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->format = stream->kind == CQ_STREAM_LOG ? "row" : "json";
 	stream->max_event_lead = DEFAULT_MAX_EVENT_LEAD;
 	stream->is_framed = true;
+	stream->csv = (CqCsvStyle) {.delimiter = ',', .quote = '"', .null = ""};
 	stream->properties = select_options(server->options, false);
 	foreach(cell, GetForeignTable(relid)->options)
 		apply_option(stream, lfirst_node(DefElem, cell));
 	describe_values(stream, GetForeignTable(relid)->options);
+	if (stream->csv.escape == '\0')
+		stream->csv.escape = stream->csv.quote;
 	/* What the options say stands before these, and counts. */
 	stream->event_settings = lappend(stream->event_settings, "TimeZone=UTC");
 	stream->event_settings = lappend(stream->event_settings, "DateStyle=ISO, MDY");

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/attnum.h"
+#include "common/csv_style.h"
 #include "common/reject.h"
 #include "common/value_style.h"
 #include "nodes/pg_list.h"
@@ -70,6 +71,7 @@ typedef struct CqStreamColumn
 	char	   *name;			/* of the column */
 	CqColumnOrigin origin;
 	List	   *path;			/* of char *, for CQ_COLUMN_VALUE and CQ_COLUMN_KEY_FIELD */
+	bool		has_path;		/* an option says it; else it is the name */
 	bool		is_of_envelope; /* path begins beside the row, where mode debezium has one */
 	CqValueStyle style;
 } CqStreamColumn;
@@ -102,6 +104,7 @@ typedef struct CqStream
 	char	   *schema;			/* the option of that name, or NULL */
 	bool		is_framed;		/* messages begin with the number of their schema */
 	bool		is_wrapped;		/* of JSON: values, and keys, are in Connect's envelope */
+	CqCsvStyle	csv;
 	char	   *subject;		/* of the schema that is written by; NULL: as subject_names says */
 	CqSubjectNames subject_names;
 	bool		registers;		/* schemas that are written by, where they are not yet */

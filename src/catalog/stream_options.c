@@ -26,6 +26,7 @@ const char *const cq_stream_modes[] = {"append", "upsert", "debezium", NULL};
 const char *const cq_stream_subject_names[] = {"topic", "record", "topic_record", NULL};
 const char *const cq_stream_values[] = {"plain", "debezium", NULL};
 const char *const cq_stream_number_formats[] = {"number", "string", "base64", NULL};
+const char *const cq_stream_headers[] = {"false", "true", "match", NULL};
 const char *const cq_stream_error_choices[] = {"fail", "skip", NULL};
 
 enum
@@ -65,7 +66,10 @@ check_interval(const char *name, const char *value)
 static CqReject *
 check_format(const char *name, const char *value)
 {
-	static const char *const formats[] = {"json", "avro", NULL};
+	static const char *const formats[] = {
+		"json", "avro", "csv", "text", "bytea", "string", "boolean", "short", "int", "long",
+		"float", "double", "uuid", NULL
+	};
 	int			choice;
 
 	return cq_options_choice(name, value, formats, &choice);
@@ -206,6 +210,32 @@ check_setting(const char *name, const char *value)
 						  "It is a value of the setting of that name.");
 }
 
+/* A character of one byte that is no end of a line. */
+static CqReject *
+check_character(const char *name, const char *value)
+{
+	if (strlen(value) == 1 && *value != '\n' && *value != '\r' && !IS_HIGHBIT_SET(*value))
+		return NULL;
+	return cq_reject_hint(cq_options_bad_value(name, value),
+						  "It is one character of a single byte.");
+}
+
+static CqReject *
+check_null(const char *name, const char *value)
+{
+	if (strpbrk(value, "\r\n") == NULL)
+		return NULL;
+	return cq_reject_hint(cq_options_bad_value(name, value), "It has no ends of lines.");
+}
+
+static CqReject *
+check_header(const char *name, const char *value)
+{
+	int			choice;
+
+	return cq_options_choice(name, value, cq_stream_headers, &choice);
+}
+
 static CqReject *
 check_framing(const char *name, const char *value)
 {
@@ -290,6 +320,13 @@ static const CqOptionRule rules[] = {
 	{"time_format", KAFKA_TABLE | KAFKA_COLUMN, check_time_format},
 	{"number_format", KAFKA_TABLE | KAFKA_COLUMN, check_number_format},
 	{"unavailable_value", KAFKA_TABLE, NULL},
+	{"delimiter", KAFKA_TABLE, check_character},
+	{"quote", KAFKA_TABLE, check_character},
+	{"escape", KAFKA_TABLE, check_character},
+	{"null", KAFKA_TABLE, check_null},
+	{"header", KAFKA_TABLE, check_header},
+	{"force_null", KAFKA_COLUMN, check_boolean},
+	{"force_not_null", KAFKA_COLUMN, check_boolean},
 	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
 	{"timezone", KAFKA_TABLE, check_setting},
 	{"datestyle", KAFKA_TABLE, check_setting},

@@ -16,6 +16,7 @@ extern const char *const cq_stream_tombstones[];	/* CqTombstone */
 extern const char *const cq_stream_gap_choices[];	/* CqOnGap */
 extern const char *const cq_stream_framings[];	/* registry, none, connect */
 extern const char *const cq_stream_modes[];	/* as CqStreamMode */
+extern const char *const cq_stream_headers[];	/* as CqCsvHeader */
 extern const char *const cq_stream_error_choices[]; /* fail, skip */
 extern const char *const cq_stream_subject_names[]; /* CqSubjectNames */
 extern const char *const cq_stream_values[];	/* plain, debezium */

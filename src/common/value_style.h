@@ -33,6 +33,10 @@ typedef struct CqValueStyle
 	const char *pattern;		/* of CQ_TIMES_PATTERN */
 	CqNumberStyle numbers;		/* of decimals */
 	bool		is_debezium;	/* dates count days, strings for json and jsonb are their text */
+	/* a string is text as the type's input function takes it, also of bytea, json and jsonb */
+	bool		is_text;
+	bool		is_never_null;	/* of CSV: what is null without quotes is text as well */
+	bool		null_if_quoted; /* of CSV: what is null without quotes is null with them, too */
 } CqValueStyle;
 
 #endif							/* CQ_VALUE_STYLE_H */

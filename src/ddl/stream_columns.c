@@ -27,6 +27,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "stream/reader.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -98,7 +99,7 @@ check(const RangeVar *name)
 	CommandCounterIncrement();
 	relid = RangeVarGetRelid(name, NoLock, true);
 	if (OidIsValid(relid) && cq_stream_is(relid))
-		(void) cq_stream_get(relid, GetUserId());
+		cq_reject_raise(cq_reader_check(cq_stream_get(relid, GetUserId())), NULL);
 }
 
 void
@@ -229,7 +230,9 @@ cq_stream_columns_alter(CqCommand *command)
 			cmd->def = (Node *) pin_settings((List *) cmd->def, GetForeignTable(relid)->options);
 	}
 	cq_command_pass_on(command);
-	check(stmt->relation);
+	/* One by one, while the table is created, options are not what they will be. */
+	if (command->context != PROCESS_UTILITY_SUBCOMMAND)
+		check(stmt->relation);
 	if (strcmp(columns, cq_whole_row_columns(relid)) != 0)
 		cq_whole_row_require_none(relid, cq_whole_row_readers(relid));
 	require_same_identity(relid, identity);
@@ -265,6 +268,20 @@ path_of(const char *name)
 	return path.data;
 }
 
+/* Does an option say where the column's value is, so that its name does not? */
+static bool
+says_place(const List *options)
+{
+	static const char *const names[] = {"path", "metadata", "key", "envelope"};
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		if (find_option(options, names[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 follow_column(Oid relid, const char *before, const char *after)
 {
@@ -277,8 +294,7 @@ follow_column(Oid relid, const char *before, const char *after)
 		run(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET event_time %s)", name,
 					 quote_literal_cstr(after)));
 	if (is_kafka_table(relid) && get_attgenerated(relid, attno) == '\0' &&
-		find_option(options, "path") == NULL &&
-		find_option(options, "metadata") == NULL)
+		!says_place(options) && !cq_reader_goes_by_place(relid))
 		run(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD path %s)", name,
 					 quote_identifier(after),
 					 quote_literal_cstr(path_of(before))));

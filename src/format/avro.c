@@ -728,17 +728,6 @@ decode_message(Row *row, const CqMessage *message)
 
 /* ---- the routine ---- */
 
-static int
-compare_bad_cells(const void *a, const void *b)
-{
-	const CqBadCell *left = a;
-	const CqBadCell *right = b;
-
-	if (left->row != right->row)
-		return left->row < right->row ? -1 : 1;
-	return left->attno < right->attno ? -1 : left->attno > right->attno;
-}
-
 static void
 decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
 	   bool **nulls,
@@ -764,9 +753,7 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 	}
 	cq_json_later_run(decoder->later, bad);
 	decoder->nmessages += nmessages;
-	if (bad->ncells > first_bad)
-		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell),
-			  compare_bad_cells);
+	cq_bad_cells_sort(bad, first_bad);
 }
 
 static void
@@ -783,12 +770,23 @@ fields(const CqDecoder *opaque, int64 many, Bitmapset **seen, Bitmapset **unseen
 	}
 }
 
+/* Less the number of its schema. */
+static const char *
+bare_key(bool is_framed, const char *key, uint32 *length)
+{
+	if (!is_framed || *length < 5 || *key != '\0')
+		return key;
+	*length -= 5;
+	return key + 5;
+}
+
 const CqFormat cq_avro_format = {
 	.name = "avro",
 	.decoder_open = decoder_open,
 	.prepare = prepare,
 	.decode = decode,
 	.fields = fields,
+	.bare_key = bare_key,
 	.settings = cq_json_settings,
 	.encoder_open = cq_avro_encode_open,
 	.encode = cq_avro_encode,

@@ -29,6 +29,24 @@ cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqReject *reject)
 	cells->ncells++;
 }
 
+static int
+compare_bad_cells(const void *a, const void *b)
+{
+	const CqBadCell *left = a;
+	const CqBadCell *right = b;
+
+	if (left->row != right->row)
+		return left->row < right->row ? -1 : 1;
+	return left->attno < right->attno ? -1 : left->attno > right->attno;
+}
+
+void
+cq_bad_cells_sort(CqBadCells *cells, int first)
+{
+	if (cells->ncells > first)
+		qsort(cells->cells + first, cells->ncells - first, sizeof(CqBadCell), compare_bad_cells);
+}
+
 bool
 cq_bad_cells_concern_server(int sqlerrcode)
 {

@@ -13,6 +13,7 @@
 
 #include "access/attnum.h"
 #include "catalog/pg_type_d.h"
+#include "common/csv_style.h"
 #include "common/reject.h"
 #include "common/settings.h"
 #include "common/value_style.h"
@@ -26,9 +27,11 @@
 typedef struct CqColumn
 {
 	AttrNumber	attno;			/* in the foreign table */
-	const char *name;			/* the field's name in the message */
+	const char *name;			/* of the column */
 	/* of char *: names from the top to a nested field; a one-element list for a plain one */
 	List	   *path;
+	bool		has_path;		/* it is not just the column's name */
+	int			place;			/* among the columns of the value, or of the key, from 0 */
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
@@ -67,6 +70,9 @@ extern CqReject cq_bad_cell_unavailable;
 
 extern void cq_bad_cells_add(CqBadCells *cells, int row, AttrNumber attno, CqReject *reject);
 
+/* Puts those from first on in order. */
+extern void cq_bad_cells_sort(CqBadCells *cells, int first);
+
 typedef struct CqDecoder CqDecoder;
 typedef struct CqEncoder CqEncoder;
 
@@ -92,6 +98,10 @@ typedef struct CqFormatOptions
 	bool		may_be_wrapped; /* of JSON: values may be in Connect's envelope with a schema */
 	bool		is_wrapped;		/* they are */
 	const char *unavailable;	/* text in place of a value that has not changed; NULL: none is */
+	CqCsvStyle	csv;
+	/* of all columns of the value, or of the key, in their order: their names, and paths (or NIL) */
+	List	   *names;
+	List	   *paths;
 } CqFormatOptions;
 
 /* A change of a row, in Debezium's terms. */
@@ -107,6 +117,13 @@ typedef struct CqChange
 typedef struct CqFormat
 {
 	const char *name;			/* as in the table option format */
+	bool		is_flat;		/* values have no fields with names, and no envelope */
+
+	/*
+	 * What is wrong with the stream's options, or with its columns, all of which are given; NULL:
+	 * nothing. For CREATE and ALTER. NULL where nothing can be.
+	 */
+	CqReject   *(*check) (const CqFormatOptions *options, const CqColumn *columns, int ncolumns);
 
 	/*
 	 * Prepares to decode just these columns (there may be none). Lives in CurrentMemoryContext;
@@ -141,6 +158,12 @@ typedef struct CqFormat
 	void		(*fields) (const CqDecoder *decoder, int64 many, Bitmapset **seen,
 						   Bitmapset **unseen);
 
+	/*
+	 * A key less what is around it, and may differ where the key is the same. NULL: it is what it
+	 * is.
+	 */
+	const char *(*bare_key) (bool is_framed, const char *key, uint32 *length);
+
 	/* Which settings have a say in what the values of a column are. NULL: none in any. */
 	CqSettingSet (*settings) (const CqColumn *column);
 
@@ -164,6 +187,17 @@ typedef struct CqFormat
 
 extern const CqFormat cq_json_format;
 extern const CqFormat cq_avro_format;
+extern const CqFormat cq_csv_format;
+extern const CqFormat cq_text_format;
+extern const CqFormat cq_bytea_format;
+extern const CqFormat cq_string_format;
+extern const CqFormat cq_boolean_format;
+extern const CqFormat cq_short_format;
+extern const CqFormat cq_int_format;
+extern const CqFormat cq_long_format;
+extern const CqFormat cq_float_format;
+extern const CqFormat cq_double_format;
+extern const CqFormat cq_uuid_format;
 extern const CqFormat cq_row_format;	/* the log's own: composite Datums */
 
 /* By name, or NULL. */

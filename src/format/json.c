@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "format/format.h"
+#include "format/json_bare.h"
 #include "format/json_encode.h"
 #include "format/json_infer.h"
 #include "format/json_later.h"
@@ -310,17 +311,6 @@ fields(const CqDecoder *opaque, int64 many, Bitmapset **seen, Bitmapset **unseen
 	}
 }
 
-static int
-compare_bad_cells(const void *a, const void *b)
-{
-	const CqBadCell *left = a;
-	const CqBadCell *right = b;
-
-	if (left->row != right->row)
-		return left->row < right->row ? -1 : 1;
-	return left->attno < right->attno ? -1 : left->attno > right->attno;
-}
-
 static void
 decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
 	   bool **nulls,
@@ -358,9 +348,7 @@ decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_ro
 	cq_json_later_run(decoder->later, bad);
 	note_seen(decoder, nmessages, first_row);
 	cq_json_parser_trim(decoder->parser);
-	if (bad->ncells > first_bad)
-		qsort(bad->cells + first_bad, bad->ncells - first_bad, sizeof(CqBadCell),
-			  compare_bad_cells);
+	cq_bad_cells_sort(bad, first_bad);
 }
 
 const CqFormat cq_json_format = {
@@ -368,6 +356,7 @@ const CqFormat cq_json_format = {
 	.decoder_open = decoder_open,
 	.decode = decode,
 	.fields = fields,
+	.bare_key = cq_json_bare_key,
 	.settings = cq_json_settings,
 	.encoder_open = cq_json_encode_open,
 	.encode = cq_json_encode,

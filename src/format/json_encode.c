@@ -41,6 +41,7 @@ typedef struct Member
 	char	   *prefix;			/* what stands before the value: "name": */
 	char	   *name;
 	const CqColumn *column;		/* NULL: an object, with members */
+	bool		is_styled;		/* the option time_format may say how it is written */
 	Oid			type;			/* of a domain: the type it is over */
 	List	   *members;		/* of Member * */
 	bool		is_whole;		/* an array or a row with money in it, written part by part */
@@ -206,6 +207,7 @@ place_column(JsonEncoder *encoder, const CqColumn *column)
 	*copy = *column;
 	member->column = copy;
 	set_up_value(member, column->type);
+	member->is_styled = column->style.times != CQ_TIMES_PLAIN;
 	encoder->asks_server |= !is_settled(member->type);
 }
 
@@ -427,6 +429,22 @@ write_whole(Oid type, Datum value, StringInfo out)
 		write_row(DatumGetHeapTupleHeader(value), out);
 }
 
+/* As the column's style says, if it does. */
+static bool
+write_styled(const Member *member, Datum value, StringInfo out)
+{
+	const CqValueStyle *style = &member->column->style;
+	char	   *text = cq_json_style_write(style, member->type, value);
+
+	if (text == NULL)
+		return false;
+	if (style->times == CQ_TIMES_PATTERN)
+		escape_json(out, text);
+	else
+		appendStringInfoString(out, text);
+	return true;
+}
+
 static void
 write_object(Member *object, const Datum *values, const bool *nulls, StringInfo out)
 {
@@ -446,7 +464,8 @@ write_object(Member *object, const Datum *values, const bool *nulls, StringInfo 
 			write_object(member, values, nulls, out);
 		else if (nulls[member->column->attno - 1])
 			appendStringInfoString(out, "null");
-		else
+		else if (!member->is_styled ||
+				 !write_styled(member, values[member->column->attno - 1], out))
 			write_value(member, values[member->column->attno - 1], out);
 	}
 	appendStringInfoChar(out, '}');

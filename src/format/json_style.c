@@ -356,3 +356,95 @@ cq_json_style_convert(CqJsonConverter *converter, const CqJsonToken *token, Datu
 	}
 	return false;
 }
+
+/* ---- writing ---- */
+
+/* Microseconds since 1970 or midnight; false: it is infinite, or no time. */
+static bool
+microseconds_of(Oid type, Datum value, int64 *microseconds)
+{
+	switch (type)
+	{
+		case TIMEOID:
+			*microseconds = DatumGetTimeADT(value);
+			return true;
+		case DATEOID:
+			*microseconds = (DatumGetDateADT(value) + (int64) EPOCH_DAYS) * USECS_PER_DAY;
+			return !DATE_NOT_FINITE(DatumGetDateADT(value));
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			*microseconds = DatumGetTimestamp(value) + EPOCH_MICROSECONDS;
+			return !TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value));
+		default:
+			return false;
+	}
+}
+
+/* By the pattern; of what has a time zone nobody could tell which one was meant. */
+static char *
+write_pattern(const CqValueStyle *style, Oid type, int64 microseconds)
+{
+	Timestamp	timestamp = microseconds - EPOCH_MICROSECONDS;
+
+	if (type == TIMESTAMPTZOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write a timestamp with time zone by a pattern"),
+				 errhint("Let time_format be iso, or the column a timestamp without time zone.")));
+	return TextDatumGetCString(DirectFunctionCall2Coll(timestamp_to_char, DEFAULT_COLLATION_OID,
+													   TimestampGetDatum(timestamp),
+													   CStringGetTextDatum(style->pattern)));
+}
+
+static char *
+write_seconds(int64 microseconds)
+{
+	int64		seconds = divide_down(microseconds, USECS_PER_SEC);
+	int			fraction = (int) (microseconds - seconds * USECS_PER_SEC);
+	char	   *text;
+
+	if (fraction == 0)
+		return psprintf(INT64_FORMAT, seconds);
+	if (seconds < 0)
+	{
+		/* Below zero the fraction counts the other way. */
+		seconds++;
+		fraction = USECS_PER_SEC - fraction;
+		text = psprintf("-" INT64_FORMAT ".%06d", -seconds, fraction);
+	}
+	else
+		text = psprintf(INT64_FORMAT ".%06d", seconds, fraction);
+	while (text[strlen(text) - 1] == '0')
+		text[strlen(text) - 1] = '\0';
+	return text;
+}
+
+char *
+cq_json_style_write(const CqValueStyle *style, Oid type, Datum value)
+{
+	int64		microseconds;
+	int64		nanoseconds;
+
+	if (style->times < CQ_TIMES_SECONDS || style->times == CQ_TIMES_DEBEZIUM ||
+		!microseconds_of(type, value, &microseconds))
+		return NULL;
+	switch (style->times)
+	{
+		case CQ_TIMES_SECONDS:
+			return write_seconds(microseconds);
+		case CQ_TIMES_MILLISECONDS:
+			return psprintf(INT64_FORMAT, divide_down(microseconds, 1000));
+		case CQ_TIMES_MICROSECONDS:
+			return psprintf(INT64_FORMAT, microseconds);
+		case CQ_TIMES_NANOSECONDS:
+			if (pg_mul_s64_overflow(microseconds, 1000, &nanoseconds))
+				ereport(ERROR,
+						(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						 errmsg("a time is out of range of nanoseconds since 1970")));
+			return psprintf(INT64_FORMAT, nanoseconds);
+		case CQ_TIMES_PATTERN:
+			return write_pattern(style, type, microseconds);
+		default:
+			return NULL;
+	}
+}

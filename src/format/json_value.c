@@ -529,9 +529,9 @@ cq_json_value_quick(const CqJsonConverter *converter)
 		case BPCHAROID:
 			return typmod < (int32) VARHDRSZ ? quick_text : quick_bpchar;
 		case JSONOID:
-			return converter->style.is_debezium ? NULL : quick_json;
+			return converter->style.is_debezium || converter->style.is_text ? NULL : quick_json;
 		case BYTEAOID:
-			return quick_bytea;
+			return converter->style.is_text ? NULL : quick_bytea;
 		case UUIDOID:
 			return quick_uuid;
 		case TIMESTAMPOID:

@@ -62,6 +62,12 @@ extern CqJsonQuick cq_json_style_quick(const CqJsonConverter *converter);
 extern bool cq_json_style_convert(CqJsonConverter *converter, const CqJsonToken *token,
 								  Datum *value);
 
+/*
+ * A time as a number or text, palloc'd, where the style says so of the type, which is no domain;
+ * NULL: it does not. What is finer than the style's unit is a fraction of seconds, else it is cut.
+ */
+extern char *cq_json_style_write(const CqValueStyle *style, Oid type, Datum value);
+
 /* The bytes of a string in base64, palloc'd; NULL where it is none. */
 extern bytea *cq_json_value_base64(const CqJsonToken *token);
 

@@ -117,7 +117,7 @@ server_text(const CqJsonConverter *converter, const CqJsonToken *token)
 {
 	CqJsonToken document = *token;
 
-	if (token->kind != CQ_JSON_STRING ||
+	if (token->kind != CQ_JSON_STRING || converter->style.is_text ||
 		(converter->type != JSONOID && converter->type != JSONBOID))
 		return cq_json_value_slow_text(token);
 	document.kind = CQ_JSON_OBJECT;	/* as it is written, quotes and all */
@@ -280,7 +280,7 @@ convert_base(CqJsonConverter *converter, const CqJsonToken *token)
 		return InputFunctionCall(&converter->input, cq_json_hstore_text(token),
 								 converter->typioparam,
 								 converter->typmod);
-	if (converter->type == BYTEAOID)
+	if (converter->type == BYTEAOID && !converter->style.is_text)
 		return bytes(converter, token);
 	if (converter->type == CASHOID && is_number(token))
 		return DirectFunctionCall1(numeric_cash, number(token));

@@ -346,90 +346,19 @@ cq_envelope_fill(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 
 /* ---- keys ---- */
 
-/*
- * Behind the value that begins at text, as Connect's converter writes JSON; NULL: it does not end.
- */
-static const char *
-skip_value(const char *text, const char *end)
-{
-	int			depth = 0;
-	bool		is_string = false;
-
-	for (; text < end; text++)
-	{
-		if (is_string)
-		{
-			if (*text == '\\')
-				text++;
-			else if (*text == '"')
-				is_string = false;
-		}
-		else if (*text == '"')
-			is_string = true;
-		else if (*text == '{' || *text == '[')
-			depth++;
-		else if (*text == '}' || *text == ']')
-			depth--;
-		if (!is_string && depth <= 0)
-		{
-			/* What is no object, array or string goes to the next comma. */
-			if (*text == '"' || *text == '}' || *text == ']')
-				return depth == 0 ? text + 1 : NULL;
-			if (*text == ',')
-				return text;
-		}
-	}
-	return NULL;
-}
-
-/*
- * The payload of a key with its schema: where a schema gets another name or version, the key stays
- * the same. What is not written in just this way is a key as it stands.
- */
-static const char *
-unwrap(const char *key, uint32 *length)
-{
-	static const char before[] = "{\"schema\":";
-	static const char between[] = ",\"payload\":";
-	const char *end = key + *length;
-	const char *next;
-
-	if (*length < sizeof(before) || memcmp(key, before, strlen(before)) != 0 || end[-1] != '}')
-		return key;
-	next = skip_value(key + strlen(before), end);
-	if (next == NULL || end - next <= (int) strlen(between) ||
-		memcmp(next, between, strlen(between)) != 0)
-		return key;
-	next += strlen(between);
-	*length = end - 1 - next;
-	return next;
-}
-
-/* The same of Avro: less the number of its schema, unless that is in a header. */
-static const char *
-unframe(const CqReader *reader, const CqMessage *message, uint32 *length)
-{
-	const char *key = message->key;
-
-	if (!reader->stream->is_framed || *length < 5 || *key != '\0' ||
-		cq_schema_frame_is_header(reader->routine->header, message, true))
-		return key;
-	*length -= 5;
-	return key + 5;
-}
-
 const char *
 cq_envelope_key(const CqBatch *batch, int row, uint32 *length)
 {
 	const CqMessage *message = &batch->fetch.messages[row];
 	const CqStream *stream = batch->reader->stream;
+	bool		is_framed;
 
 	*length = message->key_length;
 	if (message->key == NULL || bms_is_member(row, batch->truncating))
 		return NULL;
-	if (stream->key_format != NULL && strcmp(stream->key_format, "avro") == 0)
-		return unframe(batch->reader, message, length);
-	if (stream->key_format != NULL || stream->is_wrapped)
-		return unwrap(message->key, length);
-	return message->key;
+	if (batch->reader->bare_key == NULL)
+		return message->key;
+	is_framed = stream->is_framed && *length > 0 && *message->key == '\0' &&
+		!cq_schema_frame_is_header(batch->reader->routine->header, message, true);
+	return batch->reader->bare_key(is_framed, message->key, length);
 }

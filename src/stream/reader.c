@@ -49,6 +49,8 @@ CqColumn *
 cq_reader_columns(const CqStream *stream, TupleDesc descriptor)
 {
 	CqColumn   *columns = palloc0(sizeof(CqColumn) * Max(stream->ncolumns, 1));
+	int			nvalues = 0;
+	int			nkeys = 0;
 
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
@@ -58,6 +60,11 @@ cq_reader_columns(const CqStream *stream, TupleDesc descriptor)
 		columns[i].attno = described->attno;
 		columns[i].name = described->name;
 		columns[i].path = described->path;
+		columns[i].has_path = described->has_path;
+		if (described->origin == CQ_COLUMN_VALUE)
+			columns[i].place = nvalues++;
+		else if (described->origin == CQ_COLUMN_KEY_FIELD)
+			columns[i].place = nkeys++;
 		columns[i].type = attribute->atttypid;
 		columns[i].typmod = attribute->atttypmod;
 		columns[i].collation = attribute->attcollation;
@@ -111,9 +118,9 @@ cq_reader_server_registry(Oid server, Oid userid)
 	return find_registry(said, is_trusted);
 }
 
-/* Of values and of keys. */
+/* Of values and of keys: which columns are of that origin. */
 static CqFormatOptions *
-make_options(const CqStream *stream)
+make_options(const CqStream *stream, CqColumnOrigin origin)
 {
 	CqFormatOptions *options = palloc0(sizeof(CqFormatOptions));
 
@@ -124,13 +131,22 @@ make_options(const CqStream *stream)
 	options->names_record = stream->subject_names != CQ_SUBJECT_TOPIC;
 	options->topic = stream->topics != NIL ? linitial(stream->topics) : NULL;
 	options->header = cq_reader_routine(stream)->header;
+	options->csv = stream->csv;
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin != origin)
+			continue;
+		options->names = lappend(options->names, stream->columns[i].name);
+		options->paths = lappend(options->paths, stream->columns[i].has_path ?
+								 stream->columns[i].path : NIL);
+	}
 	return options;
 }
 
 CqFormatOptions *
 cq_reader_format_options(const CqStream *stream)
 {
-	CqFormatOptions *options = make_options(stream);
+	CqFormatOptions *options = make_options(stream, CQ_COLUMN_VALUE);
 
 	options->schema = stream->schema;
 	options->subject = stream->subject;
@@ -143,7 +159,7 @@ cq_reader_format_options(const CqStream *stream)
 CqFormatOptions *
 cq_reader_key_options(const CqStream *stream)
 {
-	CqFormatOptions *options = make_options(stream);
+	CqFormatOptions *options = make_options(stream, CQ_COLUMN_KEY_FIELD);
 
 	options->schema = stream->key_schema;
 	options->may_be_wrapped = true;
@@ -161,6 +177,49 @@ cq_reader_sink_options(const CqStream *stream)
 	return options;
 }
 
+/* What the formats do not take of a stream with those columns. */
+static CqReject *
+check_format(const CqStream *stream, TupleDesc descriptor, CqColumnOrigin origin)
+{
+	bool		is_key = origin == CQ_COLUMN_KEY_FIELD;
+	const CqFormat *format = cq_format_find(is_key ? stream->key_format : stream->format);
+	CqColumn   *columns = cq_reader_columns(stream, descriptor);
+	int			ncolumns = 0;
+
+	if (format->is_flat && !is_key && stream->mode == CQ_MODE_DEBEZIUM)
+		return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+										"mode debezium is not supported with format %s",
+										format->name),
+							  "A change event has fields with names.");
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].origin == origin)
+			columns[ncolumns++] = columns[i];
+	}
+	if (format->check == NULL)
+		return NULL;
+	return format->check(is_key ? cq_reader_key_options(stream) : cq_reader_format_options(stream),
+						 columns, ncolumns);
+}
+
+CqReject *
+cq_reader_check(const CqStream *stream)
+{
+	Relation	relation = table_open(stream->relid, AccessShareLock);
+	CqReject   *reject = check_format(stream, RelationGetDescr(relation), CQ_COLUMN_VALUE);
+
+	if (reject == NULL && cq_stream_has_key_fields(stream))
+		reject = check_format(stream, RelationGetDescr(relation), CQ_COLUMN_KEY_FIELD);
+	table_close(relation, NoLock);
+	return reject;
+}
+
+bool
+cq_reader_goes_by_place(Oid stream)
+{
+	return cq_format_find(cq_stream_get(stream, InvalidOid)->format)->is_flat;
+}
+
 static const CqFormat *
 find_format(const CqStream *stream)
 {
@@ -172,6 +231,16 @@ find_format(const CqStream *stream)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("stream %s has an unknown format \"%s\"", stream->name, stream->format)));
 	return format;
+}
+
+/* How keys are told apart: by the format that they have, whether it has columns or not. */
+static const char *(*find_bare_key(const CqStream *stream)) (bool, const char *, uint32 *)
+{
+	const char *format = stream->key_format;
+
+	if (format == NULL && stream->is_wrapped)
+		format = stream->format;
+	return format != NULL ? cq_format_find(format)->bare_key : NULL;
 }
 
 /* Which settings have a say in which columns. */
@@ -245,6 +314,7 @@ open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions
 		reader->key_format = cq_format_find(stream->key_format);
 		reader->key_options = cq_reader_key_options(stream);
 	}
+	reader->bare_key = find_bare_key(stream);
 	reader->is_bounded = bounded;
 	reader->routine = cq_reader_routine(stream);
 	reader->batch.reader = reader;

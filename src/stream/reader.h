@@ -65,4 +65,10 @@ extern bool cq_reader_extents(Oid stream, Oid userid, CqInquiry *inquiry, int ti
 extern bool cq_reader_seek_time(Oid stream, Oid userid, CqInquiry *inquiry, TimestampTz time,
 								CqPosition *positions, int npositions, int timeout_ms);
 
+/* What is wrong with the options and columns of a stream that its formats know; NULL: nothing. */
+extern CqReject *cq_reader_check(const CqStream *stream);
+
+/* Are its columns of the value fields at their places, whatever their names are? */
+extern bool cq_reader_goes_by_place(Oid stream);
+
 #endif							/* CQ_READER_H */

@@ -53,6 +53,8 @@ struct CqReader
 	CqFormatOptions *format_options;
 	const CqFormat *key_format; /* of the key's fields; NULL: there are no columns for them */
 	CqFormatOptions *key_options;
+	/* see CqFormat; NULL: keys are what they are */
+	const char *(*bare_key) (bool is_framed, const char *key, uint32 *length);
 	/* as the format sees them, in the order of stream->columns; without meaning for metadata */
 	CqColumn   *columns;
 
