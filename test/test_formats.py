@@ -124,3 +124,28 @@ def test_sink_in_csv(db, broker, topic):
     assert db.value("SELECT cq.flush('v')")
     db.assert_equal("TABLE totals", "TABLE v")
     assert db.execute("SELECT shop, orders, amount::text FROM totals ORDER BY shop") == [(1, 2, "3.50"), (3, 1, "0.00")]
+
+
+def test_json_behind_numbers(db, broker, topic):
+    """JSON as clients of registries frame it: of whatever schema, and of keys that are one key whatever their number."""
+    def framed(number, value):
+        return struct.pack(">bI", 0, number) + value
+    name = topic()
+    create(db, name, "k int OPTIONS (key 'id'), n int, t text OPTIONS (path 'in.t')", "format 'json_sr', mode 'upsert'")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, n, t FROM s")
+    messages = [(1, 1, b'{"n": 1}'), (2, 2, b'{"n": 2, "in": {"t": "x"}}'), (1, 2**32 - 1, b'{"n": 3}'), (2, 7, None), (3, 1, b'{"n": 4}')]
+    for k, number, value in messages:
+        broker.produce(name, [value and framed(number, value)], key=framed(number, b'{"id": %d}' % k))
+    for bad in (b'{"n": 5}', b"", b"\0\0\0\0", framed(1, b""), framed(1, b"[]"), framed(1, b'{"n": 1} x')):
+        broker.produce(name, [bad], key=framed(1, b'{"id": 9}'))
+    broker.produce(name, [framed(1, b'{"n": 6}')], key=b'{"id": 9}')
+    db.wait("v")
+    assert sorted(db.execute("TABLE v")) == [(1, 3, None), (3, 4, None)]
+    said = [message for (message,) in db.execute("SELECT message FROM cq.errors WHERE view = 'v'::regclass ORDER BY \"offset\"")]
+    assert len(said) == 7
+    assert all("does not begin with a zero byte and the number of a schema" in message for message in said[:3] + said[6:])
+    with pytest.raises(Exception, match='format "json_sr" has no encoder'):
+        db.execute("INSERT INTO s VALUES (1, 1, 'x')")
+    create(db, name, "k int OPTIONS (key 'id'), n int", "format 'json', key_format 'json_sr'", "other")
+    with pytest.raises(Exception, match='format "json_sr" has no encoder'):
+        db.execute("INSERT INTO other VALUES (1, 1)")

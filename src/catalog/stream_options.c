@@ -67,8 +67,8 @@ static CqReject *
 check_format(const char *name, const char *value)
 {
 	static const char *const formats[] = {
-		"json", "avro", "csv", "text", "bytea", "string", "boolean", "short", "int", "long",
-		"float", "double", "uuid", NULL
+		"json", "json_sr", "avro", "csv", "text", "bytea", "string", "boolean", "short", "int",
+		"long", "float", "double", "uuid", NULL
 	};
 	int			choice;
 

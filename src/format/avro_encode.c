@@ -202,6 +202,20 @@ check_column(const CqAvroSchema *schema, const CqColumn *column)
 	}
 }
 
+/* How times are written the schema says, and no option. */
+static CqColumn *
+without_styles(const CqColumn *columns, int ncolumns)
+{
+	CqColumn   *plain = palloc(sizeof(CqColumn) * Max(ncolumns, 1));
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		plain[i] = columns[i];
+		memset(&plain[i].style, 0, sizeof(CqValueStyle));
+	}
+	return plain;
+}
+
 CqEncoder *
 cq_avro_encode_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
@@ -215,7 +229,7 @@ cq_avro_encode_open(const CqFormatOptions *options, const CqColumn *columns, int
 			encoder->schema;
 	for (int i = 0; i < ncolumns; i++)
 		check_column(row, &columns[i]);
-	encoder->json = cq_json_encode_open(options, columns, ncolumns);
+	encoder->json = cq_json_encode_open(options, without_styles(columns, ncolumns), ncolumns);
 	encoder->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq avro row",
 											 ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&encoder->object);

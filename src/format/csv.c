@@ -95,7 +95,7 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	cq_reject_raise(check(options, columns, ncolumns), NULL);
 	cq_flat_open(&decoder->flat, options, columns, ncolumns, true);
 	decoder->style = options->csv;
-	decoder->is_exact = !has_paths(options);
+	decoder->is_exact = options->names != NIL && !has_paths(options);
 	foreach(cell, options->paths)
 		decoder->nneeded = Max(decoder->nneeded,
 							   cq_flat_place(lfirst(cell), foreach_current_index(cell)) + 1);
@@ -203,6 +203,8 @@ read_header(CsvDecoder *decoder, Line *line)
 	if (decoder->style.header == CQ_CSV_MATCH && cell != NULL)
 		line->fault = psprintf("its header lacks \"%s\"", (char *) lfirst(cell));
 	pfree(field.text);
+	if (line->fault == NULL && line->at == line->end)
+		line->fault = "it has no line behind its header";
 	return line->fault == NULL && end_line(line);
 }
 
@@ -228,7 +230,7 @@ read_row(CsvDecoder *decoder, Line *line)
 		has_more = line->at < line->end && *line->at == decoder->style.delimiter;
 		line->at += has_more;
 	}
-	if (nfields < decoder->nneeded || (decoder->is_exact && nfields > Max(decoder->nneeded, 1)))
+	if (nfields < decoder->nneeded || (decoder->is_exact && nfields > decoder->nneeded))
 		line->fault = psprintf("it has %d fields, and the stream %d", nfields, decoder->nneeded);
 	else if (!end_line(line) || line->at < line->end)
 		line->fault = "it has more than one line";

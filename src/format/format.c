@@ -10,9 +10,9 @@ const CqFormat *
 cq_format_find(const char *name)
 {
 	static const CqFormat *const formats[] = {
-		&cq_json_format, &cq_avro_format, &cq_csv_format, &cq_text_format, &cq_bytea_format,
-		&cq_string_format, &cq_boolean_format, &cq_short_format, &cq_int_format, &cq_long_format,
-		&cq_float_format, &cq_double_format, &cq_uuid_format, &cq_row_format
+		&cq_json_format, &cq_json_sr_format, &cq_avro_format, &cq_csv_format, &cq_text_format,
+		&cq_bytea_format, &cq_string_format, &cq_boolean_format, &cq_short_format, &cq_int_format,
+		&cq_long_format, &cq_float_format, &cq_double_format, &cq_uuid_format, &cq_row_format
 	};
 
 	for (int i = 0; i < (int) lengthof(formats); i++)

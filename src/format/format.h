@@ -187,6 +187,7 @@ typedef struct CqFormat
 
 extern const CqFormat cq_json_format;
 extern const CqFormat cq_avro_format;
+extern const CqFormat cq_json_sr_format;
 extern const CqFormat cq_csv_format;
 extern const CqFormat cq_text_format;
 extern const CqFormat cq_bytea_format;

@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "common/shortest_dec.h"
 #include "format/flat.h"
 #include "format/json_settings.h"

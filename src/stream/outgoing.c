@@ -12,6 +12,16 @@
 #include "utils/timestamp.h"
 
 static void
+require_encoder(const CqStream *stream, const char *name, const CqFormat *format)
+{
+	if (format == NULL || format->encoder_open == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder",
+						stream->name, name)));
+}
+
+static void
 open_key(CqOutgoingRows *rows, CqColumn *columns, bool defers)
 {
 	const CqStream *stream = rows->stream;
@@ -19,6 +29,7 @@ open_key(CqOutgoingRows *rows, CqColumn *columns, bool defers)
 	int			ncolumns = 0;
 
 	rows->key_format = cq_format_find(stream->key_format);
+	require_encoder(stream, stream->key_format, rows->key_format);
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
 		if (stream->columns[i].origin == CQ_COLUMN_KEY_FIELD)
@@ -37,11 +48,7 @@ open_rows(const CqStream *stream, TupleDesc descriptor, const CqFormatOptions *o
 
 	rows->stream = stream;
 	rows->format = cq_format_find(stream->format);
-	if (rows->format == NULL || rows->format->encoder_open == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("stream %s cannot be written to: format \"%s\" has no encoder",
-						stream->name, stream->format)));
+	require_encoder(stream, stream->format, rows->format);
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
 		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !stream->columns[i].is_of_envelope)
