@@ -61,6 +61,16 @@ CREATE TABLE _cq.version (
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE _cq.version IS 'versions of continuous views that others read by their names';
 
+-- Tables whose changes count for some view: triggers write them to a stream, which nobody else
+-- reads. Its columns are a weight, 1 or -1, and values of the table's columns, named c and their
+-- number. Where the weight is 0 anything may have changed. The version of such a table, in
+-- _cq.version, is the offset up to which its readers have been told.
+CREATE TABLE _cq.maintained (
+    relation        regclass PRIMARY KEY,
+    stream          regclass NOT NULL UNIQUE
+);
+COMMENT ON TABLE _cq.maintained IS 'tables whose changes continuous views follow';
+
 -- What a view is made of: node 0 is its root, which people read, others are below it.
 CREATE TABLE _cq.node (
     view            regclass NOT NULL,
@@ -273,7 +283,7 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.input', '_cq.reads', '_cq.version', '_cq.node', '_cq.part',
+    FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.input', '_cq.reads', '_cq.version', '_cq.maintained', '_cq.node', '_cq.part',
                                     '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing',
                                     '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
                                     '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink', '_cq.outbox_end', '_cq.log', '_cq.identity']::regclass[] LOOP

@@ -53,6 +53,23 @@ CREATE TABLE _cq.version (
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE _cq.version IS 'versions of continuous views that others read by their names';
 
+-- Tables whose changes count for some view: triggers write them to a stream, which nobody else
+-- reads. Its columns are a weight, 1 or -1, and values of the table's columns, named c and their
+-- number. Where the weight is 0 anything may have changed. The version of such a table, in
+-- _cq.version, is the offset up to which its readers have been told.
+CREATE TABLE _cq.maintained (
+    relation        regclass PRIMARY KEY,
+    stream          regclass NOT NULL UNIQUE
+);
+COMMENT ON TABLE _cq.maintained IS 'tables whose changes continuous views follow';
+
+-- Tables whose changes count.
+CREATE FUNCTION _cq.table_changed() RETURNS trigger
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_table_changed';
+COMMENT ON FUNCTION _cq.table_changed() IS
+    'writes the changes of a table to the stream from which continuous views learn of them';
+REVOKE ALL ON FUNCTION _cq.table_changed() FROM PUBLIC;
+
 -- What a view is made of: node 0 is its root, which people read, others are below it.
 CREATE TABLE _cq.node (
     view            regclass NOT NULL,
@@ -133,8 +150,8 @@ DECLARE
     relation regclass;
 BEGIN
     -- One at a time: each call changes the extension's own row.
-    FOREACH relation IN ARRAY ARRAY['_cq.input', '_cq.reads', '_cq.version', '_cq.node',
-                                    '_cq.part']::regclass[] LOOP
+    FOREACH relation IN ARRAY ARRAY['_cq.input', '_cq.reads', '_cq.version',
+                                    '_cq.maintained', '_cq.node', '_cq.part']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;
 END
@@ -374,7 +391,10 @@ SELECT v.view,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
                             'changes = ' || pg_catalog.quote_literal(c.relation::text),
-                            'notify = ' || pg_catalog.quote_literal(v.notify)) AS options,
+                            'notify = ' || pg_catalog.quote_literal(v.notify),
+                            CASE WHEN EXISTS (SELECT FROM _cq.reads o JOIN _cq.maintained m ON m.relation = o.named
+                                              WHERE o.view = v.view)
+                                 THEN 'tables = ''maintained''' END) AS options,
        i.streams
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view

@@ -269,7 +269,10 @@ SELECT v.view,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
                             'changes = ' || pg_catalog.quote_literal(c.relation::text),
-                            'notify = ' || pg_catalog.quote_literal(v.notify)) AS options,
+                            'notify = ' || pg_catalog.quote_literal(v.notify),
+                            CASE WHEN EXISTS (SELECT FROM _cq.reads o JOIN _cq.maintained m ON m.relation = o.named
+                                              WHERE o.view = v.view)
+                                 THEN 'tables = ''maintained''' END) AS options,
        i.streams
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view

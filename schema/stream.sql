@@ -58,3 +58,10 @@ CREATE FUNCTION _cq.make_logs() RETURNS bigint
 COMMENT ON FUNCTION _cq.make_logs() IS
     'makes the tables behind streams kept in this database that have none yet; returns how many';
 REVOKE ALL ON FUNCTION _cq.make_logs() FROM PUBLIC;
+
+-- Tables whose changes count.
+CREATE FUNCTION _cq.table_changed() RETURNS trigger
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_table_changed';
+COMMENT ON FUNCTION _cq.table_changed() IS
+    'writes the changes of a table to the stream from which continuous views learn of them';
+REVOKE ALL ON FUNCTION _cq.table_changed() FROM PUBLIC;

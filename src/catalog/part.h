@@ -21,6 +21,7 @@
 /* … and to others. */
 #define CQ_PART_INPUT	"input"		/* rows of the node's input of that number */
 #define CQ_PART_OUTPUT	"output"	/* the node's own rows */
+#define CQ_PART_EARLY	"early"		/* of a table: rows that are gone before they have come */
 
 typedef struct CqPart
 {

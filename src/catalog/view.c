@@ -279,6 +279,7 @@ cq_view_get(Oid relid)
 {
 	RowScan		row;
 	CqView	   *view = NULL;
+	ListCell   *cell;
 
 	if (begin_row(&row, relid, AccessShareLock))
 	{
@@ -329,6 +330,8 @@ cq_view_get(Oid relid)
 		view->streams = cq_input_list(relid, &view->is_started);
 		view->named = cq_reads_list(relid);
 		view->is_started |= view->streams == NIL && view->named != NIL;
+		foreach(cell, view->named)
+			view->maintains_tables |= !cq_view_is(lfirst_oid(cell));
 		get_parts(view);
 	}
 	return view;

@@ -26,7 +26,9 @@ typedef struct CqView
 	Oid			definition;		/* the query as written */
 	Oid			state;			/* table of groups or rows */
 	List	   *streams;		/* of OIDs: that feed it, as the query names them */
-	List	   *named;			/* of OIDs: continuous views that it reads by their names */
+	/* of OIDs: continuous views that it reads by their names, and tables whose changes count */
+	List	   *named;
+	bool		maintains_tables;	/* there are such tables */
 	char	   *status;			/* running, paused, failed, restored */
 	char	   *status_detail;	/* or NULL */
 	char	   *query;			/* as it was written; NULL: of a dump of 0.1.0 */

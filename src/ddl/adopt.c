@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "common/version.h"
 #include "ddl/ddl.h"
+#include "ddl/maintain.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -217,6 +218,10 @@ cq_resume_all(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("cq.resume_all()");
 	SPI_connect();
 	SPI_execute("SELECT _cq.complete_parts()", false, 0);
+	if (!cq_identity_matches())
+		cq_maintain_restore();
+	else
+		cq_maintain_look_again();
 	/* Under other names than those of the original, to which Kafka's places belong. */
 	if (!keep_prefix && !cq_identity_matches())
 		cq_resume_sink_renew_all();

@@ -38,6 +38,7 @@
 #include "ddl/create_plan.h"
 #include "ddl/ddl.h"
 #include "ddl/fingerprint.h"
+#include "ddl/maintain.h"
 #include "ddl/named.h"
 #include "ddl/output.h"
 #include "ddl/replaced.h"
@@ -482,6 +483,7 @@ cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	check_permissions(query, owner);
 	check_plans(plan, query_string);
 	cq_named_lock(plan->named);
+	cq_maintain_begin(plan, owner);
 
 	row = plan_row(&options, &planned, plan);
 	if (before)
@@ -544,7 +546,10 @@ cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	if (row->named != NIL)
 		cq_control_begin_reading(row->view);
 	if (before)
+	{
 		cq_control_push(row->view);
+		cq_maintain_end_unused();
+	}
 	cq_wake_catalog_changed();
 	return relation_address(row->view);
 }

@@ -61,6 +61,12 @@ create_inputs(const CqCreateNodes *create, const CqNode *node)
 
 		create_part(create, &part, psprintf("node%d_input%d", node->number, n), input->columns,
 					input->versions != NULL ? input->versions->time : input->time.column);
+		if (input->is_table)
+		{
+			part.role = CQ_PART_EARLY;
+			create_part(create, &part, psprintf("node%d_early", node->number), input->columns,
+						InvalidAttrNumber);
+		}
 	}
 }
 

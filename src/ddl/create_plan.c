@@ -100,6 +100,7 @@ cq_create_plan(const CqViewOptions *options, const Query *query, const char *que
 
 	memset(planned, 0, sizeof(CqPlanOptions));
 	planned->tells_changes = cq_output_tells_changes(options);
+	planned->maintains_tables = options->maintains_tables;
 	cq_reject_raise(cq_plan_view(query, planned, &plan), query_string);
 	foreach(cell, plan->streams)
 	{

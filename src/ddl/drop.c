@@ -11,14 +11,17 @@
 
 #include "catalog/dependency.h"
 #include "catalog/follow.h"
+#include "catalog/maintained.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "catalog/reads.h"
 #include "commands/event_trigger.h"
 #include "common/version.h"
 #include "ddl/ddl.h"
+#include "ddl/maintain.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "stream/table_change.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
@@ -107,6 +110,7 @@ forget_views(Datum dropped)
 	run_over("DELETE FROM _cq.part WHERE view = ANY ($1) RETURNING relation", dropped);
 	if (SPI_processed > 0)
 		drop_remaining(collect_oids(1));
+	cq_maintain_end_unused();
 	cq_wake_catalog_changed();
 }
 
@@ -125,6 +129,8 @@ forget_streams(Datum dropped)
 	if (SPI_processed == 0)
 		return;
 	cq_version_require();
+	run_over("WITH gone AS (DELETE FROM _cq.maintained WHERE stream = ANY ($1) RETURNING relation) "
+			 "DELETE FROM _cq.version v USING gone g WHERE v.view = g.relation", dropped);
 	run_over("DELETE FROM _cq.cursor WHERE cursor_id IN (SELECT cursor_id FROM _cq.cursor WHERE "
 			 "stream = ANY ($1) FOR UPDATE SKIP LOCKED)",
 			 dropped);
@@ -133,6 +139,30 @@ forget_streams(Datum dropped)
 	run_over("DELETE FROM _cq.log WHERE stream = ANY ($1) RETURNING log::oid", dropped);
 	if (SPI_processed > 0)
 		drop_remaining(collect_oids(1));
+}
+
+/* Partitions, or children, of tables whose changes count: their rows are gone. */
+static void
+mark_tables(void)
+{
+	SPITupleTable *marked;
+	uint64		nmarked;
+
+	SPI_execute("SELECT DISTINCT m.stream::oid FROM pg_catalog.pg_event_trigger_dropped_objects() o "
+				"JOIN _cq.maintained m ON pg_catalog.starts_with(o.address_names[3], '"
+				CQ_TABLE_CHANGE_TRIGGER "' || m.stream::oid || '_') "
+				"JOIN pg_catalog.pg_class c ON c.oid = m.stream "
+				"JOIN pg_catalog.pg_class t ON t.oid = m.relation WHERE o.object_type = 'trigger'",
+				false, 0);
+	marked = SPI_tuptable;
+	nmarked = SPI_processed;
+	for (uint64 i = 0; i < nmarked; i++)
+	{
+		bool		is_null;
+
+		cq_table_change_mark(DatumGetObjectId(SPI_getbinval(marked->vals[i], marked->tupdesc, 1,
+															&is_null)));
+	}
 }
 
 static Datum
@@ -169,6 +199,8 @@ cq_on_sql_drop(PG_FUNCTION_ARGS)
 	dropped = dropped_relations("foreign table");
 	if (SPI_processed > 0)
 		forget_streams(dropped);
+	if (cq_maintained_list() != NIL)
+		mark_tables();
 	SPI_finish();
 	PG_RETURN_NULL();
 }

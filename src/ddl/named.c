@@ -74,8 +74,10 @@ find_circle(const CqView *row)
 		"WITH RECURSIVE written AS (SELECT view, sink AS stream FROM _cq.view "
 		"UNION ALL SELECT view, relation FROM _cq.part WHERE role = 'changes'), "
 		"link AS (SELECT w.view, i.view AS reader FROM written w JOIN _cq.input i USING (stream) "
+		"UNION ALL SELECT w.view, r.view FROM written w JOIN _cq.reads r ON r.named = w.stream "
 		"UNION ALL SELECT named, view FROM _cq.reads), "
 		"above AS (SELECT view FROM _cq.input WHERE stream = $1 "
+		"UNION SELECT view FROM _cq.reads WHERE named = $1 "
 		"UNION SELECT view FROM _cq.reads WHERE named = $2 "
 		"UNION SELECT l.reader FROM above a JOIN link l USING (view) WHERE a.view <> $2) "
 		"SELECT a.view FROM above a LEFT JOIN written w USING (view) "
@@ -83,7 +85,7 @@ find_circle(const CqView *row)
 	Oid			types[] = {OIDOID, OIDOID, OIDARRAYOID, OIDARRAYOID};
 	Datum		args[] = {
 		ObjectIdGetDatum(row->sink), ObjectIdGetDatum(row->view), cq_query_oids(row->named),
-		cq_query_oids(row->streams)
+		cq_query_oids(list_concat_copy(row->streams, row->named))
 	};
 	Oid			found = InvalidOid;
 	bool		is_null;
@@ -112,7 +114,8 @@ cq_named_check_circle(const CqView *row)
 	bool		has_sink = OidIsValid(row->sink);
 	Oid			found;
 
-	if (list_member_oid(row->streams, row->sink) && has_sink)
+	if (has_sink && (list_member_oid(row->streams, row->sink) ||
+					 list_member_oid(row->named, row->sink)))
 		found = row->view;
 	else if (has_sink || row->named != NIL || cq_reads_readers(row->view) != NIL)
 		found = find_circle(row);

@@ -19,6 +19,7 @@
 #include "common/compat.h"
 #include "common/version.h"
 #include "ddl/ddl.h"
+#include "ddl/maintain.h"
 #include "miscadmin.h"
 #include "parser/parse_node.h"
 #include "utils/lsyscache.h"
@@ -250,7 +251,10 @@ dispatch(CqCommand *command)
 			return;
 		case T_CreateStmt:
 			cq_stream_give_way((CreateStmt *) stmt);
-			break;
+			cq_command_pass_on(command);
+			if (((CreateStmt *) stmt)->inhRelations != NIL)
+				cq_maintain_look_again();
+			return;
 		case T_CreateExtensionStmt:
 			if (!is_preloaded && strcmp(((CreateExtensionStmt *) stmt)->extname, "pg_cq") == 0)
 				warn_of_preload();
@@ -264,9 +268,12 @@ dispatch(CqCommand *command)
 		case T_AlterTableStmt:
 			require_continuous_if_said(command, ((AlterTableStmt *) stmt)->relation);
 			cq_alter_table(command);
+			cq_maintain_look_again();
 			return;
 		case T_DropStmt:
 			drop_objects(command);
+			if (((DropStmt *) stmt)->removeType == OBJECT_TRIGGER)
+				cq_maintain_look_again();
 			return;
 		case T_TruncateStmt:
 			truncate_tables(command);

@@ -29,6 +29,7 @@ static void set_late(CqViewOptions *result, const char *value);
 static void set_sink(CqViewOptions *result, const char *value);
 static void set_notify(CqViewOptions *result, const char *value);
 static void set_changes(CqViewOptions *result, const char *value);
+static void set_tables(CqViewOptions *result, const char *value);
 
 /* Times less as much stay in range. */
 #define LONGEST_DAYS	1000000
@@ -54,6 +55,7 @@ static const OptionRule rules[] = {
 	{"sink", NULL, false, set_sink},
 	{"notify", NULL, false, set_notify},
 	{"changes", NULL, false, set_changes},
+	{"tables", "looked_up", false, set_tables},
 };
 
 static void
@@ -170,6 +172,14 @@ set_changes(CqViewOptions *result, const char *value)
 		bad_value("changes", value, "It is the name of a stream, of 1 to 63 bytes, which is made "
 									"in the schema of the view.");
 	result->changes = value ? pstrdup(value) : NULL;
+}
+
+static void
+set_tables(CqViewOptions *result, const char *value)
+{
+	if (strcmp(value, "looked_up") != 0 && strcmp(value, "maintained") != 0)
+		bad_value("tables", value, "Valid values: looked_up, maintained.");
+	result->maintains_tables = strcmp(value, "maintained") == 0;
 }
 
 static const OptionRule *

@@ -26,6 +26,7 @@ typedef struct CqViewOptions
 	char	   *sink;			/* name of a relation, or NULL */
 	char	   *notify;			/* a channel, or NULL */
 	char	   *changes;		/* name of a stream to be made, or NULL */
+	bool		maintains_tables;	/* tables = 'maintained': their changes count */
 	List	   *server_options; /* of DefElem: what the server knows, such as security_barrier */
 } CqViewOptions;
 

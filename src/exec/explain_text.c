@@ -286,6 +286,14 @@ add_kept(CqExplain *explain, const CqNode *node, const CqNodeInput *input, int n
 
 static void add_node(CqExplain *explain, int number, const CqNode *reader, int input);
 
+static const char *
+kind_of_source(const CqNodeInput *input)
+{
+	if (input == NULL || !OidIsValid(input->view))
+		return "Stream";
+	return input->is_table ? "Table" : "Continuous View";
+}
+
 static void
 add_stream(CqExplain *explain, Oid stream, const CqNode *reader, int number)
 {
@@ -293,8 +301,7 @@ add_stream(CqExplain *explain, Oid stream, const CqNode *reader, int number)
 	char	   *name = get_rel_name(stream);
 	const char *alias = input != NULL && explain->shows_query ? cq_describe_alias(input) : name;
 
-	cq_explain_text_add(explain, CHILD "%s %s%s%s", input != NULL && OidIsValid(input->view) ?
-						"Continuous View" : "Stream", quote_identifier(name),
+	cq_explain_text_add(explain, CHILD "%s %s%s%s", kind_of_source(input), quote_identifier(name),
 						strcmp(alias, name) != 0 ? " " : "",
 						strcmp(alias, name) != 0 ? quote_identifier(alias) : "");
 	explain->depth += CHILD_DEPTH;

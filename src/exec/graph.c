@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/maintained.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/reads.h"
@@ -29,6 +30,7 @@
 #include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/output.h"
+#include "exec/table_turn.h"
 #include "exec/told.h"
 #include "exec/view_lock.h"
 #include "exec/view_plan.h"
@@ -46,7 +48,9 @@ typedef struct Member
 {
 	Oid			view;
 	CqViewExec *exec;			/* NULL: left out from the beginning, or: */
-	const CqView *changed;		/* its rows have changed, who knows which */
+	const CqView *changed;		/* its rows have changed, who knows which; or: */
+	const CqToldView *table;	/* it is a table, of which that is told … */
+	int64		version;		/* … and which has this version then */
 	int			level;
 	bool		is_left_out;
 	bool		has_followed;
@@ -138,7 +142,8 @@ readers_of(const Member *member)
 {
 	if (member->exec != NULL)
 		return member->exec->readers;
-	return member->changed != NULL ? cq_reads_readers(member->view) : NIL;
+	return member->changed != NULL || member->table != NULL ?
+		cq_reads_readers(member->view) : NIL;
 }
 
 static void
@@ -341,19 +346,38 @@ find_standing(const List *views)
 	return standing;
 }
 
+static void
+set_version(Oid table, int64 version)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {OIDOID, INT8OID};
+	Datum		args[] = {ObjectIdGetDatum(table), Int64GetDatum(version)};
+	CqActor		actor;
+
+	cq_owner_begin_catalog(&actor);
+	SPI_connect();
+	cq_query_run(&plan, "UPDATE _cq.version SET version = $2 WHERE view = $1", lengthof(types),
+				 types, args, SPI_OK_UPDATE);
+	SPI_finish();
+	cq_owner_end(&actor);
+}
+
 /* The versions of those that have changed go on; those that have followed have seen that. */
 static void
-note_versions(const List *changed, const List *followed)
+note_versions(const List *changed, const List *tables, const List *followed)
 {
 	static SPIPlanPtr tell = NULL;
 	static SPIPlanPtr note = NULL;
-	Datum		args[] = {cq_query_oids(changed), cq_query_oids(followed)};
+	Datum		told[] = {cq_query_oids(changed)};
+	Datum		args[] = {
+		cq_query_oids(list_concat_copy(changed, tables)), cq_query_oids(followed)
+	};
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	cq_query_run(&tell, "UPDATE _cq.version SET version = version + 1 WHERE view = ANY ($1)", 1,
-				 oid_arrays, args, SPI_OK_UPDATE);
+				 oid_arrays, told, SPI_OK_UPDATE);
 	cq_query_run(&note, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
 				 "WHERE t.view = r.named AND r.named = ANY ($1) AND r.view = ANY ($2)",
 				 lengthof(args), oid_arrays, args, SPI_OK_UPDATE);
@@ -379,7 +403,8 @@ are_any_in(const List *some, const List *others)
 static bool
 has_changed(const Member *member)
 {
-	return member->changed != NULL || (member->exec != NULL && cq_told_is_any(member->exec));
+	return member->changed != NULL || member->table != NULL ||
+		(member->exec != NULL && cq_told_is_any(member->exec));
 }
 
 /* What the views that it reads have told in this transaction: of CqToldView *. */
@@ -397,6 +422,12 @@ find_told(const CqGraph *graph, const List *named)
 		if (member == NULL || !has_changed(member))
 			continue;
 		of_view = palloc0(sizeof(CqToldView));
+		if (member->table != NULL)
+		{
+			*of_view = *member->table;
+			told = lappend(told, of_view);
+			continue;
+		}
 		of_view->view = member->view;
 		if (member->changed == NULL)
 			of_view->changes = cq_told_changes(member->exec);
@@ -481,7 +512,7 @@ follow(CqGraph *graph, Member *member, List **behind)
 	List	   *told = find_told(graph, member->exec != NULL ? member->exec->row->named :
 								 cq_reads_list(member->view));
 
-	if (told == NIL || member->changed != NULL)
+	if (told == NIL || member->changed != NULL || member->table != NULL)
 		return true;
 	if (member->is_left_out || are_any_in(views_of_reader(member), *behind))
 	{
@@ -499,6 +530,7 @@ cq_graph_follow(CqGraph *graph)
 {
 	List	   *behind;
 	List	   *changed = NIL;
+	List	   *tables = NIL;
 	List	   *followed = NIL;
 	bool		goes_on = true;
 	ListCell   *cell;
@@ -513,12 +545,17 @@ cq_graph_follow(CqGraph *graph)
 	{
 		const Member *member = lfirst(cell);
 
-		if (has_changed(member))
+		if (member->table != NULL)
+		{
+			set_version(member->view, member->version);
+			tables = lappend_oid(tables, member->view);
+		}
+		else if (has_changed(member))
 			changed = lappend_oid(changed, member->view);
 		if (member->has_followed)
 			followed = lappend_oid(followed, member->view);
 	}
-	note_versions(changed, followed);
+	note_versions(changed, tables, followed);
 	return goes_on;
 }
 
@@ -588,12 +625,15 @@ hold_still(const List *named, List **rows)
 	*rows = NIL;
 	foreach(cell, named)
 	{
-		CqView	   *row = cq_lock_keep_view(lfirst_oid(cell)) ? cq_view_get(lfirst_oid(cell)) :
-			NULL;
-		Member	   *member = palloc0(sizeof(Member));
+		CqView	   *row;
+		Member	   *member;
 
+		if (OidIsValid(cq_maintained_stream(lfirst_oid(cell))))
+			continue;			/* it has a moment of its own, however long that lasts */
+		row = cq_lock_keep_view(lfirst_oid(cell)) ? cq_view_get(lfirst_oid(cell)) : NULL;
 		if (row == NULL)
 			return false;
+		member = palloc0(sizeof(Member));
 		*rows = lappend(*rows, row);
 		member->view = row->view;
 		member->level = cq_reads_level(row->view);
@@ -611,11 +651,18 @@ hold_still(const List *named, List **rows)
 	return true;
 }
 
+/* Of those views, and all tables, that are among others. */
 static List *
 compare_whole(const List *rows, const List *with)
 {
 	List	   *told = NIL;
 	ListCell   *cell;
+
+	foreach(cell, with)
+	{
+		if (OidIsValid(cq_maintained_stream(lfirst_oid(cell))))
+			told = lappend(told, cq_table_turn_whole(lfirst_oid(cell)));
+	}
 
 	foreach(cell, rows)
 	{
@@ -724,7 +771,14 @@ cq_graph_begin(Oid view)
 	if (exec == NULL)
 		return;					/* it does not run, and is brought level when it does */
 	foreach(cell, exec->row->named)
-		rows = lappend(rows, cq_view_require(lfirst_oid(cell)));
+	{
+		if (!OidIsValid(cq_maintained_stream(lfirst_oid(cell))))
+			rows = lappend(rows, cq_view_require(lfirst_oid(cell)));
+		else if (IsolationUsesXactSnapshot())
+			return;				/* it would not see what is there now: so it is behind */
+		else
+			cq_table_turn_hold(lfirst_oid(cell));
+	}
 	cq_view_exec_run_told(exec, compare_whole(rows, exec->row->named), &counts);
 	note_level(view);
 	tell_unknown(exec->row->named);
@@ -774,6 +828,21 @@ cq_graph_push(Oid view, bool is_command)
 	graph = palloc0(sizeof(CqGraph));
 	add_member(graph, view, NULL)->changed = row;
 	add_above(graph, false);
+	cq_graph_lock(graph);
+	(void) cq_graph_follow(graph);
+	cq_graph_close(graph);
+}
+
+void
+cq_graph_push_table(const CqToldView *told, int64 version)
+{
+	CqGraph    *graph = palloc0(sizeof(CqGraph));
+	Member	   *member = add_member(graph, told->view, NULL);
+
+	member->table = told;
+	member->version = version;
+	add_above(graph, false);
+	cq_graph_begin_order();
 	cq_graph_lock(graph);
 	(void) cq_graph_follow(graph);
 	cq_graph_close(graph);

@@ -7,6 +7,7 @@
 #define CQ_GRAPH_H
 
 #include "exec/view_exec.h"
+#include "node/tree_run.h"
 
 typedef struct CqGraph CqGraph;
 
@@ -71,5 +72,11 @@ extern void cq_graph_begin(Oid view);
  * against one another, by who closes windows or has rows expire.
  */
 extern void cq_graph_push(Oid view, bool is_command);
+
+/*
+ * What has been told of a table's rows goes to the views that read it; it has this version then.
+ * Within a transaction, with the table's turn held.
+ */
+extern void cq_graph_push_table(const CqToldView *told, int64 version);
 
 #endif							/* CQ_GRAPH_H */

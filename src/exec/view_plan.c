@@ -22,7 +22,8 @@ cq_view_plan(const CqView *view, const Query *definition, CqViewPlan **plan)
 	CqPlanOptions options = {
 		.emits_on_close = view->emits_on_close, .expiry = view->expiry,
 		.by_event_time = view->expires_by_event_time,
-		.tells_changes = view->tells_changes, .amends_closed = view->amends_late
+		.tells_changes = view->tells_changes, .amends_closed = view->amends_late,
+		.maintains_tables = view->maintains_tables
 	};
 
 	/* Of several streams, the plan itself asks for what there is. */

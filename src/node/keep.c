@@ -17,6 +17,7 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "node/changes.h"
+#include "node/early.h"
 #include "node/flow.h"
 #include "node/keep.h"
 #include "plan/describe.h"
@@ -31,6 +32,7 @@ struct CqKeep
 	int			ninputs;
 	Oid		   *inputs;
 	Oid			output;
+	Oid			early;			/* of input 1; or InvalidOid */
 	CqFlow	   *step;
 	TupleDesc  *kept;			/* columns of each input */
 	TupleDesc  *changes;		/* and with the weight, where they have one */
@@ -84,6 +86,12 @@ cq_keep_prepare(const CqTree *tree, const CqNode *node, const Oid *inputs, Oid o
 		told = list_delete_last(told);
 	keep->told = cq_delta_columns(told, node->only_grows);
 	return keep;
+}
+
+void
+cq_keep_set_early(CqKeep *keep, Oid early)
+{
+	keep->early = early;
 }
 
 List *
@@ -679,6 +687,25 @@ has_changes(const Application *application)
 	return false;
 }
 
+/* What of a table's changes counts now. */
+static void
+settle_early(Application *application, CqDelta *const *changes)
+{
+	CqKeep	   *keep = application->keep;
+	CqDelta    *net = application->changes[0];
+	CqDelta    *rest;
+
+	if (!OidIsValid(keep->early) || net == NULL)
+		return;
+	rest = cq_early_settle(net, application->inputs[0], keep->early, keep->kept[0]);
+	application->changes[0] = rest->nrows > 0 ? rest : NULL;
+	if (rest != net && net != changes[0])
+		cq_delta_free(net);
+	if (rest->nrows == 0 && rest != changes[0])
+		cq_delta_free(rest);
+	next_command();
+}
+
 /* Frees all that it made of the changes: what is not the caller's. */
 static void
 free_net(Application *application, CqDelta *const *changes)
@@ -741,6 +768,7 @@ cq_keep_apply(CqKeep *keep, CqDelta *const *changes, bool touches_rest)
 	if (touches_rest || has_changes(&application))
 	{
 		begin_commands(&application);
+		settle_early(&application, changes);
 		apply_rule(&application, touches_rest);
 		end_commands(&application);
 	}

@@ -23,6 +23,9 @@ typedef struct CqKeep CqKeep;
 extern CqKeep *cq_keep_prepare(const CqTree *tree, const CqNode *node, const Oid *inputs,
 							   Oid output);
 
+/* Of a table, whose rows may be gone before they have come: where those are put (early.h). */
+extern void cq_keep_set_early(CqKeep *keep, Oid early);
+
 /*
  * Of PlannedStmt *: what is to be locked before, and watched: when a plan is not valid any more,
  * neither is what was prepared.

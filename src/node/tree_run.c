@@ -13,11 +13,14 @@
 #include "common/compat.h"
 #include "common/settings.h"
 #include "executor/executor.h"
+#include "node/early.h"
 #include "node/keep.h"
 #include "node/kept.h"
 #include "node/tree_run.h"
 #include "nodes/makefuncs.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 typedef struct NodeRun
@@ -27,6 +30,7 @@ typedef struct NodeRun
 	List	   *flows;			/* of CqFlow *, by input */
 	List	   *reads;			/* of CqFlow *, by input: all rows of a view, or NULL */
 	Oid		   *inputs;			/* their tables */
+	Oid			early;			/* of a table: see early.h; or InvalidOid */
 	CqNodeWork	work;			/* of the last run */
 } NodeRun;
 
@@ -76,6 +80,8 @@ prepare_node(const CqTree *tree, const CqNode *node, const List *parts, Oid outp
 	if (!OidIsValid(output))
 		output = find_part(parts, node->number, CQ_PART_OUTPUT, 1);
 	run->keep = cq_keep_prepare(tree, node, inputs, output);
+	run->early = find_part(parts, node->number, CQ_PART_EARLY, 1);
+	cq_keep_set_early(run->keep, run->early);
 	return run;
 }
 
@@ -179,7 +185,7 @@ find_told(const CqTreeBatch *batch, Oid view)
  * under.
  */
 static CqDelta *
-read_whole(const CqNodeInput *input, const CqFlow *read, const List *settings)
+read_whole(const CqFlow *read, const CqToldView *told)
 {
 	TupleDesc	row = ExecCleanTypeFromTL(read->large->planTree->targetlist);
 	List	   *columns = NIL;
@@ -195,11 +201,13 @@ read_whole(const CqNodeInput *input, const CqFlow *read, const List *settings)
 												 column->atttypmod, column->attcollation));
 	}
 	delta = cq_delta_make(cq_delta_columns(columns, false), false);
-	cq_settings_apply(settings, CQ_SETTINGS_ALL);
+	cq_settings_apply(told->settings, CQ_SETTINGS_ALL);
 	receiver = cq_delta_receiver(delta, 1);
 	cq_flow_run(read->large, NULL, receiver);
 	receiver->rDestroy(receiver);
 	AtEOXact_GUC(true, level);
+	if (told->add_unseen != NULL)
+		told->add_unseen(told, delta);
 	return delta;
 }
 
@@ -228,6 +236,20 @@ run_over(PlannedStmt *plan, CqDelta *rows, char *name, DestReceiver *receiver)
 	cq_flow_run(plan, environment, receiver);
 }
 
+/* What policies hide of a table's rows is not told with its changes. */
+static void
+require_all_rows(Oid table)
+{
+	if (check_enable_rls(table, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("row security of table \"%s\" hides rows from the owner of the "
+						"continuous view, whose changes cannot be told apart",
+						get_rel_name(table)),
+				 errhint("Let the owner of the table create the continuous view, or leave out "
+						 "tables = 'maintained'.")));
+}
+
 static CqDelta *
 run_told(NodeRun *run, int i, const CqToldView *told)
 {
@@ -236,8 +258,10 @@ run_told(NodeRun *run, int i, const CqToldView *told)
 	CqDelta    *delta = cq_keep_make_changes(run->keep, i);
 	DestReceiver *receiver = cq_delta_receiver(delta, 0);
 
+	if (input->is_table)
+		require_all_rows(input->view);
 	if (rows == NULL)
-		rows = read_whole(input, list_nth(run->reads, i), told->settings);
+		rows = read_whole(list_nth(run->reads, i), told);
 	else
 		cq_compat_check_permissions(input->read);
 	run_over(cq_flow_plan(list_nth(run->flows, i), rows->nrows), rows, CQ_TOLD_NAME, receiver);
@@ -246,6 +270,8 @@ run_told(NodeRun *run, int i, const CqToldView *told)
 	{
 		cq_delta_free(rows);
 		add_kept(input, run->inputs[i], delta);
+		if (OidIsValid(run->early))
+			cq_early_add(run->early, cq_delta_columns(input->columns, true), delta);
 	}
 	return delta;
 }

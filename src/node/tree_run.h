@@ -15,13 +15,16 @@
 
 typedef struct CqTreeRun CqTreeRun;
 
-/* What has become of the rows of a continuous view that the view reads by its name. */
+/* What has become of the rows of a continuous view that the view reads by its name, or a table. */
 typedef struct CqToldView
 {
 	Oid			view;
 	/* with its columns and weights; NULL: it is to be compared as a whole */
 	CqDelta    *changes;
 	const List *settings;		/* those that it is read under, then */
+	/* of a table, then: adds to a delta like changes what is not to be seen of it yet; or NULL */
+	void		(*add_unseen) (const struct CqToldView *told, CqDelta *delta);
+	void	   *context;
 } CqToldView;
 
 /* A batch of a stream, as the caller has it; or what has been told by views. */

@@ -27,6 +27,7 @@
 #include "plan/check.h"
 #include "plan/check_function.h"
 #include "plan/check_type.h"
+#include "plan/maintained.h"
 #include "plan/scope.h"
 #include "plan/window_call.h"
 #include "utils/builtins.h"
@@ -312,6 +313,25 @@ meet_view(Check *check, const RangeTblEntry *entry)
 	return false;
 }
 
+/* A table whose changes count. */
+static bool
+meet_table(Check *check, const RangeTblEntry *entry)
+{
+	int			location = location_of_entry(check, check->entry);
+	CqReject   *reject = cq_maintained_check(entry, location);
+
+	if (check->place.refusal != NULL)
+		return stop_at_stream(check);
+	if (reject == NULL && !check->anywhere)
+		reject = unsupported(location, "tables = 'maintained' is not supported with these options",
+							 "Those that close windows or have rows go are for tables that are "
+							 "looked up as of the batch.");
+	if (reject != NULL)
+		return refuse(check, reject);
+	check->views = list_append_unique_oid(check->views, entry->relid);
+	return false;
+}
+
 /* The same text is walked where the view stands, since what may stand in it depends on that. */
 static bool
 walk_view(Check *check, const RangeTblEntry *entry)
@@ -344,6 +364,8 @@ walk_relation(Check *check, const RangeTblEntry *entry)
 										 "supported",
 										 "Its workers are other sessions, which do not see them. "
 										 "Take a table that stays."));
+	if (cq_maintained_is(entry))
+		return meet_table(check, entry);
 	if (entry->relkind == RELKIND_VIEW)
 		return walk_view(check, entry);
 	if (cq_scope_is_stream(entry))

@@ -26,8 +26,8 @@
  * What is kept of the relations below a view is its reader's to see: so the reader must have the
  * rights of its owner.
  */
-static void
-inline_view(const Query *query, RangeTblEntry *entry)
+void
+cq_cut_leaf_inline_view(const Query *query, RangeTblEntry *entry)
 {
 	Relation	view = table_open(entry->relid, AccessShareLock);
 
@@ -103,7 +103,7 @@ inline_readers(Query *query, const CqScope *outer)
 		if (cq_scope_is_view(entry))
 			continue;			/* a leaf */
 		if (reads_stream && entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
-			inline_view(query, entry);
+			cq_cut_leaf_inline_view(query, entry);
 		else if (entry->rtekind == RTE_CTE &&
 				 (reads_stream || must_inline_cte(&scope, entry)))
 			inline_cte(&scope, entry);

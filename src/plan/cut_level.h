@@ -58,6 +58,9 @@ typedef struct CqLevel
 /* Puts the queries of views and CTEs that read streams into the place where they are named. */
 extern void cq_cut_leaf_inline(Query *query);
 
+/* An entry for a plain view becomes a sub-select. Raises ERROR where its owner is somebody else. */
+extern void cq_cut_leaf_inline_view(const Query *query, RangeTblEntry *entry);
+
 /* The leaf that an entry of a range table is, or NULL. */
 extern CqLeaf *cq_cut_leaf(const CqLevel *level, const Query *holder, int rtindex);
 

@@ -11,6 +11,12 @@
 #include "plan/cut.h"
 
 static bool
+is_of_table(const CqNode *node)
+{
+	return node->inputs != NIL && ((const CqNodeInput *) linitial(node->inputs))->is_table;
+}
+
+static bool
 is_needed(const CqTree *tree, const CqPart *part)
 {
 	const CqNode *node;
@@ -18,6 +24,8 @@ is_needed(const CqTree *tree, const CqPart *part)
 	if (part->node > list_length(tree->nodes))
 		return false;
 	node = list_nth(tree->nodes, part->node - 1);
+	if (strcmp(part->role, CQ_PART_EARLY) == 0)
+		return is_of_table(node);
 	if (strcmp(part->role, CQ_PART_INPUT) == 0)
 		return cq_rule_keeps_inputs(node->rule) && part->number <= list_length(node->inputs);
 	return cq_rule_stores(node->rule) &&
@@ -36,6 +44,8 @@ count_needed(const CqTree *tree)
 
 		if (cq_rule_keeps_inputs(node->rule))
 			count += list_length(node->inputs);
+		if (is_of_table(node))
+			count++;
 		if (cq_rule_stores(node->rule) && !(tree->is_stored && lnext(tree->nodes, cell) == NULL))
 			count++;
 	}

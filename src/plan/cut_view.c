@@ -4,7 +4,8 @@
  *
  * A batch of the view that is read tells which of its rows are new, and which are gone; both are
  * kept, so that what was not told (the view that reads was paused, or had failed; the other one
- * began again) is found by comparing what is kept with what is there.
+ * began again) is found by comparing what is kept with what is there. A table whose changes count is
+ * read in the same way.
  */
 #include "postgres.h"
 
@@ -15,6 +16,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "plan/cut_level.h"
+#include "plan/maintained.h"
 #include "plan/scope.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -27,7 +29,7 @@ add_target(Query *query, Expr *expr, const char *name)
 												pstrdup(name), false));
 }
 
-/* The view's columns, as ColumnDef *. */
+/* The view's columns, as ColumnDef *; something stands in the place of a table's dropped ones. */
 static List *
 columns_of_view(Oid view)
 {
@@ -39,8 +41,10 @@ columns_of_view(Oid view)
 	{
 		Form_pg_attribute column = TupleDescAttr(row, i);
 
-		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid,
-												 column->atttypmod, column->attcollation));
+		columns = lappend(columns, column->attisdropped ?
+						  makeColumnDef(NameStr(column->attname), INT4OID, -1, InvalidOid) :
+						  makeColumnDef(NameStr(column->attname), column->atttypid,
+										column->atttypmod, column->attcollation));
 	}
 	table_close(relation, NoLock);
 	return columns;
@@ -79,6 +83,8 @@ make_read(const CqLeaf *leaf, const List *columns, const Bitmapset *used)
 	ListCell   *cell;
 
 	cq_compat_take_entry(leaf->holder, leaf->rtindex, read);
+	if (cq_maintained_is(linitial(read->rtable)))
+		cq_maintained_unmark(linitial(read->rtable));
 	foreach(cell, columns)
 	{
 		const ColumnDef *column = lfirst_node(ColumnDef, cell);
@@ -180,6 +186,11 @@ cq_cut_make_copy(CqLevel *level, CqLeaf *leaf, CqKeepRule rule)
 								 make_read(leaf, columns, used), make_flow(columns, used));
 	List	   *kept = ((CqNodeInput *) linitial(node->inputs))->columns;
 
+	if (cq_maintained_is(entry))
+	{
+		cq_maintained_require_columns(entry->relid, used);
+		((CqNodeInput *) linitial(node->inputs))->is_table = true;
+	}
 	node->step = cq_rule_stores(rule) ? make_step_in_places(kept, used, natts) : make_step(kept);
 	node->columns = cq_cut_columns_of(node->step);
 	leaf->flow.node = node->number;

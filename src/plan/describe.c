@@ -102,7 +102,8 @@ cq_describe_kind(const CqNode *node)
 	if (node->rule == CQ_RULE_LATEST)
 		return "Newest Rows";
 	if (OidIsValid(((CqNodeInput *) linitial(node->inputs))->view))
-		return "Rows of a View";
+		return ((CqNodeInput *) linitial(node->inputs))->is_table ? "Rows of a Table" :
+			"Rows of a View";
 	if (query->setOperations != NULL)
 		return kind_of_set((const SetOperationStmt *) query->setOperations);
 	if (query->limitCount != NULL || query->limitOffset != NULL)

@@ -13,6 +13,7 @@
 #include "plan/check.h"
 #include "plan/close_tree.h"
 #include "plan/cut.h"
+#include "plan/maintained.h"
 #include "plan/plan.h"
 #include "plan/row_key.h"
 #include "utils/builtins.h"
@@ -417,12 +418,14 @@ wants_root(const CqPlanOptions *options, const CqViewPlan *plan)
 static CqReject *
 check_options_over_views(const Query *definition, const CqPlanOptions *options)
 {
+	const char *message = options->maintains_tables ?
+		"tables = 'maintained' is not supported with these options" :
+		"a continuous view over a continuous view is not supported with these options";
+
 	if (!is_about_windows(options) && !options->amends_closed &&
 		options->expiry == CQ_EXPIRES_NOTHING)
 		return NULL;
-	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-												 "a continuous view over a continuous view is not "
-												 "supported with these options"),
+	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", message),
 									   exprLocation((Node *) definition->targetList)),
 						  "Those that close windows or have rows go are for views over streams.");
 }
@@ -474,8 +477,12 @@ CqReject *
 cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
 {
 	bool		is_final;
-	CqReject   *reject = plan_without_nodes(definition, options, result, &is_final);
+	CqReject   *reject;
 	CqReject   *in_nodes;
+
+	if (options->maintains_tables)
+		definition = cq_maintained_mark(definition);
+	reject = plan_without_nodes(definition, options, result, &is_final);
 
 	if (reject == NULL || is_final)
 		return reject;

@@ -118,13 +118,15 @@ typedef struct CqPlanOptions
 	bool		by_event_time;	/* else by change */
 	bool		tells_changes;	/* what it changes is asked for */
 	bool		amends_closed;	/* closed windows may change */
+	bool		maintains_tables;	/* changes of tables count */
 } CqPlanOptions;
 
 typedef struct CqViewPlan
 {
 	CqShape		shape;
 	List	   *streams;		/* of Oid: that are read, each once */
-	List	   *named;			/* of Oid: continuous views that are read by their names */
+	List	   *named;			/* of Oid: continuous views that are read by their names, and tables
+								 * whose changes count */
 	CqTree	   *tree;			/* the nodes below, or NULL: rows of a stream pass one by one */
 	Oid			stream;			/* by whose batches maintain is driven; InvalidOid: by … */
 	int			node;			/* … the changes of a node, in a tuplestore. 0: by neither */

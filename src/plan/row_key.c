@@ -25,6 +25,7 @@
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "plan/cut_level.h"
+#include "plan/maintained.h"
 #include "plan/row_key.h"
 #include "plan/scope.h"
 #include "plan/window_call.h"
@@ -300,6 +301,8 @@ keys_of_entry(int rtindex, RangeTblEntry *entry)
 
 	if (entry->rtekind == RTE_SUBQUERY)
 		return keys_of_subquery(rtindex, entry->subquery);
+	if (cq_maintained_is(entry))
+		return NIL;				/* a primary key may be dropped */
 	if (cq_scope_is_view(entry))
 		return keys_of_view(rtindex, entry->relid);
 	if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_FOREIGN_TABLE &&

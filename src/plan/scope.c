@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "plan/maintained.h"
 #include "plan/scope.h"
 
 CommonTableExpr *
@@ -59,14 +60,17 @@ cq_scope_is_stream(const RangeTblEntry *entry)
 		return false;
 	if (entry->relkind == RELKIND_FOREIGN_TABLE)
 		return cq_stream_is(entry->relid);
+	if (cq_maintained_is(entry))
+		return false;
 	return entry->inh && entry->relkind != RELKIND_VIEW && has_stream_child(entry->relid);
 }
 
 bool
 cq_scope_is_view(const RangeTblEntry *entry)
 {
-	return entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW &&
-		cq_view_is(entry->relid);
+	return cq_maintained_is(entry) ||
+		(entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW &&
+		 cq_view_is(entry->relid));
 }
 
 static bool find_stream(Node *node, const CqScope **scope);
@@ -92,8 +96,10 @@ entry_reads_stream(const CqScope *scope, const RangeTblEntry *entry)
 		cte = cq_scope_cte(scope, entry, &home);
 		return cte != NULL && cq_scope_reads_stream(home, cte->ctequery);
 	}
+	if (cq_scope_is_view(entry))
+		return true;
 	if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
-		return cq_view_is(entry->relid) || view_reads_stream(entry->relid);
+		return view_reads_stream(entry->relid);
 	return cq_scope_is_stream(entry);
 }
 

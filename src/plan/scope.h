@@ -32,7 +32,7 @@ extern bool cq_scope_reads_stream(const CqScope *scope, Node *node);
 /* Does a query, or a view that it reads, name rows of this relation as values, as count(r) does? */
 extern bool cq_scope_names_row(const Query *query, Oid relation);
 
-/* A continuous view, which is read as a stream of its changes would be. */
+/* A continuous view, or a table whose changes count: read as a stream of its changes would be. */
 extern bool cq_scope_is_view(const RangeTblEntry *entry);
 
 /* A relation that is a stream, or whose scan would scan one as its child. */

@@ -78,8 +78,9 @@ typedef struct CqNodeInput
 {
 	Oid			stream;			/* flow reads its batches; or InvalidOid */
 	int			node;			/* the number of the node whose changes flow reads; or 0 */
-	Oid			view;			/* a continuous view: flow reads what is told of its rows, as
-		CQ_TOLD_NAME; or InvalidOid */
+	Oid			view;			/* a continuous view, or a table whose changes count: flow reads what
+		is told of its rows, as CQ_TOLD_NAME; or InvalidOid */
+	bool		is_table;
 	Query	   *read;			/* of a view: all of its rows, with all of its columns */
 	/* yields columns; and where they have one, the weight (int4), last */
 	Query	   *flow;

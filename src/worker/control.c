@@ -159,7 +159,7 @@ static void
 empty_parts(Oid view)
 {
 	static const char *const emptied[] = {
-		CQ_PART_STATE, CQ_PART_RESULT, CQ_PART_INPUT, CQ_PART_OUTPUT
+		CQ_PART_STATE, CQ_PART_RESULT, CQ_PART_INPUT, CQ_PART_OUTPUT, CQ_PART_EARLY
 	};
 	ListCell   *cell;
 

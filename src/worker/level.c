@@ -10,10 +10,12 @@
 
 #include "access/xact.h"
 #include "catalog/identity.h"
+#include "catalog/maintained.h"
 #include "common/fault.h"
 #include "common/watch.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
+#include "exec/table_turn.h"
 #include "exec/view_run.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -57,9 +59,9 @@ find_behind(MemoryContext context)
 	return views;
 }
 
-/* True where it is level, or was not to be brought there. */
+/* Does something in a transaction. False where it says so, or fails for what passes. */
 static bool
-level(Oid view)
+attempt(bool (*what) (void *context), void *context)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	bool volatile is_done = false;
@@ -67,7 +69,7 @@ level(Oid view)
 	PG_TRY();
 	{
 		begin();
-		is_done = cq_graph_level(view);
+		is_done = what(context);
 		cq_watch_end();
 		commit();
 		cq_view_run_count();
@@ -94,6 +96,82 @@ level(Oid view)
 	return is_done;
 }
 
+/* True where it is level, or was not to be brought there. */
+static bool
+level(void *view)
+{
+	return cq_graph_level(*(Oid *) view);
+}
+
+/* ---- tables whose changes count ---- */
+
+/* Those that there are: of CqMaintained *, in TopMemoryContext. */
+static List *tables = NIL;
+
+static void
+load_tables(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	list_free_deep(tables);
+	tables = NIL;
+	begin();
+	if (cq_identity_matches())
+	{
+		MemoryContextSwitchTo(TopMemoryContext);
+		tables = cq_maintained_list();
+	}
+	commit();
+	MemoryContextSwitchTo(caller);
+}
+
+/* Those in whose logs there is something. */
+static List *
+find_due(MemoryContext context)
+{
+	List	   *due = NIL;
+	ListCell   *cell;
+
+	begin();
+	foreach(cell, tables)
+	{
+		const CqMaintained *row = lfirst(cell);
+
+		if (cq_table_turn_is_due(row->table, row->stream))
+		{
+			MemoryContextSwitchTo(context);
+			due = lappend(due, lfirst(cell));
+		}
+	}
+	commit();
+	MemoryContextSwitchTo(context);
+	return due;
+}
+
+static bool
+take_turn(void *row)
+{
+	return cq_table_turn_run(((const CqMaintained *) row)->table,
+							 ((const CqMaintained *) row)->stream);
+}
+
+static void
+run_tables(bool has_changed)
+{
+	ListCell   *cell;
+
+	if (has_changed)
+		load_tables();
+	if (tables == NIL)
+		return;
+	foreach(cell, find_due(CurrentMemoryContext))
+	{
+		CHECK_FOR_INTERRUPTS();
+		while (attempt(take_turn, lfirst(cell)))
+			CHECK_FOR_INTERRUPTS();
+	}
+}
+
 void
 cq_level_run(CqIngest *ingest, bool has_changed)
 {
@@ -101,7 +179,10 @@ cq_level_run(CqIngest *ingest, bool has_changed)
 	TimestampTz now = GetCurrentTimestamp();
 	List	   *tried = NIL;
 
-	if (ingest->worker != 0 || (!has_changed && now < next_look))
+	if (ingest->worker != 0)
+		return;
+	run_tables(has_changed);
+	if (!has_changed && now < next_look)
 		return;
 	next_look = TimestampTzPlusMilliseconds(now, LOOK_MS);
 	for (;;)
@@ -114,7 +195,7 @@ cq_level_run(CqIngest *ingest, bool has_changed)
 		foreach(cell, views)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!level(lfirst_oid(cell)))
+			if (!attempt(level, &lfirst_oid(cell)))
 				next_look = 0;
 		}
 		tried = list_concat(tried, views);

@@ -12,11 +12,13 @@
 #include "access/xlog.h"
 #include "catalog/identity.h"
 #include "common/owner.h"
+#include "catalog/maintained.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
 #include "exec/closing.h"
 #include "exec/graph.h"
+#include "exec/table_turn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -403,7 +405,8 @@ static List *
 find_feeders(Oid view)
 {
 	static const char read[] =
-		"WITH RECURSIVE link AS (SELECT i.view AS reader, v.view FROM _cq.input i "
+		"WITH RECURSIVE link AS (SELECT i.view AS reader, v.view "
+		"FROM (SELECT view, stream FROM _cq.input UNION ALL SELECT view, named FROM _cq.reads) i "
 		"JOIN (SELECT view, sink AS stream FROM _cq.view "
 		"UNION ALL SELECT view, relation FROM _cq.part WHERE role = 'changes') v USING (stream) "
 		"UNION SELECT view, named FROM _cq.reads), "
@@ -443,15 +446,48 @@ is_level(Oid view)
 	return is_level;
 }
 
+/* How far the logs of a view's tables go: of int64 *, for each that it reads by its name. */
+static List *
+find_table_goals(const CqView *view)
+{
+	List	   *goals = NIL;
+	ListCell   *cell;
+
+	foreach(cell, view->named)
+	{
+		int64	   *goal = palloc(sizeof(int64));
+
+		*goal = cq_table_turn_goal(lfirst_oid(cell));
+		goals = lappend(goals, goal);
+	}
+	return goals;
+}
+
+/* Have its tables been told of, as far as that? */
+static bool
+are_tables_told(const CqView *view, const List *goals)
+{
+	ListCell   *cell;
+	ListCell   *goal;
+
+	forboth(cell, view->named, goal, goals)
+	{
+		if (*(const int64 *) lfirst(goal) > 0 &&
+			cq_maintained_version(lfirst_oid(cell)) < *(const int64 *) lfirst(goal))
+			return false;
+	}
+	return true;
+}
+
 /* With what it reads by name. */
 static bool
-wait_for_level(const CqView *view, TimestampTz deadline)
+wait_for_level(const CqView *view, const List *table_goals, TimestampTz deadline)
 {
 	TimestampTz began = GetCurrentTimestamp();
 
 	if (view->named == NIL)
 		return true;
-	while (!is_level(view->view))
+	while (!is_level(view->view) || !are_tables_told(view, table_goals))
 	{
 		long		delay = LOOK_MS;
 
@@ -474,6 +510,7 @@ static bool
 wait_for_view(const CqView *view, TimestampTz deadline)
 {
 	List	   *goals = NIL;
+	List	   *table_goals = find_table_goals(view);
 	bool		is_reached = true;
 	ListCell   *cell;
 
@@ -483,7 +520,7 @@ wait_for_view(const CqView *view, TimestampTz deadline)
 	ConditionVariablePrepareToSleep(&cq_shared->changed);
 	foreach(cell, goals)
 		is_reached = is_reached && wait_for_goal(lfirst(cell), deadline);
-	is_reached = is_reached && wait_for_level(view, deadline);
+	is_reached = is_reached && wait_for_level(view, table_goals, deadline);
 	ConditionVariableCancelSleep();
 	return is_reached;
 }
