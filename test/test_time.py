@@ -140,6 +140,39 @@ def test_idle_partitions(db, broker, topic, clock):
     assert watermark(db) == at(190)
 
 
+def test_the_version_that_was_valid(db, broker, topic, clock):
+    """A temporal join waits for both topics, and tells each row once."""
+    clock(1000)
+    events, versions = topic(partitions=2), topic("_versions")
+    create_stream(db, events, watermark="2 s")
+    db.execute("CREATE FOREIGN TABLE rate (rate int, at timestamptz) SERVER kafka "
+               f"OPTIONS (topic '{versions}', format 'json', event_time 'at')")
+    query = ("SELECT id, s.at, rate FROM s LEFT JOIN LATERAL (SELECT rate FROM rate "
+             "WHERE rate.at <= s.at ORDER BY rate.at DESC LIMIT 1) r ON true")
+    db.execute(f"CREATE CONTINUOUS VIEW v WITH (emit = 'close', late = 'keep') AS {query}")
+    broker.produce(versions, [{"rate": 1, "at": at(0).isoformat()},
+                              {"rate": 2, "at": at(6).isoformat()}])
+    broker.produce(events, rows(5, 10), partition=0)
+    db.wait("v")
+    assert db.execute("TABLE v") == []
+    broker.produce(events, rows(20), partition=1)
+    await_emitted(db, 6)
+    assert db.execute("TABLE v") == [(0, at(5), 1)]
+    broker.produce(versions, [{"rate": 3, "at": at(30).isoformat()}])
+    broker.produce(events, rows(40), partition=0)
+    await_emitted(db, 18)
+    assert db.execute("TABLE v ORDER BY at") == [(0, at(5), 1), (1, at(10), 2)]
+    broker.produce(events, rows(7), partition=0)
+    broker.produce(events, rows(41), partition=1)
+    await_emitted(db, 30)
+    assert db.execute("SELECT event_time FROM cq.late") == [(at(7),)]
+    # Of the versions before the watermark one is kept.
+    assert db.value("SELECT count(*) FROM _cq.v_node1_input2") == 2
+    assert db.execute(f"SELECT * FROM ({query}) q WHERE at < cq.watermark('v') AND at <> %s "
+                      "EXCEPT ALL TABLE v", at(7)) == []
+    assert db.value("SELECT count(*) FROM v") == 3
+
+
 def test_the_present_is_not_passed(db, broker, topic, clock):
     """Where all are idle and events are ahead of the clock, as after it was set back, or their producer's is wrong."""
     name = topic()
