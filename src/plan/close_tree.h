@@ -1,6 +1,7 @@
 /*
  * close_tree.h
- *		Closing windows of queries that keep what they read: how rows of its streams lie to windows.
+ *		Closing windows of queries that keep what they read: how rows of their streams lie to
+ *		windows.
  */
 #ifndef CQ_CLOSE_TREE_H
 #define CQ_CLOSE_TREE_H
