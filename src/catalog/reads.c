@@ -118,7 +118,7 @@ look_again(Oid view)
 		CacheInvalidateRelcacheByRelid(view);
 }
 
-/* It is going to be read. */
+/* It is going to be read. A transaction that is serializable may not see who has changed it last. */
 static void
 ensure_version(Oid view)
 {
@@ -128,8 +128,11 @@ ensure_version(Oid view)
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	cq_query_execute("INSERT INTO _cq.version (view, version) VALUES ($1, 1) "
-					 "ON CONFLICT DO NOTHING", SPI_OK_INSERT, lengthof(types), types, args, NULL);
+	cq_query_look("SELECT FROM _cq.version WHERE view = $1", lengthof(types), types, args);
+	if (SPI_processed == 0)
+		cq_query_execute("INSERT INTO _cq.version (view, version) VALUES ($1, 1) "
+						 "ON CONFLICT DO NOTHING", SPI_OK_INSERT, lengthof(types), types, args,
+						 NULL);
 	SPI_finish();
 	cq_owner_end(&actor);
 }
