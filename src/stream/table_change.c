@@ -28,7 +28,8 @@
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
-#define MAX_ROWS		1000		/* that are appended at a time */
+#define MAX_ROWS		1000		/* that are appended at a time, */
+#define MAX_BYTES		(4 * 1024 * 1024)	/* or about so much of them */
 
 PG_FUNCTION_INFO_V1(cq_table_changed);
 
@@ -48,6 +49,7 @@ typedef struct TableWriter
 	CqSink	   *sink;			/* NULL: nothing has been written */
 	CqOutgoing	rows[MAX_ROWS];
 	int			nrows;
+	Size		nbytes;
 	MemoryContext context;		/* of the rows */
 } TableWriter;
 
@@ -101,6 +103,7 @@ flush_writer(TableWriter *writer)
 		writer->sink = cq_log_write_open(&config);
 	cq_log_write_append(writer->sink, writer->rows, writer->nrows);
 	writer->nrows = 0;
+	writer->nbytes = 0;
 	MemoryContextReset(writer->context);
 }
 
@@ -122,6 +125,7 @@ form_row(const TableWriter *writer, TupleTableSlot *row, int32 weight)
 	Datum	   *values = palloc0(sizeof(Datum) * columns->natts);
 	bool	   *nulls = palloc(sizeof(bool) * columns->natts);
 	HeapTuple	tuple;
+	HeapTupleHeader formed;
 
 	memset(nulls, true, sizeof(bool) * columns->natts);
 	values[0] = Int32GetDatum(weight);
@@ -132,7 +136,12 @@ form_row(const TableWriter *writer, TupleTableSlot *row, int32 weight)
 			values[i] = slot_getattr(row, writer->from[i], &nulls[i]);
 	}
 	tuple = heap_form_tuple(columns, values, nulls);
-	return DatumGetHeapTupleHeader(heap_copy_tuple_as_datum(tuple, columns));
+	formed = DatumGetHeapTupleHeader(heap_copy_tuple_as_datum(tuple, columns));
+	/* Of rows that are not told in the end, there may be any number before the context is reset. */
+	heap_freetuple(tuple);
+	pfree(values);
+	pfree(nulls);
+	return formed;
 }
 
 /* But for the weight, which both begin with. */
@@ -160,6 +169,7 @@ add_row(TableWriter *writer, HeapTupleHeader row)
 	to->message.timestamp = DT_NOBEGIN;
 	to->message.value = (const char *) row;
 	to->message.value_length = HeapTupleHeaderGetDatumLength(row);
+	writer->nbytes += to->message.value_length;
 }
 
 /* A row that was, one that is; either may be NULL. What no view sees the difference of is not told. */
@@ -170,7 +180,7 @@ tell_rows(TableWriter *writer, TupleTableSlot *old, TupleTableSlot *new)
 	HeapTupleHeader before;
 	HeapTupleHeader after;
 
-	if (writer->nrows > MAX_ROWS - 2)
+	if (writer->nrows > MAX_ROWS - 2 || writer->nbytes > MAX_BYTES)
 		flush_writer(writer);
 	caller = MemoryContextSwitchTo(writer->context);
 	before = old != NULL ? form_row(writer, old, -1) : NULL;
