@@ -57,6 +57,19 @@ cq_part_list(Oid view)
 	return parts;
 }
 
+bool
+cq_part_has_nodes(Oid view)
+{
+	ListCell   *cell;
+
+	foreach(cell, cq_part_list(view))
+	{
+		if (((const CqPart *) lfirst(cell))->node > 0)
+			return true;
+	}
+	return false;
+}
+
 void
 cq_part_insert(Oid view, const CqPart *part)
 {

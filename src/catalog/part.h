@@ -34,6 +34,9 @@ typedef struct CqPart
 /* A view's parts (of CqPart *), by node, role and number; palloc'd. */
 extern List *cq_part_list(Oid view);
 
+/* Has it parts of other nodes than the root? */
+extern bool cq_part_has_nodes(Oid view);
+
 extern void cq_part_insert(Oid view, const CqPart *part);
 
 /* The rows alone: the relations stay. */

@@ -81,3 +81,19 @@ cq_query_column(uint64 row, int number, bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
 }
+
+List *
+cq_query_take_oids(MemoryContext context, int number)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	List	   *oids = NIL;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+
+		oids = lappend_oid(oids, DatumGetObjectId(cq_query_column(i, number, &is_null)));
+	}
+	MemoryContextSwitchTo(caller);
+	return oids;
+}

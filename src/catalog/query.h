@@ -39,4 +39,7 @@ extern Datum cq_query_oids(const List *oids);
 /* A column, from 1, of a row, from 0, of what the last statement returned. */
 extern Datum cq_query_column(uint64 row, int number, bool *isnull);
 
+/* Such a column of all rows, of type oid, none of which is null: in their order, in a context. */
+extern List *cq_query_take_oids(MemoryContext context, int number);
+
 #endif							/* CQ_QUERY_H */

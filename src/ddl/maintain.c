@@ -562,19 +562,13 @@ static List *
 find_readers(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *views = NIL;
+	List	   *views;
 
 	SPI_connect();
 	cq_query_execute("SELECT DISTINCT r.view::oid FROM _cq.reads r WHERE NOT EXISTS "
 					 "(SELECT FROM _cq.view v WHERE v.view = r.named) ORDER BY 1", SPI_OK_SELECT,
 					 0, NULL, NULL, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		is_null;
-
-		views = lappend_oid(views, DatumGetObjectId(cq_query_column(i, 1, &is_null)));
-	}
+	views = cq_query_take_oids(caller, 1);
 	SPI_finish();
 	return views;
 }

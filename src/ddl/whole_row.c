@@ -46,22 +46,9 @@ cq_whole_row_columns(Oid relation)
 }
 
 static bool
-has_nodes(Oid view)
-{
-	ListCell   *cell;
-
-	foreach(cell, cq_part_list(view))
-	{
-		if (((const CqPart *) lfirst(cell))->node > 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
 keeps_rows(Oid view, Oid relation)
 {
-	CqView	   *row = has_nodes(view) ? cq_view_get(view) : NULL;
+	CqView	   *row = cq_part_has_nodes(view) ? cq_view_get(view) : NULL;
 	Relation	definition;
 	Query	   *query;
 
@@ -96,7 +83,7 @@ cq_whole_row_readers(Oid stream)
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(stream)};
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *readers = NIL;
+	List	   *readers;
 	CqActor		actor;
 
 	if (!cq_adopt_has_catalog() || !cq_version_matches())
@@ -105,14 +92,7 @@ cq_whole_row_readers(Oid stream)
 	SPI_connect();
 	cq_query_execute("SELECT view::oid FROM _cq.input WHERE stream OPERATOR(pg_catalog.=) $1 "
 					 "ORDER BY 1", SPI_OK_SELECT, lengthof(types), types, args, NULL);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		MemoryContext inner = MemoryContextSwitchTo(caller);
-		bool		isnull;
-
-		readers = lappend_oid(readers, DatumGetObjectId(cq_query_column(i, 1, &isnull)));
-		MemoryContextSwitchTo(inner);
-	}
+	readers = cq_query_take_oids(caller, 1);
 	SPI_finish();
 	cq_owner_end(&actor);
 	return readers;

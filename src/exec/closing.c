@@ -566,7 +566,7 @@ static List *
 views_where(const char *condition)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *views = NIL;
+	List	   *views;
 
 	SPI_connect();
 	cq_query_execute(psprintf("SELECT v.view::oid FROM _cq.view v LEFT JOIN _cq.closing c ON "
@@ -577,15 +577,7 @@ views_where(const char *condition)
 							  "i.is_started) "
 							  "ORDER BY 1", condition),
 					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		is_null;
-		Oid			view = DatumGetObjectId(cq_query_column(i, 1, &is_null));
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		views = lappend_oid(views, view);
-		MemoryContextSwitchTo(spi);
-	}
+	views = cq_query_take_oids(caller, 1);
 	SPI_finish();
 	return views;
 }

@@ -177,19 +177,6 @@ delete_rows(const CqView *view, Oid table, const char *column, TimestampTz horiz
 	return cq_retention_delete(table, column, horizon, max_rows);
 }
 
-static bool
-has_nodes(Oid view)
-{
-	ListCell   *cell;
-
-	foreach(cell, cq_part_list(view))
-	{
-		if (((const CqPart *) lfirst(cell))->node > 0)
-			return true;
-	}
-	return false;
-}
-
 /* And what nodes keep for rows that would be too old when they come. */
 static int64
 expire_rows(const CqView *view, const char *column, TimestampTz horizon, int64 max_rows)
@@ -199,7 +186,7 @@ expire_rows(const CqView *view, const char *column, TimestampTz horizon, int64 m
 	CqViewPlan *plan;
 	CqActor		actor;
 
-	if (!view->expires_by_event_time || !has_nodes(view->view))
+	if (!view->expires_by_event_time || !cq_part_has_nodes(view->view))
 		return nexpired;
 	definition = table_open(view->definition, AccessShareLock);
 	cq_view_actor_begin(&actor, view, definition->rd_rel->relowner);

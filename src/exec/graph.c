@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/reads.h"
+#include "catalog/version_seen.h"
 #include "common/owner.h"
 #include "common/wake.h"
 #include "exec/closing.h"
@@ -48,9 +49,9 @@ typedef struct Member
 {
 	Oid			view;
 	CqViewExec *exec;			/* NULL: left out from the beginning, or: */
-	const CqView *changed;		/* its rows have changed, who knows which; or: */
-	const CqToldView *table;	/* it is a table, of which that is told … */
-	int64		version;		/* … and which has this version then */
+	CqToldView *told;			/* what has become of its rows, where that is known before */
+	bool		is_table;
+	int64		version;		/* of a table, which it has then */
 	int			level;
 	bool		is_left_out;
 	bool		has_followed;
@@ -142,8 +143,7 @@ readers_of(const Member *member)
 {
 	if (member->exec != NULL)
 		return member->exec->readers;
-	return member->changed != NULL || member->table != NULL ?
-		cq_reads_readers(member->view) : NIL;
+	return member->told != NULL ? cq_reads_readers(member->view) : NIL;
 }
 
 static void
@@ -281,57 +281,13 @@ cq_graph_close(CqGraph *graph)
 	}
 }
 
-/* ---- versions ---- */
-
-static Oid	oid_arrays[] = {OIDARRAYOID, OIDARRAYOID};	/* what the statements below take */
-
-static List *
-take_oids(MemoryContext context, int column)
-{
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	List	   *oids = NIL;
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		is_null;
-
-		oids = list_append_unique_oid(oids,
-									  DatumGetObjectId(cq_query_column(i, column, &is_null)));
-	}
-	MemoryContextSwitchTo(caller);
-	return oids;
-}
-
-/* Those of some views that are not level with what they themselves read; *with: with which. */
-static List *
-find_behind(const List *views, List **with)
-{
-	static SPIPlanPtr plan = NULL;
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		args[] = {cq_query_oids(views)};
-	List	   *behind;
-	CqActor		actor;
-
-	cq_owner_begin_catalog(&actor);
-	SPI_connect();
-	cq_query_run(&plan, "SELECT r.view::oid, r.named::oid FROM _cq.reads r "
-				 "JOIN _cq.version t ON t.view = r.named "
-				 "WHERE r.view = ANY ($1) AND r.seen IS DISTINCT FROM t.version",
-				 lengthof(args), oid_arrays, args, SPI_OK_SELECT);
-	behind = take_oids(caller, 1);
-	if (with != NULL)
-		*with = take_oids(caller, 2);
-	SPI_finish();
-	cq_owner_end(&actor);
-	return behind;
-}
-
 /* Those that do not run: they have been prepared when they did. */
 static List *
 find_standing(const List *views)
 {
 	static SPIPlanPtr plan = NULL;
 	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[] = {OIDARRAYOID};
 	Datum		args[] = {cq_query_oids(views)};
 	List	   *standing;
 	CqActor		actor;
@@ -339,50 +295,11 @@ find_standing(const List *views)
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	cq_query_run(&plan, "SELECT view::oid FROM _cq.view WHERE view = ANY ($1) AND status <> "
-				 "'running'", lengthof(args), oid_arrays, args, SPI_OK_SELECT);
-	standing = take_oids(caller, 1);
+				 "'running'", lengthof(types), types, args, SPI_OK_SELECT);
+	standing = cq_query_take_oids(caller, 1);
 	SPI_finish();
 	cq_owner_end(&actor);
 	return standing;
-}
-
-static void
-set_version(Oid table, int64 version)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {OIDOID, INT8OID};
-	Datum		args[] = {ObjectIdGetDatum(table), Int64GetDatum(version)};
-	CqActor		actor;
-
-	cq_owner_begin_catalog(&actor);
-	SPI_connect();
-	cq_query_run(&plan, "UPDATE _cq.version SET version = $2 WHERE view = $1", lengthof(types),
-				 types, args, SPI_OK_UPDATE);
-	SPI_finish();
-	cq_owner_end(&actor);
-}
-
-/* The versions of those that have changed go on; those that have followed have seen that. */
-static void
-note_versions(const List *changed, const List *tables, const List *followed)
-{
-	static SPIPlanPtr tell = NULL;
-	static SPIPlanPtr note = NULL;
-	Datum		told[] = {cq_query_oids(changed)};
-	Datum		args[] = {
-		cq_query_oids(list_concat_copy(changed, tables)), cq_query_oids(followed)
-	};
-	CqActor		actor;
-
-	cq_owner_begin_catalog(&actor);
-	SPI_connect();
-	cq_query_run(&tell, "UPDATE _cq.version SET version = version + 1 WHERE view = ANY ($1)", 1,
-				 oid_arrays, told, SPI_OK_UPDATE);
-	cq_query_run(&note, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
-				 "WHERE t.view = r.named AND r.named = ANY ($1) AND r.view = ANY ($2)",
-				 lengthof(args), oid_arrays, args, SPI_OK_UPDATE);
-	SPI_finish();
-	cq_owner_end(&actor);
 }
 
 /* ---- following ---- */
@@ -403,8 +320,19 @@ are_any_in(const List *some, const List *others)
 static bool
 has_changed(const Member *member)
 {
-	return member->changed != NULL || member->table != NULL ||
-		(member->exec != NULL && cq_told_is_any(member->exec));
+	return member->told != NULL || (member->exec != NULL && cq_told_is_any(member->exec));
+}
+
+/* changes: NULL: its rows are to be compared, who knows which have changed. */
+static CqToldView *
+told_of(const CqView *row, CqDelta *changes)
+{
+	CqToldView *told = palloc0(sizeof(CqToldView));
+
+	told->view = row->view;
+	told->changes = changes;
+	told->settings = row->settings;
+	return told;
 }
 
 /* What the views that it reads have told in this transaction: of CqToldView *. */
@@ -417,23 +345,11 @@ find_told(const CqGraph *graph, const List *named)
 	foreach(cell, named)
 	{
 		const Member *member = find_member(graph, lfirst_oid(cell));
-		CqToldView *of_view;
 
 		if (member == NULL || !has_changed(member))
 			continue;
-		of_view = palloc0(sizeof(CqToldView));
-		if (member->table != NULL)
-		{
-			*of_view = *member->table;
-			told = lappend(told, of_view);
-			continue;
-		}
-		of_view->view = member->view;
-		if (member->changed == NULL)
-			of_view->changes = cq_told_changes(member->exec);
-		of_view->settings = member->changed != NULL ? member->changed->settings :
-			member->exec->row->settings;
-		told = lappend(told, of_view);
+		told = lappend(told, member->told != NULL ? member->told :
+					   told_of(member->exec->row, cq_told_changes(member->exec)));
 	}
 	return told;
 }
@@ -467,7 +383,7 @@ find_all_behind(const CqGraph *graph)
 
 	foreach(cell, graph->members)
 		views = list_concat_unique_oid(views, views_of_reader(lfirst(cell)));
-	return find_behind(views, NULL);
+	return cq_version_seen_behind(views, NULL);
 }
 
 static void
@@ -512,7 +428,7 @@ follow(CqGraph *graph, Member *member, List **behind)
 	List	   *told = find_told(graph, member->exec != NULL ? member->exec->row->named :
 								 cq_reads_list(member->view));
 
-	if (told == NIL || member->changed != NULL || member->table != NULL)
+	if (told == NIL || member->told != NULL)
 		return true;
 	if (member->is_left_out || are_any_in(views_of_reader(member), *behind))
 	{
@@ -545,9 +461,9 @@ cq_graph_follow(CqGraph *graph)
 	{
 		const Member *member = lfirst(cell);
 
-		if (member->table != NULL)
+		if (member->is_table)
 		{
-			set_version(member->view, member->version);
+			cq_version_seen_set(member->view, member->version);
 			tables = lappend_oid(tables, member->view);
 		}
 		else if (has_changed(member))
@@ -555,50 +471,17 @@ cq_graph_follow(CqGraph *graph)
 		if (member->has_followed)
 			followed = lappend_oid(followed, member->view);
 	}
-	note_versions(changed, tables, followed);
+	cq_version_seen_note(changed, tables, followed);
 	return goes_on;
 }
 
 /* ---- views that stay behind ---- */
 
-/*
- * All views that are not level with one that they themselves read: of Oid. *running: those that
- * run.
- */
-static List *
-read_behind(List **running)
-{
-	static const char read[] =
-		"SELECT r.view::oid, v.status = 'running' FROM _cq.reads r JOIN _cq.view v USING (view) "
-		"JOIN _cq.version t ON t.view = r.named WHERE r.seen IS DISTINCT FROM t.version";
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *behind;
-	CqActor		actor;
-
-	*running = NIL;
-	cq_owner_begin_catalog(&actor);
-	SPI_connect();
-	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
-	behind = take_oids(caller, 1);
-	MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		is_null;
-
-		if (DatumGetBool(cq_query_column(i, 2, &is_null)))
-			*running = list_append_unique_oid(*running,
-											  DatumGetObjectId(cq_query_column(i, 1, &is_null)));
-	}
-	SPI_finish();
-	cq_owner_end(&actor);
-	return behind;
-}
-
 List *
 cq_graph_find_behind(void)
 {
 	List	   *running;
-	List	   *behind = read_behind(&running);
+	List	   *behind = cq_version_seen_all_behind(&running);
 	ListCell   *cell;
 
 	foreach(cell, running)
@@ -612,7 +495,7 @@ cq_graph_find_behind(void)
 bool
 cq_graph_is_level(Oid view)
 {
-	return find_behind(lappend_oid(cq_reads_below(view), view), NULL) == NIL;
+	return cq_version_seen_behind(lappend_oid(cq_reads_below(view), view), NULL) == NIL;
 }
 
 /* Those that the view reads, as they are until the end of the transaction. False: not now. */
@@ -663,37 +546,14 @@ compare_whole(const List *rows, const List *with)
 		if (OidIsValid(cq_maintained_stream(lfirst_oid(cell))))
 			told = lappend(told, cq_table_turn_whole(lfirst_oid(cell)));
 	}
-
 	foreach(cell, rows)
 	{
 		const CqView *row = lfirst(cell);
-		CqToldView *whole;
 
-		if (!list_member_oid(with, row->view))
-			continue;
-		whole = palloc0(sizeof(CqToldView));
-		whole->view = row->view;
-		whole->settings = row->settings;
-		told = lappend(told, whole);
+		if (list_member_oid(with, row->view))
+			told = lappend(told, told_of(row, NULL));
 	}
 	return told;
-}
-
-/* It has seen all that is there. */
-static void
-note_level(Oid view)
-{
-	static SPIPlanPtr plan = NULL;
-	Datum		args[] = {cq_query_oids(list_make1_oid(view))};
-	CqActor		actor;
-
-	cq_owner_begin_catalog(&actor);
-	SPI_connect();
-	cq_query_run(&plan, "UPDATE _cq.reads r SET seen = t.version FROM _cq.version t "
-				 "WHERE t.view = r.named AND r.view = ANY ($1)", lengthof(args), oid_arrays, args,
-				 SPI_OK_UPDATE);
-	SPI_finish();
-	cq_owner_end(&actor);
 }
 
 /* The view's own turn: what it reads is as it stays, and level. */
@@ -702,10 +562,10 @@ catch_up(CqGraph *graph, CqViewExec *exec, const List *rows)
 {
 	List	   *with;
 
-	if (find_behind(list_make1_oid(exec->view), &with) == NIL || is_blocked(exec) ||
+	if (cq_version_seen_behind(list_make1_oid(exec->view), &with) == NIL || is_blocked(exec) ||
 		!cq_view_run_told(exec, compare_whole(rows, with)))
 		return;
-	note_level(exec->view);
+	cq_version_seen_note_all(exec->view);
 	(void) cq_graph_follow(graph);
 }
 
@@ -731,7 +591,7 @@ cq_graph_level(Oid view)
 	if (!hold_still(exec->row->named, &rows))
 		return false;
 	cq_graph_lock(graph);
-	if (find_standing(list_make1_oid(view)) == NIL && find_behind(exec->below, NULL) == NIL)
+	if (find_standing(list_make1_oid(view)) == NIL && cq_version_seen_behind(exec->below, NULL) == NIL)
 		catch_up(graph, exec, rows);
 	cq_graph_close(graph);
 	return true;
@@ -780,7 +640,7 @@ cq_graph_begin(Oid view)
 			cq_table_turn_hold(lfirst_oid(cell));
 	}
 	cq_view_exec_run_told(exec, compare_whole(rows, exec->row->named), &counts);
-	note_level(view);
+	cq_version_seen_note_all(view);
 	tell_unknown(exec->row->named);
 }
 
@@ -826,7 +686,7 @@ cq_graph_push(Oid view, bool is_command)
 	cq_view_lock_exclusive(row->state);
 	cq_graph_begin_order();
 	graph = palloc0(sizeof(CqGraph));
-	add_member(graph, view, NULL)->changed = row;
+	add_member(graph, view, NULL)->told = told_of(row, NULL);
 	add_above(graph, false);
 	cq_graph_lock(graph);
 	(void) cq_graph_follow(graph);
@@ -834,12 +694,13 @@ cq_graph_push(Oid view, bool is_command)
 }
 
 void
-cq_graph_push_table(const CqToldView *told, int64 version)
+cq_graph_push_table(CqToldView *told, int64 version)
 {
 	CqGraph    *graph = palloc0(sizeof(CqGraph));
 	Member	   *member = add_member(graph, told->view, NULL);
 
-	member->table = told;
+	member->told = told;
+	member->is_table = true;
 	member->version = version;
 	add_above(graph, false);
 	cq_graph_begin_order();

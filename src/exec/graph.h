@@ -77,6 +77,6 @@ extern void cq_graph_push(Oid view, bool is_command);
  * What has been told of a table's rows goes to the views that read it; it has this version then.
  * Within a transaction, with the table's turn held.
  */
-extern void cq_graph_push_table(const CqToldView *told, int64 version);
+extern void cq_graph_push_table(CqToldView *told, int64 version);
 
 #endif							/* CQ_GRAPH_H */

@@ -7,6 +7,7 @@
 #include "access/table.h"
 #include "catalog/maintained.h"
 #include "catalog/pg_type.h"
+#include "common/columns.h"
 #include "common/guc.h"
 #include "exec/graph.h"
 #include "exec/table_turn.h"
@@ -31,27 +32,6 @@ void
 cq_table_turn_hold(Oid table)
 {
 	cq_view_lock_exclusive(table);
-}
-
-/* The table's columns; something stands in the place of dropped ones. */
-static List *
-columns_of_table(Oid table)
-{
-	Relation	relation = table_open(table, NoLock);
-	TupleDesc	row = RelationGetDescr(relation);
-	List	   *columns = NIL;
-
-	for (int i = 0; i < row->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(row, i);
-
-		columns = lappend(columns, column->attisdropped ?
-						  makeColumnDef(NameStr(column->attname), INT4OID, -1, InvalidOid) :
-						  makeColumnDef(NameStr(column->attname), column->atttypid,
-										column->atttypmod, column->attcollation));
-	}
-	table_close(relation, NoLock);
-	return columns;
 }
 
 /*
@@ -147,7 +127,7 @@ cq_table_turn_run(Oid table, Oid stream)
 	begin = cq_maintained_version(table);
 	if (!cq_table_change_begin(&changes, table, stream, begin, false))
 		return false;
-	delta = cq_delta_make(cq_delta_columns(columns_of_table(table), false), false);
+	delta = cq_delta_make(cq_delta_columns(cq_columns_of_relation(table), false), false);
 	told = told_as_of(table, stream, begin);
 	if (add_changes(&changes, delta, 1, cq_batch_rows))
 		told->changes = delta;

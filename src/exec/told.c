@@ -8,9 +8,8 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "common/columns.h"
 #include "exec/told.h"
-#include "nodes/makefuncs.h"
 #include "plan/tree.h"
 #include "utils/rel.h"
 
@@ -21,29 +20,11 @@ typedef struct Collector
 	CqChangeReceiver *next;		/* or NULL */
 } Collector;
 
-/* The view's columns, and the weight. */
-static TupleDesc
-columns_of(Oid view)
-{
-	Relation	relation = table_open(view, AccessShareLock);
-	TupleDesc	row = RelationGetDescr(relation);
-	List	   *columns = NIL;
-
-	for (int i = 0; i < row->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(row, i);
-
-		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid,
-												 column->atttypmod, column->attcollation));
-	}
-	table_close(relation, NoLock);
-	return cq_delta_columns(columns, false);
-}
-
 void
 cq_told_collect(CqViewExec *exec)
 {
-	exec->told = cq_delta_make(columns_of(exec->view), false);
+	exec->told = cq_delta_make(cq_delta_columns(cq_columns_of_relation(exec->view), false),
+							   false);
 }
 
 void

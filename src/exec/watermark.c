@@ -280,19 +280,13 @@ cq_watermark_advance(PG_FUNCTION_ARGS)
 		"AND o.option_name = 'idle_timeout')";
 	static char *last_warning = NULL;
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *views = NIL;
+	List	   *views;
 	ListCell   *cell;
 
 	cq_version_require();
 	SPI_connect();
 	cq_query_execute(read, SPI_OK_SELECT, 0, NULL, NULL, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		is_null;
-
-		views = lappend_oid(views, DatumGetObjectId(cq_query_column(i, 1, &is_null)));
-	}
+	views = cq_query_take_oids(caller, 1);
 	SPI_finish();
 	foreach(cell, views)
 	{

@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "catalog/part.h"
+#include "common/columns.h"
 #include "common/compat.h"
 #include "common/settings.h"
 #include "executor/executor.h"
@@ -188,19 +189,10 @@ static CqDelta *
 read_whole(const CqFlow *read, const CqToldView *told)
 {
 	TupleDesc	row = ExecCleanTypeFromTL(read->large->planTree->targetlist);
-	List	   *columns = NIL;
-	CqDelta    *delta;
+	CqDelta    *delta = cq_delta_make(cq_delta_columns(cq_columns_of_row(row), false), false);
 	DestReceiver *receiver;
 	int			level = NewGUCNestLevel();
 
-	for (int i = 0; i < row->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(row, i);
-
-		columns = lappend(columns, makeColumnDef(NameStr(column->attname), column->atttypid,
-												 column->atttypmod, column->attcollation));
-	}
-	delta = cq_delta_make(cq_delta_columns(columns, false), false);
 	cq_settings_apply(told->settings, CQ_SETTINGS_ALL);
 	receiver = cq_delta_receiver(delta, 1);
 	cq_flow_run(read->large, NULL, receiver);

@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "common/columns.h"
 #include "common/compat.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -27,27 +28,6 @@ add_target(Query *query, Expr *expr, const char *name)
 	query->targetList = lappend(query->targetList,
 								makeTargetEntry(expr, list_length(query->targetList) + 1,
 												pstrdup(name), false));
-}
-
-/* The view's columns, as ColumnDef *; something stands in the place of a table's dropped ones. */
-static List *
-columns_of_view(Oid view)
-{
-	Relation	relation = table_open(view, AccessShareLock);
-	TupleDesc	row = RelationGetDescr(relation);
-	List	   *columns = NIL;
-
-	for (int i = 0; i < row->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(row, i);
-
-		columns = lappend(columns, column->attisdropped ?
-						  makeColumnDef(NameStr(column->attname), INT4OID, -1, InvalidOid) :
-						  makeColumnDef(NameStr(column->attname), column->atttypid,
-										column->atttypmod, column->attcollation));
-	}
-	table_close(relation, NoLock);
-	return columns;
 }
 
 static Var *
@@ -178,7 +158,7 @@ cq_cut_make_copy(CqLevel *level, CqLeaf *leaf, CqKeepRule rule)
 {
 	RangeTblEntry *entry = rt_fetch(leaf->rtindex, leaf->holder->rtable);
 	Bitmapset  *used = cq_cut_leaf_used_columns(leaf);
-	List	   *columns = columns_of_view(entry->relid);
+	List	   *columns = cq_columns_of_relation(entry->relid);
 	Alias	   *alias = entry->alias;
 	Alias	   *eref = entry->eref;
 	int			natts = list_length(eref->colnames);	/* it may have been given more since */

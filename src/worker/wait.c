@@ -417,19 +417,13 @@ find_feeders(Oid view)
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *feeders = NIL;
+	List	   *feeders;
 	CqActor		actor;
 
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
 	cq_query_execute(read, SPI_OK_SELECT, lengthof(types), types, args, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		feeders = lappend_oid(feeders, DatumGetObjectId(cq_query_column(i, 1, &isnull)));
-	}
+	feeders = cq_query_take_oids(caller, 1);
 	SPI_finish();
 	cq_owner_end(&actor);
 	return feeders;
