@@ -28,7 +28,7 @@ typedef struct Field
 
 typedef struct CsvDecoder
 {
-	CqFlat		flat;
+	CqFlat		flat;			/* the first */
 	CqCsvStyle	style;
 	int			nneeded;		/* fields that a message has at least */
 	bool		is_exact;		/* and at most */
@@ -85,25 +85,6 @@ has_paths(const CqFormatOptions *options)
 }
 
 /* ---- reading ---- */
-
-static CqDecoder *
-decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
-{
-	CsvDecoder *decoder = palloc0(sizeof(CsvDecoder));
-	ListCell   *cell;
-
-	cq_reject_raise(check(options, columns, ncolumns), NULL);
-	cq_flat_open(&decoder->flat, options, columns, ncolumns, true);
-	decoder->style = options->csv;
-	decoder->is_exact = options->names != NIL && !has_paths(options);
-	foreach(cell, options->paths)
-		decoder->nneeded = Max(decoder->nneeded,
-							   cq_flat_place(lfirst(cell), foreach_current_index(cell)) + 1);
-	for (int i = 0; i < ncolumns; i++)
-		decoder->nplaces = Max(decoder->nplaces, decoder->flat.targets[i].place + 1);
-	decoder->fields = palloc0(sizeof(Field) * Max(decoder->nplaces, 1));
-	return (CqDecoder *) decoder;
-}
 
 /*
  * Reads the next field, into room for the rest of the message; at its end stands the delimiter, a
@@ -238,8 +219,9 @@ read_row(CsvDecoder *decoder, Line *line)
 }
 
 static void
-decode_message(CsvDecoder *decoder, const CqMessage *message, int row)
+decode_message(CqFlat *flat, const CqMessage *message, int row)
 {
+	CsvDecoder *decoder = (CsvDecoder *) flat;
 	Line		line = {.at = message->value, .end = message->value + message->value_length};
 
 	line.fault = cq_flat_text_fault(message->value, message->value_length);
@@ -253,21 +235,24 @@ decode_message(CsvDecoder *decoder, const CqMessage *message, int row)
 								 line.fault));
 }
 
-static void
-decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
-	   bool **nulls, CqBadCells *bad)
+static CqDecoder *
+decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
-	CsvDecoder *decoder = (CsvDecoder *) opaque;
+	CsvDecoder *decoder = palloc0(sizeof(CsvDecoder));
+	ListCell   *cell;
 
-	cq_flat_begin(&decoder->flat, values, nulls, bad);
-	for (int i = 0; i < nmessages; i++)
-	{
-		if (messages[i].value == NULL)
-			cq_flat_set_null(&decoder->flat, first_row + i);
-		else
-			decode_message(decoder, &messages[i], first_row + i);
-	}
-	cq_flat_end(&decoder->flat);
+	cq_reject_raise(check(options, columns, ncolumns), NULL);
+	cq_flat_open(&decoder->flat, options, columns, ncolumns, true);
+	decoder->flat.decode_message = decode_message;
+	decoder->style = options->csv;
+	decoder->is_exact = options->names != NIL && !has_paths(options);
+	foreach(cell, options->paths)
+		decoder->nneeded = Max(decoder->nneeded,
+							   cq_flat_place(lfirst(cell), foreach_current_index(cell)) + 1);
+	for (int i = 0; i < ncolumns; i++)
+		decoder->nplaces = Max(decoder->nplaces, decoder->flat.targets[i].place + 1);
+	decoder->fields = palloc0(sizeof(Field) * Max(decoder->nplaces, 1));
+	return (CqDecoder *) decoder;
 }
 
 /* ---- writing ---- */
@@ -360,7 +345,7 @@ const CqFormat cq_csv_format = {
 	.is_flat = true,
 	.check = check,
 	.decoder_open = decoder_open,
-	.decode = decode,
+	.decode = cq_flat_decode,
 	.settings = cq_json_settings,
 	.encoder_open = encoder_open,
 	.encode = encode,

@@ -101,8 +101,8 @@ cq_flat_open(CqFlat *flat, const CqFormatOptions *options, const CqColumn *colum
 
 /* ---- decoding ---- */
 
-void
-cq_flat_begin(CqFlat *flat, Datum **values, bool **nulls, CqBadCells *bad)
+static void
+begin(CqFlat *flat, Datum **values, bool **nulls, CqBadCells *bad)
 {
 	cq_json_later_clear(flat->later);
 	memset(&flat->arena, 0, sizeof(CqJsonArena));
@@ -119,11 +119,32 @@ cq_flat_begin(CqFlat *flat, Datum **values, bool **nulls, CqBadCells *bad)
 	}
 }
 
-void
-cq_flat_end(CqFlat *flat)
+static void
+set_null(CqFlat *flat, int row)
 {
-	cq_json_later_run(flat->later, flat->bad);
-	cq_bad_cells_sort(flat->bad, flat->first_bad);
+	for (int i = 0; i < flat->ntargets; i++)
+	{
+		flat->targets[i].values[row] = (Datum) 0;
+		flat->targets[i].nulls[row] = true;
+	}
+}
+
+void
+cq_flat_decode(CqDecoder *decoder, const CqMessage *messages, int nmessages, int first_row,
+			   Datum **values, bool **nulls, CqBadCells *bad)
+{
+	CqFlat	   *flat = (CqFlat *) decoder;
+
+	begin(flat, values, nulls, bad);
+	for (int i = 0; i < nmessages; i++)
+	{
+		if (messages[i].value == NULL)
+			set_null(flat, first_row + i);
+		else
+			flat->decode_message(flat, &messages[i], first_row + i);
+	}
+	cq_json_later_run(flat->later, bad);
+	cq_bad_cells_sort(bad, flat->first_bad);
 }
 
 char *
@@ -207,19 +228,9 @@ cq_flat_take_null(CqFlat *flat, CqFlatTarget *target, int row)
 }
 
 void
-cq_flat_set_null(CqFlat *flat, int row)
-{
-	for (int i = 0; i < flat->ntargets; i++)
-	{
-		flat->targets[i].values[row] = (Datum) 0;
-		flat->targets[i].nulls[row] = true;
-	}
-}
-
-void
 cq_flat_refuse(CqFlat *flat, int row, CqReject *reject)
 {
-	cq_flat_set_null(flat, row);
+	set_null(flat, row);
 	cq_bad_cells_add(flat->bad, row, 0, reject);
 }
 

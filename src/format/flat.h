@@ -24,6 +24,7 @@ typedef struct CqFlatTarget
 	bool	   *nulls;
 } CqFlatTarget;
 
+/* What decoders of such messages begin with. */
 typedef struct CqFlat
 {
 	const CqFormatOptions *options;
@@ -33,15 +34,20 @@ typedef struct CqFlat
 	CqJsonArena arena;
 	CqBadCells *bad;			/* of the present decode call */
 	int			first_bad;
+	/* takes the columns' values from a message, or refuses it */
+	void		(*decode_message) (struct CqFlat *flat, const CqMessage *message, int row);
 } CqFlat;
 
-/* In CurrentMemoryContext. is_text: parts are text as the types' input functions take it. */
+/*
+ * In CurrentMemoryContext. is_text: parts are text as the types' input functions take it. Sets all
+ * but decode_message.
+ */
 extern void cq_flat_open(CqFlat *flat, const CqFormatOptions *options, const CqColumn *columns,
 						 int ncolumns, bool is_text);
 
-/* Around what is taken in one call of decode. */
-extern void cq_flat_begin(CqFlat *flat, Datum **values, bool **nulls, CqBadCells *bad);
-extern void cq_flat_end(CqFlat *flat);
+/* See decode in format.h. */
+extern void cq_flat_decode(CqDecoder *decoder, const CqMessage *messages, int nmessages,
+						   int first_row, Datum **values, bool **nulls, CqBadCells *bad);
 
 /* Room for a part's text, which a zero byte has to follow. */
 extern char *cq_flat_room(CqFlat *flat, Size length);
@@ -55,8 +61,7 @@ extern void cq_flat_take_text(CqFlat *flat, CqFlatTarget *target, int row, const
 							  Size length);
 extern void cq_flat_take_null(CqFlat *flat, CqFlatTarget *target, int row);
 
-/* A message that has no parts, or is a bad one for a reason. */
-extern void cq_flat_set_null(CqFlat *flat, int row);
+/* A message that is a bad one, for a reason. */
 extern void cq_flat_refuse(CqFlat *flat, int row, CqReject *reject);
 
 /* What is wrong with text that is to be UTF-8 without zero bytes; NULL: nothing. */

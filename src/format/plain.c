@@ -34,7 +34,7 @@ typedef struct Kind Kind;
 
 typedef struct PlainDecoder
 {
-	CqFlat		flat;
+	CqFlat		flat;			/* the first */
 	const Kind *kind;
 } PlainDecoder;
 
@@ -301,22 +301,10 @@ check(const CqFormat *format, const CqColumn *columns, int ncolumns)
 	return cq_flat_check_whole(format->name, columns, ncolumns);
 }
 
-static CqDecoder *
-open_decoder(const CqFormat *format, const CqFormatOptions *options, const CqColumn *columns,
-			 int ncolumns)
-{
-	PlainDecoder *decoder = palloc0(sizeof(PlainDecoder));
-
-	cq_reject_raise(check(format, columns, ncolumns), NULL);
-	decoder->kind = find_kind(format);
-	cq_flat_open(&decoder->flat, options, columns, ncolumns,
-				 decoder->kind->read == read_text || decoder->kind->read == read_uuid);
-	return (CqDecoder *) decoder;
-}
-
 static void
-decode_message(PlainDecoder *decoder, const CqMessage *message, int row)
+decode_message(CqFlat *flat, const CqMessage *message, int row)
 {
+	PlainDecoder *decoder = (PlainDecoder *) flat;
 	const Kind *kind = decoder->kind;
 	const char *fault;
 
@@ -330,21 +318,18 @@ decode_message(PlainDecoder *decoder, const CqMessage *message, int row)
 								 "invalid message of format %s: %s", kind->format->name, fault));
 }
 
-static void
-decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
-	   bool **nulls, CqBadCells *bad)
+static CqDecoder *
+open_decoder(const CqFormat *format, const CqFormatOptions *options, const CqColumn *columns,
+			 int ncolumns)
 {
-	PlainDecoder *decoder = (PlainDecoder *) opaque;
+	PlainDecoder *decoder = palloc0(sizeof(PlainDecoder));
 
-	cq_flat_begin(&decoder->flat, values, nulls, bad);
-	for (int i = 0; i < nmessages; i++)
-	{
-		if (messages[i].value == NULL)
-			cq_flat_set_null(&decoder->flat, first_row + i);
-		else
-			decode_message(decoder, &messages[i], first_row + i);
-	}
-	cq_flat_end(&decoder->flat);
+	cq_reject_raise(check(format, columns, ncolumns), NULL);
+	decoder->kind = find_kind(format);
+	cq_flat_open(&decoder->flat, options, columns, ncolumns,
+				 decoder->kind->read == read_text || decoder->kind->read == read_uuid);
+	decoder->flat.decode_message = decode_message;
+	return (CqDecoder *) decoder;
 }
 
 static CqEncoder *
@@ -402,7 +387,7 @@ const CqFormat cq_##word##_format = { \
 	.is_flat = true, \
 	.check = check_##word, \
 	.decoder_open = open_decoder_##word, \
-	.decode = decode, \
+	.decode = cq_flat_decode, \
 	.settings = cq_json_settings, \
 	.encoder_open = open_encoder_##word, \
 	.encode = encode, \
