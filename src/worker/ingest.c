@@ -181,8 +181,8 @@ work(CqIngest *ingest)
 	if (has_changed)
 		cq_load_lanes(ingest);
 	cq_load_settle(ingest);
-	cq_level_run(ingest, has_changed);
-	had_something = cq_turn_run(ingest);
+	had_something = cq_level_run(ingest, has_changed);
+	had_something |= cq_turn_run(ingest);
 	cq_event_take(ingest);
 	cq_look_tell(ingest, began);
 	if (had_something)

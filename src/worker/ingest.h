@@ -114,9 +114,10 @@ extern void cq_look_tell(const CqIngest *ingest, int64 began);
 /* ---- level.c ---- */
 
 /*
- * Brings views level that read others by their names and have stayed behind; looks for them where
- * something has changed, and now and then. No transaction is open before or after.
+ * Tells what has become of the rows of tables whose changes count, and brings views level that read
+ * others by their names and have stayed behind; looks for them where something has changed, and now
+ * and then. False where no table had anything to be told. No transaction is open before or after.
  */
-extern void cq_level_run(CqIngest *ingest, bool has_changed);
+extern bool cq_level_run(CqIngest *ingest, bool has_changed);
 
 #endif							/* CQ_INGEST_H */

@@ -155,33 +155,32 @@ take_turn(void *row)
 							 ((const CqMaintained *) row)->stream);
 }
 
-static void
+/* A batch of each, as lanes have: so that none of them, and no stream, waits for long. */
+static bool
 run_tables(bool has_changed)
 {
+	bool		had_something = false;
 	ListCell   *cell;
 
 	if (has_changed)
 		load_tables();
 	if (tables == NIL)
-		return;
+		return false;
 	foreach(cell, find_due(CurrentMemoryContext))
 	{
 		CHECK_FOR_INTERRUPTS();
-		while (attempt(take_turn, lfirst(cell)))
-			CHECK_FOR_INTERRUPTS();
+		had_something |= attempt(take_turn, lfirst(cell));
 	}
+	return had_something;
 }
 
-void
-cq_level_run(CqIngest *ingest, bool has_changed)
+static void
+run_views(bool has_changed)
 {
 	static TimestampTz next_look = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	List	   *tried = NIL;
 
-	if (ingest->worker != 0)
-		return;
-	run_tables(has_changed);
 	if (!has_changed && now < next_look)
 		return;
 	next_look = TimestampTzPlusMilliseconds(now, LOOK_MS);
@@ -200,4 +199,16 @@ cq_level_run(CqIngest *ingest, bool has_changed)
 		}
 		tried = list_concat(tried, views);
 	}
+}
+
+bool
+cq_level_run(CqIngest *ingest, bool has_changed)
+{
+	bool		had_something;
+
+	if (ingest->worker != 0)
+		return false;
+	had_something = run_tables(has_changed);
+	run_views(has_changed);
+	return had_something;
 }

@@ -52,7 +52,8 @@ other_is_live(const CqIngest *ingest, const CqIngestLane *lane, bool is_apart, T
 	{
 		const CqIngestLane *other = lfirst(cell);
 
-		if (other != lane && is_live(other, now) && !(is_apart && cq_apart_are_all(other->lane->views)))
+		if (other != lane && is_live(other, now) &&
+			!(is_apart && cq_apart_are_all(other->lane->views)))
 			return true;
 	}
 	return false;
