@@ -33,7 +33,8 @@ WITH reads AS (
     FROM _cq.input i
     LEFT JOIN reads r ON r.source = i.stream AND r.view = i.view
     UNION ALL
-    SELECT 'view', n.named::text, 'view', n.view::text, 'read', r.columns, n.view
+    SELECT CASE WHEN EXISTS (SELECT FROM _cq.maintained m WHERE m.relation = n.named) THEN 'table' ELSE 'view' END,
+           n.named::text, 'view', n.view::text, 'read', r.columns, n.view
     FROM _cq.reads n
     LEFT JOIN reads r ON r.source = n.named AND r.view = n.view
     UNION ALL
@@ -108,7 +109,10 @@ SELECT v.view AS relation,
                         'sink = ' || quote_literal(v.sink::text),
                         -- It is made anew, in the view's schema.
                         'changes = ' || quote_literal((SELECT relname FROM pg_catalog.pg_class WHERE oid = c.relation)),
-                        'notify = ' || quote_literal(v.notify)),
+                        'notify = ' || quote_literal(v.notify),
+                        CASE WHEN EXISTS (SELECT FROM _cq.reads o JOIN _cq.maintained m ON m.relation = o.named
+                                          WHERE o.view = v.view)
+                             THEN 'tables = ''maintained''' END),
               pg_catalog.pg_get_viewdef(d.relation)) AS statement
 FROM _cq.view v
 JOIN pg_catalog.pg_class r ON r.oid = v.view

@@ -14,6 +14,8 @@ CREATE CONTINUOUS VIEW totals WITH (sink = 'copied', changes = 'told', notify = 
     SELECT k, count(*) AS n FROM s GROUP BY k;
 CREATE VIEW sent (k, n) WITH (continuous, sink = 'out') AS SELECT k, count(*) FROM "from" GROUP BY k;
 CREATE CONTINUOUS VIEW joined AS SELECT s.k, "A b" AS "It's", dim.name FROM s JOIN dim USING (k);
+CREATE CONTINUOUS VIEW followed WITH (tables = 'maintained') AS
+    SELECT s.k, dim.name FROM s RIGHT JOIN dim USING (k);
 CREATE CONTINUOUS VIEW closed WITH (emit = 'close', late = 'keep', retention = '1 day', allowed_lateness = '1 min',
     watermark = '3 s', start = 'latest') AS
     SELECT window_end, count(*) AS n FROM s, cq.tumble(at, '1 min') GROUP BY window_end;
@@ -42,7 +44,7 @@ CREATE FUNCTION catalog() RETURNS SETOF text LANGUAGE sql AS $$
     UNION ALL SELECT concat_ws('|', ftrelid::regclass, ftoptions) FROM pg_foreign_table
 $$;
 CREATE TABLE before AS SELECT catalog() AS line;
-DROP VIEW above, closed, joined, sent, totals;
+DROP VIEW above, closed, followed, joined, sent, totals;
 DROP FOREIGN TABLE s, "from", "out";
 DO $$
 DECLARE
