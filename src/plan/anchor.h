@@ -59,7 +59,7 @@ extern CqAnchor *cq_anchor_make(Var *column, List *lags);
 
 /* A bound of windows over a time. */
 extern CqAnchor *cq_anchor_make_bound(const CqAnchor *time, Var *column, CqAnchorKind kind,
-											const RangeTblEntry *windows);
+									  const RangeTblEntry *windows);
 
 /* The same with other lags. */
 extern CqAnchor *cq_anchor_with_lags(const CqAnchor *anchor, List *lags);
@@ -68,8 +68,7 @@ extern CqAnchor *cq_anchor_with_lags(const CqAnchor *anchor, List *lags);
  * The lags of both; those of the others are longer by so many microseconds, and lie ahead by so
  * many at most (-1: without an end).
  */
-extern List *cq_anchor_merge_lags(const List *lags, const List *others, int64 more,
-										int64 ahead);
+extern List *cq_anchor_merge_lags(const List *lags, const List *others, int64 more, int64 ahead);
 
 /* Are both the same bound of equal windows? */
 extern bool cq_anchor_same_windows(const CqAnchor *one, const CqAnchor *other);
@@ -81,11 +80,11 @@ extern bool cq_anchor_same_windows(const CqAnchor *one, const CqAnchor *other);
  * which hold). False: there are none.
  */
 extern bool cq_anchor_join_parts(const CqAnchorPart *left, const CqAnchorPart *right, JoinType type,
-								const List *conditions, List **anchors);
+								 const List *conditions, List **anchors);
 
 /* How far a time lies from the first of the others (of CqAnchor *) that conditions say it of. */
 extern bool cq_anchor_join_distance(const List *conditions, const CqAnchor *time,
-								   const List *others, CqAnchorDistance *distance);
+									const List *others, CqAnchorDistance *distance);
 
 /* All of the anchors that are of a time, with what rows at such a distance add to it. */
 extern List *cq_anchor_join_at(const List *anchors, const CqAnchor *time,

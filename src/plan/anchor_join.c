@@ -192,7 +192,7 @@ List *
 cq_anchor_join_at(const List *anchors, const CqAnchor *time, const CqAnchorDistance *distance)
 {
 	List	   *lags = cq_anchor_merge_lags(time->lags, distance->other->lags, distance->lag,
-								  distance->lead);
+											distance->lead);
 	List	   *result = NIL;
 	ListCell   *cell;
 

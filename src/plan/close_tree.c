@@ -262,14 +262,14 @@ anchors_of_from(Query *query, List **anchors)
 {
 	List	   *conditions;
 	List	   *parts = NIL;
-	CqAnchorPart   *joined;
+	CqAnchorPart *joined;
 	ListCell   *cell;
 
 	cq_cut_split_flatten_joins(query);
 	conditions = cq_cut_split_conditions(query->jointree->quals);
 	foreach(cell, query->jointree->fromlist)
 	{
-		CqAnchorPart   *part = palloc0(sizeof(CqAnchorPart));
+		CqAnchorPart *part = palloc0(sizeof(CqAnchorPart));
 		CqReject   *reject = take_item(query, lfirst(cell), part);
 
 		if (reject != NULL)
@@ -287,7 +287,7 @@ anchors_of_from(Query *query, List **anchors)
 	while (parts != NIL)
 	{
 		List	   *both;
-		CqAnchorPart   *part = next_part(joined, parts, conditions, &both);
+		CqAnchorPart *part = next_part(joined, parts, conditions, &both);
 
 		if (part == NULL)
 			return not_bound(query, query->jointree->quals);
@@ -348,8 +348,8 @@ anchors_among(const List *anchors, const List *clauses, const Query *query)
 
 	foreach(cell, clauses)
 	{
-		CqAnchor   *anchor = cq_anchor_find(anchors,
-										 get_sortgroupclause_expr(lfirst(cell), query->targetList));
+		Node	   *expr = get_sortgroupclause_expr(lfirst(cell), query->targetList);
+		CqAnchor   *anchor = cq_anchor_find(anchors, expr);
 
 		if (anchor != NULL)
 			result = lappend(result, anchor);

@@ -59,7 +59,7 @@ follow_operand(const Search *search, const Query *query, const Node *operand, At
 	const SetOperationStmt *operation = (const SetOperationStmt *) operand;
 	const Query *part;
 	const TargetEntry *target;
-	CqTimeFound		other;
+	CqTimeFound other;
 
 	if (IsA(operand, SetOperationStmt))
 		return follow_operand(search, query, operation->larg, column, found) &&
@@ -137,7 +137,7 @@ is_nullable(const Query *query, int rtindex)
 static bool
 follow_either(const Search *search, const Query *query, const List *args, CqTimeFound *found)
 {
-	CqTimeFound		other;
+	CqTimeFound other;
 	ListCell   *cell;
 
 	foreach(cell, args)
@@ -218,7 +218,7 @@ take_column(CqTimeColumn *time, AttrNumber column, const CqTimeFound *found)
 static void
 find_of_node(const CqViewPlan *plan, CqNode *node)
 {
-	CqTimeFound		found;
+	CqTimeFound found;
 	ListCell   *cell;
 
 	foreach(cell, node->inputs)

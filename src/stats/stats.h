@@ -4,8 +4,8 @@
  *
  * Written by workers after each batch, read by the functions behind cq.stat_views and its like. All
  * functions are no-ops where the module was not preloaded. Counts are since stats_reset; they are
- * kept over restarts, but not over a crash. At most cq.max_views relations are counted; what comes later is maintained all the
- * same, without counters.
+ * kept over restarts, but not over a crash. At most cq.max_views relations are counted; what comes
+ * later is maintained all the same, without counters.
  */
 #ifndef CQ_STATS_H
 #define CQ_STATS_H
