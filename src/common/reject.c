@@ -67,6 +67,15 @@ cq_reject_hint(CqReject *reject, const char *format,...)
 }
 
 CqReject *
+cq_reject_unsupported(int location, const char *what, const char *hint)
+{
+	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
+									  location);
+
+	return hint != NULL ? cq_reject_hint(reject, "%s", hint) : reject;
+}
+
+CqReject *
 cq_reject_constraint(CqReject *reject, const char *name)
 {
 	reject->constraint = name != NULL ? pstrdup(name) : NULL;

@@ -28,6 +28,9 @@ extern CqReject *cq_reject_hint(CqReject *reject, const char *format,...) pg_att
 extern CqReject *cq_reject_constraint(CqReject *reject, const char *name);	/* may be NULL */
 extern CqReject *cq_reject_at(CqReject *reject, int location);
 
+/* What is not supported, at a place, and what to do instead (may be NULL). */
+extern CqReject *cq_reject_unsupported(int location, const char *what, const char *hint);
+
 /* Raises ERROR; query_text may be NULL, else the location is shown in it. Does nothing for NULL. */
 extern void cq_reject_raise(const CqReject *reject, const char *query_text);
 

@@ -75,15 +75,6 @@ start_of(const Query *query)
 	return exprLocation((Node *) query->targetList);
 }
 
-static CqReject *
-unsupported(int location, const char *what, const char *hint)
-{
-	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
-									  location);
-
-	return hint != NULL ? cq_reject_hint(reject, "%s", hint) : reject;
-}
-
 /* A place in another text than the statement's is told in words. */
 static CqReject *
 in_its_text(const Check *check, CqReject *reject)
@@ -127,36 +118,6 @@ forbid_by_shape(Check *check, CqReject *reject)
 		forbid_streams(check, reject);
 }
 
-/* The place of the first node of a kind in an expression, or -1. */
-typedef struct NodeSearch
-{
-	NodeTag		tag;
-	int			location;
-} NodeSearch;
-
-static bool
-find_node(Node *node, NodeSearch *search)
-{
-	if (node == NULL)
-		return false;
-	if (nodeTag(node) == search->tag)
-	{
-		search->location = exprLocation(node);
-		return true;
-	}
-	return expression_tree_walker(node, find_node, search);
-}
-
-int
-cq_check_place(const Query *query, NodeTag tag)
-{
-	NodeSearch	search = {tag, -1};
-
-	(void) (find_node((Node *) query->targetList, &search) ||
-			find_node(query->havingQual, &search));
-	return search.location >= 0 ? search.location : start_of(query);
-}
-
 /*
  * The first place where a column of one entry of the range table is named, or -1: entries
  * themselves do not tell theirs.
@@ -195,68 +156,6 @@ location_of_entry(const Check *check, int rtindex)
 	return search.location >= 0 ? search.location : start_of(check->query);
 }
 
-/* ---- queries through which rows pass one by one ---- */
-
-static CqReject *
-check_limit(const Query *query, bool is_top)
-{
-	int			location = exprLocation(query->limitCount ? query->limitCount : query->limitOffset);
-
-	return unsupported(location, "LIMIT over a stream is not supported yet",
-					   is_top ? "Put the LIMIT into the query that reads the view." :
-					   "A continuous view can keep the rows. The LIMIT is then for the query that "
-					   "reads it.");
-}
-
-static CqReject *
-check_distinct(const Query *query, bool is_top)
-{
-	if (query->hasDistinctOn)
-		return unsupported(start_of(query), "DISTINCT ON over a stream is not supported yet",
-						   "A continuous view can keep the rows. DISTINCT ON is then for the "
-						   "query that reads it.");
-	return unsupported(start_of(query), "DISTINCT over a stream is not supported yet",
-					   is_top ? "GROUP BY all columns of the view does the same." :
-					   "A continuous view of the sub-select with GROUP BY all of its columns does "
-					   "the same. Read that in an ordinary query.");
-}
-
-CqReject *
-cq_check_flat(const Query *query, bool is_top)
-{
-	int			start = start_of(query);
-
-	if (query->commandType != CMD_SELECT)
-		return unsupported(start, "a data-modifying statement in a continuous view is not "
-								  "supported", NULL);
-	if (query->setOperations != NULL)
-		return unsupported(start, "UNION, INTERSECT and EXCEPT over a stream are not supported yet",
-						   "One foreign table may read several topics of a server: OPTIONS (topic "
-						   "'a,b'). Else create a continuous view of each part, and put them "
-						   "together in an ordinary view.");
-	if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
-		query->havingQual != NULL)
-		return unsupported(cq_check_place(query, T_Aggref), "an aggregation of a stream below "
-														 "another query is not supported yet",
-						   "Create a continuous view of the aggregation. The query around it can "
-						   "read that as an ordinary view, or, as a continuous one, the stream "
-						   "that its option changes makes.");
-	if (query->hasWindowFuncs)
-		return unsupported(cq_check_place(query, T_WindowFunc), "window functions over a stream "
-																"are "
-															 "not supported yet",
-						   "Over the result of the view's GROUP BY they are, and in the query "
-						   "that reads a view of the rows.");
-	if (query->distinctClause != NIL)
-		return check_distinct(query, is_top);
-	if (query->limitCount != NULL || query->limitOffset != NULL)
-		return check_limit(query, is_top);
-	if (query->rowMarks != NIL)
-		return unsupported(start, "FOR UPDATE and FOR SHARE in a continuous view are not "
-								  "supported", "Leave it out.");
-	return NULL;
-}
-
 /* ---- what is read ---- */
 
 static bool
@@ -265,15 +164,15 @@ meet_stream(Check *check, const RangeTblEntry *entry)
 	if (check->place.refusal != NULL)
 		return stop_at_stream(check);
 	if (entry->relkind != RELKIND_FOREIGN_TABLE)
-		return refuse(check, unsupported(location_of_entry(check, check->entry),
-										 "a stream that is a partition or child of a table is not "
-										 "supported in a continuous view",
-										 "Read the stream itself."));
+		return refuse(check, cq_reject_unsupported(location_of_entry(check, check->entry),
+												   "a stream that is a partition or child of a "
+												   "table is not supported in a continuous view",
+												   "Read the stream itself."));
 	if (entry->tablesample != NULL)
-		return refuse(check, unsupported(exprLocation((Node *) entry->tablesample),
-										 "TABLESAMPLE over a stream is not supported",
-										 "A condition on a hash of some column chooses rows as "
-										 "well."));
+		return refuse(check, cq_reject_unsupported(exprLocation((Node *) entry->tablesample),
+												   "TABLESAMPLE over a stream is not supported",
+												   "A condition on a hash of some column chooses "
+												   "rows as well."));
 	check->streams = list_append_unique_oid(check->streams, entry->relid);
 	if (++check->nstreams == 2)
 		check->second = check->entry;
@@ -287,14 +186,17 @@ check_named(const Check *check, const CqView *view)
 	int			location = location_of_entry(check, check->entry);
 
 	if (!check->anywhere)
-		return unsupported(location, "a continuous view over a continuous view is not supported "
-						   "with these options",
-						   "Those that close windows or have rows go are for views over "
-						   "streams.");
+		return cq_reject_unsupported(location,
+									 "a continuous view over a continuous view is not supported "
+									 "with these options",
+									 "Those that close windows or have rows go are for views "
+									 "over streams.");
 	if (view->steps_kept >= 0)
-		return unsupported(location, "a continuous view over one that slides with the clock is not "
-						   "supported",
-						   "Put the condition on now into the query that reads, or have windows.");
+		return cq_reject_unsupported(location,
+									 "a continuous view over one that slides with the clock is "
+									 "not supported",
+									 "Put the condition on now into the query that reads, or "
+									 "have windows.");
 	return NULL;
 }
 
@@ -323,9 +225,11 @@ meet_table(Check *check, const RangeTblEntry *entry)
 	if (check->place.refusal != NULL)
 		return stop_at_stream(check);
 	if (reject == NULL && !check->anywhere)
-		reject = unsupported(location, "tables = 'maintained' is not supported with these options",
-							 "Those that close windows or have rows go are for tables that are "
-							 "looked up as of the batch.");
+		reject = cq_reject_unsupported(location,
+									   "tables = 'maintained' is not supported with these "
+									   "options",
+									   "Those that close windows or have rows go are for tables "
+									   "that are looked up as of the batch.");
 	if (reject != NULL)
 		return refuse(check, reject);
 	check->views = list_append_unique_oid(check->views, entry->relid);
@@ -359,11 +263,11 @@ static bool
 walk_relation(Check *check, const RangeTblEntry *entry)
 {
 	if (get_rel_persistence(entry->relid) == RELPERSISTENCE_TEMP)
-		return refuse(check, unsupported(location_of_entry(check, check->entry),
-										 "a continuous view over temporary tables or views is not "
-										 "supported",
-										 "Its workers are other sessions, which do not see them. "
-										 "Take a table that stays."));
+		return refuse(check, cq_reject_unsupported(location_of_entry(check, check->entry),
+												   "a continuous view over temporary tables or "
+												   "views is not supported",
+												   "Its workers are other sessions, which do not "
+												   "see them. Take a table that stays."));
 	if (cq_maintained_is(entry))
 		return meet_table(check, entry);
 	if (entry->relkind == RELKIND_VIEW)
@@ -371,9 +275,11 @@ walk_relation(Check *check, const RangeTblEntry *entry)
 	if (cq_scope_is_stream(entry))
 		return meet_stream(check, entry);
 	if (entry->tablesample != NULL && entry->tablesample->repeatable == NULL)
-		return refuse(check, unsupported(location_of_entry(check, check->entry),
-										 "TABLESAMPLE in a continuous view needs REPEATABLE",
-										 "Without a seed it takes other rows each time."));
+		return refuse(check, cq_reject_unsupported(location_of_entry(check, check->entry),
+												   "TABLESAMPLE in a continuous view needs "
+												   "REPEATABLE",
+												   "Without a seed it takes other rows each "
+												   "time."));
 	return false;
 }
 
@@ -389,10 +295,12 @@ walk_cte(Check *check, const RangeTblEntry *entry)
 		return false;			/* itself */
 	check->place.scope = home;
 	if (cte->cterecursive)
-		forbid_streams(check, unsupported(cte->location, "WITH RECURSIVE over a stream is not "
-														 "supported",
-										  "A continuous view can keep the rows. The recursion is "
-										  "then for the query that reads it."));
+		forbid_streams(check, cq_reject_unsupported(cte->location,
+													"WITH RECURSIVE over a stream is not "
+													"supported",
+													"A continuous view can keep the rows. The "
+													"recursion is then for the query that reads "
+													"it."));
 	stop = walk_query(check, castNode(Query, cte->ctequery), false);
 	check->place = before;
 	return stop;
@@ -430,14 +338,13 @@ walk_side(Check *check, const Query *query, const JoinExpr *join, Node *side, bo
 	bool		stop;
 
 	if (is_nullable)
-		forbid_by_shape(check, unsupported(location >= 0 ? location : start_of(query),
-										  "a stream on the side of an outer join whose rows may be "
-										  "missing is not supported",
-										  "It may be on the left of a LEFT JOIN with a table, or "
-										  "in "
-										  "an inner join. Of two streams create a view of each, "
-										  "and "
-										  "join them in the query that reads."));
+		forbid_by_shape(check, cq_reject_unsupported(location >= 0 ? location : start_of(query),
+													 "a stream on the side of an outer join "
+													 "whose rows may be missing is not supported",
+													 "It may be on the left of a LEFT JOIN with "
+													 "a table, or in an inner join. Of two "
+													 "streams create a view of each, and join "
+													 "them in the query that reads."));
 	stop = walk_from(check, query, side);
 	check->place.refusal = before;
 	return stop;
@@ -467,10 +374,11 @@ walk_from(Check *check, const Query *query, Node *node)
 static CqReject *
 reads_stream(Oid function, Node *call)
 {
-	CqReject   *reject = unsupported(exprLocation(call), "a function that reads a stream is not "
-														 "supported in a continuous view",
-									 "It would see a part of the stream alone. Call it in the "
-									 "query that reads the view.");
+	CqReject   *reject = cq_reject_unsupported(exprLocation(call),
+											   "a function that reads a stream is not supported "
+											   "in a continuous view",
+											   "It would see a part of the stream alone. Call it "
+											   "in the query that reads the view.");
 
 	return cq_reject_detail(reject, "%s reads one.", cq_check_function_name(function));
 }
@@ -525,11 +433,11 @@ walk_sublink(Check *check, SubLink *link)
 	Place		before = check->place;
 	bool		stop;
 
-	forbid_by_shape(check, unsupported(exprLocation((Node *) link), "a sub-select in an expression "
-																   "that reads a stream is not "
-																   "supported yet",
-									  "Create a continuous view of the sub-select, and ask for it "
-									  "in the query that reads both."));
+	forbid_by_shape(check, cq_reject_unsupported(exprLocation((Node *) link),
+												 "a sub-select in an expression that reads a "
+												 "stream is not supported yet",
+												 "Create a continuous view of the sub-select, and "
+												 "ask for it in the query that reads both."));
 	if (before.text == NULL)
 		check->place.location = exprLocation((Node *) link);
 	stop = walk_query(check, castNode(Query, link->subselect), false);
@@ -634,10 +542,12 @@ walk_column(Check *check, const Var *var)
 		return false;
 	entry = rt_fetch(var->varno, scope->query->rtable);
 	if (var->varattno < 0 && var->varattno != TableOidAttributeNumber && cq_scope_is_stream(entry))
-		return refuse(check, unsupported(var->location, "a system column of a stream is not "
-														"supported in a continuous view",
-										 "What a message has is in columns with the option "
-										 "metadata: its partition, offset, timestamp."));
+		return refuse(check, cq_reject_unsupported(var->location,
+												   "a system column of a stream is not supported "
+												   "in a continuous view",
+												   "What a message has is in columns with the "
+												   "option metadata: its partition, offset, "
+												   "timestamp."));
 	return (entry->rtekind == RTE_JOIN || cq_scope_is_stream(entry)) &&
 		walk_type(check, var->vartype, var->location);
 }
@@ -651,11 +561,12 @@ walk_table_function(Check *check, const TableFunc *function)
 	foreach(cell, function->coltypes)
 	{
 		if (cq_check_type_is_time(lfirst_oid(cell)))
-			return refuse(check, unsupported(function->location,
-											 "a column of a date or time type in XMLTABLE or "
-											 "JSON_TABLE is not supported in a continuous view",
-											 "Let it be text, and cast that: so 'now' and the "
-											 "like are errors of their rows."));
+			return refuse(check, cq_reject_unsupported(function->location,
+													   "a column of a date or time type in "
+													   "XMLTABLE or JSON_TABLE is not supported "
+													   "in a continuous view",
+													   "Let it be text, and cast that: so 'now' "
+													   "and the like are errors of their rows."));
 	}
 	return walk_types(check, function->coltypes, function->location);
 }
@@ -664,11 +575,11 @@ static bool
 walk_json(Check *check, Node *node)
 {
 	if (cq_check_type_is_time(exprType(node)))
-		return refuse(check, unsupported(exprLocation(node),
-										 "a function of JSON that returns a date or time is not "
-										 "supported in a continuous view",
-										 "Let it be RETURNING text, and cast that: so 'now' and "
-										 "the like are errors of their rows."));
+		return refuse(check, cq_reject_unsupported(exprLocation(node),
+												   "a function of JSON that returns a date or "
+												   "time is not supported in a continuous view",
+												   "Let it be RETURNING text, and cast that: so "
+												   "'now' and the like are errors of their rows."));
 	if (cq_compat_json_path_is_mutable(node))
 		return refuse(check, cq_reject_at(cq_check_function_moment(), exprLocation(node)));
 	return walk_type(check, exprType(node), exprLocation(node));
@@ -726,8 +637,8 @@ walk_node(Node *node, Check *check)
 			reject = cq_check_function_sql_value((SQLValueFunction *) node);
 			return refuse(check, cq_reject_at(reject, exprLocation(node)));
 		case T_NextValueExpr:
-			return refuse(check, unsupported(-1, "a continuous view must not take numbers of a "
-												 "sequence", NULL));
+			return refuse(check, cq_reject_unsupported(-1, "a continuous view must not take "
+														   "numbers of a sequence", NULL));
 		default:
 			if (cq_compat_is_json_function(node) && walk_json(check, node))
 				return true;
@@ -759,9 +670,10 @@ walk_query(Check *check, const Query *query, bool is_top)
 		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
 
 		if (castNode(Query, cte->ctequery)->commandType != CMD_SELECT)
-			return refuse(check, unsupported(cte->location, "a data-modifying statement in a "
-															"continuous view is not supported",
-																NULL));
+			return refuse(check, cq_reject_unsupported(cte->location,
+													   "a data-modifying statement in a "
+													   "continuous view is not supported",
+													   NULL));
 	}
 	foreach(cell, query->jointree != NULL ? query->jointree->fromlist : NIL)
 		stop = stop || walk_from(check, query, lfirst(cell));
@@ -793,11 +705,11 @@ check_one_stream(const Check *check)
 	CqReject   *reject = check_any_stream(check);
 
 	if (reject == NULL && check->nstreams > 1)
-		return unsupported(location_of_entry(check, check->second),
-						   "a continuous view over several streams, or over one stream several "
-						   "times, is not supported yet",
-						   "Joins of a stream with tables are. Create a continuous view of each, "
-						   "and join them in the query that reads.");
+		return cq_reject_unsupported(location_of_entry(check, check->second),
+									 "a continuous view over several streams, or over one stream "
+									 "several times, is not supported yet",
+									 "Joins of a stream with tables are. Create a continuous "
+									 "view of each, and join them in the query that reads.");
 	return reject;
 }
 
@@ -807,7 +719,7 @@ check_all(Check *check)
 	const Query *query = check->query;
 
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
-		return unsupported(-1, "a continuous view must be a SELECT", NULL);
+		return cq_reject_unsupported(-1, "a continuous view must be a SELECT", NULL);
 	if ((query->setOperations != NULL && !check->anywhere) || query->rowMarks != NIL)
 		return cq_check_flat(query, true);
 	if (walk_query(check, query, true))

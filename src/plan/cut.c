@@ -43,15 +43,6 @@ has_above_groups(const Query *query)
 		query->limitOffset != NULL;
 }
 
-static CqReject *
-unsupported(int location, const char *what, const char *hint)
-{
-	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
-									  location);
-
-	return hint != NULL ? cq_reject_hint(reject, "%s", hint) : reject;
-}
-
 /* ---- leaves ---- */
 
 static bool
@@ -341,11 +332,12 @@ check_preserved(const CqLevel *level, Node *item)
 	location = exprLocation(join->quals);
 	if ((left && !right && (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)) ||
 		(right && !left && (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)))
-		return unsupported(location >= 0 ? location :
-						   exprLocation((Node *) level->query->targetList),
-						   "an outer join that keeps the rows of a table which have no match in "
-						   "the stream is not supported",
-						   "The stream may be on the left of a LEFT JOIN, or in an inner join.");
+		return cq_reject_unsupported(location >= 0 ? location :
+									 exprLocation((Node *) level->query->targetList),
+									 "an outer join that keeps the rows of a table which have no "
+									 "match in the stream is not supported",
+									 "The stream may be on the left of a LEFT JOIN, or in an "
+									 "inner join.");
 	reject = check_preserved(level, join->larg);
 	return reject != NULL ? reject : check_preserved(level, join->rarg);
 }
@@ -773,8 +765,9 @@ cq_cut(const Query *definition, List *streams, CqCutRoot try_root, void *context
 
 	tree->streams = streams;
 	if (find_system_column((Node *) query, &location))
-		return unsupported(location, "a system column is not supported in a continuous view that "
-						   "keeps what it reads", "Leave it out.");
+		return cq_reject_unsupported(location,
+									 "a system column is not supported in a continuous view that "
+									 "keeps what it reads", "Leave it out.");
 	cq_cut_leaf_inline(query);
 	reject = cq_cut_query(&cut, query, true, &tree->root);
 	if (reject != NULL)

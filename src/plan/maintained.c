@@ -96,31 +96,27 @@ kind_without_changes(Oid relid)
 	return get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED ? "an unlogged table" : NULL;
 }
 
-static CqReject *
-refuse(int location, const char *what, const char *hint)
-{
-	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
-									   location), "%s", hint);
-}
-
 CqReject *
 cq_maintained_check(const RangeTblEntry *entry, int location)
 {
 	const char *kind = kind_without_changes(entry->relid);
 
 	if (kind != NULL)
-		return cq_reject_detail(refuse(location,
-									   "tables = 'maintained' is for tables whose changes can be "
-									   "told",
-									   "Leave the option out, and it is looked up as of the "
-									   "batch; or read a table that has the same rows."),
+		return cq_reject_detail(cq_reject_unsupported(location,
+													  "tables = 'maintained' is for tables whose "
+													  "changes can be told",
+													  "Leave the option out, and it is looked up "
+													  "as of the batch; or read a table that has "
+													  "the same rows."),
 								"\"%s\" is %s.", get_rel_name(entry->relid), kind);
 	if (entry->tablesample != NULL)
-		return refuse(location, "TABLESAMPLE over a table is not supported with tables = "
-					  "'maintained'", "A condition on a hash of some column chooses rows as well.");
+		return cq_reject_unsupported(location,
+									 "TABLESAMPLE over a table is not supported with tables = "
+									 "'maintained'",
+									 "A condition on a hash of some column chooses rows as well.");
 	if (!entry->inh)
-		return refuse(location, "ONLY is not supported with tables = 'maintained'",
-					  "Name the table without it, or the partition that is meant.");
+		return cq_reject_unsupported(location, "ONLY is not supported with tables = 'maintained'",
+									 "Name the table without it, or the partition that is meant.");
 	return NULL;
 }
 

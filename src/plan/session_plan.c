@@ -42,15 +42,6 @@
 #define SESSION_TIME	0
 #define SESSION_GAP		1
 
-static CqReject *
-unsupported(int location, const char *what, const char *hint)
-{
-	CqReject   *reject = cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", what),
-									  location);
-
-	return hint ? cq_reject_hint(reject, "%s", hint) : reject;
-}
-
 /* ---- finding it ---- */
 
 static bool
@@ -203,20 +194,22 @@ check_over(const CqSession *session)
 	Node	   *ordered;
 
 	if (over->frameOptions != FRAMEOPTION_DEFAULTS)
-		return unsupported(session->call->location,
-						   "cq.session with a frame is not supported in a continuous view",
-						   "A session has no use for the frame. Leave it out.");
+		return cq_reject_unsupported(session->call->location,
+									 "cq.session with a frame is not supported in a continuous "
+									 "view",
+									 "A session has no use for the frame. Leave it out.");
 	if (list_length(over->orderClause) != 1)
-		return unsupported(session->call->location,
-						   "cq.session in a continuous view needs ORDER BY its time, and nothing "
-						   "else", order_hint);
+		return cq_reject_unsupported(session->call->location,
+									 "cq.session in a continuous view needs ORDER BY its time, "
+									 "and nothing else", order_hint);
 	order = linitial_node(SortGroupClause, over->orderClause);
 	ordered = get_sortgroupclause_expr(order, session->select->targetList);
 	if (!is_ascending(order, exprType(ordered)) ||
 		!is_time(ordered, list_nth(session->call->args, SESSION_TIME)))
-		return unsupported(session->call->location,
-						   "cq.session in a continuous view needs ORDER BY its time, ascending",
-						   order_hint);
+		return cq_reject_unsupported(session->call->location,
+									 "cq.session in a continuous view needs ORDER BY its time, "
+									 "ascending",
+									 order_hint);
 	return NULL;
 }
 
@@ -239,9 +232,9 @@ check_gap(CqSession *session)
 	CqReject   *reject;
 
 	if (gap == NULL || !IsA(gap, Const))
-		return unsupported(exprLocation(argument),
-						   "cq.session in a continuous view needs a constant gap",
-						   "Write the gap as a constant.");
+		return cq_reject_unsupported(exprLocation(argument),
+									 "cq.session in a continuous view needs a constant gap",
+									 "Write the gap as a constant.");
 	if (gap->constisnull)
 		reject = cq_reject(ERRCODE_NULL_VALUE_NOT_ALLOWED, "session gap must not be null");
 	else if (session->type == INT8OID)
@@ -278,20 +271,21 @@ check_select(CqSession *session)
 	CqReject   *reject;
 
 	if (list_length(window_calls(session->select)) > 1)
-		return unsupported(session->call->location,
-						   "other window functions beside cq.session are not supported in a "
-						   "continuous view", NULL);
+		return cq_reject_unsupported(session->call->location,
+									 "other window functions beside cq.session are not supported "
+									 "in a continuous view", NULL);
 	session->column = session_column(session);
 	if (session->column == InvalidAttrNumber)
-		return unsupported(session->call->location,
-						   "cq.session within an expression is not supported in a continuous view",
-						   "Make it a column of its own. lower() and upper() of it can be taken "
-						   "above the GROUP BY.");
+		return cq_reject_unsupported(session->call->location,
+									 "cq.session within an expression is not supported in a "
+									 "continuous view",
+									 "Make it a column of its own. lower() and upper() of it can "
+									 "be taken above the GROUP BY.");
 	if (session->select->hasTargetSRFs)
-		return unsupported(session->call->location,
-						   "cq.session beside a set-returning function is not supported in a "
-						   "continuous view",
-						   "Call the function in FROM.");
+		return cq_reject_unsupported(session->call->location,
+									 "cq.session beside a set-returning function is not "
+									 "supported in a continuous view",
+									 "Call the function in FROM.");
 	if ((reject = check_over(session)) != NULL)
 		return reject;
 	return check_gap(session);
@@ -326,20 +320,20 @@ check_from(const CqSession *session, Query *query)
 	ListCell   *cell;
 
 	if (from == NULL || !IsA(from, RangeTblRef))
-		return unsupported(session->call->location,
-						   "sessions in a join are not supported in a continuous view",
-						   "Join the tables within the sub-select that makes the sessions, or when "
-						   "the view is read.");
+		return cq_reject_unsupported(session->call->location,
+									 "sessions in a join are not supported in a continuous view",
+									 "Join the tables within the sub-select that makes the "
+									 "sessions, or when the view is read.");
 	foreach(cell, pull_vars_of_level(query->jointree->quals, 0))
 	{
 		Var		   *var = lfirst_node(Var, cell);
 
 		if (partition_column(session, var->varattno) < 0)
-			return unsupported(var->location,
-							   "WHERE over sessions is supported in a continuous view only for "
-							   "columns of PARTITION BY",
-							   "Put a condition on rows into the sub-select, one on sessions into "
-							   "HAVING.");
+			return cq_reject_unsupported(var->location,
+										 "WHERE over sessions is supported in a continuous view "
+										 "only for columns of PARTITION BY",
+										 "Put a condition on rows into the sub-select, one on "
+										 "sessions into HAVING.");
 	}
 	return NULL;
 }
@@ -356,9 +350,10 @@ check_keys(CqSession *session, const Query *query)
 
 	session->key = -1;
 	if (query->groupingSets != NIL)
-		return unsupported(exprLocation((Node *) query->groupingSets),
-						   "grouping sets over sessions are not supported in a continuous view",
-						   "Create a view for each of them.");
+		return cq_reject_unsupported(exprLocation((Node *) query->groupingSets),
+									 "grouping sets over sessions are not supported in a "
+									 "continuous view",
+									 "Create a view for each of them.");
 	foreach(cell, query->groupClause)
 	{
 		Node	   *expr = get_sortgroupclause_expr(lfirst(cell), query->targetList);
@@ -370,12 +365,12 @@ check_keys(CqSession *session, const Query *query)
 		else if (partition >= 0)
 			found = bms_add_member(found, partition);
 		else
-			return unsupported(session->call->location, message,
-							   "Other columns of a row belong into aggregates, or into PARTITION "
-							   "BY.");
+			return cq_reject_unsupported(session->call->location, message,
+										 "Other columns of a row belong into aggregates, or into "
+										 "PARTITION BY.");
 	}
 	if (session->key < 0 || bms_num_members(found) < list_length(over->partitionClause))
-		return unsupported(session->call->location, message, "Group by all of them.");
+		return cq_reject_unsupported(session->call->location, message, "Group by all of them.");
 	return NULL;
 }
 
@@ -389,9 +384,10 @@ check_misplaced(const Query *query)
 
 	if (call == NULL)
 		return NULL;
-	return unsupported(call->location, "cq.session in a continuous view needs a GROUP BY above it",
-					   "Write SELECT k, s, … FROM (SELECT …, cq.session(ts, gap) OVER (PARTITION "
-					   "BY k ORDER BY ts) AS s FROM …) q GROUP BY k, s.");
+	return cq_reject_unsupported(call->location,
+								 "cq.session in a continuous view needs a GROUP BY above it",
+								 "Write SELECT k, s, … FROM (SELECT …, cq.session(ts, gap) OVER "
+								 "(PARTITION BY k ORDER BY ts) AS s FROM …) q GROUP BY k, s.");
 }
 
 CqReject *
@@ -439,15 +435,16 @@ cq_session_plan_check(const CqViewPlan *plan)
 		Oid			type = exprType((Node *) ((CqKey *) lfirst(cell))->expr);
 
 		if (!OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID)))
-			return unsupported(plan->session->call->location,
-							   psprintf("sessions by a column of type %s are not supported in a "
-										"continuous view: it has no order", format_type_be(type)),
-							   "Cast it to a type that has one, such as text.");
+			return cq_reject_unsupported(plan->session->call->location,
+										 psprintf("sessions by a column of type %s are not "
+												  "supported in a continuous view: it has no "
+												  "order", format_type_be(type)),
+										 "Cast it to a type that has one, such as text.");
 	}
 	if (list_length(plan->keys) > INDEX_MAX_KEYS)
-		return unsupported(plan->session->call->location,
-						   psprintf("sessions by more than %d columns are not supported",
-									INDEX_MAX_KEYS - 1), NULL);
+		return cq_reject_unsupported(plan->session->call->location,
+									 psprintf("sessions by more than %d columns are not supported",
+											  INDEX_MAX_KEYS - 1), NULL);
 	foreach(cell, plan->aggregates)
 	{
 		ListCell   *input;
@@ -457,11 +454,11 @@ cq_session_plan_check(const CqViewPlan *plan)
 			Var		   *var = lfirst_node(Var, input);
 
 			if (var->varattno == plan->session->column || var->varattno == InvalidAttrNumber)
-				return unsupported(var->location,
-								   "an aggregate over the session itself is not supported in a "
-								   "continuous view",
-								   "While rows arrive, the session is not yet what it comes to "
-								   "be.");
+				return cq_reject_unsupported(var->location,
+											 "an aggregate over the session itself is not "
+											 "supported in a continuous view",
+											 "While rows arrive, the session is not yet what it "
+											 "comes to be.");
 		}
 	}
 	return NULL;
