@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "executor/spi.h"
@@ -18,6 +19,15 @@ cq_query_execute(const char *statement, int expected, int nargs, Oid *types, Dat
 
 	if (code != expected)
 		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(code));
+}
+
+void
+cq_query_command(const char *command)
+{
+	SPI_connect();
+	cq_query_execute(command, SPI_OK_UTILITY, 0, NULL, NULL, NULL);
+	SPI_finish();
+	CommandCounterIncrement();
 }
 
 void

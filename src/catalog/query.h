@@ -17,6 +17,9 @@ extern void cq_query_execute(const char *statement, int expected, int nargs, Oid
 							 Datum *args,
 							 const char *nulls);
 
+/* Runs a command that returns nothing, in a connection of its own; what follows sees it. */
+extern void cq_query_command(const char *command);
+
 /*
  * Runs a SELECT that sees what is committed now, whatever the isolation level, besides what this
  * transaction has done: for whoever holds a lock against changes.

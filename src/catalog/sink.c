@@ -98,7 +98,7 @@ cq_sink_new_epoch(void)
 }
 
 static void
-execute(const char *statement, int expected, int nargs, Oid *types, Datum *args)
+execute_on_sinks(const char *statement, int expected, int nargs, Oid *types, Datum *args)
 {
 	CqActor		actor;
 
@@ -117,9 +117,10 @@ cq_sink_insert(Oid view, Oid sink, Oid outbox)
 	Datum		args[] = {ObjectIdGetDatum(view), ObjectIdGetDatum(sink), ObjectIdGetDatum(outbox),
 						  Int64GetDatum(cq_sink_new_epoch())};
 
-	execute("INSERT INTO _cq.outbox_end (view) VALUES ($1)", SPI_OK_INSERT, 1, types, args);
-	execute("INSERT INTO _cq.sink (view, sink, outbox, epoch) VALUES ($1, $2, $3, $4)",
-			SPI_OK_INSERT, lengthof(args), types, args);
+	execute_on_sinks("INSERT INTO _cq.outbox_end (view) VALUES ($1)", SPI_OK_INSERT, 1, types,
+					 args);
+	execute_on_sinks("INSERT INTO _cq.sink (view, sink, outbox, epoch) VALUES ($1, $2, $3, $4)",
+					 SPI_OK_INSERT, lengthof(args), types, args);
 }
 
 void
@@ -128,8 +129,8 @@ cq_sink_forget(Oid view)
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
 
-	execute("DELETE FROM _cq.sink WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1, types,
-			args);
-	execute("DELETE FROM _cq.outbox_end WHERE view OPERATOR(pg_catalog.=) $1", SPI_OK_DELETE, 1,
-			types, args);
+	execute_on_sinks("DELETE FROM _cq.sink WHERE view OPERATOR(pg_catalog.=) $1",
+					 SPI_OK_DELETE, 1, types, args);
+	execute_on_sinks("DELETE FROM _cq.outbox_end WHERE view OPERATOR(pg_catalog.=) $1",
+					 SPI_OK_DELETE, 1, types, args);
 }

@@ -40,7 +40,7 @@ is_being_released(const LOCKTAG *tag)
 }
 
 static bool
-take(const char *name)
+take_name(const char *name)
 {
 	LOCKTAG		tag;
 
@@ -61,7 +61,7 @@ static bool
 is_free(const char *name, Oid schema)
 {
 	/* A table has a type of its name, and an array type, whose name begins with an underscore. */
-	if (!take(name) || !take(psprintf("_%s", name)))
+	if (!take_name(name) || !take_name(psprintf("_%s", name)))
 		return false;
 	AcceptInvalidationMessages();	/* who had it before us may have used it */
 	return !OidIsValid(get_relname_relid(name, schema)) &&

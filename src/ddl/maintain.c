@@ -66,15 +66,6 @@ column_text(Oid table, AttrNumber attno)
 }
 
 static void
-run(const char *command)
-{
-	SPI_connect();
-	cq_query_execute(command, SPI_OK_UTILITY, 0, NULL, NULL, NULL);
-	SPI_finish();
-	CommandCounterIncrement();
-}
-
-static void
 depend_on_table(Oid stream, Oid table)
 {
 	ObjectAddress one;
@@ -93,7 +84,8 @@ create_stream(Oid table)
 	CqLogTable	log;
 	Oid			stream;
 
-	run(psprintf("CREATE FOREIGN TABLE %s (weight pg_catalog.int4) SERVER cq_log", qualified));
+	cq_query_command(psprintf("CREATE FOREIGN TABLE %s (weight pg_catalog.int4) SERVER cq_log",
+							  qualified));
 	stream = get_relname_relid(name, get_namespace_oid("_cq", false));
 	cq_log_table_ensure(stream, &log);
 	depend_on_table(stream, table);
@@ -118,9 +110,9 @@ add_columns(Oid table, Oid stream, const Bitmapset *used)
 			get_atttype(stream, there) == get_atttype(table, attno))
 			continue;
 		if (there != InvalidAttrNumber)
-			run(psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s", qualified, name));
-		run(psprintf("ALTER FOREIGN TABLE %s ADD COLUMN %s", qualified,
-					 column_text(table, attno)));
+			cq_query_command(psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s", qualified, name));
+		cq_query_command(psprintf("ALTER FOREIGN TABLE %s ADD COLUMN %s", qualified,
+								  column_text(table, attno)));
 	}
 }
 

@@ -123,13 +123,9 @@ make_changes(CqView *row, const char *name, Oid owner)
 	CqActor		actor;
 
 	cq_owner_begin_user(&actor, owner);
-	SPI_connect();
-	cq_query_execute(psprintf("CREATE FOREIGN TABLE %s (old %s, new %s) SERVER cq_log", stream,
-							  view, view), SPI_OK_UTILITY, 0, NULL, NULL,
-					 NULL);
-	SPI_finish();
+	cq_query_command(psprintf("CREATE FOREIGN TABLE %s (old %s, new %s) SERVER cq_log", stream,
+							  view, view));
 	cq_owner_end(&actor);
-	CommandCounterIncrement();
 	row->changes = get_relname_relid(name, get_rel_namespace(row->view));
 	cq_log_table_ensure(row->changes, &log);
 }

@@ -241,15 +241,6 @@ cq_stream_columns_alter(CqCommand *command)
 
 /* ---- names ---- */
 
-static void
-run(const char *statement)
-{
-	SPI_connect();
-	cq_query_execute(statement, SPI_OK_UTILITY, 0, NULL, NULL, NULL);
-	SPI_finish();
-	CommandCounterIncrement();
-}
-
 /* A path of one name, as the option is written. */
 static char *
 path_of(const char *name)
@@ -291,13 +282,13 @@ follow_column(Oid relid, const char *before, const char *after)
 	List	   *options = GetForeignColumnOptions(relid, attno);
 
 	if (event_time != NULL && strcmp(event_time, before) == 0)
-		run(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET event_time %s)", name,
-					 quote_literal_cstr(after)));
+		cq_query_command(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET event_time %s)", name,
+								  quote_literal_cstr(after)));
 	if (is_kafka_table(relid) && get_attgenerated(relid, attno) == '\0' &&
 		!says_place(options) && !cq_reader_goes_by_place(relid))
-		run(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD path %s)", name,
-					 quote_identifier(after),
-					 quote_literal_cstr(path_of(before))));
+		cq_query_command(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD path %s)",
+								  name, quote_identifier(after),
+								  quote_literal_cstr(path_of(before))));
 }
 
 void

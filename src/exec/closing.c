@@ -184,7 +184,7 @@ write_marks(Oid view, const Marks *marks)
 
 /* Plans the view, with what it is made of locked. False where it is not to be closed. */
 static bool
-prepare(Closing *closing)
+prepare_closing(Closing *closing)
 {
 	Relation	definition;
 	CqActor		actor;
@@ -350,7 +350,7 @@ emit(void *arg)
 	Closing    *closing = arg;
 	Marks		marks;
 
-	if (!prepare(closing) || is_blocked(closing))
+	if (!prepare_closing(closing) || is_blocked(closing))
 		return;
 	marks = read_marks(closing->relid);
 	if (marks.closed_through <= marks.emitted_through)
@@ -483,7 +483,7 @@ decide(void *arg)
 	closing->view = cq_view_get(closing->relid);
 	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) ||
 		watermark < marks.next_close ||
-		!prepare(closing) || is_blocked(closing))
+		!prepare_closing(closing) || is_blocked(closing))
 		return;
 	lock_closing(closing->view->state, ExclusiveLock);
 	marks = read_marks(closing->relid);

@@ -42,7 +42,7 @@ is_due(const CqViewExec *exec)
 }
 
 static void
-finish(CqViewExec *exec)
+finish_compaction(CqViewExec *exec)
 {
 	int64		nrows = cq_compact_nrows(exec->compaction);
 	int64		nmerged = cq_compact_nmerged(exec->compaction);
@@ -61,7 +61,7 @@ go_on(Oid view, int64 budget_us)
 	CqViewExec *exec = cq_view_exec_get(view, InvalidOid);
 
 	if (exec != NULL && is_due(exec) && !cq_view_exec_compact(exec, budget_us))
-		finish(exec);
+		finish_compaction(exec);
 }
 
 /* After an error: the view is none the worse for it, only larger. */

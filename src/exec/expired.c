@@ -21,7 +21,7 @@ PG_FUNCTION_INFO_V1(cq_expired_through);
 
 /* With the caller's snapshot: the answer is that of the query that asks. */
 static void
-run(const char *statement, int nargs, Oid *types, Datum *args)
+run_for_caller(const char *statement, int nargs, Oid *types, Datum *args)
 {
 	if (SPI_execute_with_args(statement, nargs, types, args, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\"", statement);
@@ -43,7 +43,7 @@ require_reader(Oid view, Oid user)
 	bool		isnull;
 	Datum		may;
 
-	run(read, lengthof(types), types, args);
+	run_for_caller(read, lengthof(types), types, args);
 	may = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	if (isnull || !DatumGetBool(may))
 		ereport(ERROR,
@@ -67,7 +67,7 @@ cq_expired_through(PG_FUNCTION_ARGS)
 	cq_version_require();
 	cq_owner_begin_catalog(&actor);
 	SPI_connect();
-	run(read, lengthof(types), types, args);
+	run_for_caller(read, lengthof(types), types, args);
 	if (SPI_processed > 0)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];

@@ -36,7 +36,7 @@ typedef struct Output
 } Output;
 
 static void
-take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+pass_change(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 {
 	ListCell   *cell;
 
@@ -49,7 +49,7 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 }
 
 static void
-finish(CqChangeReceiver *self)
+finish_output(CqChangeReceiver *self)
 {
 	ListCell   *cell;
 
@@ -130,8 +130,8 @@ open_all(List *receivers)
 {
 	Output	   *output = palloc0(sizeof(Output));
 
-	output->pub.take = take;
-	output->pub.finish = finish;
+	output->pub.take = pass_change;
+	output->pub.finish = finish_output;
 	output->receivers = receivers;
 	return &output->pub;
 }

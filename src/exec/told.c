@@ -67,7 +67,7 @@ cq_told_keep(CqViewExec *exec)
 }
 
 static void
-take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+collect_change(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 {
 	Collector  *collector = (Collector *) self;
 
@@ -80,7 +80,7 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 }
 
 static void
-finish(CqChangeReceiver *self)
+finish_collecting(CqChangeReceiver *self)
 {
 	Collector  *collector = (Collector *) self;
 
@@ -115,8 +115,8 @@ cq_told_open(CqViewExec *exec, CqChangeReceiver *next)
 		return next;
 	}
 	collector = palloc0(sizeof(Collector));
-	collector->pub.take = take;
-	collector->pub.finish = finish;
+	collector->pub.take = collect_change;
+	collector->pub.finish = finish_collecting;
 	collector->delta = exec->told_now;
 	collector->next = next;
 	return &collector->pub;

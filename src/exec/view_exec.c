@@ -413,7 +413,7 @@ lock_parts(CqViewExec *exec)
 
 /* False where the view is gone or not to be run. After an error it is not prepared. */
 static bool
-prepare(CqViewExec *exec)
+prepare_exec(CqViewExec *exec)
 {
 	MemoryContext caller;
 
@@ -503,7 +503,7 @@ cq_view_exec_get(Oid view, Oid stream)
 
 	for (;;)
 	{
-		if (!(exec->is_prepared && exec->is_valid) && !prepare(exec))
+		if (!(exec->is_prepared && exec->is_valid) && !prepare_exec(exec))
 		{
 			forget_entry(exec);
 			return NULL;
@@ -662,7 +662,7 @@ run_stored(CqViewExec *exec, CqDelta **deltas, CqChangeReceiver *changes, CqMerg
 
 /* binding: NULL where it is not a batch that has come. */
 static void
-run(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMergeCounts *counts)
+run_part(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMergeCounts *counts)
 {
 	CqNodeCounts root = {.rows_in = -1, .rows_out = -(counts->inserted + counts->updated)};
 	CqDelta   **deltas = NULL;
@@ -711,7 +711,7 @@ cq_view_exec_run(CqViewExec *exec, CqBatch *batch, int first, int end, const Bit
 		.bind = bind_batch, .unbind = cq_batch_unbind, .context = &binding
 	};
 
-	run(exec, &tree_batch, &binding, counts);
+	run_part(exec, &tree_batch, &binding, counts);
 }
 
 void
@@ -721,7 +721,7 @@ cq_view_exec_run_told(CqViewExec *exec, const List *told, CqMergeCounts *counts)
 
 	if (exec->plan->shape != CQ_SHAPE_STORED)
 		elog(ERROR, "what continuous views tell is not stored by view %u", exec->view);
-	run(exec, &batch, NULL, counts);
+	run_part(exec, &batch, NULL, counts);
 }
 
 static void

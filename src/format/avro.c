@@ -265,8 +265,8 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 /* ---- schemas ---- */
 
 static bool
-prepare(const CqFormatOptions *options, const CqMessage *messages, int nmessages, char **awaits,
-		char **trouble)
+prepare_schemas(const CqFormatOptions *options, const CqMessage *messages, int nmessages,
+				char **awaits, char **trouble)
 {
 	CqSchemaFrame last;
 	bool		has_last = false;
@@ -456,7 +456,7 @@ take_slowly(Row *row, const CqAvroSchema *schema, CqAvroTarget *target, int dept
 }
 
 static inline void
-take(Row *row, const CqAvroSchema *schema, const CqAvroTaker *taker, int depth)
+take_value(Row *row, const CqAvroSchema *schema, const CqAvroTaker *taker, int depth)
 {
 	CqAvroTarget *target = taker->target;
 	const char *start = row->in.at;
@@ -614,7 +614,7 @@ run_step(Row *row, const CqAvroStep *step, int depth)
 			continue;
 		}
 		row->in.at = start;
-		take(row, step->schema, &step->takers[i], depth);
+		take_value(row, step->schema, &step->takers[i], depth);
 	}
 	return row->in.fault == NULL;
 }
@@ -783,7 +783,7 @@ bare_key(bool is_framed, const char *key, uint32 *length)
 const CqFormat cq_avro_format = {
 	.name = "avro",
 	.decoder_open = decoder_open,
-	.prepare = prepare,
+	.prepare = prepare_schemas,
 	.decode = decode,
 	.fields = fields,
 	.bare_key = bare_key,

@@ -35,7 +35,7 @@ column_name(const ChangeStream *stream, AttrNumber attno)
 }
 
 static SPIPlanPtr
-prepare(const ChangeStream *stream)
+prepare_insert(const ChangeStream *stream)
 {
 	char	   *name = cq_name_qualified(stream->stream);
 	Oid			types[] = {stream->row->tdtypeid, stream->row->tdtypeid};
@@ -53,7 +53,7 @@ row_datum(const ChangeStream *stream, TupleTableSlot *row)
 }
 
 static void
-take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+add_to_stream(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 {
 	ChangeStream *stream = (ChangeStream *) self;
 	MemoryContext caller = CurrentMemoryContext;
@@ -63,7 +63,7 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 	if (stream->insert == NULL)
 	{
 		SPI_connect();
-		stream->insert = prepare(stream);
+		stream->insert = prepare_insert(stream);
 	}
 	MemoryContextSwitchTo(stream->row_context);
 	values[0] = row_datum(stream, before);
@@ -75,7 +75,7 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 }
 
 static void
-finish(CqChangeReceiver *self)
+finish_stream(CqChangeReceiver *self)
 {
 	ChangeStream *stream = (ChangeStream *) self;
 
@@ -89,8 +89,8 @@ cq_change_stream_open(Oid relid, TupleDesc row)
 {
 	ChangeStream *stream = palloc0(sizeof(ChangeStream));
 
-	stream->pub.take = take;
-	stream->pub.finish = finish;
+	stream->pub.take = add_to_stream;
+	stream->pub.finish = finish_stream;
 	stream->stream = relid;
 	stream->row = row;
 	stream->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq change stream",

@@ -49,7 +49,7 @@ append_row(const Notify *notify, StringInfo payload, const char *name, TupleTabl
 }
 
 static void
-take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+notify_of_change(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 {
 	Notify	   *notify = (Notify *) self;
 	MemoryContext caller = MemoryContextSwitchTo(notify->row_context);
@@ -74,7 +74,7 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 }
 
 static void
-finish(CqChangeReceiver *self)
+finish_notifying(CqChangeReceiver *self)
 {
 	MemoryContextDelete(((Notify *) self)->row_context);
 }
@@ -119,8 +119,8 @@ cq_notify_open(const char *channel, Oid view, TupleDesc row)
 {
 	Notify	   *notify = palloc0(sizeof(Notify));
 
-	notify->pub.take = take;
-	notify->pub.finish = finish;
+	notify->pub.take = notify_of_change;
+	notify->pub.finish = finish_notifying;
 	notify->channel = channel;
 	notify->view = json_name(view);
 	notify->encoder = open_encoder(row);

@@ -165,7 +165,7 @@ check_mode(const CqSinkTarget *target, const CqStream *stream, bool has_key)
 }
 
 static Outbox *
-prepare(const CqSinkTarget *target)
+prepare_outbox(const CqSinkTarget *target)
 {
 	Outbox	   *outbox = palloc0(sizeof(Outbox));
 	Relation	sink = table_open(target->sink, AccessShareLock);
@@ -199,7 +199,7 @@ prepare(const CqSinkTarget *target)
 void
 cq_outbox_check(const CqSinkTarget *target)
 {
-	Outbox	   *outbox = prepare(target);
+	Outbox	   *outbox = prepare_outbox(target);
 
 	ExecDropSingleTupleTableSlot(outbox->before);
 	ExecDropSingleTupleTableSlot(outbox->after);
@@ -364,7 +364,7 @@ set_place(const CqOutgoing *outgoing, TupleTableSlot *slot)
 }
 
 static void
-take(CqChangeReceiver *self, TupleTableSlot *row_before, TupleTableSlot *row_after)
+put_into_outbox(CqChangeReceiver *self, TupleTableSlot *row_before, TupleTableSlot *row_after)
 {
 	Outbox	   *outbox = (Outbox *) self;
 	TupleTableSlot *before = row_before ? outbox->before : NULL;
@@ -389,7 +389,7 @@ take(CqChangeReceiver *self, TupleTableSlot *row_before, TupleTableSlot *row_aft
 }
 
 static void
-finish(CqChangeReceiver *self)
+finish_outbox(CqChangeReceiver *self)
 {
 	Outbox	   *outbox = (Outbox *) self;
 
@@ -424,10 +424,10 @@ is_outbox(const CqWriter *writer)
 CqChangeReceiver *
 cq_outbox_open(const CqSinkTarget *target)
 {
-	Outbox	   *outbox = prepare(target);
+	Outbox	   *outbox = prepare_outbox(target);
 
-	outbox->pub.take = take;
-	outbox->pub.finish = finish;
+	outbox->pub.take = put_into_outbox;
+	outbox->pub.finish = finish_outbox;
 	outbox->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq outbox",
 												ALLOCSET_DEFAULT_SIZES);
 	outbox->first_id = outbox->next_id = get_next_id(target->view);

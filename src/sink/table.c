@@ -281,7 +281,7 @@ delete_statement(const TableSink *sink, const Bitmapset *nulls)
 /* ---- running them ---- */
 
 static SPIPlanPtr
-prepare(const TableSink *sink, const char *statement)
+prepare_statement(const TableSink *sink, const char *statement)
 {
 	return cq_query_prepare(statement, sink->natts * 2, sink->types);
 }
@@ -315,7 +315,8 @@ fill_half(const TableSink *sink, TupleTableSlot *row, int half, Datum *values, c
 
 /* How many rows it was for. */
 static uint64
-execute(const TableSink *sink, SPIPlanPtr plan, TupleTableSlot *before, TupleTableSlot *after)
+execute_for_row(const TableSink *sink, SPIPlanPtr plan, TupleTableSlot *before,
+				TupleTableSlot *after)
 {
 	Datum	   *values = palloc(sizeof(Datum) * sink->natts * 2);
 	char	   *nulls = palloc(sink->natts * 2);
@@ -343,11 +344,11 @@ execute_by_key(const TableSink *sink, SPIPlanPtr *plan,
 	if (nulls == NULL)
 	{
 		if (*plan == NULL)
-			*plan = prepare(sink, statement(sink, NULL));
-		return execute(sink, *plan, before, after);
+			*plan = prepare_statement(sink, statement(sink, NULL));
+		return execute_for_row(sink, *plan, before, after);
 	}
-	special = prepare(sink, statement(sink, nulls));
-	nrows = execute(sink, special, before, after);
+	special = prepare_statement(sink, statement(sink, nulls));
+	nrows = execute_for_row(sink, special, before, after);
 	SPI_freeplan(special);
 	return nrows;
 }
@@ -356,8 +357,8 @@ static void
 insert_row(TableSink *sink, TupleTableSlot *row)
 {
 	if (sink->insert == NULL)
-		sink->insert = prepare(sink, insert_statement(sink));
-	(void) execute(sink, sink->insert, NULL, row);
+		sink->insert = prepare_statement(sink, insert_statement(sink));
+	(void) execute_for_row(sink, sink->insert, NULL, row);
 }
 
 /* What is not the key becomes null. */
@@ -380,7 +381,7 @@ change_row(TableSink *sink, TupleTableSlot *before, TupleTableSlot *after)
 }
 
 static void
-take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+write_to_table(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 {
 	TableSink  *sink = (TableSink *) self;
 	MemoryContext caller = CurrentMemoryContext;
@@ -402,7 +403,7 @@ take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 }
 
 static void
-finish(CqChangeReceiver *self)
+finish_table(CqChangeReceiver *self)
 {
 	if (((TableSink *) self)->is_connected)
 		SPI_finish();
@@ -446,8 +447,8 @@ cq_table_sink_open(const CqSinkTarget *target)
 	TableSink  *sink = palloc0(sizeof(TableSink));
 
 	cq_table_sink_check(target);
-	sink->pub.take = take;
-	sink->pub.finish = finish;
+	sink->pub.take = write_to_table;
+	sink->pub.finish = finish_table;
 	sink->target = target;
 	sink->name = cq_name_qualified(target->sink);
 	sink->natts = target->row->natts;

@@ -293,7 +293,7 @@ take_message(CqKafkaConsumer *consumer, CqKafkaPartition *partition, rd_kafka_me
  * next time.
  */
 static void
-take(CqKafkaConsumer *consumer, int max_messages, Size max_bytes)
+take_messages(CqKafkaConsumer *consumer, int max_messages, Size max_bytes)
 {
 	Size		nbytes = 0;
 
@@ -526,7 +526,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 	{
 		long		remaining;
 
-		take(consumer, Max(max_messages, 1), Max(max_bytes, 1));
+		take_messages(consumer, Max(max_messages, 1), Max(max_bytes, 1));
 		cq_kafka_event_note_client(consumer);
 		if (consumer->nslices > 0 || !is_waiting)
 			break;

@@ -32,7 +32,7 @@ keep(ChangeBuffer *buffer, TupleTableSlot *row)
 }
 
 static void
-take(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
+buffer_change(CqChangeReceiver *self, TupleTableSlot *before, TupleTableSlot *after)
 {
 	ChangeBuffer *buffer = (ChangeBuffer *) self;
 	MemoryContext caller = MemoryContextSwitchTo(buffer->context);
@@ -55,7 +55,7 @@ next_row(ChangeBuffer *buffer, TupleTableSlot *slot)
 }
 
 static void
-finish(CqChangeReceiver *self)
+finish_buffer(CqChangeReceiver *self)
 {
 	ChangeBuffer *buffer = (ChangeBuffer *) self;
 	TupleTableSlot *before = MakeSingleTupleTableSlot(buffer->row, &TTSOpsMinimalTuple);
@@ -81,8 +81,8 @@ cq_change_buffer_open(TupleDesc row, CqChangeReceiver *next)
 {
 	ChangeBuffer *buffer = palloc0(sizeof(ChangeBuffer));
 
-	buffer->pub.take = take;
-	buffer->pub.finish = finish;
+	buffer->pub.take = buffer_change;
+	buffer->pub.finish = finish_buffer;
 	buffer->next = next;
 	buffer->row = row;
 	buffer->context = CurrentMemoryContext;

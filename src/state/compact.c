@@ -195,7 +195,7 @@ fetch(Merger *merger, Note *note)
 
 /* Takes a row out of the table and into the sum. */
 static bool
-take(Merger *merger, Note *note)
+take_note(Merger *merger, Note *note)
 {
 	TupleTableSlot *row = fetch(merger, note);
 
@@ -233,7 +233,7 @@ merge_notes(Merger *merger, Note *notes, int first, int end)
 
 	ExecClearTuple(merger->sum);
 	for (int i = first; i < end - 1; i++)
-		ntaken += take(merger, &notes[i]);
+		ntaken += take_note(merger, &notes[i]);
 	if (ntaken > 0)
 	{
 		TupleTableSlot *row = fetch(merger, &notes[end - 1]);

@@ -239,7 +239,7 @@ gather_group(Deletion *deletion, OldRow *rows, int nrows)
 
 /* Takes a row out of the table and into the sum. */
 static bool
-take(Deletion *deletion, OldRow *row, bool is_only)
+take_old_row(Deletion *deletion, OldRow *row, bool is_only)
 {
 	TupleTableSlot *slot = fetch(deletion, row);
 
@@ -280,7 +280,7 @@ delete_group(Deletion *deletion, OldRow *rows, int nrows)
 	ExecClearTuple(deletion->sum);
 	for (int i = 0; i < nrows; i++)
 	{
-		if (!take(deletion, &rows[i], nrows == 1))
+		if (!take_old_row(deletion, &rows[i], nrows == 1))
 		{
 			put_back(deletion);
 			return 0;

@@ -116,7 +116,7 @@ cq_group_row_open(const CqViewPlan *plan)
 }
 
 static Datum
-finish(Finisher *finisher, Node *aggcontext, TupleTableSlot *state, bool *is_null)
+finish_aggregate(Finisher *finisher, Node *aggcontext, TupleTableSlot *state, bool *is_null)
 {
 	Datum		value = (Datum) 0;
 
@@ -136,8 +136,9 @@ cq_group_row_make(CqGroupRow *row, Node *aggcontext, TupleTableSlot *state, CqGr
 	memcpy(finished->tts_values, state->tts_values, sizeof(Datum) * row->nkeys);
 	memcpy(finished->tts_isnull, state->tts_isnull, sizeof(bool) * row->nkeys);
 	for (int i = 0; i < row->naggregates; i++)
-		finished->tts_values[row->nkeys + i] = finish(&row->finishers[i], aggcontext, state,
-													  &finished->tts_isnull[row->nkeys + i]);
+		finished->tts_values[row->nkeys + i] =
+			finish_aggregate(&row->finishers[i], aggcontext, state,
+							 &finished->tts_isnull[row->nkeys + i]);
 	ExecStoreVirtualTuple(finished);
 	row->econtext->ecxt_scantuple = finished;
 	/* What the expressions make lives as long as the caller's rows. */

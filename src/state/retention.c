@@ -48,8 +48,8 @@ type_of(Oid table, const char *column)
  * to begin.
  */
 static uint64
-execute(Oid table, const char *column, const char *statement, int expected, TimestampTz horizon,
-		int64 max_rows, TimestampTz from)
+execute_until(Oid table, const char *column, const char *statement, int expected,
+			  TimestampTz horizon, int64 max_rows, TimestampTz from)
 {
 	Oid			time = type_of(table, column);
 	Oid			types[] = {time, INT8OID, time};
@@ -71,8 +71,8 @@ execute(Oid table, const char *column, const char *statement, int expected, Time
 int64
 cq_retention_delete(Oid table, const char *column, TimestampTz horizon, int64 max_rows)
 {
-	return (int64) execute(table, column, delete_statement(table, column), SPI_OK_DELETE, horizon,
-						   max_rows, DT_NOBEGIN);
+	return (int64) execute_until(table, column, delete_statement(table, column), SPI_OK_DELETE,
+								 horizon, max_rows, DT_NOBEGIN);
 }
 
 /* ROW(k1, k2), and a hash of it. */
@@ -124,8 +124,8 @@ int64
 cq_retention_delete_versions(Oid table, const char *column, const List *keys, TimestampTz from,
 							 TimestampTz horizon, int64 max_rows)
 {
-	return (int64) execute(table, column, delete_versions_statement(table, column, keys),
-						   SPI_OK_DELETE, horizon, max_rows, from);
+	return (int64) execute_until(table, column, delete_versions_statement(table, column, keys),
+								 SPI_OK_DELETE, horizon, max_rows, from);
 }
 
 bool
@@ -134,7 +134,7 @@ cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2",
 									 cq_name_qualified(table), quote_identifier(column));
 
-	return execute(table, column, statement, SPI_OK_SELECT, horizon, 1, DT_NOBEGIN) > 0;
+	return execute_until(table, column, statement, SPI_OK_SELECT, horizon, 1, DT_NOBEGIN) > 0;
 }
 
 TimestampTz

@@ -147,10 +147,7 @@ empty_table(Oid table)
 	CqActor		actor;
 
 	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
-	SPI_connect();
-	cq_query_execute(psprintf("TRUNCATE %s", cq_name_qualified(table)),
-					 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
-	SPI_finish();
+	cq_query_command(psprintf("TRUNCATE %s", cq_name_qualified(table)));
 	cq_owner_end(&actor);
 }
 

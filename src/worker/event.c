@@ -273,7 +273,7 @@ take_return(CqIngest *ingest, CqIngestLane *lane)
 }
 
 static void
-take(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
+take_event(CqIngest *ingest, CqIngestLane *lane, const CqSourceEvent *event)
 {
 	switch (event->kind)
 	{
@@ -312,6 +312,6 @@ cq_event_take(CqIngest *ingest)
 		CqSourceEvent event;
 
 		while (lane->lane->reader != NULL && cq_reader_poll_event(lane->lane->reader, &event))
-			take(ingest, lane, &event);
+			take_event(ingest, lane, &event);
 	}
 }

@@ -154,7 +154,7 @@ try_exec(CqLane *lane, int timeout_ms, int *nrows, CqBatchResult *result)
 
 /* Gives the lane a turn. True where there was something. */
 static bool
-run(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
+run_lane(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	bool		is_apart = cq_apart_are_all(lane->lane->views);
@@ -216,7 +216,7 @@ meet(CqIngest *ingest, CqIngestLane *one, CqIngestLane *other)
 	while ((behind = find_behind(one, other)) != NULL && GetCurrentTimestamp() < deadline)
 	{
 		CHECK_FOR_INTERRUPTS();
-		run(ingest, behind, 10);
+		run_lane(ingest, behind, 10);
 		if (behind->gave_way)
 			break;
 	}
@@ -279,7 +279,7 @@ cq_turn_run(CqIngest *ingest)
 			continue;
 		}
 		lane->nskipped = 0;
-		if (run(ingest, lane, 0) || lane->gave_way)
+		if (run_lane(ingest, lane, 0) || lane->gave_way)
 			had_something = true;
 		if (ingest->lanes_are_stale)
 			return true;
