@@ -139,8 +139,16 @@ def test_json_behind_numbers(db, broker, topic):
     for bad in (b'{"n": 5}', b"", b"\0\0\0\0", framed(1, b""), framed(1, b"[]"), framed(1, b'{"n": 1} x')):
         broker.produce(name, [bad], key=framed(1, b'{"id": 9}'))
     broker.produce(name, [framed(1, b'{"n": 6}')], key=b'{"id": 9}')
+    # The number may as well be a GUID in a header, and the key is the same.
+    producer = broker.producer()
+    guid = b"\1" + bytes(range(16))
+    for n in 8, 9:
+        producer.produce(name, b'{"n": %d}' % n, b'{"id": 4}',
+                         headers={"__value_schema_id": guid, "__key_schema_id": guid})
+    producer.flush()
+    broker.produce(name, [framed(1, b'{"n": 10}')], key=framed(2, b'{"id": 4}'))
     db.wait("v")
-    assert sorted(db.execute("TABLE v")) == [(1, 3, None), (3, 4, None)]
+    assert sorted(db.execute("TABLE v")) == [(1, 3, None), (3, 4, None), (4, 10, None)]
     said = [message for (message,) in db.execute("SELECT message FROM cq.errors WHERE view = 'v'::regclass ORDER BY \"offset\"")]
     assert len(said) == 7
     assert all("does not begin with a zero byte and the number of a schema" in message for message in said[:3] + said[6:])

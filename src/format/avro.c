@@ -770,23 +770,13 @@ fields(const CqDecoder *opaque, int64 many, Bitmapset **seen, Bitmapset **unseen
 	}
 }
 
-/* Less the number of its schema. */
-static const char *
-bare_key(bool is_framed, const char *key, uint32 *length)
-{
-	if (!is_framed || *length < 5 || *key != '\0')
-		return key;
-	*length -= 5;
-	return key + 5;
-}
-
 const CqFormat cq_avro_format = {
 	.name = "avro",
 	.decoder_open = decoder_open,
 	.prepare = prepare_schemas,
 	.decode = decode,
 	.fields = fields,
-	.bare_key = bare_key,
+	.bare_key = cq_schema_frame_bare_key,
 	.settings = cq_json_settings,
 	.encoder_open = cq_avro_encode_open,
 	.encode = cq_avro_encode,

@@ -56,6 +56,15 @@ cq_schema_frame_read(const CqFormatOptions *options, const CqMessage *message,
 	return true;
 }
 
+const char *
+cq_schema_frame_bare_key(bool is_framed, const char *key, uint32 *length)
+{
+	if (!is_framed || *length < NUMBER_LENGTH || *key != '\0')
+		return key;
+	*length -= NUMBER_LENGTH;
+	return key + NUMBER_LENGTH;
+}
+
 static char *
 guid_text(const CqSchemaFrame *frame)
 {

@@ -29,6 +29,9 @@ typedef struct CqSchemaFrame
 extern bool cq_schema_frame_read(const CqFormatOptions *options, const CqMessage *message,
 								 CqSchemaFrame *frame, int *length);
 
+/* See bare_key in format.h: less the number, so that a new version of the schema changes no key. */
+extern const char *cq_schema_frame_bare_key(bool is_framed, const char *key, uint32 *length);
+
 /* "schema 5"; palloc'd. */
 extern char *cq_schema_frame_name(const CqSchemaFrame *frame);
 
