@@ -122,6 +122,7 @@ def test_keys(log_db, clock, disturbed):  # noqa: F811
     silent = [key for key in seen if (rounds - 1 - seen[key][-1]) * step > retention + 2 * step]
     wait_until(lambda: db.execute("SELECT _cq.expire_rows()") and db.execute("SELECT k FROM v WHERE k = ANY (%s)", silent) == [], "silent keys stay")
     assert {key for (key,) in db.execute("SELECT k FROM v")} >= set(range(100))
+    db.wait("everything")
     assert db.value("SELECT count(*) FROM everything") == len(seen)
     clock(rounds * step + 1000)
     wait_until(lambda: db.execute("SELECT _cq.expire_rows()") and db.value("SELECT count(*) FROM _cq.v_state") == 0, "keys stay")
@@ -259,7 +260,8 @@ def test_changes_are_told_while_keys_go(server, log_db):
         def delete_and_hold():
             """Not before a worker has looked again is it known that nothing more came; and the keeper may be first."""
             db.execute("INSERT INTO s VALUES (1), (2)")
-            db.wait("v")
+            for view in ("v", "beside"):
+                db.wait(view)
             wait_until(lambda: delete() or db.value("SELECT count(*) FROM v") == 0, "no key goes")
             return db.value("SELECT count(*) FROM v") == 2
         other.execute("BEGIN")

@@ -132,7 +132,7 @@ def test_a_full_queue_of_notify_blocks(server, log_db):
             assert "queue of NOTIFY" in db.value("SELECT status_detail FROM cq.views WHERE view = 'v'::regclass")
             db.wait("beside")
             assert db.value("TABLE beside") == 2000
-            assert db.value("SELECT count(*) FROM v") == 1000
+            assert 0 < db.value("SELECT count(*) FROM v") < 2000
             listener.execute("COMMIT")
             wait_until(lambda: db.value("SELECT status FROM cq.views WHERE view = 'v'::regclass") == "running", "it stays blocked")
             db.wait("v")
