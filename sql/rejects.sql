@@ -83,6 +83,13 @@ SELECT view, "offset", sqlstate, message FROM cq.errors;
 SELECT view, status FROM cq.views WHERE stream = 'keys'::regclass ORDER BY view::text;
 DROP FOREIGN TABLE keys, told_changes CASCADE;
 
+-- What can never be run as a batch, or never be read, says so at CREATE.
+CREATE FOREIGN TABLE bits (x xid, b bit(3), k int) SERVER cq_log;
+CREATE CONTINUOUS VIEW v AS SELECT x, b, count(*) FROM bits GROUP BY GROUPING SETS ((x), (b));
+CREATE CONTINUOUS VIEW v AS SELECT x, b, count(*) FROM bits GROUP BY x, b;
+CREATE CONTINUOUS VIEW v AS SELECT k, count(*) FROM bits WHERE k > 1 / 0 GROUP BY k;
+CREATE CONTINUOUS VIEW v AS SELECT 'x'::text::int, k FROM bits;
+DROP FOREIGN TABLE bits;
 -- What was accepted is right.
 CREATE FUNCTION wrong() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE

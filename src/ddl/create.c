@@ -54,6 +54,7 @@
 #include "plan/plan.h"
 #include "plan/width.h"
 #include "rewrite/rewriteHandler.h"
+#include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -385,11 +386,13 @@ check_permissions_below(Node *node, void *context)
 }
 
 /*
- * May the owner read all that is read, wherever it stands, with what views and policies add? The
- * executor would ask when the first batch comes, and of what a batch comes to alone.
+ * Can the owner run it? May they read all that is read, wherever it stands, with what views and
+ * policies add; the executor would ask when the first batch comes, and of what a batch comes to
+ * alone. And the planner finds what nobody can run: a constant that is an error, or grouping by
+ * types of which one only hashes and one only sorts.
  */
 static void
-check_permissions(const Query *query, Oid owner)
+check_can_run(const Query *query, Oid owner, const char *query_string)
 {
 	Query	   *rewritten = copyObjectImpl(query);
 	CqActor		actor;
@@ -399,6 +402,7 @@ check_permissions(const Query *query, Oid owner)
 	AcquireRewriteLocks(rewritten, true, false);
 	rewritten = linitial_node(Query, QueryRewrite(rewritten));
 	(void) check_permissions_below((Node *) rewritten, NULL);
+	(void) pg_plan_query(rewritten, query_string, CURSOR_OPT_PARALLEL_OK, NULL);
 	cq_owner_end(&actor);
 }
 
@@ -480,7 +484,7 @@ cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	query = analyze_query(stmt, query_string, stmt_location, stmt_len);
 	plan = cq_create_plan(&options, query, query_string, &planned);
 	cq_series_call_check(query, query_string);
-	check_permissions(query, owner);
+	check_can_run(query, owner, query_string);
 	check_plans(plan, query_string);
 	cq_named_lock(plan->named);
 	cq_maintain_begin(plan, owner);
@@ -503,6 +507,7 @@ cq_create_view(ViewStmt *stmt, const char *query_string, int stmt_location, int 
 	if (plan->session != NULL)
 		cq_session_index_create(row->state, plan);
 	cq_reject_raise(cq_read_query(plan, row->state, &read), query_string);
+	check_can_run(read, owner, query_string);
 	if (options.emits_on_close)
 	{
 		row->result = create_result(plan, read, stmt->view->relname, owner, query_string);
