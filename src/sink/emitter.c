@@ -1,6 +1,6 @@
 /*
  * emitter.c
- *		One sink, from its outbox to Kafka, step by step: see emitter.h.
+ *		One sink, from its outbox to its destination, step by step: see emitter.h.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 
 #define TEND_MS				10000	/* while nothing is sent */
-#define LOOK_MS				1000	/* while Kafka does not answer */
+#define LOOK_MS				1000	/* while the destination does not answer */
 
 /* ---- the steps ---- */
 
@@ -22,42 +22,43 @@ tell_silence(CqEmitter *emitter)
 {
 	char	   *trouble;
 
-	if (!cq_kafka_transaction_trouble(emitter->transaction, &trouble))
+	if (!cq_emitter_call(emitter, trouble, &trouble))
 		return;
 	cq_emitter_tell_trouble(emitter, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, trouble, NULL);
 }
 
 /*
- * The thread has had something to do. True where it is done, and there is something to do for us.
+ * The transport has had something to do. True where it is done, and there is something to do for
+ * us.
  * is_known is set where the sink's row is not as it is known.
  */
 static bool
-look_at_thread(CqEmitter *emitter, bool *is_known)
+look_at_transport(CqEmitter *emitter, bool *is_known)
 {
-	CqTransactionState state = cq_kafka_transaction_state(emitter->transaction);
+	CqTransportState state = cq_emitter_ask(emitter, state);
 	bool		went_well;
 
-	if (state == CQ_TRANSACTION_CONNECTING || state == CQ_TRANSACTION_SENDING)
+	if (state == CQ_TRANSPORT_CONNECTING || state == CQ_TRANSPORT_SENDING)
 	{
 		tell_silence(emitter);
 		return false;
 	}
-	went_well = state == CQ_TRANSACTION_READY &&
-		cq_kafka_transaction_error(emitter->transaction).sqlstate == 0;
+	went_well = state == CQ_TRANSPORT_READY &&
+		cq_emitter_ask(emitter, error).sqlstate == 0;
 	if (went_well && emitter->phase == EMITTER_SENDING)
 	{
 		cq_emitter_send_finish(emitter);
 		return true;
 	}
-	if (state == CQ_TRANSACTION_READY)
+	if (state == CQ_TRANSPORT_READY)
 		*is_known = cq_emitter_work(emitter, cq_emitter_send_settle);
-	if (state == CQ_TRANSACTION_FAILED || (!went_well && emitter->phase == EMITTER_IDLE))
+	if (state == CQ_TRANSPORT_FAILED || (!went_well && emitter->phase == EMITTER_IDLE))
 		cq_emitter_put_off(emitter);
 	else if (emitter->phase == EMITTER_IDLE && emitter->has_place &&
 			 !cq_emitter_send_has_work(emitter))
 		cq_emitter_end_trouble(emitter);
 	else if (emitter->phase == EMITTER_STOPPED)
-		(void) cq_emitter_close_producer(emitter);
+		(void) cq_emitter_close_transport(emitter);
 	return *is_known && emitter->phase == EMITTER_IDLE;
 }
 
@@ -69,7 +70,7 @@ tend(CqEmitter *emitter)
 	if (!TimestampDifferenceExceeds(emitter->tended_at, now, TEND_MS))
 		return;
 	emitter->tended_at = now;
-	cq_kafka_transaction_tend(emitter->transaction);
+	cq_emitter_ask(emitter, tend);
 }
 
 bool
@@ -79,18 +80,18 @@ cq_emitter_step(CqEmitter *emitter)
 
 	MemoryContextReset(emitter->scratch);
 	MemoryContextSwitchTo(emitter->scratch);
-	if (emitter->options_are_stale && emitter->transaction != NULL &&
+	if (emitter->options_are_stale && emitter->transport != NULL &&
 		!cq_emitter_follow_options(emitter))
 		return false;
 	if (emitter->phase == EMITTER_RESTING && emitter->due <= GetCurrentTimestamp())
 	{
-		if (emitter->transaction == NULL)
+		if (emitter->transport == NULL)
 			is_known = cq_emitter_connect(emitter);
 		else
 			emitter->phase = EMITTER_IDLE;
 	}
 	if ((emitter->phase == EMITTER_CONNECTING || emitter->phase == EMITTER_SENDING) &&
-		!look_at_thread(emitter, &is_known))
+		!look_at_transport(emitter, &is_known))
 		return is_known;
 	if (emitter->phase != EMITTER_IDLE || !is_known)
 		return is_known;
@@ -123,7 +124,7 @@ cq_emitter_delay(const CqEmitter *emitter, long most)
 int
 cq_emitter_fd(const CqEmitter *emitter)
 {
-	return emitter->transaction != NULL ? cq_kafka_transaction_fd(emitter->transaction) : -1;
+	return emitter->transport != NULL ? cq_emitter_ask(emitter, fd) : -1;
 }
 
 bool
@@ -136,7 +137,7 @@ void
 cq_emitter_note_end(CqEmitter *emitter, int64 end_id)
 {
 	emitter->end_id = end_id;
-	if (end_id <= emitter->kafka_id)
+	if (end_id <= emitter->arrived_id)
 		cq_sink_stats_level(emitter->sink.view, GetCurrentTransactionStartTimestamp());
 }
 
@@ -165,7 +166,7 @@ cq_emitter_create(const CqViewSink *sink)
 void
 cq_emitter_close(CqEmitter *emitter)
 {
-	(void) cq_emitter_close_producer(emitter);
+	(void) cq_emitter_close_transport(emitter);
 	MemoryContextDelete(emitter->batch);
 	MemoryContextDelete(emitter->next_batch);
 	MemoryContextDelete(emitter->context);
@@ -187,11 +188,11 @@ cq_emitter_sink(const CqEmitter *emitter)
 	return &emitter->sink;
 }
 
-/* One that has no producer, because something is wrong, tries at once. */
+/* One that has no transport, because something is wrong, tries at once. */
 void
 cq_emitter_note_options(CqEmitter *emitter)
 {
 	emitter->options_are_stale = true;
-	if (emitter->phase == EMITTER_RESTING && emitter->transaction == NULL)
+	if (emitter->phase == EMITTER_RESTING && emitter->transport == NULL)
 		emitter->due = 0;
 }

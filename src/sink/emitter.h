@@ -1,10 +1,11 @@
 /*
  * emitter.h
- *		One sink, from its outbox to Kafka: exactly once.
+ *		One sink, from its outbox to where its rows go: at least once, and exactly once where the
+ *		destination keeps the place together with the rows.
  *
  *		               ┌──── due ◄────────── after 1, 2, 4 … 30 s ◄──────────────┐
  *		               ▼                                                         │ whatever went wrong
- *		RESTING ──► CONNECTING ──place of Kafka──► settle ──► IDLE ◄──sent───────┤
+ *		RESTING ──► CONNECTING ──────place────────► settle ──► IDLE ◄──sent───────┤
  *		                                             │         │ rows            │
  *		                      place and database     │         ▼                 │
  *		                      contradict each other  │      hand over ──► SENDING ┘
@@ -12,17 +13,18 @@
  *		                                          STOPPED until somebody has decided: cq.resume_sink
  *
  * hand over, one transaction of the database:
- *		delete what is in Kafka, read what is next, write sent_id and sending_id; commit, flushed,
+ *		delete what has arrived, read what is next, write sent_id and sending_id; commit, flushed,
  *		and replicated where standbys are synchronous. So nothing leaves the database that a crash,
  *		or a standby's promotion, could undo: what was read was committed before.
  * SENDING, no transaction of the database open:
- *		one transaction of Kafka with the rows, and the place behind them.
+ *		the transport (transport.h) takes the rows there, and the place behind them: of Kafka, in one
+ *		transaction of its own.
  *
  * Under a backlog the next rows are handed over while those before are being sent: sending_id may
- * run ahead, it says no more than what may be in Kafka.
+ * run ahead, it says no more than what may have arrived.
  *
  * What a crash leaves: before the commit of hand over, nothing. After it, rows up to sending_id of
- * which is unknown whether they are in Kafka; the place that Kafka keeps says which. So the place
+ * which is unknown whether they have arrived; the place that the transport tells says which. So it
  * is asked for whenever anything was in doubt, and there must be one: it is made before the first
  * rows are handed over, and renewed while there are none, since Kafka forgets offsets.
  *

@@ -8,9 +8,8 @@
 #define CQ_EMITTER_PARTS_H
 
 #include "sink/emitter.h"
-#include "sink/framing.h"
 #include "sink/outbox_read.h"
-#include "source/kafka_transaction.h"
+#include "sink/transport.h"
 #include "stats/sink_stats.h"
 
 typedef enum EmitterPhase
@@ -31,30 +30,32 @@ struct CqEmitter
 	CqViewSink	sink;			/* its ids as the database has them */
 	char	   *name;			/* of the view, for messages */
 	EmitterPhase phase;
-	CqKafkaTransaction *transaction;	/* NULL: none */
-	/* of the stream as the producer knows it; NULL: there is nothing to put in */
-	CqFraming  *framing;
-	MemoryContext framing_context;
+	CqTransport *transport;		/* NULL: none */
 	CqOutboxRows rows;			/* being sent */
 	CqOutboxRows next;			/* handed over; none where nrows is 0 */
-	int64		kafka_id;		/* rows up to here are in Kafka */
+	int64		arrived_id;		/* rows up to here have arrived */
 	int64		deleted_id;		/* and rows up to here have been deleted, as far as is known */
 	int64		end_id;			/* the last that there is, as far as is known */
-	bool		has_place;		/* Kafka has one, and it is right */
+	bool		has_place;		/* the destination has one, and it is right */
 	TimestampTz placed_at;
 	TimestampTz tended_at;
 	TimestampTz due;			/* where it rests */
 	int			failures;		/* in a row */
 	CqSinkState shown;			/* what cq.sinks says */
 	char	   *last_warning;
-	char	   *options;			/* that the producer was opened with, as one text */
+	char	   *options;			/* that the transport was opened with, as one text */
 	bool		options_are_stale;	/* may be */
 };
 
 /* Done in a transaction of the database. False where the sink's row is not as it is known. */
 typedef bool (*CqEmitterWork) (CqEmitter *emitter);
 
-/* ---- emitter_producer.c: the producer, and what goes wrong ---- */
+/* What its transport says, or does: with arguments, or without. */
+#define cq_emitter_ask(emitter, method) ((emitter)->transport->methods->method((emitter)->transport))
+#define cq_emitter_call(emitter, method, ...) \
+	((emitter)->transport->methods->method((emitter)->transport, __VA_ARGS__))
+
+/* ---- emitter_connect.c: the transport, and what goes wrong ---- */
 
 /* For rows that are to be sent. */
 extern MemoryContext cq_emitter_new_batch(void);
@@ -65,10 +66,10 @@ extern MemoryContext cq_emitter_new_batch(void);
 extern void cq_emitter_discard_rows(CqEmitter *emitter);
 
 /*
- * Ends the producer, if there is one. False: it is not through, and goes later, with the rows that
+ * Ends the transport, if there is one. False: it is not through, and goes later, with the rows that
  * it has.
  */
-extern bool cq_emitter_close_producer(CqEmitter *emitter);
+extern bool cq_emitter_close_transport(CqEmitter *emitter);
 
 /* Tells of a trouble, once for each that is another one. */
 extern void cq_emitter_tell_trouble(CqEmitter *emitter, int sqlstate, const char *message,
@@ -77,7 +78,7 @@ extern void cq_emitter_tell_trouble(CqEmitter *emitter, int sqlstate, const char
 /* All is well, which is told where it was not. */
 extern void cq_emitter_end_trouble(CqEmitter *emitter);
 
-/* The producer's last job went wrong: RESTING. Where the producer can go on it is kept. */
+/* The transport's last job went wrong: RESTING. Where the transport can go on it is kept. */
 extern void cq_emitter_put_off(CqEmitter *emitter);
 
 /*
@@ -91,16 +92,16 @@ extern bool cq_emitter_connect(CqEmitter *emitter);
 
 /*
  * Looks whether the options, which may have changed, have done so: then it is RESTING, without a
- * producer. False as above.
+ * transport. False as above.
  */
 extern bool cq_emitter_follow_options(CqEmitter *emitter);
 
 /* ---- emitter_send.c: from one place to the next ---- */
 
-/* Work: what Kafka says against what the database knows. Then it is IDLE or STOPPED. */
+/* Work: what the destination says against what the database knows. Then it is IDLE or STOPPED. */
 extern bool cq_emitter_send_settle(CqEmitter *emitter);
 
-/* Has the place in Kafka to be made, or renewed? */
+/* Has the place to be made, or renewed? */
 extern bool cq_emitter_send_is_renewal_due(const CqEmitter *emitter);
 
 /* Are there rows to be handed over or sent, or is there something to be written down? */
@@ -115,7 +116,7 @@ extern bool cq_emitter_send_next(CqEmitter *emitter);
 /* IDLE to SENDING: the place alone. True. */
 extern bool cq_emitter_send_place(CqEmitter *emitter);
 
-/* SENDING to IDLE: it is in Kafka. */
+/* SENDING to IDLE: it has arrived. */
 extern void cq_emitter_send_finish(CqEmitter *emitter);
 
 #endif							/* CQ_EMITTER_PARTS_H */

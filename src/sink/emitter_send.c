@@ -6,23 +6,21 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/stream.h"
 #include "miscadmin.h"
 #include "sink/emitter_parts.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define MAX_ROWS			10000	/* of one transaction */
-#define MAX_BYTES			(8 * 1024 * 1024)
-#define RENEW_MS			(6 * 3600 * 1000)	/* Kafka forgets an offset after a day, or seven */
+#define MAX_BYTES			(8 * 1024 * 1024)	/* that are handed over at once */
+#define RENEW_MS			(6 * 3600 * 1000)	/* a destination may forget it after a day, or seven */
 
-/* ---- settling: what Kafka says against what the database knows ---- */
+/* ---- settling: what the destination says against what the database knows ---- */
 
 static bool
-fail(CqEmitter *emitter, const char *detail, int64 kafka_id)
+fail(CqEmitter *emitter, const char *detail, int64 arrived_id)
 {
-	cq_outbox_read_write_failure(&emitter->sink, detail, kafka_id);
+	cq_outbox_read_write_failure(&emitter->sink, detail, arrived_id);
 	emitter->phase = EMITTER_STOPPED;
 	ereport(WARNING,
 			(errcode(ERRCODE_DATA_CORRUPTED),
@@ -44,51 +42,46 @@ rows_in_doubt(const CqViewSink *sink)
 bool
 cq_emitter_send_settle(CqEmitter *emitter)
 {
-	CqTransactionPlace place = cq_kafka_transaction_place(emitter->transaction);
+	CqTransportPlace place = cq_emitter_ask(emitter, place);
+	CqTransportPlaceText text = cq_emitter_ask(emitter, place_text);
 	CqViewSink *sink = &emitter->sink;
-	const char *group = cq_kafka_transaction_name(sink->epoch);
-	int64		kafka_id = place.next_id - 1;
+	int64		arrived_id = place.next_id - 1;
 
 	if (!cq_outbox_read_lock_progress(sink))
 		return false;
 	cq_emitter_discard_rows(emitter);
-	/* How old the offset is by Kafka's count is not known: it is renewed at once. */
+	/* How old the place is by the destination's count is not known: it is renewed at once. */
 	if (emitter->phase == EMITTER_CONNECTING)
 		emitter->placed_at = 0;
 	emitter->phase = EMITTER_IDLE;
-	emitter->kafka_id = sink->sent_id;
+	emitter->arrived_id = sink->sent_id;
 	emitter->has_place = false;
 	if (place.is_there && !place.is_ours)
-		return fail(emitter, psprintf("The offset of consumer group \"%s\" was not written by this "
-									  "sink.", group), -1);
-	if (place.is_there && kafka_id > sink->sending_id)
-		return fail(emitter, psprintf("Rows up to " INT64_FORMAT " are in Kafka, but no more "
-																 "than " INT64_FORMAT
-									  " were handed over by this database: it seems to have been "
-									  "restored to an earlier point.",
-									  kafka_id, sink->sending_id), kafka_id);
-	if (place.is_there && kafka_id >= sink->sent_id)
+		return fail(emitter, psprintf("%s.", text.foreign), -1);
+	if (place.is_there && arrived_id > sink->sending_id)
+		return fail(emitter, psprintf("Rows up to " INT64_FORMAT " are in %s, but no more than "
+									  INT64_FORMAT " were handed over by this database: it seems "
+									  "to have been restored to an earlier point.",
+									  arrived_id, text.destination, sink->sending_id), arrived_id);
+	if (place.is_there && arrived_id >= sink->sent_id)
 	{
-		emitter->kafka_id = kafka_id;
+		emitter->arrived_id = arrived_id;
 		emitter->has_place = true;
 		return true;
 	}
 	if (sink->sending_id == sink->sent_id)
 		return true;
 	if (!place.is_there)
-		return fail(emitter, psprintf("Consumer group \"%s\" has no offset any more, and so %s. An "
-									  "offset expires where nothing is sent and no emitter"
-									  " runs for long, and goes with the topic.", group,
-									  rows_in_doubt(sink)), -1);
-	return fail(emitter, psprintf("The offset of consumer group \"%s\" is older than what is known "
-								  "of it, and so %s.", group, rows_in_doubt(sink)), -1);
+		return fail(emitter, psprintf("%s, and so %s. %s", text.missing, rows_in_doubt(sink),
+									  text.missing_because), -1);
+	return fail(emitter, psprintf("%s, and so %s.", text.old, rows_in_doubt(sink)), -1);
 }
 
 /* ---- IDLE → SENDING ---- */
 
 /*
  * Before rows leave the database: at least 'on', or more where the server is set to more. What was
- * only written down about rows that are in Kafka may be lost.
+ * only written down about rows that have arrived may be lost.
  */
 static void
 set_durability(bool hands_over)
@@ -97,38 +90,6 @@ set_durability(bool hands_over)
 		(void) set_config_option("synchronous_commit", hands_over ? "on" : "off", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_LOCAL,
 								 true, 0, false);
-}
-
-/*
- * The outbox is a table of the view's owner, who may write to the sink, but not to whatever topic
- * there is.
- */
-static void
-check_topics(const CqEmitter *emitter, const CqOutboxRows *rows)
-{
-	const CqStream *stream = NULL;
-
-	for (uint64 i = 0; i < rows->nrows; i++)
-	{
-		const char *topic = rows->rows[i].topic;
-		ListCell   *cell;
-
-		if (topic == NULL)
-			continue;
-		if (stream == NULL)
-			stream = cq_stream_get(emitter->sink.sink, InvalidOid);
-		foreach(cell, stream->topics)
-		{
-			if (strcmp(lfirst(cell), topic) == 0)
-				break;
-		}
-		if (cell == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("row " INT64_FORMAT " of the outbox is for topic \"%s\", which is not "
-												"one of stream %s",
-							rows->rows[i].message.offset, topic, stream->name)));
-	}
 }
 
 /*
@@ -142,23 +103,19 @@ hand_over(CqEmitter *emitter)
 	CqOutboxRows *next = &emitter->next;
 	MemoryContext caller;
 
-	if (emitter->kafka_id > emitter->deleted_id)
-		cq_outbox_read_delete(&sink, emitter->deleted_id, emitter->kafka_id);
+	if (emitter->arrived_id > emitter->deleted_id)
+		cq_outbox_read_delete(&sink, emitter->deleted_id, emitter->arrived_id);
 	caller = MemoryContextSwitchTo(emitter->next_batch);
 	cq_outbox_read(&sink, emitter->phase == EMITTER_SENDING ? emitter->rows.last_id :
-				   emitter->kafka_id, MAX_ROWS, MAX_BYTES, next);
+				   emitter->arrived_id, emitter->transport->max_rows, MAX_BYTES, next);
 	next->read_at = GetCurrentTransactionStartTimestamp();
 	MemoryContextSwitchTo(caller);
-	check_topics(emitter, next);
-	caller = MemoryContextSwitchTo(emitter->next_batch);
-	for (uint64 i = 0; i < next->nrows && emitter->framing != NULL; i++)
-		cq_framing_apply(emitter->framing, &next->rows[i].message);
-	MemoryContextSwitchTo(caller);
-	if (emitter->kafka_id == sink.sent_id && next->last_id == sink.sending_id && next->nrows == 0)
+	cq_emitter_call(emitter, prepare, &sink, next, emitter->next_batch);
+	if (emitter->arrived_id == sink.sent_id && next->last_id == sink.sending_id && next->nrows == 0)
 		return true;
 	if (!cq_outbox_read_lock_progress(&sink))
 		return false;
-	sink.sent_id = emitter->kafka_id;
+	sink.sent_id = emitter->arrived_id;
 	sink.sending_id = next->last_id;
 	cq_outbox_read_write_progress(&sink);
 	set_durability(next->nrows > 0);
@@ -178,8 +135,8 @@ fill_next(CqEmitter *emitter)
 		MemoryContextReset(emitter->next_batch);
 		return emitter->phase != phase;
 	}
-	emitter->deleted_id = Max(emitter->deleted_id, emitter->kafka_id);
-	emitter->sink.sent_id = emitter->kafka_id;
+	emitter->deleted_id = Max(emitter->deleted_id, emitter->arrived_id);
+	emitter->sink.sent_id = emitter->arrived_id;
 	emitter->sink.sending_id = emitter->next.last_id;
 	if (emitter->next.nrows == 0)
 	{
@@ -201,8 +158,7 @@ send_rows(CqEmitter *emitter)
 
 	/* The commit may have given up waiting for standbys because this process is to end. */
 	CHECK_FOR_INTERRUPTS();
-	cq_kafka_transaction_send(emitter->transaction, emitter->rows.rows, emitter->rows.nrows,
-							  emitter->rows.last_id + 1);
+	cq_emitter_call(emitter, send, &emitter->rows, emitter->rows.last_id + 1);
 	MemoryContextSwitchTo(caller);
 	emitter->phase = EMITTER_SENDING;
 	return true;
@@ -218,8 +174,8 @@ cq_emitter_send_is_renewal_due(const CqEmitter *emitter)
 bool
 cq_emitter_send_has_work(const CqEmitter *emitter)
 {
-	return emitter->next.nrows > 0 || emitter->kafka_id > emitter->sink.sent_id ||
-		emitter->end_id > emitter->kafka_id;
+	return emitter->next.nrows > 0 || emitter->arrived_id > emitter->sink.sent_id ||
+		emitter->end_id > emitter->arrived_id;
 }
 
 /* What was handed over is what is being sent. */
@@ -255,7 +211,7 @@ bool
 cq_emitter_send_place(CqEmitter *emitter)
 {
 	memset(&emitter->rows, 0, sizeof(CqOutboxRows));
-	emitter->rows.last_id = emitter->kafka_id;
+	emitter->rows.last_id = emitter->arrived_id;
 	return send_rows(emitter);
 }
 
@@ -264,7 +220,7 @@ cq_emitter_send_place(CqEmitter *emitter)
 void
 cq_emitter_send_finish(CqEmitter *emitter)
 {
-	emitter->kafka_id = emitter->rows.last_id;
+	emitter->arrived_id = emitter->rows.last_id;
 	emitter->has_place = true;
 	emitter->placed_at = GetCurrentTimestamp();
 	if (emitter->rows.nrows > 0)

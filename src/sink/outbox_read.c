@@ -236,11 +236,11 @@ cq_outbox_read_write_progress(const CqViewSink *sink)
 }
 
 void
-cq_outbox_read_write_failure(const CqViewSink *sink, const char *detail, int64 kafka_id)
+cq_outbox_read_write_failure(const CqViewSink *sink, const char *detail, int64 arrived_id)
 {
 	Oid			types[] = {OIDOID, TEXTOID, INT8OID};
 	Datum		args[] = {ObjectIdGetDatum(sink->view), CStringGetTextDatum(detail),
-						  Int64GetDatum(kafka_id)};
+						  Int64GetDatum(arrived_id)};
 
 	SPI_connect();
 	execute_on_catalog("UPDATE _cq.sink SET status = 'failed', detail = $2, kafka_id = nullif($3, "

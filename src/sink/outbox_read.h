@@ -44,9 +44,12 @@ extern bool cq_outbox_read_lock_progress(CqViewSink *sink);
 /* Writes sent_id and sending_id; the row has been locked. */
 extern void cq_outbox_read_write_progress(const CqViewSink *sink);
 
-/* The sink stands from here on. kafka_id: up to where Kafka says that rows were sent, or -1. */
+/*
+ * The sink stands from here on. arrived_id: up to where the destination says that it has rows, or
+ * -1.
+ */
 extern void cq_outbox_read_write_failure(const CqViewSink *sink, const char *detail,
-										 int64 kafka_id);
+										 int64 arrived_id);
 
 /* The last id that there has been in the outbox of each view. Calls tell for each. */
 extern void cq_outbox_read_ends(void (*tell) (Oid view, int64 end_id, void *arg), void *arg);

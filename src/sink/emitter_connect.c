@@ -1,45 +1,35 @@
 /*
- * emitter_producer.c
- *		The producer of an emitter, from RESTING to CONNECTING and back: see emitter.h.
+ * emitter_connect.c
+ *		The transport of an emitter, from RESTING to CONNECTING and back: see emitter.h.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_class.h"
-#include "catalog/stream.h"
-#include "commands/defrem.h"
 #include "common/compat.h"
-#include "common/owner.h"
-#include "lib/stringinfo.h"
 #include "sink/emitter_parts.h"
-#include "stream/reader_state.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define LONGEST_BACKOFF_MS	30000
-#define FENCED_MS			30000	/* before a producer that was fenced comes back, and fences in its turn */
 #define REAP_MS				100
-#define ASK_MS				50		/* before the registry's answer is looked for */
+#define ASK_MS				50		/* before what was asked for is looked for */
 #define REFUSED_MS			1000	/* the same where something is wrong */
-#define STRAGGLER_MS		1000	/* before a producer is followed by one that goes by the same name, if it does not end at once */
+#define STRAGGLER_MS		1000	/* before a transport is followed by one that goes by the same name, if it does not end at once */
 
 /*
- * What a closed emitter leaves: a thread that still waits for a broker, and the rows that it has.
+ * What a closed emitter leaves: a transport that still waits, and the rows that it has.
  */
 typedef struct Remains
 {
-	CqKafkaTransaction *transaction;
+	CqTransport *transport;
 	MemoryContext batch;
 } Remains;
 
 static List *remains = NIL;		/* of Remains *, in TopMemoryContext */
 static uint32 fd_changes = 0;
 
-/* ---- producers ---- */
+/* ---- transports ---- */
 
 MemoryContext
 cq_emitter_new_batch(void)
@@ -59,23 +49,23 @@ cq_emitter_discard_rows(CqEmitter *emitter)
 
 /* The rows go with it, if need be later: false. */
 bool
-cq_emitter_close_producer(CqEmitter *emitter)
+cq_emitter_close_transport(CqEmitter *emitter)
 {
 	bool		is_closed = true;
 
-	fd_changes += emitter->transaction != NULL;
-	if (emitter->transaction != NULL && !cq_kafka_transaction_close(emitter->transaction))
+	fd_changes += emitter->transport != NULL;
+	if (emitter->transport != NULL && !cq_emitter_ask(emitter, close))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 		Remains    *left = palloc(sizeof(Remains));
 
-		*left = (Remains) {emitter->transaction, emitter->batch};
+		*left = (Remains) {emitter->transport, emitter->batch};
 		remains = lappend(remains, left);
 		MemoryContextSwitchTo(caller);
 		emitter->batch = cq_emitter_new_batch();
 		is_closed = false;
 	}
-	emitter->transaction = NULL;
+	emitter->transport = NULL;
 	emitter->has_place = false;
 	cq_emitter_discard_rows(emitter);
 	return is_closed;
@@ -90,7 +80,7 @@ cq_emitter_reap(long most)
 	{
 		Remains    *left = lfirst(cell);
 
-		if (!cq_kafka_transaction_close(left->transaction))
+		if (!left->transport->methods->close(left->transport))
 			continue;
 		MemoryContextDelete(left->batch);
 		pfree(left);
@@ -156,23 +146,17 @@ rest(CqEmitter *emitter, int least_ms)
 	emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(backoff, least_ms));
 }
 
-/* The producer's last job went wrong. Where it can go on it is kept. */
+/* The transport's last job went wrong. Where it can go on it is kept. */
 void
 cq_emitter_put_off(CqEmitter *emitter)
 {
-	CqTransactionError error = cq_kafka_transaction_error(emitter->transaction);
+	CqTransportError error = cq_emitter_ask(emitter, error);
+	int			pause_ms = error.pause_ms;
 
-	if (error.is_fenced)
-		cq_emitter_tell_trouble(emitter, ERRCODE_OBJECT_IN_USE,
-					 psprintf("another producer has taken over as \"%s\": %s",
-							  cq_kafka_transaction_name(emitter->sink.epoch), error.message),
-					 "Another server runs with the same data, such as a standby that was promoted. "
-					 "Only one of them should go on.");
-	else
-		cq_emitter_tell_trouble(emitter, error.sqlstate, error.message, NULL);
-	if (cq_kafka_transaction_state(emitter->transaction) == CQ_TRANSACTION_FAILED)
-		(void) cq_emitter_close_producer(emitter);
-	rest(emitter, error.is_fenced ? FENCED_MS : 0);
+	cq_emitter_tell_trouble(emitter, error.sqlstate, error.message, error.detail);
+	if (cq_emitter_ask(emitter, state) == CQ_TRANSPORT_FAILED)
+		(void) cq_emitter_close_transport(emitter);
+	rest(emitter, pause_ms);
 }
 
 /*
@@ -208,7 +192,7 @@ cq_emitter_work(CqEmitter *emitter, CqEmitterWork work)
 	MemoryContextSwitchTo(emitter->scratch);
 	if (error == NULL)
 		return is_known;
-	(void) cq_emitter_close_producer(emitter);
+	(void) cq_emitter_close_transport(emitter);
 	cq_emitter_tell_trouble(emitter, error->sqlerrcode, error->message, error->detail);
 	rest(emitter, 0);
 	return true;
@@ -216,86 +200,29 @@ cq_emitter_work(CqEmitter *emitter, CqEmitterWork work)
 
 /* ---- RESTING → CONNECTING ---- */
 
-/* All that a producer is made of. */
-static char *
-describe_options(const CqStream *stream, const CqFraming *framing)
-{
-	StringInfoData text;
-	ListCell   *cell;
-
-	initStringInfo(&text);
-	foreach(cell, stream->topics)
-		appendStringInfo(&text, "%s,", (char *) lfirst(cell));
-	foreach(cell, stream->properties)
-	{
-		DefElem    *property = lfirst_node(DefElem, cell);
-
-		appendStringInfo(&text, " %s=%s", property->defname,
-						 quote_literal_cstr(defGetString(property)));
-	}
-	if (framing != NULL)
-		appendStringInfo(&text, " %s", cq_framing_describe(framing));
-	return text.data;
-}
-
-/* The stream, with the properties of the view's owner, who may or may not write to it. */
-static CqStream *
-open_stream(const CqEmitter *emitter)
-{
-	Oid			owner = cq_owner_of_relation(emitter->sink.view);
-	CqStream   *stream;
-
-	if (pg_class_aclcheck(emitter->sink.sink, owner, ACL_INSERT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(emitter->sink.sink));
-	stream = cq_stream_get(emitter->sink.sink, owner);
-	if (stream->kind != CQ_STREAM_KAFKA || stream->topics == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("stream %s has no topic of Kafka", stream->name)));
-	return stream;
-}
-
-/*
- * Nothing is sent before the numbers of its schemas are known: they are asked for, and looked for
- * again.
- */
 static bool
-has_numbers(CqEmitter *emitter, const CqStream *stream)
+open_transport(CqEmitter *emitter)
 {
-	MemoryContext caller;
+	const CqTransportMethods *methods = cq_transport_methods(&emitter->sink);
+	char	   *options = methods->describe(&emitter->sink);
 	const char *trouble = NULL;
+	CqTransport *transport = methods->open(&emitter->sink, &trouble);
 
-	if (emitter->framing_context == NULL)
-		emitter->framing_context = AllocSetContextCreate(emitter->context, "pg_cq framing",
-														 ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(emitter->framing_context);
-	caller = MemoryContextSwitchTo(emitter->framing_context);
-	emitter->framing = cq_framing_make(stream);
-	MemoryContextSwitchTo(caller);
-	if (emitter->framing == NULL || cq_framing_is_known(emitter->framing, &trouble))
+	if (transport == NULL)
+	{
+		if (trouble != NULL)
+			cq_emitter_tell_trouble(emitter, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, trouble,
+									NULL);
+		emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), trouble != NULL ?
+												   REFUSED_MS : ASK_MS);
 		return true;
-	if (trouble != NULL)
-		cq_emitter_tell_trouble(emitter, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, trouble, NULL);
-	emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), trouble != NULL ? REFUSED_MS :
-											   ASK_MS);
-	return false;
-}
-
-static bool
-open_transaction(CqEmitter *emitter)
-{
-	CqStream   *stream = open_stream(emitter);
-	CqSourceConfig config = cq_reader_config(stream, false);
-
-	if (!has_numbers(emitter, stream))
-		return true;
+	}
+	emitter->transport = transport;
+	fd_changes++;
 	if (emitter->options != NULL)
 		pfree(emitter->options);
-	emitter->options = MemoryContextStrdup(emitter->context,
-										   describe_options(stream, emitter->framing));
+	emitter->options = MemoryContextStrdup(emitter->context, options);
 	emitter->options_are_stale = false;
-	emitter->transaction = cq_kafka_transaction_open(&config, emitter->sink.epoch);
-	fd_changes++;
 	return true;
 }
 
@@ -304,9 +231,9 @@ cq_emitter_connect(CqEmitter *emitter)
 {
 	if (emitter->shown != CQ_SINK_DOWN)
 		show(emitter, CQ_SINK_CONNECTING, NULL);
-	if (!cq_emitter_work(emitter, open_transaction))
+	if (!cq_emitter_work(emitter, open_transport))
 		return false;
-	if (emitter->transaction != NULL)
+	if (emitter->transport != NULL)
 		emitter->phase = EMITTER_CONNECTING;
 	return true;
 }
@@ -318,10 +245,9 @@ cq_emitter_connect(CqEmitter *emitter)
 static bool
 check_options(CqEmitter *emitter)
 {
-	CqStream   *stream = open_stream(emitter);
+	char	   *options = emitter->transport->methods->describe(&emitter->sink);
 
-	emitter->options_are_stale = strcmp(describe_options(stream, cq_framing_make(stream)),
-										emitter->options) != 0;
+	emitter->options_are_stale = strcmp(options, emitter->options) != 0;
 	return true;
 }
 
@@ -331,9 +257,9 @@ cq_emitter_follow_options(CqEmitter *emitter)
 {
 	if (!cq_emitter_work(emitter, check_options))
 		return false;
-	if (!emitter->options_are_stale || emitter->transaction == NULL)
+	if (!emitter->options_are_stale || emitter->transport == NULL)
 		return true;
-	emitter->due = cq_emitter_close_producer(emitter) ? 0 :
+	emitter->due = cq_emitter_close_transport(emitter) ? 0 :
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STRAGGLER_MS);
 	emitter->phase = EMITTER_RESTING;
 	emitter->failures = 0;
