@@ -481,15 +481,6 @@ LEFT JOIN _cq.sink_levels() m ON m.view = k.view
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
-CREATE OR REPLACE VIEW cq.stat_views WITH (security_barrier) AS
-SELECT v.view, n.rows, n.bytes, n.bad_rows, n.late_rows, n.groups_inserted, n.groups_updated, n.batches, n.total_batch_time, n.mean_batch_time,
-       n.max_batch_time, round(n.rows_per_second::numeric, 2)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time, n.stats_reset
-FROM _cq.view v
-JOIN pg_catalog.pg_class r ON r.oid = v.view
-JOIN _cq.stat_relations() n ON n.relation = v.view
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
-   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
-
 CREATE FUNCTION cq.columns_of(server text, topic text, OUT column_name text, OUT data_type text, OUT not_null boolean, OUT path text, OUT format text)
     RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_columns_of';
@@ -541,7 +532,8 @@ COMMENT ON FUNCTION cq.explain(regclass, boolean) IS
 
 -- topic: event.sql
 -- topic: lineage.sql
-GRANT SELECT ON cq.events, cq.lineage, _cq.statement TO PUBLIC;
+-- topic: figures.sql
+GRANT SELECT ON cq.events, cq.lineage, _cq.statement, cq.view_parts, cq.stat_times, cq.lanes TO PUBLIC;
 
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();

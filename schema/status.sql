@@ -463,7 +463,7 @@ COMMENT ON FUNCTION _cq.trim_errors() IS
     'deletes some of what cq.errors and cq.late keep too long, or too much of';
 REVOKE ALL ON FUNCTION _cq.trim_errors() FROM PUBLIC;
 
--- ---- workers, statistics ----
+-- ---- workers ----
 
 CREATE VIEW cq.workers WITH (security_barrier) AS
 SELECT worker, workers, pid, state, state_since, started_at, restarts,
@@ -471,22 +471,6 @@ SELECT worker, workers, pid, state, state_since, started_at, restarts,
 FROM _cq.worker_status()
 ORDER BY worker;
 COMMENT ON VIEW cq.workers IS 'ingest workers of this database and what they are doing';
-
-CREATE VIEW cq.stat_workers AS
-SELECT worker, pid, rows, bytes, batches, last_batch_time
-FROM _cq.worker_status()
-ORDER BY worker;
-COMMENT ON VIEW cq.stat_workers IS 'what the ingest workers of this database have read';
-
-CREATE VIEW cq.stat_views WITH (security_barrier) AS
-SELECT v.view, n.rows, n.bytes, n.bad_rows, n.late_rows, n.groups_inserted, n.groups_updated, n.batches, n.total_batch_time, n.mean_batch_time,
-       n.max_batch_time, round(n.rows_per_second::numeric, 2)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time, n.stats_reset
-FROM _cq.view v
-JOIN pg_catalog.pg_class r ON r.oid = v.view
-JOIN _cq.stat_relations() n ON n.relation = v.view
-WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
-   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
-COMMENT ON VIEW cq.stat_views IS 'what the workers have done for continuous views; times in ms';
 
 -- The launcher learns of the extension when this commits.
 CREATE FUNCTION _cq.start_workers() RETURNS void

@@ -163,3 +163,106 @@ def test_monitoring_neither_locks_nor_fails(server, log_db):
         for name in ("views", "positions", "streams", "errors", "late", "gaps", "sinks", "stat_views"):
             db.execute(f"TABLE cq.{name}")
         db.execute("RESET statement_timeout")
+
+
+# ---- state and work in figures ----
+
+def test_what_views_keep(log_db, roles):
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (k int, v int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (changes = 'v_changes') AS "
+               "SELECT k, count(*) AS n FROM s GROUP BY k")
+    db.execute("INSERT INTO s SELECT i % 50, i FROM generate_series(1, 500) i")
+    db.wait("v")
+    parts = "SELECT role, rows FROM cq.view_parts WHERE view = 'v'::regclass ORDER BY role"
+    wait_until(lambda: db.execute(parts) == [("changes", 50), ("state", 50)],
+               lambda: str(db.execute(parts)))
+    sizes = """SELECT relation::text, bytes, table_bytes, index_bytes FROM cq.view_parts
+        WHERE view = 'v'::regclass AND role = 'state'"""
+    real = """SELECT relation::text, pg_total_relation_size(relation), pg_table_size(relation),
+        pg_indexes_size(relation) FROM _cq.part WHERE view = 'v'::regclass AND role = 'state'"""
+    assert db.execute(sizes) == db.execute(real) and db.execute(sizes)[0][1] > 0
+    assert roles("watcher", parts) == [("changes", 50), ("state", 50)]
+    assert roles("low", parts) == []
+    # Rows that were changed leave dead ones, until they are vacuumed.
+    state = db.part("v")
+    db.execute(f"ALTER TABLE {state} SET (autovacuum_enabled = off)")
+    db.execute("INSERT INTO s SELECT i % 50, i FROM generate_series(1, 50) i")
+    db.wait("v")
+    dead = """SELECT dead_rows > 0
+            AND dead_share = round(dead_rows / (rows + dead_rows)::numeric, 3)
+        FROM cq.view_parts WHERE view = 'v'::regclass AND role = 'state'"""
+    wait_until(lambda: db.value(dead), lambda: str(db.execute("TABLE cq.view_parts")))
+    # What a worker tells of later is not lost on it.
+
+    def is_clean():
+        db.execute(f"VACUUM {state}")
+        return db.value(dead.replace("> 0", "= 0"))
+    wait_until(is_clean, lambda: str(db.execute("TABLE cq.view_parts")))
+    # A lock is not waited for.
+    with db.server.connect(db.name) as other:
+        other.execute("SET lock_timeout = '30 s'")
+        other.execute("BEGIN")
+        other.execute(f"LOCK TABLE {state}")
+        db.execute("SET statement_timeout = '30 s'")
+        assert db.execute("SELECT bytes, table_bytes FROM cq.view_parts "
+                          "WHERE view = 'v'::regclass AND role = 'state'") == [(None, None)]
+        db.execute("RESET statement_timeout")
+        other.execute("ROLLBACK")
+
+
+def test_what_maintaining_takes(log_db, roles):
+    db = log_db
+    db.execute("CREATE FOREIGN TABLE s (k int, at timestamptz OPTIONS (metadata 'timestamp')) "
+               "SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW a AS SELECT k, count(*) AS n FROM s GROUP BY k")
+    db.execute("CREATE CONTINUOUS VIEW b AS SELECT sum(k) AS n FROM s")
+    db.execute("CREATE CONTINUOUS VIEW over AS SELECT count(*) AS groups FROM a")
+    for view in ("a", "b", "over"):
+        db.wait(view)
+    # An hour ago: in the step from 2^21 to 2^22 ms.
+    db.execute("INSERT INTO s SELECT i, now() - interval '1 hour' FROM generate_series(1, 3000) i")
+    db.execute("INSERT INTO s SELECT i, now() FROM generate_series(1, 10) i")
+    for view in ("a", "b", "over"):
+        db.wait(view)
+    wait_until(lambda: db.execute("SELECT view::text, count FROM cq.stat_times "
+                                  "WHERE what = 'visible' AND up_to = 'infinity' ORDER BY 1")
+               == [("a", 3010), ("b", 3010), ("over", 3010)],
+               lambda: str(db.execute("TABLE cq.stat_times")))
+    for view in ("a", "b", "over"):
+        of = f"FROM cq.stat_times WHERE view = '{view}'::regclass AND what"
+        assert db.execute(f"SELECT up_to {of} = 'batch' ORDER BY up_to") == \
+            [(float(2 ** i),) for i in range(23)] + [(float("inf"),)]
+        assert db.execute(f"SELECT count {of} = 'visible' AND up_to IN (2 ^ 21, 2 ^ 22) "
+                          "ORDER BY up_to") == [(10,), (3010,)]
+        assert db.value(f"""SELECT bool_and(count >= before) FROM (
+            SELECT count, lag(count, 1, 0::bigint) OVER (ORDER BY up_to) AS before
+            {of} = 'visible') x""")
+        assert db.value(f"SELECT max(count) = (SELECT batches FROM cq.stat_views "
+                        f"WHERE view = '{view}'::regclass) {of} = 'batch'")
+        assert db.value("SELECT cpu_time > 0 AND wal_bytes > 0 AND commits BETWEEN 1 AND batches "
+                        "FROM cq.stat_views WHERE view = %s::regclass", view)
+    # What views took is part of what processes took.
+    wait_until(lambda: db.value("""
+        SELECT sum(cpu_time) <= (SELECT sum(cpu_time) FROM cq.stat_workers WHERE kind = 'worker')
+           AND sum(wal_bytes) <= (SELECT sum(wal_bytes) FROM cq.stat_workers WHERE kind = 'worker')
+        FROM cq.stat_views"""), lambda: str(db.execute("TABLE cq.stat_workers")))
+    assert db.execute("SELECT kind, worker FROM cq.stat_workers") == \
+        [("worker", n + 1) for n in range(int(db.value("SHOW cq.workers")))] + [("keeper", None)]
+    assert db.value("SELECT bool_and(cpu_time > 0) FROM cq.stat_workers")
+    # One that stands elsewhere is read by itself.
+    lanes = "SELECT stream::text, views::text[], partitions FROM cq.lanes ORDER BY views::text"
+    wait_until(lambda: db.execute(lanes) == [("s", ["a", "b"], 1)], lambda: str(db.execute(lanes)))
+    db.execute("SELECT cq.pause('b')")
+    db.execute("INSERT INTO s VALUES (1)")
+    db.wait("a")
+    wait_until(lambda: db.execute(lanes) == [("s", ["a"], 1), ("s", ["b"], 1)],
+               lambda: str(db.execute(lanes)))
+    for query in ("SELECT count(*) > 0 FROM cq.lanes", "SELECT count(*) > 0 FROM cq.stat_times",
+                  "SELECT sum(cpu_time) > 0 FROM cq.stat_views"):
+        assert roles("watcher", query) == [(True,)], query
+        assert roles("low", query) in ([(False,)], [(None,)]), query
+    db.execute("SELECT cq.stat_reset('a')")
+    assert db.execute("SELECT cpu_time, commits, wal_bytes FROM cq.stat_views "
+                      "WHERE view = 'a'::regclass") == [(0, 0, 0)]
+    assert db.value("SELECT max(count) FROM cq.stat_times WHERE view = 'a'::regclass") == 0

@@ -223,17 +223,21 @@ def test_the_clock_is_wrong(server, log_db):
 
 # ---- what is kept ----
 
+FIGURES = """SELECT rows, batches, stats_reset, cpu_time, commits, wal_bytes,
+    ARRAY(SELECT t.count FROM cq.stat_times t WHERE t.view = v.view ORDER BY what, up_to) FROM cq.stat_views v"""
+
+
 def test_events_and_counts_outlive_a_restart(server, log_db):
     """Statistics of a server that was stopped are there again."""
     create(log_db)
     log_db.execute("SELECT cq.pause('v')")
     wait_until(lambda: log_db.value("SELECT rows FROM cq.stat_views") == 1, "nothing is counted")
-    before = log_db.execute("SELECT rows, batches, stats_reset FROM cq.stat_views")
+    before = log_db.execute(FIGURES)
     await_event(log_db, "workers started", name=None)
     log_db.close()
     server.stop()
     server.start()
-    assert log_db.execute("SELECT rows, batches, stats_reset FROM cq.stat_views") == before
+    assert log_db.execute(FIGURES) == before
     started = "SELECT count(*) FROM cq.events WHERE what = 'workers started'"
     wait_until(lambda: log_db.value(started) == 2,
                lambda: log_db.execute("TABLE cq.events"))

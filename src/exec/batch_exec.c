@@ -31,6 +31,7 @@
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/pace.h"
+#include "exec/view_count.h"
 #include "exec/view_exec.h"
 #include "exec/view_plan.h"
 #include "exec/view_run.h"
@@ -351,12 +352,12 @@ apply_and_commit(CqLane *lane, CqBatch *batch)
 	if (result == CQ_BATCH_RETRY || result == CQ_BATCH_AWAITS)
 	{
 		AbortCurrentTransaction();
-		cq_view_run_forget();
+		cq_view_count_forget();
 		return result == CQ_BATCH_AWAITS ? result : CQ_BATCH_LANES_CHANGED;
 	}
 	CommitTransactionCommand();
 	cq_watch_forget_deaf();
-	cq_view_run_count();
+	cq_view_count_commit(batch);
 	cq_cursor_believe(lane, &batch->fetch);
 	return result;
 }
@@ -410,7 +411,7 @@ roll_back(CqLane *lane, int failures_before)
 	bool		is_of_view = count_failures(lane, &one_leaves) > failures_before;
 
 	cq_watch_end();
-	cq_view_run_forget();
+	cq_view_count_forget();
 	if (!cq_fault_passes(error) || ProcDiePending)
 		PG_RE_THROW();
 	strlcpy(lane->trouble, cq_fault_public_text(error), sizeof(lane->trouble));

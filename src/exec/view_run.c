@@ -4,8 +4,7 @@
  *
  *		all rows ─► failed? ─► in halves ─► … ─► single rows: dead letters, or the view stops
  *
- * Each attempt is a subtransaction. What is counted of a view is counted when the batch has been
- * committed: a batch that is rolled back for another view's sake is done again.
+ * Each attempt is a subtransaction.
  */
 #include "postgres.h"
 
@@ -24,11 +23,13 @@
 #include "exec/node_count.h"
 #include "exec/output.h"
 #include "exec/told.h"
+#include "exec/view_count.h"
 #include "exec/view_lock.h"
 #include "exec/view_plan.h"
 #include "exec/view_run.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "stats/meter.h"
 #include "stats/stats.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -49,17 +50,6 @@ typedef struct DoubtfulRow
 	int			row;
 	ErrorData  *error;
 } DoubtfulRow;
-
-/* What is to be counted of a view once the batch is committed. */
-typedef struct Count
-{
-	Oid			view;
-	CqBatchStats stats;
-	int			nnodes;
-	CqNodeCounts nodes[FLEXIBLE_ARRAY_MEMBER];
-} Count;
-
-static List *counts = NIL;		/* of Count *, in TopMemoryContext */
 
 /* One view's way through one batch. */
 typedef struct ViewRun
@@ -82,6 +72,7 @@ typedef struct ViewRun
 	bool		goes_on_alone;	/* from stop on */
 	int			stop;			/* the first row it has not seen, nrows if none */
 	char	   *stop_reason;
+	CqMeter		used_before;
 } ViewRun;
 
 /* So many rows that fail, of a view that has never had another, say that none will pass. */
@@ -494,43 +485,6 @@ trim_dead_letters(ViewRun *run)
 }
 
 static void
-note_count(const CqViewExec *exec, const CqBatchStats *stats)
-{
-	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-	Size		size = sizeof(CqNodeCounts) * exec->ncounted;
-	Count	   *count = palloc(offsetof(Count, nodes) + size);
-
-	count->view = exec->view;
-	count->stats = *stats;
-	count->nnodes = exec->ncounted;
-	memcpy(count->nodes, exec->counted, size);
-	counts = lappend(counts, count);
-	MemoryContextSwitchTo(caller);
-}
-
-void
-cq_view_run_count(void)
-{
-	ListCell   *cell;
-
-	foreach(cell, counts)
-	{
-		const Count *count = lfirst(cell);
-
-		cq_stats_view_batch(count->view, &count->stats);
-		cq_node_stats_add(count->view, count->nodes, count->nnodes);
-	}
-	cq_view_run_forget();
-}
-
-void
-cq_view_run_forget(void)
-{
-	list_free_deep(counts);
-	counts = NIL;
-}
-
-static void
 report(const ViewRun *run, instr_time start)
 {
 	CqBatchStats stats = {
@@ -540,6 +494,7 @@ report(const ViewRun *run, instr_time start)
 		.groups_inserted = run->counts.inserted,
 		.groups_updated = run->counts.updated,
 	};
+	CqMeter		own = cq_meter_since(&run->used_before);
 	instr_time	duration;
 
 	for (int i = 0; run->batch != NULL && i < run->batch->fetch.nslices; i++)
@@ -547,7 +502,9 @@ report(const ViewRun *run, instr_time start)
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 	stats.duration_us = INSTR_TIME_GET_MICROSEC(duration);
-	note_count(run->exec, &stats);
+	stats.cpu_ns = own.cpu_ns;
+	stats.wal_bytes = own.wal_bytes;
+	cq_view_count_note(run->exec, &stats);
 }
 
 static void
@@ -642,6 +599,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	cq_meter_read(&run.used_before);
 	if (leave_if_blocked(lane, batch, exec) || leave_if_too_much(lane, batch, exec))
 		return false;
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
@@ -751,6 +709,7 @@ cq_view_run_told(CqViewExec *exec, const List *told)
 	ErrorData  *error;
 
 	INSTR_TIME_SET_CURRENT(start);
+	cq_meter_read(&run.used_before);
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
 	cq_node_count_begin(exec);
 	error = attempt(&run, 0, 0);

@@ -36,8 +36,4 @@ extern bool cq_view_run_is_exclusive(const CqViewExec *exec);
 extern void cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row,
 							 const char *reason);
 
-/* After the commit: counts what views have done since. Or forgets it, after a rollback. */
-extern void cq_view_run_count(void);
-extern void cq_view_run_forget(void);
-
 #endif							/* CQ_VIEW_RUN_H */

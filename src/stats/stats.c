@@ -23,6 +23,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "stats/histogram.h"
 #include "stats/node_stats.h"
 #include "stats/shared_table.h"
 #include "stats/stats.h"
@@ -44,6 +45,8 @@ typedef struct Entry
 	CqBatchStats sum;
 	int64		nbatches;
 	int64		max_duration_us;
+	CqHistogram batch_times;
+	CqHistogram visible_times;	/* of rows, from produce to visible */
 	TimestampTz last_batch_time;
 	double		rate;			/* rows per second as of last_batch_time */
 	double		bad_rate;		/* of these, those that failed */
@@ -54,6 +57,8 @@ typedef struct Entry
 } Entry;
 
 PG_FUNCTION_INFO_V1(cq_stats_relations);
+PG_FUNCTION_INFO_V1(cq_stats_work);
+PG_FUNCTION_INFO_V1(cq_stats_times);
 PG_FUNCTION_INFO_V1(cq_stats_failing);
 PG_FUNCTION_INFO_V1(cq_stats_reset);
 
@@ -88,6 +93,8 @@ reset(Entry *entry, TimestampTz now)
 	memset(&entry->sum, 0, sizeof(CqBatchStats));
 	entry->nbatches = 0;
 	entry->max_duration_us = 0;
+	memset(&entry->batch_times, 0, sizeof(CqHistogram));
+	memset(&entry->visible_times, 0, sizeof(CqHistogram));
 	entry->last_batch_time = 0;
 	entry->rate = entry->bad_rate = 0;
 	entry->last_error_time = 0;
@@ -158,7 +165,7 @@ decayed(double rate, TimestampTz measured, TimestampTz now)
 }
 
 void
-cq_stats_view_batch(Oid view, const CqBatchStats *batch)
+cq_stats_view_batch(Oid view, const CqBatchStats *batch, const CqHistogram *visible)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	Entry	   *entry = acquire(view);
@@ -172,7 +179,13 @@ cq_stats_view_batch(Oid view, const CqBatchStats *batch)
 	entry->sum.groups_inserted += batch->groups_inserted;
 	entry->sum.groups_updated += batch->groups_updated;
 	entry->sum.duration_us += batch->duration_us;
+	entry->sum.cpu_ns += batch->cpu_ns;
+	entry->sum.wal_bytes += batch->wal_bytes;
+	entry->sum.commits += batch->commits;
 	entry->nbatches++;
+	entry->batch_times.counts[cq_histogram_step(batch->duration_us)]++;
+	if (visible != NULL)
+		cq_histogram_add(&entry->visible_times, visible);
 	entry->max_duration_us = Max(entry->max_duration_us, batch->duration_us);
 	entry->rate = decayed(entry->rate, entry->last_batch_time, now) + batch->rows / RATE_SECONDS;
 	entry->bad_rate = decayed(entry->bad_rate, entry->last_batch_time, now) +
@@ -436,6 +449,75 @@ cq_stats_relations(PG_FUNCTION_ARGS)
 		if (visibility != SEES_NOTHING)
 			put_entry((ReturnSetInfo *) fcinfo->resultinfo, &copies[i],
 					  visibility == SEES_ALL && !list_member_oid(hidden, relation));
+	}
+	return (Datum) 0;
+}
+
+/* _cq.stat_work(): what relations of this database that the current user may know have cost. */
+Datum
+cq_stats_work(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			ncopies;
+	Entry	   *copies;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	copies = copy_entries(&ncopies);
+	for (int i = 0; i < ncopies; i++)
+	{
+		Datum		values[] = {
+			ObjectIdGetDatum(copies[i].key.relation),
+			Float8GetDatum(copies[i].sum.cpu_ns / 1e6),
+			Int64GetDatum(copies[i].sum.commits),
+			Int64GetDatum(copies[i].sum.wal_bytes),
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		if (cq_stats_may_see(copies[i].key.relation))
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+static void
+put_histogram(ReturnSetInfo *result, Oid relation, const char *what, const CqHistogram *histogram)
+{
+	int64		count = 0;
+
+	for (int i = 0; i < CQ_HISTOGRAM_STEPS; i++)
+	{
+		Datum		values[] = {
+			ObjectIdGetDatum(relation),
+			CStringGetTextDatum(what),
+			Float8GetDatum(cq_histogram_bound(i)),
+			Int64GetDatum(count += histogram->counts[i]),
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+/* _cq.stat_times(): histograms, of relations that the current user may know. */
+Datum
+cq_stats_times(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			ncopies;
+	Entry	   *copies;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	copies = copy_entries(&ncopies);
+	for (int i = 0; i < ncopies; i++)
+	{
+		Oid			relation = copies[i].key.relation;
+
+		if (!cq_stats_may_see(relation))
+			continue;
+		put_histogram(result, relation, "batch", &copies[i].batch_times);
+		put_histogram(result, relation, "visible", &copies[i].visible_times);
 	}
 	return (Datum) 0;
 }

@@ -13,7 +13,9 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "stats/histogram.h"
 
+/* What a transaction has done for a view. */
 typedef struct CqBatchStats
 {
 	int64		rows;
@@ -23,6 +25,9 @@ typedef struct CqBatchStats
 	int64		groups_inserted;
 	int64		groups_updated;
 	int64		duration_us;	/* the view's part of the batch */
+	int64		cpu_ns;			/* with its part of what was done for several views at once */
+	int64		wal_bytes;		/* likewise */
+	int64		commits;		/* 0: another part of the same transaction has counted it */
 } CqBatchStats;
 
 /* How a stream fares, as its workers see it. */
@@ -37,7 +42,8 @@ typedef enum CqStreamState
 
 extern void cq_stats_init(void);
 
-extern void cq_stats_view_batch(Oid view, const CqBatchStats *batch);
+/* visible: of the messages, how long after they were produced they can be seen; or NULL. */
+extern void cq_stats_view_batch(Oid view, const CqBatchStats *batch, const CqHistogram *visible);
 extern void cq_stats_view_error(Oid view, const char *message);
 
 /* message may be NULL. */

@@ -346,6 +346,7 @@ cq_emit_main(Datum arg)
 	{
 		react_to_signals();
 		work();
+		cq_shared_measure(own);
 		if (emitters == NIL && !sinks_are_stale)
 		{
 			cq_shared_want_emitter(false);	/* the keeper looks whether there are sinks again */

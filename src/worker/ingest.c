@@ -200,11 +200,13 @@ run_rounds(CqIngest *ingest)
 		TimestampTz began = GetCurrentTimestamp();
 
 		cq_shared_hear(ingest->slot);
+		cq_shared_measure(ingest->slot);
 		react_to_signals();
 		if (work(ingest))
 			linger(began);
 		else
 		{
+			(void) cq_meter_take(); /* it was for nobody */
 			show_rest(ingest);
 			if (!ShutdownRequestPending)
 				wait_for_work(ingest);

@@ -229,6 +229,7 @@ cq_keeper_main(Datum arg)
 		ask_for_emitter();
 		delay = do_duties();
 		cq_note_run(run_apart);
+		cq_shared_measure(slot);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
 						 PG_WAIT_EXTENSION);

@@ -16,7 +16,7 @@
 #include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/table_turn.h"
-#include "exec/view_run.h"
+#include "exec/view_count.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -72,7 +72,7 @@ attempt(bool (*what) (void *context), void *context)
 		is_done = what(context);
 		cq_watch_end();
 		commit();
-		cq_view_run_count();
+		cq_view_count_commit(NULL);
 	}
 	PG_CATCH();
 	{
@@ -81,7 +81,7 @@ attempt(bool (*what) (void *context), void *context)
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		cq_watch_end();
-		cq_view_run_forget();
+		cq_view_count_forget();
 		if (!cq_fault_passes(error) || ProcDiePending)
 			PG_RE_THROW();
 		if (!cq_lock_is_wanted())

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 
+#include "access/xact.h"
 #include "common/clock.h"
 #include "common/wake.h"
 #include "mb/pg_wchar.h"
@@ -332,6 +333,7 @@ detach_worker(int code, Datum arg)
 	CqWorkerSlot *slot = (CqWorkerSlot *) DatumGetPointer(arg);
 	CqDatabaseSlot *database;
 
+	cq_shared_measure(slot);
 	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
 	slot->process = NULL;
 	slot->pid = 0;
@@ -345,6 +347,15 @@ detach_worker(int code, Datum arg)
 		slot->database = InvalidOid;
 	LWLockRelease(cq_shared->lock);
 	ConditionVariableBroadcast(&cq_shared->changed);
+}
+
+static void
+count_commit(XactEvent event, void *arg)
+{
+	CqWorkerSlot *slot = arg;
+
+	if (event == XACT_EVENT_COMMIT && TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		slot->ncommits++;
 }
 
 CqWorkerSlot *
@@ -366,11 +377,13 @@ cq_shared_attach_worker(const CqStart *start)
 		slot->heard_at = cq_clock_real_monotonic();
 		slot->state = CQ_WORKER_LOADING;
 		slot->state_since = slot->started_at;
+		slot->used_before = slot->used;
 	}
 	LWLockRelease(cq_shared->lock);
 	if (!is_wanted)
 		return NULL;
 	on_shmem_exit(detach_worker, PointerGetDatum(slot));
+	RegisterXactCallback(count_commit, slot);
 	return slot;
 }
 
@@ -433,6 +446,15 @@ void
 cq_shared_hear(CqWorkerSlot *slot)
 {
 	slot->heard_at = cq_clock_real_monotonic();
+}
+
+void
+cq_shared_measure(CqWorkerSlot *slot)
+{
+	CqMeter		total = cq_meter_total();
+
+	slot->used.cpu_ns = slot->used_before.cpu_ns + total.cpu_ns;
+	slot->used.wal_bytes = slot->used_before.wal_bytes + total.wal_bytes;
 }
 
 void

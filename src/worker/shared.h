@@ -22,6 +22,7 @@
 
 #include "common/watch.h"
 #include "datatype/timestamp.h"
+#include "stats/meter.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
@@ -98,6 +99,10 @@ typedef struct CqWorkerSlot
 	int64		rows;
 	int64		bytes;
 	int64		nbatches;
+	/* written without a lock, by the process alone: */
+	CqMeter		used;			/* by this process and those before it */
+	CqMeter		used_before;	/* by those */
+	int64		ncommits;		/* of transactions that have written something */
 	int64		nrestarts;
 	TimestampTz last_batch_time;
 	TimestampTz last_error_time;	/* 0: none */
@@ -205,6 +210,9 @@ extern void cq_shared_on_sigterm(SIGNAL_ARGS);
 
 /* It is there, and is at nothing that takes long. */
 extern void cq_shared_hear(CqWorkerSlot *slot);
+
+/* Notes what it has used so far: once in a while. */
+extern void cq_shared_measure(CqWorkerSlot *slot);
 
 extern void cq_shared_set_state(CqWorkerSlot *slot, CqWorkerState state);
 extern void cq_shared_count(CqWorkerSlot *slot, int64 rows, int64 bytes);

@@ -21,6 +21,7 @@
 #define ABSENCE_S	5			/* with one that does not run */
 
 PG_FUNCTION_INFO_V1(cq_worker_status);
+PG_FUNCTION_INFO_V1(cq_worker_work);
 PG_FUNCTION_INFO_V1(cq_worker_troubles);
 PG_FUNCTION_INFO_V1(cq_is_copy);
 
@@ -107,9 +108,9 @@ put_worker(ReturnSetInfo *result, const CqWorkerSlot *slot)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* The slots of this database's ingest workers, as they are now. */
+/* The slots of this database's processes from this number on, as they are now. */
 static List *
-copy_workers(void)
+copy_processes(int first)
 {
 	List	   *copies = NIL;
 
@@ -120,12 +121,18 @@ copy_workers(void)
 	{
 		const CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		if (slot->database == MyDatabaseId && slot->number >= 1)
+		if (slot->database == MyDatabaseId && slot->number >= first)
 			copies = lappend(copies, memcpy(palloc(sizeof(CqWorkerSlot)), slot,
 											sizeof(CqWorkerSlot)));
 	}
 	LWLockRelease(cq_shared->lock);
 	return copies;
+}
+
+static List *
+copy_workers(void)
+{
+	return copy_processes(1);
 }
 
 /*
@@ -145,6 +152,54 @@ cq_worker_status(PG_FUNCTION_ARGS)
 
 		show_long_batch(slot);
 		put_worker((ReturnSetInfo *) fcinfo->resultinfo, slot);
+	}
+	return (Datum) 0;
+}
+
+static const char *
+kind_of(const CqWorkerSlot *slot)
+{
+	switch (slot->number)
+	{
+		case CQ_EMITTER_NUMBER:
+			return "emitter";
+		case CQ_KEEPER_NUMBER:
+			return "keeper";
+		default:
+			return "worker";
+	}
+}
+
+/* _cq.worker_work(): what the processes of this database have used. Anybody may call it. */
+Datum
+cq_worker_work(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, copy_processes(CQ_KEEPER_NUMBER))
+	{
+		const CqWorkerSlot *slot = lfirst(cell);
+		Datum		values[] = {
+			CStringGetTextDatum(kind_of(slot)),
+			Int32GetDatum(slot->number),
+			Int32GetDatum(slot->pid),
+			Int64GetDatum(slot->rows),
+			Int64GetDatum(slot->bytes),
+			Int64GetDatum(slot->nbatches),
+			TimestampTzGetDatum(slot->last_batch_time),
+			Float8GetDatum(slot->used.cpu_ns / 1e6),
+			Int64GetDatum(slot->ncommits),
+			Int64GetDatum(slot->used.wal_bytes),
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		nulls[1] = slot->number < 1;
+		nulls[2] = slot->pid == 0;
+		nulls[6] = slot->last_batch_time == 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }
