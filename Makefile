@@ -41,7 +41,13 @@ ISOLATION_OPTS = --load-extension=pg_cq
 PG_CPPFLAGS  = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DCQ_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS    = -Wall -Wextra -Wno-unused-parameter
 PG_CXXFLAGS  = -std=c++17 -Wall -Wextra -fno-rtti -fvisibility=hidden
-SHLIB_LINK   = -lrdkafka -lcurl -lsimdjson -lnlopt -lstdc++
+SHLIB_LINK   = -Wl,--version-script=src/exports.map -lrdkafka -lcurl -lsimdjson -lnlopt $(PROTOBUF_LIBS) -lstdc++
+# The format protobuf is built where its library is; `make WITHOUT_PROTOBUF=yes` leaves it out.
+PROTOBUF     = $(shell pkg-config --cflags protobuf 2>/dev/null) -std=c++17 -include google/protobuf/compiler/parser.h
+ifeq ($(WITHOUT_PROTOBUF)$(shell $(CXX) $(PROTOBUF) -E -x c++ /dev/null >/dev/null 2>&1 || echo none),)
+PROTOBUF_LIBS = $(or $(shell pkg-config --libs protobuf 2>/dev/null),-lprotobuf)
+PG_CPPFLAGS += -DCQ_HAS_PROTOBUF $(shell pkg-config --cflags protobuf 2>/dev/null)
+endif
 EXTRA_CLEAN  = $(DATA_built) results output_iso tmp_check regression.diffs regression.out
 
 PG_CONFIG   ?= pg_config

@@ -188,6 +188,8 @@ apply_option(CqStream *stream, DefElem *option)
 		stream->key_format = value;
 	else if (strcmp(name, "key_schema") == 0)
 		stream->key_schema = value;
+	else if (strcmp(name, "key_message") == 0)
+		stream->key_message = value;
 	else if (strcmp(name, "event_time") == 0)
 		stream->event_time = find_event_time(stream->relid, value);
 	else if (strcmp(name, "timezone") == 0)
@@ -219,6 +221,8 @@ apply_option(CqStream *stream, DefElem *option)
 	}
 	else if (strcmp(name, "schema") == 0)
 		stream->schema = value;
+	else if (strcmp(name, "message") == 0)
+		stream->message = value;
 	else if (strcmp(name, "subject") == 0)
 		stream->subject = value;
 	else if (strcmp(name, "subject_names") == 0)

@@ -85,6 +85,7 @@ typedef struct CqStream
 	char	   *format;
 	char	   *key_format;		/* of the key's fields; NULL: keys are bytes, or text */
 	char	   *key_schema;		/* as schema, of keys */
+	char	   *key_message;	/* as message */
 	CqStreamMode mode;
 	CqValueStyle style;			/* of columns that say nothing else */
 	const char *unavailable;	/* stands for a value that has not changed; NULL: nothing does */
@@ -102,6 +103,7 @@ typedef struct CqStream
 	CqStreamColumn *columns;	/* one for each live attribute */
 	int			ncolumns;
 	char	   *schema;			/* the option of that name, or NULL */
+	char	   *message;		/* which of the schema's messages it is; NULL: the first */
 	bool		is_framed;		/* messages begin with the number of their schema */
 	bool		is_wrapped;		/* of JSON: values, and keys, are in Connect's envelope */
 	CqCsvStyle	csv;

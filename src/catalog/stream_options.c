@@ -67,8 +67,8 @@ static CqReject *
 check_format(const char *name, const char *value)
 {
 	static const char *const formats[] = {
-		"json", "json_sr", "avro", "csv", "text", "bytea", "string", "boolean", "short", "int",
-		"long", "float", "double", "uuid", NULL
+		"json", "json_sr", "avro", "protobuf", "csv", "text", "bytea", "string", "boolean",
+		"short", "int", "long", "float", "double", "uuid", NULL
 	};
 	int			choice;
 
@@ -310,6 +310,8 @@ static const CqOptionRule rules[] = {
 	{"key_format", KAFKA_TABLE, check_format},
 	{"schema", KAFKA_TABLE, NULL},
 	{"key_schema", KAFKA_TABLE, NULL},
+	{"message", KAFKA_TABLE, NULL},
+	{"key_message", KAFKA_TABLE, NULL},
 	{"framing", KAFKA_TABLE, check_framing},
 	{"subject", KAFKA_TABLE, NULL},
 	{"subject_names", KAFKA_TABLE, check_subject_names},

@@ -21,6 +21,7 @@
 
 #include "catalog/pg_type.h"
 #include "format/avro_encode.h"
+#include "format/avro_infer.h"
 #include "format/avro_plan.h"
 #include "format/avro_write.h"
 #include "format/json_settings.h"
@@ -78,6 +79,12 @@ typedef struct Row
 } Row;
 
 /* ---- opening ---- */
+
+static CqReject *
+check(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
+{
+	return options->schema != NULL ? cq_avro_schema_check(options->schema) : NULL;
+}
 
 static List *
 utf8_path(const List *path)
@@ -263,41 +270,6 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 }
 
 /* ---- schemas ---- */
-
-static bool
-prepare_schemas(const CqFormatOptions *options, const CqMessage *messages, int nmessages,
-				char **awaits, char **trouble)
-{
-	CqSchemaFrame last;
-	bool		has_last = false;
-	int			nmissing = 0;
-
-	if (options->registry == NULL || !options->is_framed)
-		return true;
-	for (int i = 0; i < nmessages; i++)
-	{
-		CqRegistrySchema schema;
-		const char *reason;
-		CqSchemaFrame frame;
-		int			length;
-
-		if (messages[i].value == NULL ||
-			!cq_schema_frame_read(options, &messages[i], &frame, &length) ||
-			(has_last && memcmp(&frame, &last, sizeof(frame)) == 0))
-			continue;
-		last = frame;
-		has_last = true;
-		if (cq_schema_frame_find(options->registry, &frame, &schema, &reason) !=
-			CQ_REGISTRY_ASKED)
-			continue;
-		if (nmissing++ == 0)
-			*awaits = psprintf("%s of %s", cq_schema_frame_name(&frame),
-							   cq_registry_name(options->registry));
-		if (reason != NULL && *trouble == NULL)
-			*trouble = pstrdup(reason);
-	}
-	return nmissing == 0;
-}
 
 /* Makes the plan for a schema of the registry, in the decoder's context. */
 static void
@@ -695,7 +667,7 @@ decode_message(Row *row, const CqMessage *message)
 
 	set_row_null(decoder, row->number);
 	if (decoder->options->is_framed &&
-		!cq_schema_frame_read(decoder->options, message, &frame, &skipped))
+		!cq_schema_frame_read(decoder->options, message, &frame, NULL, &skipped))
 	{
 		refuse_message(row, ERRCODE_INVALID_BINARY_REPRESENTATION,
 					   "invalid Avro message: it does not begin with a zero byte and the number of "
@@ -772,8 +744,11 @@ fields(const CqDecoder *opaque, int64 many, Bitmapset **seen, Bitmapset **unseen
 
 const CqFormat cq_avro_format = {
 	.name = "avro",
+	.schema_type = "AVRO",
+	.check = check,
+	.infer_schema = cq_avro_infer,
 	.decoder_open = decoder_open,
-	.prepare = prepare_schemas,
+	.prepare = cq_schema_frame_prepare,
 	.decode = decode,
 	.fields = fields,
 	.bare_key = cq_schema_frame_bare_key,

@@ -8,13 +8,10 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/heap.h"
 #include "catalog/pg_type.h"
-#include "common/name.h"
 #include "format/avro_infer.h"
 #include "format/avro_schema.h"
-#include "mb/pg_wchar.h"
+#include "format/infer_names.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
@@ -107,59 +104,19 @@ has_null(const CqAvroSchema *schema)
 	return schema->kind == CQ_AVRO_NULL;
 }
 
-static bool
-is_system_column(const char *name)
+static const char *
+name_of_field(const void *schema, int place)
 {
-	return SystemAttributeByName(name) != NULL;
+	return ((const CqAvroSchema *) schema)->fields[place].name;
 }
 
-static CqColumn *
-make_column(char *name, char *field, AttrNumber attno, CqAvroSchema *schema, bool is_not_null)
+static Oid
+type_of_field(const void *schema, int place, int32 *typmod, bool *is_not_null)
 {
-	CqColumn   *column = palloc0(sizeof(CqColumn));
+	const CqAvroField *field = &((const CqAvroSchema *) schema)->fields[place];
 
-	column->attno = attno;
-	column->name = name;
-	column->path = list_make1(field);
-	column->typmod = -1;
-	column->type = type_of(schema, &column->typmod);
-	column->collation = get_typcollation(column->type);
-	column->is_not_null = is_not_null;
-	return column;
-}
-
-static List *
-columns_of_record(const CqAvroSchema *schema, List **remarks)
-{
-	int			nfields = Min(schema->nfields, MaxHeapAttributeNumber);
-	List	   *fields = NIL;
-	List	   *names;
-	List	   *columns = NIL;
-
-	for (int i = 0; i < nfields; i++)
-	{
-		const char *name = schema->fields[i].name;
-
-		fields = lappend(fields, pg_any_to_server(name, strlen(name), PG_UTF8));
-	}
-	names = cq_name_choose(fields, is_system_column);
-	for (int i = 0; i < nfields; i++)
-	{
-		const CqAvroField *field = &schema->fields[i];
-		bool		is_not_null = !has_null(field->type) && field->fallback.kind == CQ_JSON_MISSING;
-
-		if (strcmp(list_nth(names, i), list_nth(fields, i)) != 0)
-			*remarks = lappend(*remarks, psprintf("Field \"%s\" is column \"%s\".",
-												  (char *) list_nth(fields, i),
-												  (char *) list_nth(names, i)));
-		columns = lappend(columns, make_column(list_nth(names, i), list_nth(fields, i), i + 1,
-											   field->type, is_not_null));
-	}
-	if (schema->nfields > nfields)
-		*remarks = lappend(*remarks, psprintf("%d fields are left out, since a table has at most "
-											  "%d columns.",
-											  schema->nfields - nfields, nfields));
-	return columns;
+	*is_not_null = !has_null(field->type) && field->fallback.kind == CQ_JSON_MISSING;
+	return type_of(field->type, typmod);
 }
 
 List *
@@ -168,13 +125,9 @@ cq_avro_infer(const CqRegistrySchema *found, List **remarks)
 	CqAvroNames names = {0};
 	CqAvroSchema *schema = NULL;
 	ListCell   *cell;
+	int32		typmod = -1;
+	Oid			type;
 
-	if (strcmp(found->type, "AVRO") != 0)
-	{
-		*remarks = lappend(*remarks, psprintf("Its schema is one of %s, which is not supported "
-											  "yet.", found->type));
-		return NIL;
-	}
 	foreach(cell, found->texts)
 	{
 		CqReject   *reject;
@@ -188,6 +141,8 @@ cq_avro_infer(const CqRegistrySchema *found, List **remarks)
 		}
 	}
 	if (schema->kind == CQ_AVRO_RECORD)
-		return columns_of_record(schema, remarks);
-	return list_make1(make_column(pstrdup("value"), pstrdup(""), 1, schema, false));
+		return cq_infer_names(schema, schema->nfields, name_of_field, type_of_field, remarks);
+	type = type_of(schema, &typmod);
+	return list_make1(cq_infer_names_column(pstrdup("value"), pstrdup(""), 1, type, typmod,
+											false));
 }

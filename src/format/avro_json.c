@@ -10,17 +10,12 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
 #include "common/int.h"
-#include "common/shortest_dec.h"
 #include "format/avro_read.h"
-#include "mb/pg_wchar.h"
+#include "format/json_write.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/datetime.h"
-#include "utils/json.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -29,54 +24,12 @@
 /* ---- texts ---- */
 
 bool
-cq_avro_json_is_text(const char *bytes, int64 length)
-{
-	return pg_encoding_verifymbstr(PG_UTF8, bytes, (int) length) == length;
-}
-
-static void
-append_escaped(StringInfo out, const char *text, int64 length)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	appendStringInfoChar(out, '"');
-	for (int64 i = 0; i < length; i++)
-	{
-		uint8		c = (uint8) text[i];
-
-		if (c == '"' || c == '\\')
-		{
-			appendStringInfoChar(out, '\\');
-			appendStringInfoChar(out, c);
-		}
-		else if (c < ' ')
-		{
-			appendStringInfoString(out, "\\u00");
-			appendStringInfoChar(out, digits[c >> 4]);
-			appendStringInfoChar(out, digits[c & 15]);
-		}
-		else
-			appendStringInfoChar(out, c);
-	}
-	appendStringInfoChar(out, '"');
-}
-
-bool
 cq_avro_json_append_text(CqAvroInput *in, const char *text, int64 length, StringInfo out)
 {
-	if (!cq_avro_json_is_text(text, length))
+	if (!cq_json_write_is_text(text, length))
 		return cq_avro_read_fault(in, "a string is not text in UTF-8");
-	append_escaped(out, text, length);
+	cq_json_write_string(out, text, length);
 	return true;
-}
-
-static void
-append_hex(StringInfo out, const char *bytes, int64 length)
-{
-	appendStringInfoString(out, "\"\\\\x");
-	enlargeStringInfo(out, (int) length * 2 + 2);
-	out->len += hex_encode(bytes, length, out->data + out->len);
-	appendStringInfoChar(out, '"');
 }
 
 static bool
@@ -91,17 +44,6 @@ append_uuid(CqAvroInput *in, const char *bytes, StringInfo out)
 }
 
 /* ---- numbers ---- */
-
-static void
-append_number(StringInfo out, float8 number, const char *digits)
-{
-	if (isnan(number))
-		appendStringInfoString(out, "\"NaN\"");
-	else if (isinf(number))
-		appendStringInfoString(out, number > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-	else
-		appendStringInfoString(out, digits);
-}
 
 /*
  * The digits of a magnitude, whose highest byte is first, in groups of nine: lowest group first.
@@ -213,45 +155,35 @@ cq_avro_json_timestamp(const CqAvroSchema *schema, int64 units, int64 *timestamp
 static bool
 append_timestamp(CqAvroInput *in, const CqAvroSchema *schema, int64 units, StringInfo out)
 {
-	char		text[MAXDATELEN + 1];
-	int			utc = 0;
 	Timestamp	timestamp;
 
 	if (!cq_avro_json_timestamp(schema, units, &timestamp))
 		return cq_avro_read_fault(in, "a timestamp is out of range");
-	if (schema->logical == CQ_AVRO_TIMESTAMP)
-		JsonEncodeDateTime(text, TimestampTzGetDatum(timestamp), TIMESTAMPTZOID, &utc);
-	else
-		JsonEncodeDateTime(text, TimestampGetDatum(timestamp), TIMESTAMPOID, NULL);
-	appendStringInfo(out, "\"%s\"", text);
+	cq_json_write_time(out, TimestampGetDatum(timestamp),
+					   schema->logical == CQ_AVRO_TIMESTAMP ? TIMESTAMPTZOID : TIMESTAMPOID);
 	return true;
 }
 
 static bool
 append_date(CqAvroInput *in, int64 days, StringInfo out)
 {
-	char		text[MAXDATELEN + 1];
-
 	days -= DAYS_BEFORE_2000;
 	if (!IS_VALID_DATE(days))
 		return cq_avro_read_fault(in, "a date is out of range");
-	JsonEncodeDateTime(text, DateADTGetDatum((DateADT) days), DATEOID, NULL);
-	appendStringInfo(out, "\"%s\"", text);
+	cq_json_write_time(out, DateADTGetDatum((DateADT) days), DATEOID);
 	return true;
 }
 
 static bool
 append_time(CqAvroInput *in, const CqAvroSchema *schema, int64 units, StringInfo out)
 {
-	char		text[MAXDATELEN + 1];
 	int64		second = schema->per_second;
 
 	if (units < 0 || units > SECS_PER_DAY * second)
 		return cq_avro_read_fault(in, "a time of day is out of range");
 	units = second > USECS_PER_SEC ? units / (second / USECS_PER_SEC) :
 		units * (USECS_PER_SEC / second);
-	JsonEncodeDateTime(text, TimeADTGetDatum(units), TIMEOID, NULL);
-	appendStringInfo(out, "\"%s\"", text);
+	cq_json_write_time(out, TimeADTGetDatum(units), TIMEOID);
 	return true;
 }
 
@@ -317,7 +249,7 @@ append_bytes(CqAvroInput *in, const CqAvroSchema *schema, StringInfo out)
 	if (schema->logical == CQ_AVRO_DURATION)
 		append_duration(bytes, out);
 	else
-		append_hex(out, bytes, length);
+		cq_json_write_bytes(out, bytes, length);
 	return true;
 }
 
@@ -328,7 +260,7 @@ append_enum(CqAvroInput *in, const CqAvroSchema *schema, StringInfo out)
 
 	if (!cq_avro_read_index(in, schema->nsymbols, "an enum has no such symbol", &index))
 		return false;
-	append_escaped(out, schema->symbols[index], strlen(schema->symbols[index]));
+	cq_json_write_string(out, schema->symbols[index], strlen(schema->symbols[index]));
 	return true;
 }
 
@@ -377,7 +309,7 @@ append_record(CqAvroInput *in, const CqAvroSchema *schema, int depth, StringInfo
 	{
 		if (i > 0)
 			appendStringInfoChar(out, ',');
-		append_escaped(out, schema->fields[i].name, strlen(schema->fields[i].name));
+		cq_json_write_string(out, schema->fields[i].name, strlen(schema->fields[i].name));
 		appendStringInfoChar(out, ':');
 		if (!cq_avro_json_append(in, schema->fields[i].type, depth + 1, out))
 			return false;
@@ -389,7 +321,6 @@ append_record(CqAvroInput *in, const CqAvroSchema *schema, int depth, StringInfo
 bool
 cq_avro_json_append(CqAvroInput *in, const CqAvroSchema *schema, int depth, StringInfo out)
 {
-	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
 	float4		single;
 	float8		number;
 	int64		index;
@@ -415,14 +346,12 @@ cq_avro_json_append(CqAvroInput *in, const CqAvroSchema *schema, int depth, Stri
 		case CQ_AVRO_FLOAT:
 			if (!cq_avro_read_float(in, &single))
 				return false;
-			float_to_shortest_decimal_buf(single, digits);
-			append_number(out, single, digits);
+			cq_json_write_float4(out, single);
 			return true;
 		case CQ_AVRO_DOUBLE:
 			if (!cq_avro_read_double(in, &number))
 				return false;
-			double_to_shortest_decimal_buf(number, digits);
-			append_number(out, number, digits);
+			cq_json_write_float8(out, number);
 			return true;
 		case CQ_AVRO_BYTES:
 		case CQ_AVRO_STRING:

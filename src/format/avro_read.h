@@ -98,9 +98,6 @@ extern bool cq_avro_json_append(CqAvroInput *in, const CqAvroSchema *schema, int
 extern bool cq_avro_json_append_text(CqAvroInput *in, const char *text, int64 length,
 									 StringInfo out);
 
-/* Is it text, in UTF-8, and without a zero? */
-extern bool cq_avro_json_is_text(const char *bytes, int64 length);
-
 /*
  * Microseconds since 2000-01-01, the server's way, of a time of Avro's; false where they are out of
  * range.

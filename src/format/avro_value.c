@@ -16,6 +16,7 @@
 #include "common/compat.h"
 #include "format/avro_plan.h"
 #include "format/json_value_private.h"
+#include "format/json_write.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -182,7 +183,7 @@ bytes_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *t
 	if (!read_any_bytes(in, schema, &bytes, &length))
 		return false;
 	if (!is_plain(bytes, length) &&
-		(!target->converter->takes_utf8 || !cq_avro_json_is_text(bytes, length)))
+		(!target->converter->takes_utf8 || !cq_json_write_is_text(bytes, length)))
 		return false;
 	if (target->converter->typmod >= (int32) VARHDRSZ && length > target->converter->typmod -
 		VARHDRSZ)

@@ -17,6 +17,7 @@
 #include "common/reject.h"
 #include "common/settings.h"
 #include "common/value_style.h"
+#include "format/registry.h"
 #include "lib/stringinfo.h"
 #include "nodes/bitmapset.h"
 #include "source/source.h"
@@ -83,8 +84,9 @@ typedef struct CqEncoder CqEncoder;
 typedef struct CqFormatOptions
 {
 	const char *schema;			/* the option of that name, or NULL */
+	const char *message;		/* the option of that name: which one of the schema's, or NULL */
 	bool		is_framed;		/* each message begins with the number of its schema */
-	struct CqRegistry *registry;	/* where schemas are, or NULL */
+	CqRegistry *registry;		/* where schemas are, or NULL */
 	/* under which name there, for what is written; NULL: of topic and record */
 	const char *subject;
 	const char *topic;
@@ -118,6 +120,7 @@ typedef struct CqFormat
 {
 	const char *name;			/* as in the table option format */
 	bool		is_flat;		/* values have no fields with names, and no envelope */
+	const char *schema_type;	/* as the registry says it; NULL: schemas say nothing of columns */
 
 	/*
 	 * What is wrong with the stream's options, or with its columns, all of which are given; NULL:
@@ -183,10 +186,18 @@ typedef struct CqFormat
 	 * are.
 	 */
 	List	   *(*infer) (const CqMessage *messages, int nmessages, List **remarks);
+
+	/*
+	 * The same of a schema of the registry's, of schema_type. One is NOT NULL where every message of
+	 * this schema has a value, and whoever wrote by an earlier one has had the field. NIL: the
+	 * schema cannot be used, which a remark says.
+	 */
+	List	   *(*infer_schema) (const CqRegistrySchema *found, List **remarks);
 } CqFormat;
 
 extern const CqFormat cq_json_format;
 extern const CqFormat cq_avro_format;
+extern const CqFormat cq_proto_format;
 extern const CqFormat cq_json_sr_format;
 extern const CqFormat cq_csv_format;
 extern const CqFormat cq_text_format;
@@ -203,5 +214,8 @@ extern const CqFormat cq_row_format;	/* the log's own: composite Datums */
 
 /* By name, or NULL. */
 extern const CqFormat *cq_format_find(const char *name);
+
+/* The one that infers columns of the registry's schemas of that type, or NULL. */
+extern const CqFormat *cq_format_of_schema(const char *type);
 
 #endif							/* CQ_FORMAT_H */

@@ -32,7 +32,7 @@ is_framed(const SrDecoder *decoder, const CqMessage *message, int *length)
 {
 	CqSchemaFrame frame;
 
-	return cq_schema_frame_read(decoder->options, message, &frame, length);
+	return cq_schema_frame_read(decoder->options, message, &frame, NULL, length);
 }
 
 /* What stands behind the frames. What has none is no JSON either, and is found out as such. */

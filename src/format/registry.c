@@ -30,6 +30,13 @@
 #define MOST_REFERENCES		1000	/* that a schema leads to */
 #define GUIDS				"schemas/guids/"
 
+/* To another document, by a name that only the one which refers to it has for it. */
+typedef struct Reference
+{
+	char	   *name;
+	char	   *path;
+} Reference;
+
 typedef struct Document
 {
 	char		path[LONGEST_PATH]; /* the key */
@@ -43,7 +50,7 @@ typedef struct Document
 	char	   *type;
 	char	   *text;
 	int64		id;
-	List	   *references;		/* of char *: paths */
+	List	   *references;		/* of Reference * */
 	/* of a question whose answer is a number; the key is something else */
 	char	   *asked_path;
 	char	   *body;			/* of such a question; else NULL */
@@ -293,44 +300,60 @@ text_of(const CqJsonToken *token)
 	return text;
 }
 
+static void
+add_reference(CqRegistry *registry, const char *name, const char *path, List **references)
+{
+	MemoryContext caller = MemoryContextSwitchTo(registry->context);
+	Reference  *reference = palloc(sizeof(Reference));
+
+	reference->name = pstrdup(name);
+	reference->path = pstrdup(path);
+	*references = lappend(*references, reference);
+	MemoryContextSwitchTo(caller);
+}
+
+static bool
+is_named(const CqJsonToken *token, const char *name)
+{
+	return token->length == strlen(name) && memcmp(token->text, name, token->length) == 0;
+}
+
 /*
- * The paths of what a schema refers to, in the registry's context; false where that cannot be
- * understood.
+ * What a schema refers to, in the registry's context; false where that cannot be understood.
  */
 static bool
-read_references(CqRegistry *registry, const CqJsonToken *array, List **paths)
+read_references(CqRegistry *registry, const CqJsonToken *array, List **references)
 {
 	CqJsonToken element;
 	uint32		place = 1;
 
-	*paths = NIL;
+	*references = NIL;
 	while (array->kind == CQ_JSON_ARRAY && cq_json_token_next_element(array, &place, &element))
 	{
-		CqJsonToken name;
+		CqJsonToken member;
 		CqJsonToken value;
-		uint32		member = 1;
+		uint32		at = 1;
+		char	   *name = NULL;
 		char	   *subject = NULL;
 		int64		version = -1;
 		char	   *path;
-		MemoryContext caller;
 
 		while (element.kind == CQ_JSON_OBJECT &&
-			   cq_json_token_next_member(&element, &member, &name, &value))
+			   cq_json_token_next_member(&element, &at, &member, &value))
 		{
-			if (name.length == 7 && memcmp(name.text, "subject", 7) == 0)
+			if (is_named(&member, "subject"))
 				subject = text_of(&value);
-			else if (name.length == 7 && memcmp(name.text, "version", 7) == 0 &&
-					 value.kind == CQ_JSON_INTEGER)
+			else if (is_named(&member, "name"))
+				name = text_of(&value);
+			else if (is_named(&member, "version") && value.kind == CQ_JSON_INTEGER)
 				version = value.integer;
 		}
-		if (subject == NULL || version < 0 || list_length(*paths) == MOST_REFERENCES)
+		if (subject == NULL || version < 0 || list_length(*references) == MOST_REFERENCES)
 			return false;
 		path = psprintf("subjects/%s/versions/" INT64_FORMAT, cq_http_escape(subject), version);
 		if (strlen(path) >= LONGEST_PATH)
 			return false;
-		caller = MemoryContextSwitchTo(registry->context);
-		*paths = lappend(*paths, pstrdup(path));
-		MemoryContextSwitchTo(caller);
+		add_reference(registry, name != NULL ? name : subject, path, references);
 	}
 	return true;
 }
@@ -459,7 +482,8 @@ look_at(CqRegistry *registry, Document *document)
  * not here. seen has the documents that were added, so that circles end.
  */
 static CqRegistryState
-collect(CqRegistry *registry, Document *document, List **seen, List **texts, const char **trouble)
+collect(CqRegistry *registry, Document *document, char *name, List **seen,
+		CqRegistrySchema *schema, const char **trouble)
 {
 	ListCell   *cell;
 
@@ -476,13 +500,15 @@ collect(CqRegistry *registry, Document *document, List **seen, List **texts, con
 		return document->state;
 	foreach(cell, document->references)
 	{
-		CqRegistryState state = collect(registry, find_document(registry, lfirst(cell)), seen,
-										texts, trouble);
+		const Reference *reference = lfirst(cell);
+		CqRegistryState state = collect(registry, find_document(registry, reference->path),
+										reference->name, seen, schema, trouble);
 
 		if (state != CQ_REGISTRY_HERE)
 			return state;
 	}
-	*texts = lappend(*texts, document->text);
+	schema->texts = lappend(schema->texts, document->text);
+	schema->names = lappend(schema->names, name);
 	return CQ_REGISTRY_HERE;
 }
 
@@ -497,7 +523,8 @@ get_schema(CqRegistry *registry, Document *document, CqRegistrySchema *schema, c
 		trouble = &ignored;
 	*trouble = NULL;
 	schema->texts = NIL;
-	state = collect(registry, document, &seen, &schema->texts, trouble);
+	schema->names = NIL;
+	state = collect(registry, document, "", &seen, schema, trouble);
 	list_free(seen);
 	schema->type = document->type;
 	schema->id = document->id;

@@ -42,6 +42,7 @@ typedef struct CqRegistrySchema
 	 * it itself
 	 */
 	List	   *texts;
+	List	   *names;			/* of char *: by which each is referred to; of it itself, "" */
 } CqRegistrySchema;
 
 /* The one with this configuration; lives as long as the process. */

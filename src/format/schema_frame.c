@@ -28,32 +28,116 @@ cq_schema_frame_is_header(CqMessageHeader header, const CqMessage *message, bool
 	return get_header(header, message, is_key, &bytes, &length);
 }
 
-bool
-cq_schema_frame_read(const CqFormatOptions *options, const CqMessage *message,
-					 CqSchemaFrame *frame, int *length)
+/* A number in zigzag; NULL: it ends within one, or is out of range. */
+static const char *
+read_index(const char *at, const char *end, int32 *index)
+{
+	uint64		bits = 0;
+
+	for (int shift = 0; shift < 35 && at < end; shift += 7)
+	{
+		uint8		byte = (uint8) *at++;
+
+		bits |= (uint64) (byte & 0x7f) << shift;
+		if (byte & 0x80)
+			continue;
+		*index = (int32) (bits >> 1);
+		return (bits & 1) == 0 && bits >> 1 <= PG_INT32_MAX ? at : NULL;
+	}
+	return NULL;
+}
+
+/* The number of indexes and these; a mere zero is the first message. */
+static const char *
+read_indexes(const char *at, const char *end, CqSchemaIndexes *indexes)
+{
+	memset(indexes, 0, sizeof(CqSchemaIndexes));
+	at = read_index(at, end, &indexes->nindexes);
+	if (at == NULL || indexes->nindexes > CQ_SCHEMA_MAX_INDEXES)
+		return NULL;
+	for (int i = 0; i < indexes->nindexes && at != NULL; i++)
+		at = read_index(at, end, &indexes->indexes[i]);
+	indexes->nindexes = Max(indexes->nindexes, 1);
+	return at;
+}
+
+/* Which schema; what is behind that, in the header or the message. NULL: it does not say it. */
+static const char *
+read_frame(const CqFormatOptions *options, const CqMessage *message, CqSchemaFrame *frame,
+		   bool *is_header, const char **end)
 {
 	const char *bytes = NULL;
 	size_t		nbytes = 0;
-	bool		is_header = get_header(options->header, message, options->is_key, &bytes, &nbytes);
 
-	if (!is_header)
+	*is_header = get_header(options->header, message, options->is_key, &bytes, &nbytes);
+	if (!*is_header)
 	{
 		bytes = message->value;
 		nbytes = message->value_length;
 	}
+	*end = bytes + nbytes;
 	memset(frame, 0, sizeof(CqSchemaFrame));
-	*length = is_header ? 0 : NUMBER_LENGTH;
-	if (is_header && nbytes == GUID_LENGTH && bytes[0] == 1)
+	if (*is_header && nbytes >= GUID_LENGTH && bytes[0] == 1)
 	{
 		frame->is_guid = true;
 		memcpy(frame->guid, bytes + 1, UUID_LEN);
-		return true;
+		return bytes + GUID_LENGTH;
 	}
-	if (nbytes < NUMBER_LENGTH || bytes[0] != '\0' || (is_header && nbytes > NUMBER_LENGTH))
-		return false;
+	if (nbytes < NUMBER_LENGTH || bytes[0] != '\0')
+		return NULL;
 	memcpy(&frame->id, bytes + 1, sizeof(frame->id));
 	frame->id = pg_ntoh32(frame->id);
-	return true;
+	return bytes + NUMBER_LENGTH;
+}
+
+bool
+cq_schema_frame_read(const CqFormatOptions *options, const CqMessage *message,
+					 CqSchemaFrame *frame, CqSchemaIndexes *indexes, int *length)
+{
+	bool		is_header;
+	const char *end;
+	const char *at = read_frame(options, message, frame, &is_header, &end);
+
+	if (at != NULL && indexes != NULL)
+		at = read_indexes(at, end, indexes);
+	*length = is_header || at == NULL ? 0 : at - message->value;
+	return at != NULL && (!is_header || at == end);
+}
+
+bool
+cq_schema_frame_prepare(const CqFormatOptions *options, const CqMessage *messages, int nmessages,
+						char **awaits, char **trouble)
+{
+	CqSchemaFrame last;
+	bool		has_last = false;
+	int			nmissing = 0;
+
+	if (options->registry == NULL || !options->is_framed)
+		return true;
+	for (int i = 0; i < nmessages; i++)
+	{
+		CqRegistrySchema schema;
+		const char *reason;
+		CqSchemaFrame frame;
+		bool		is_header;
+		const char *end;
+
+		if (messages[i].value == NULL ||
+			read_frame(options, &messages[i], &frame, &is_header, &end) == NULL ||
+			(has_last && memcmp(&frame, &last, sizeof(frame)) == 0))
+			continue;
+		last = frame;
+		has_last = true;
+		if (cq_schema_frame_find(options->registry, &frame, &schema, &reason) !=
+			CQ_REGISTRY_ASKED)
+			continue;
+		if (nmissing++ == 0)
+			*awaits = psprintf("%s of %s", cq_schema_frame_name(&frame),
+							   cq_registry_name(options->registry));
+		if (reason != NULL && *trouble == NULL)
+			*trouble = pstrdup(reason);
+	}
+	return nmissing == 0;
 }
 
 const char *
@@ -63,6 +147,19 @@ cq_schema_frame_bare_key(bool is_framed, const char *key, uint32 *length)
 		return key;
 	*length -= NUMBER_LENGTH;
 	return key + NUMBER_LENGTH;
+}
+
+const char *
+cq_schema_frame_bare_indexed_key(bool is_framed, const char *key, uint32 *length)
+{
+	const char *bare = cq_schema_frame_bare_key(is_framed, key, length);
+	CqSchemaIndexes indexes;
+	const char *behind = bare != key ? read_indexes(bare, bare + *length, &indexes) : NULL;
+
+	if (behind == NULL)
+		return bare;
+	*length -= behind - bare;
+	return behind;
 }
 
 static char *

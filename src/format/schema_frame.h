@@ -25,12 +25,33 @@ typedef struct CqSchemaFrame
 	uint8		guid[UUID_LEN];
 } CqSchemaFrame;
 
-/* False: it does not say it. *length: of what comes before the value. */
+/*
+ * Which of a schema's messages it is, as Protobuf's clients say it: by places from 0, each among
+ * those that are declared in the one before.
+ */
+#define CQ_SCHEMA_MAX_INDEXES 16
+
+typedef struct CqSchemaIndexes
+{
+	int32		nindexes;
+	int32		indexes[CQ_SCHEMA_MAX_INDEXES];
+} CqSchemaIndexes;
+
+/*
+ * False: it does not say it. *length: of what comes before the value. indexes, unless NULL, stand
+ * behind the number or the GUID.
+ */
 extern bool cq_schema_frame_read(const CqFormatOptions *options, const CqMessage *message,
-								 CqSchemaFrame *frame, int *length);
+								 CqSchemaFrame *frame, CqSchemaIndexes *indexes, int *length);
+
+/* See prepare in format.h: of formats that ask for the schemas of messages. */
+extern bool cq_schema_frame_prepare(const CqFormatOptions *options, const CqMessage *messages,
+									int nmessages, char **awaits, char **trouble);
 
 /* See bare_key in format.h: less the number, so that a new version of the schema changes no key. */
 extern const char *cq_schema_frame_bare_key(bool is_framed, const char *key, uint32 *length);
+extern const char *cq_schema_frame_bare_indexed_key(bool is_framed, const char *key,
+													uint32 *length);
 
 /* "schema 5"; palloc'd. */
 extern char *cq_schema_frame_name(const CqSchemaFrame *frame);

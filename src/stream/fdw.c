@@ -15,7 +15,6 @@
 #include "commands/defrem.h"
 #include "common/closest.h"
 #include "fmgr.h"
-#include "format/avro_schema.h"
 #include "source/property.h"
 #include "stream/modify.h"
 #include "stream/sample.h"
@@ -126,9 +125,6 @@ validate(CqStreamKind kind, List *options, Oid place)
 		if (!is_ours)
 			reject = kind == CQ_STREAM_KAFKA ? check_property(place, option->defname, value) :
 				reject_unknown(kind, place, option->defname);
-		if (reject == NULL && place == ForeignTableRelationId &&
-			strcmp(option->defname, "schema") == 0)
-			reject = cq_avro_schema_check(value);
 		cq_reject_raise(reject, NULL);
 	}
 }

@@ -15,7 +15,7 @@
 #include "common/version.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
-#include "format/avro_infer.h"
+#include "format/format.h"
 #include "format/registry.h"
 #include "funcapi.h"
 #include "http/http.h"
@@ -220,17 +220,27 @@ join(const List *remarks)
 
 /* As the latest schema of the topic's values says. False: the registry has none. */
 static bool
-columns_of_registry(const char *topic, const ForeignServer *server, List **columns, List **remarks)
+columns_of_registry(const char *topic, const ForeignServer *server, List **columns,
+					const char **name, List **remarks)
 {
 	CqRegistry *registry = cq_reader_server_registry(server->serverid, GetUserId());
 	char	   *subject = psprintf("%s-value", topic);
 	CqRegistrySchema found;
+	const CqFormat *format;
 
 	if (registry == NULL ||
 		!cq_registry_fetch(registry, psprintf("subjects/%s/versions/latest",
 											  cq_http_escape(subject)), true, &found))
 		return false;
-	*columns = cq_avro_infer(&found, remarks);
+	format = cq_format_of_schema(found.type);
+	if (format == NULL)
+		*remarks = lappend(*remarks, psprintf("Its schema is one of %s, which is not supported "
+											  "yet.", found.type));
+	else
+	{
+		*name = format->name;
+		*columns = format->infer_schema(&found, remarks);
+	}
 	return true;
 }
 
@@ -261,11 +271,10 @@ find_columns(const char *topic, const ForeignServer *server, List *properties, i
 {
 	List	   *columns = NIL;
 
-	*format = "avro";
-	*remarks = NIL;
-	if (columns_of_registry(topic, server, &columns, remarks))
-		return columns;
 	*format = "json";
+	*remarks = NIL;
+	if (columns_of_registry(topic, server, &columns, format, remarks))
+		return columns;
 	return columns_of_sample(topic, properties, wanted, remarks);
 }
 

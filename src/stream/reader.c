@@ -149,6 +149,7 @@ cq_reader_format_options(const CqStream *stream)
 	CqFormatOptions *options = make_options(stream, CQ_COLUMN_VALUE);
 
 	options->schema = stream->schema;
+	options->message = stream->message;
 	options->subject = stream->subject;
 	options->is_wrapped = stream->is_wrapped && stream->mode != CQ_MODE_DEBEZIUM;
 	options->may_be_wrapped = stream->mode == CQ_MODE_DEBEZIUM;
@@ -162,6 +163,7 @@ cq_reader_key_options(const CqStream *stream)
 	CqFormatOptions *options = make_options(stream, CQ_COLUMN_KEY_FIELD);
 
 	options->schema = stream->key_schema;
+	options->message = stream->key_message;
 	options->may_be_wrapped = true;
 	options->is_key = true;
 	return options;

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "format/avro_schema.h"
 #include "format/json_infer.h"
+#include "format/proto_schema.h"
 #include "funcapi.h"
 #include "fuzz_test.h"
 #include "stream/reader_state.h"
@@ -175,14 +176,14 @@ fuzz_stream(const char *name, const uint8 *bytes, size_t length, FuzzOutcome *ou
  * The schema is what whoever makes a table says: what is wrong with its defaults is raised. NULL: it was.
  */
 static CqDecoder *
-open_decoder(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
+open_decoder(const CqFormat *format, const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	CqDecoder  *volatile decoder = NULL;
 
 	PG_TRY();
 	{
-		decoder = cq_avro_format.decoder_open(options, columns, ncolumns);
+		decoder = format->decoder_open(options, columns, ncolumns);
 	}
 	PG_CATCH();
 	{
@@ -195,10 +196,23 @@ open_decoder(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	return decoder;
 }
 
-/* Bytes up to a zero are a schema of Avro, those behind it one of its values. */
+/* Text that is a schema of the format's. */
+static bool
+is_schema(const CqFormat *format, const char *text)
+{
+	CqAvroNames names = {0};
+	CqReject   *reject = NULL;
+
+	if (format == &cq_proto_format)
+		return cq_proto_schema_parse(list_make1((char *) text), list_make1(""), &reject) != NULL;
+	return cq_avro_schema_parse(text, strlen(text), &names, &reject) != NULL;
+}
+
+/* Bytes up to a zero are a schema, of Avro or of Protobuf, those behind it one of its values. */
 static void
 fuzz_schema(const char *name, const uint8 *bytes, size_t length, FuzzOutcome *outcome)
 {
+	const CqFormat *format = strcmp(name, "schema") == 0 ? &cq_avro_format : &cq_proto_format;
 	static char *const paths[] = {"a", "b", "f", "v"};
 	CqColumn	columns[5] = {0};
 	const uint8 *end = memchr(bytes, '\0', length);
@@ -206,8 +220,6 @@ fuzz_schema(const char *name, const uint8 *bytes, size_t length, FuzzOutcome *ou
 	CqBadCells	bad = {0};
 	CqDecoder  *decoder;
 	CqMessage	message = {0};
-	CqAvroNames names = {0};
-	CqReject   *reject = NULL;
 	Datum		values[5];
 	bool		nulls[5];
 	Datum	   *value_columns[5];
@@ -215,7 +227,7 @@ fuzz_schema(const char *name, const uint8 *bytes, size_t length, FuzzOutcome *ou
 	const uint8 *at = end != NULL ? end + 1 : bytes + length;
 
 	options.schema = pnstrdup((const char *) bytes, (end != NULL ? end : bytes + length) - bytes);
-	if (cq_avro_schema_parse(options.schema, strlen(options.schema), &names, &reject) == NULL)
+	if (!is_schema(format, options.schema))
 	{
 		outcome->nbad++;
 		return;
@@ -231,13 +243,13 @@ fuzz_schema(const char *name, const uint8 *bytes, size_t length, FuzzOutcome *ou
 		null_columns[i] = &nulls[i];
 	}
 	message.value = take_bytes(&at, bytes + length, length, &message.value_length);
-	decoder = open_decoder(&options, columns, 5);
+	decoder = open_decoder(format, &options, columns, 5);
 	if (decoder == NULL)
 	{
 		outcome->nbad++;
 		return;
 	}
-	cq_avro_format.decode(decoder, &message, 1, 0, value_columns, null_columns, &bad);
+	format->decode(decoder, &message, 1, 0, value_columns, null_columns, &bad);
 	outcome->nrows++;
 	outcome->nbad += bad.ncells;
 }
@@ -268,7 +280,7 @@ fuzz_target(const char *name)
 {
 	if (strcmp(name, "registry") == 0)
 		return fuzz_registry;
-	if (strcmp(name, "schema") == 0)
+	if (strcmp(name, "schema") == 0 || strcmp(name, "schema_protobuf") == 0)
 		return fuzz_schema;
 	if (strcmp(name, "infer") == 0)
 		return fuzz_infer;

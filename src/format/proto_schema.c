@@ -1,0 +1,122 @@
+/*
+ * proto_schema.c
+ *		Schemas of Protobuf as a decoder keeps them: see proto_schema.h.
+ */
+#include "postgres.h"
+
+#include "format/proto_schema.h"
+#include "mb/pg_wchar.h"
+
+static CqReject *
+reject_missing(void)
+{
+	return cq_reject_hint(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "this build has no Protobuf"),
+						  "Install the packages libprotobuf-dev and libprotoc-dev, and build pg_cq "
+						  "again.");
+}
+
+static void
+free_schema(void *schema)
+{
+	cq_proto_parser_free(schema);
+}
+
+const CqProtoSchema *
+cq_proto_schema_parse(List *texts, List *names, CqReject **reject)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	const char **listed = palloc(sizeof(char *) * list_length(texts) * 2);
+	const CqProtoSchema *schema;
+	char		fault[400];
+	ListCell   *text;
+	ListCell   *name;
+	int			ntexts = 0;
+
+	if (!cq_proto_parser_is_there())
+	{
+		*reject = reject_missing();
+		return NULL;
+	}
+	forboth(text, texts, name, names)
+	{
+		listed[ntexts] = lfirst(text);
+		listed[list_length(texts) + ntexts++] = lfirst(name);
+	}
+	schema = cq_proto_parser_read(listed + ntexts, listed, ntexts, fault, sizeof(fault));
+	if (schema == NULL)
+	{
+		fault[pg_encoding_mbcliplen(PG_UTF8, fault, strlen(fault), sizeof(fault) - 8)] = '\0';
+		*reject = cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid Protobuf schema: %s",
+							pg_any_to_server(fault, strlen(fault), PG_UTF8));
+		return NULL;
+	}
+	callback->func = free_schema;
+	callback->arg = (void *) schema;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return schema;
+}
+
+const CqProtoSchema *
+cq_proto_schema_of_registry(const CqRegistrySchema *found, CqReject **reject)
+{
+	if (strcmp(found->type, "PROTOBUF") == 0)
+		return cq_proto_schema_parse(found->texts, found->names, reject);
+	*reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "it is one of %s, and not of Protobuf",
+						found->type);
+	return NULL;
+}
+
+const CqProtoSchema *
+cq_proto_schema_of_option(const char *text, CqReject **reject)
+{
+	return cq_proto_schema_parse(list_make1(pg_server_to_any(text, strlen(text), PG_UTF8)),
+								 list_make1(""), reject);
+}
+
+CqReject *
+cq_proto_schema_check(const char *text)
+{
+	CqReject   *reject = NULL;
+
+	(void) cq_proto_schema_of_option(text, &reject);
+	return reject;
+}
+
+const CqProtoMessage *
+cq_proto_schema_at(const CqProtoSchema *schema, const CqSchemaIndexes *indexes)
+{
+	const CqProtoMessage *const *messages = schema->messages;
+	int			nmessages = schema->nmessages;
+	const CqProtoMessage *message = NULL;
+
+	for (int i = 0; i < indexes->nindexes; i++)
+	{
+		if (indexes->indexes[i] >= nmessages)
+			return NULL;
+		message = messages[indexes->indexes[i]];
+		messages = message->nested;
+		nmessages = message->nnested;
+	}
+	return message;
+}
+
+static const CqProtoMessage *
+find_named(const CqProtoMessage *const *messages, int nmessages, const char *name)
+{
+	for (int i = 0; i < nmessages; i++)
+	{
+		size_t		length = strlen(messages[i]->name);
+
+		if (strcmp(messages[i]->name, name) == 0)
+			return messages[i];
+		if (strncmp(messages[i]->name, name, length) == 0 && name[length] == '.')
+			return find_named(messages[i]->nested, messages[i]->nnested, name);
+	}
+	return NULL;
+}
+
+const CqProtoMessage *
+cq_proto_schema_named(const CqProtoSchema *schema, const char *name)
+{
+	return find_named(schema->messages, schema->nmessages, name);
+}
