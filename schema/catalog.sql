@@ -28,7 +28,8 @@ CREATE TABLE _cq.view (
     expires         text CHECK (expires IN ('rows', 'groups', 'windows', 'results')), -- what retention makes go; null: it cannot be set
     retention_by    text CHECK (retention_by IN ('event_time', 'change')),
     query           text,                           -- as it was written
-    created_start   text                            -- start as CREATE has it, where cq.reset has set another
+    created_start   text,                           -- start as CREATE has it, where cq.reset has set another
+    on_expire       text CHECK (on_expire IN ('forget', 'delete')) -- what is told of rows that go by retention; null: forget
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 

@@ -275,6 +275,7 @@ COMMENT ON FUNCTION _cq.without_moments(jsonb, text[], oid[]) IS
 
 ALTER TABLE _cq.view ADD COLUMN query text;
 ALTER TABLE _cq.view ADD COLUMN created_start text;
+ALTER TABLE _cq.view ADD COLUMN on_expire text CHECK (on_expire IN ('forget', 'delete'));
 
 CREATE FUNCTION _cq.stream_states(OUT stream oid, OUT state text) RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10
@@ -385,6 +386,7 @@ SELECT v.view,
        pg_catalog.concat_ws(', ', 'start = ' || pg_catalog.quote_literal(v.start), 'on_error = ' || pg_catalog.quote_literal(v.on_error),
                             'retention = ' || pg_catalog.quote_literal(v.retention::text),
                             'retention_by = ' || pg_catalog.quote_literal(v.retention_by),
+                            CASE WHEN v.on_expire <> 'forget' THEN 'on_expire = ' || pg_catalog.quote_literal(v.on_expire) END,
                             'emit = ' || pg_catalog.quote_literal(v.emit),
                             'watermark = ' || pg_catalog.quote_literal(v.watermark::text),
                             CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || pg_catalog.quote_literal(v.allowed_lateness::text) END,

@@ -62,7 +62,8 @@ enum
 	VIEW_RETENTION_BY,
 	VIEW_QUERY,
 	VIEW_CREATED_START,
-	VIEW_NATTS = VIEW_CREATED_START
+	VIEW_ON_EXPIRE,
+	VIEW_NATTS = VIEW_ON_EXPIRE
 };
 
 static Oid
@@ -307,6 +308,8 @@ cq_view_get(Oid relid)
 			microseconds_of(values[VIEW_ALLOWED_LATENESS - 1]);
 		view->keeps_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "keep") == 0;
 		view->amends_late = strcmp(TextDatumGetCString(values[VIEW_LATE - 1]), "amend") == 0;
+		view->tells_expired = !nulls[VIEW_ON_EXPIRE - 1] &&
+			strcmp(TextDatumGetCString(values[VIEW_ON_EXPIRE - 1]), "delete") == 0;
 		view->sink = nulls[VIEW_SINK - 1] ? InvalidOid : DatumGetObjectId(values[VIEW_SINK - 1]);
 		view->notify = nulls[VIEW_NOTIFY - 1] ? NULL : TextDatumGetCString(values[VIEW_NOTIFY - 1]);
 		view->tells_changes = DatumGetBool(values[VIEW_TELLS_CHANGES - 1]);
@@ -407,6 +410,7 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	nulls[VIEW_CREATED_START - 1] = view->created_start == NULL;
 	values[VIEW_CREATED_START - 1] = view->created_start ?
 		CStringGetTextDatum(view->created_start) : (Datum) 0;
+	values[VIEW_ON_EXPIRE - 1] = CStringGetTextDatum(view->tells_expired ? "delete" : "forget");
 }
 
 void
@@ -448,7 +452,7 @@ cq_view_replace(const CqView *view)
 		TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
 		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID,
 		OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID,
-		TEXTOID
+		TEXTOID, TEXTOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -463,7 +467,8 @@ cq_view_replace(const CqView *view)
 			   "retention = $9, settings = $10, created_at = $11, "
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, "
 			   "sink = $18, notify = $20, tells_changes = $21, steps_kept = $23, "
-			   "expires = $24, retention_by = $25, query = $26, created_start = $27",
+			   "expires = $24, retention_by = $25, query = $26, created_start = $27, "
+			   "on_expire = $28",
 			   VIEW_NATTS, types, values, nulls);
 	CommandCounterIncrement();
 	cq_input_forget(view->view);

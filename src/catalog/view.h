@@ -44,6 +44,7 @@ typedef struct CqView
 	int64		allowed_lateness;	/* microseconds */
 	bool		keeps_late;		/* rows that come too late; else they are only counted */
 	bool		amends_late;	/* closed windows are corrected by rows that come late */
+	bool		tells_expired;	/* what goes by retention is told as a deletion */
 	Oid			result;			/* table of closed windows' rows, or InvalidOid */
 	Oid			sink;			/* where its changes go: a stream or table, or InvalidOid */
 	Oid			outbox;			/* table of what is still to be sent to a topic, or InvalidOid */

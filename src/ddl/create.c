@@ -434,6 +434,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 	row->allowed_lateness = Max(options->allowed_lateness, 0);
 	row->keeps_late = options->keeps_late;
 	row->amends_late = options->amends_late;
+	row->tells_expired = options->tells_expired;
 	row->steps_kept = cq_sliding_kept(plan);
 	row->settings = cq_settings_current();
 	row->notify = options->notify;

@@ -61,6 +61,24 @@ check_late_options(const CqViewOptions *options, const CqPlanOptions *planned)
 						 "late.") : 0));
 }
 
+static void
+check_on_expire(const CqViewOptions *options, const CqPlanOptions *planned)
+{
+	if (!options->tells_expired)
+		return;
+	if (planned->expiry == CQ_EXPIRES_NOTHING)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_expire = 'delete' needs the option retention"),
+				 errdetail("Without it no row of the view expires.")));
+	if (!planned->tells_changes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_expire = 'delete' needs one of the options sink, changes and notify"),
+				 errdetail("It says what these are told of rows that expire. Continuous views that "
+						   "read the view by its name follow in any case.")));
+}
+
 /* What is to expire: windows if there are any, where the user does not say otherwise. */
 static void
 choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan *plan,
@@ -114,6 +132,7 @@ cq_create_plan(const CqViewOptions *options, const Query *query, const char *que
 	planned->amends_closed = options->amends_late;
 	choose_expiry(options, query, plan, planned);
 	check_late_options(options, planned);
+	check_on_expire(options, planned);
 	if (options->amends_late && !options->emits_on_close)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

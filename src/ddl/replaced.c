@@ -68,6 +68,7 @@ has_same_options(const CqView *before, const CqView *row)
 		before->allowed_lateness == row->allowed_lateness &&
 			before->keeps_late == row->keeps_late &&
 		before->amends_late == row->amends_late && before->tells_changes == row->tells_changes &&
+		before->tells_expired == row->tells_expired &&
 		before->steps_kept == row->steps_kept;
 }
 

@@ -30,6 +30,7 @@ static void set_sink(CqViewOptions *result, const char *value);
 static void set_notify(CqViewOptions *result, const char *value);
 static void set_changes(CqViewOptions *result, const char *value);
 static void set_tables(CqViewOptions *result, const char *value);
+static void set_on_expire(CqViewOptions *result, const char *value);
 
 /* Times less as much stay in range. */
 #define LONGEST_DAYS	1000000
@@ -49,6 +50,7 @@ static const OptionRule rules[] = {
 	{"start", "earliest", false, set_start},
 	{"retention", NULL, true, set_retention},
 	{"retention_by", NULL, false, set_retention_by},
+	{"on_expire", "forget", false, set_on_expire},
 	{"watermark", NULL, false, set_watermark},
 	{"allowed_lateness", NULL, false, set_allowed_lateness},
 	{"late", NULL, false, set_late},
@@ -116,6 +118,14 @@ set_retention_by(CqViewOptions *result, const char *value)
 	if (value != NULL && strcmp(value, "event_time") != 0 && strcmp(value, "change") != 0)
 		bad_value("retention_by", value, "Valid values: event_time, change.");
 	result->by_event_time = value != NULL && strcmp(value, "event_time") == 0;
+}
+
+static void
+set_on_expire(CqViewOptions *result, const char *value)
+{
+	if (strcmp(value, "forget") != 0 && strcmp(value, "delete") != 0)
+		bad_value("on_expire", value, "Valid values: forget, delete.");
+	result->tells_expired = strcmp(value, "delete") == 0;
 }
 
 static int64

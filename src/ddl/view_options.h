@@ -23,6 +23,7 @@ typedef struct CqViewOptions
 	bool		keeps_late;
 	bool		amends_late;
 	bool		says_late;		/* that option was given */
+	bool		tells_expired;	/* on_expire = 'delete' */
 	char	   *sink;			/* name of a relation, or NULL */
 	char	   *notify;			/* a channel, or NULL */
 	char	   *changes;		/* name of a stream to be made, or NULL */

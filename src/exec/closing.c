@@ -47,6 +47,7 @@
 #include "common/wake.h"
 #include "common/watch.h"
 #include "exec/closing.h"
+#include "exec/expired_told.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/node_cut.h"
@@ -320,14 +321,20 @@ drop_rows(Closing *closing, TimestampTz closed_through)
 	const char *name = list_nth_node(ColumnDef, closing->plan->columns, column)->colname;
 	TimestampTz horizon = closed_through + 1;
 	CqWindowBound bound;
+	DestReceiver *told;
 	CqActor		actor;
+	bool		is_all;
 
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
 	cq_window_bound_init(&bound, &closing->plan->closing);
 	if (is_pane)
 		horizon = cq_window_bound_first_needed(&bound, closed_through);
+	told = cq_expired_told_open(closing->view, closing->owner, closing->plan);
+	is_all = cq_retention_delete(closing->view->state, name, horizon, DROPPED_ROWS,
+								 told) < DROPPED_ROWS;
+	cq_expired_told_close(told);
 	cq_owner_end(&actor);
-	return cq_retention_delete(closing->view->state, name, horizon, DROPPED_ROWS) < DROPPED_ROWS;
+	return is_all;
 }
 
 /* Its output takes no more for the moment: it goes on when it does. */

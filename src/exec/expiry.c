@@ -35,9 +35,11 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "exec/closing.h"
+#include "exec/expired_told.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/node_cut.h"
+#include "exec/output.h"
 #include "exec/view_actor.h"
 #include "exec/view_lock.h"
 #include "exec/view_plan.h"
@@ -136,6 +138,7 @@ expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 	Relation	definition = table_open(view->definition, AccessShareLock);
 	Oid			owner = definition->rd_rel->relowner;
 	CqViewPlan *plan;
+	DestReceiver *told;
 	CqActor		actor;
 	int64		nexpired;
 
@@ -143,8 +146,10 @@ expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 	cq_view_actor_begin(&actor, view, owner);
 	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
 	cq_view_plan_check_state(view, plan);
+	told = cq_expired_told_open(view, owner, plan);
 	nexpired = cq_expire_groups(view->state, cq_group_layout(plan), horizon, max_rows,
-								(uint32) GetCurrentTimestamp());
+								(uint32) GetCurrentTimestamp(), told);
+	cq_expired_told_close(told);
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
 	return nexpired;
@@ -170,11 +175,34 @@ hold_off(const CqView *view)
 }
 
 static int64
+delete_and_tell(const CqView *view, Oid table, const char *column, TimestampTz horizon,
+				int64 max_rows)
+{
+	Relation	definition = table_open(view->definition, AccessShareLock);
+	Oid			owner = definition->rd_rel->relowner;
+	CqViewPlan *plan;
+	DestReceiver *told;
+	CqActor		actor;
+	int64		nexpired;
+
+	cq_view_actor_begin(&actor, view, owner);
+	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
+	told = cq_expired_told_open(view, owner, plan);
+	nexpired = cq_retention_delete(table, column, horizon, max_rows, told);
+	cq_expired_told_close(told);
+	cq_owner_end(&actor);
+	table_close(definition, NoLock);
+	return nexpired;
+}
+
+static int64
 delete_rows(const CqView *view, Oid table, const char *column, TimestampTz horizon, int64 max_rows)
 {
-	if (cq_retention_is_due(table, column, horizon))
-		hold_off(view);
-	return cq_retention_delete(table, column, horizon, max_rows);
+	if (!cq_retention_is_due(table, column, horizon))
+		return 0;
+	hold_off(view);
+	return view->tells_expired ? delete_and_tell(view, table, column, horizon, max_rows) :
+		cq_retention_delete(table, column, horizon, max_rows, NULL);
 }
 
 /* And what nodes keep for rows that would be too old when they come. */
@@ -210,7 +238,7 @@ expire_view(const CqView *view, int64 max_rows)
 	TimestampTz horizon;
 
 	if (view->retention == NULL || view->expiry == CQ_EXPIRES_WINDOWS ||
-		!find_horizon(view, &horizon))
+		!find_horizon(view, &horizon) || (view->tells_expired && cq_output_full(view) != NULL))
 		return 0;
 	switch (view->expiry)
 	{
@@ -248,7 +276,7 @@ expire(void *arg)
 	if (view->steps_kept >= 0)
 		expiry->nexpired += cq_retention_delete(view->state, CQ_STEP_COLUMN,
 												expiry->oldest - view->steps_kept,
-												expiry->max_rows);
+												expiry->max_rows, NULL);
 }
 
 /* ---- turns ---- */

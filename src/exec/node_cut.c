@@ -115,7 +115,8 @@ cq_node_cut(const CqView *view, const CqViewPlan *plan, CqWindowBound *bound, Ti
 			cut_versions(part, input, before, needed);
 		if (time == NULL || !find_horizon(time, bound, needed, &horizon))
 			continue;
-		while (cq_retention_delete(part->relation, name, horizon, ROWS_AT_ONCE) == ROWS_AT_ONCE)
+		while (cq_retention_delete(part->relation, name, horizon, ROWS_AT_ONCE,
+								   NULL) == ROWS_AT_ONCE)
 			CHECK_FOR_INTERRUPTS();
 	}
 }

@@ -101,7 +101,8 @@ open_sink(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
 	CqChangeReceiver *receiver;
 
 	target->outbox = view->outbox;
-	target->is_append_only = cq_changes_only_add(plan, view->emits_on_close);
+	target->is_append_only = cq_changes_only_add(plan, view->emits_on_close) &&
+		!view->tells_expired;
 	receiver = cq_sink_open(target);
 	return OidIsValid(view->outbox) ? receiver : cq_change_buffer_open(row, receiver);
 }

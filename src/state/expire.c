@@ -69,6 +69,7 @@ typedef struct Deletion
 	/* of the rows deleted so far, with memory of its own; empty: none */
 	TupleTableSlot *sum;
 	TupleTableSlot *merged;		/* virtual */
+	DestReceiver *deleted;		/* or NULL */
 } Deletion;
 
 /* ---- searching ---- */
@@ -245,6 +246,8 @@ take_old_row(Deletion *deletion, OldRow *row, bool is_only)
 
 	if (slot == NULL || !cq_writer_delete(deletion->writer))
 		return false;
+	if (is_only && deletion->deleted != NULL)
+		deletion->deleted->receiveSlot(slot, deletion->deleted);
 	if (is_only)
 		return true;
 	if (TupIsNull(deletion->sum))
@@ -286,6 +289,8 @@ delete_group(Deletion *deletion, OldRow *rows, int nrows)
 			return 0;
 		}
 	}
+	if (!TupIsNull(deletion->sum) && deletion->deleted != NULL)
+		deletion->deleted->receiveSlot(deletion->sum, deletion->deleted);
 	return nrows;
 }
 
@@ -306,9 +311,9 @@ delete_rows(Deletion *deletion, OldRow *rows, int nrows)
 }
 
 static int64
-delete_groups(const Search *search, Oid state, CqGroupLayout *layout)
+delete_groups(const Search *search, Oid state, CqGroupLayout *layout, DestReceiver *deleted)
 {
-	Deletion	deletion;
+	Deletion	deletion = {.deleted = deleted};
 	int64		ndeleted = 0;
 	int64		end;
 
@@ -327,7 +332,8 @@ delete_groups(const Search *search, Oid state, CqGroupLayout *layout)
 }
 
 int64
-cq_expire_groups(Oid state, CqGroupLayout *layout, TimestampTz horizon, int64 max_rows, uint32 salt)
+cq_expire_groups(Oid state, CqGroupLayout *layout, TimestampTz horizon, int64 max_rows, uint32 salt,
+				 DestReceiver *deleted)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq expiry",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -341,7 +347,7 @@ cq_expire_groups(Oid state, CqGroupLayout *layout, TimestampTz horizon, int64 ma
 	search.old = MemoryContextAllocHuge(context, sizeof(OldRow) * search.max_old);
 	scan(&search, relation);
 	qsort(search.old, search.nold, sizeof(OldRow), compare_rows);
-	ndeleted = delete_groups(&search, state, layout);
+	ndeleted = delete_groups(&search, state, layout, deleted);
 	table_close(relation, NoLock);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -8,6 +8,7 @@
 #include "common/name.h"
 #include "common/owner.h"
 #include "executor/spi.h"
+#include "nodes/params.h"
 #include "plan/tree.h"
 #include "state/retention.h"
 #include "utils/builtins.h"
@@ -17,15 +18,15 @@
 
 /* The condition once more outside: a row that somebody has updated meanwhile is asked again. */
 static char *
-delete_statement(Oid table, const char *column)
+delete_statement(Oid table, const char *column, bool returns)
 {
 	char	   *name = cq_name_qualified(table);
 	const char *time = quote_identifier(column);
 
 	return psprintf("DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 AND ctid "
 					"OPERATOR(pg_catalog.=) ANY (ARRAY("
-					"SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2))",
-					name, time, name, time);
+					"SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2))%s",
+					name, time, name, time, returns ? " RETURNING *" : "");
 }
 
 /* The table is its owner's to alter. */
@@ -43,24 +44,41 @@ type_of(Oid table, const char *column)
 	return type;
 }
 
+static ParamListInfo
+make_params(const Oid *types, const Datum *args, int nargs)
+{
+	ParamListInfo params = makeParamList(nargs);
+
+	for (int i = 0; i < nargs; i++)
+	{
+		params->params[i].value = args[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = types[i];
+	}
+	return params;
+}
+
 /*
  * How many rows a statement has found or changed; $1 is the horizon, $2 the most of them, $3 where
- * to begin.
+ * to begin. rows, or NULL, gets those that it returns.
  */
 static uint64
 execute_until(Oid table, const char *column, const char *statement, int expected,
-			  TimestampTz horizon, int64 max_rows, TimestampTz from)
+			  TimestampTz horizon, int64 max_rows, TimestampTz from, DestReceiver *rows)
 {
 	Oid			time = type_of(table, column);
 	Oid			types[] = {time, INT8OID, time};
 	Datum		args[] = {TimestampTzGetDatum(horizon), Int64GetDatum(max_rows),
 						  TimestampTzGetDatum(from)};
+	SPIExecuteOptions options = {.dest = rows};
 	CqActor		actor;
 	uint64		nrows;
 
 	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
 	SPI_connect();
-	if (SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false, 0) != expected)
+	options.params = make_params(types, args, lengthof(types));
+	if (SPI_execute_extended(statement, &options) != expected)
 		elog(ERROR, "could not expire rows of %s", get_rel_name(table));
 	nrows = SPI_processed;
 	SPI_finish();
@@ -69,10 +87,12 @@ execute_until(Oid table, const char *column, const char *statement, int expected
 }
 
 int64
-cq_retention_delete(Oid table, const char *column, TimestampTz horizon, int64 max_rows)
+cq_retention_delete(Oid table, const char *column, TimestampTz horizon, int64 max_rows,
+					DestReceiver *deleted)
 {
-	return (int64) execute_until(table, column, delete_statement(table, column), SPI_OK_DELETE,
-								 horizon, max_rows, DT_NOBEGIN);
+	return (int64) execute_until(table, column, delete_statement(table, column, deleted != NULL),
+								 deleted != NULL ? SPI_OK_DELETE_RETURNING : SPI_OK_DELETE,
+								 horizon, max_rows, DT_NOBEGIN, deleted);
 }
 
 /* ROW(k1, k2), and a hash of it. */
@@ -125,7 +145,7 @@ cq_retention_delete_versions(Oid table, const char *column, const List *keys, Ti
 							 TimestampTz horizon, int64 max_rows)
 {
 	return (int64) execute_until(table, column, delete_versions_statement(table, column, keys),
-								 SPI_OK_DELETE, horizon, max_rows, from);
+								 SPI_OK_DELETE, horizon, max_rows, from, NULL);
 }
 
 bool
@@ -134,7 +154,8 @@ cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2",
 									 cq_name_qualified(table), quote_identifier(column));
 
-	return execute_until(table, column, statement, SPI_OK_SELECT, horizon, 1, DT_NOBEGIN) > 0;
+	return execute_until(table, column, statement, SPI_OK_SELECT, horizon, 1, DT_NOBEGIN,
+						 NULL) > 0;
 }
 
 TimestampTz

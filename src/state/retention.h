@@ -9,14 +9,16 @@
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "tcop/dest.h"
 
 /*
  * Deletes rows whose time in a column, a timestamptz or timestamp, is before horizon, at most so
  * many, in a transaction that has just begun to write: rows that a batch is at are waited for.
  * Gives how many went. As the table's owner: it is theirs, and so is whatever might fire on it.
+ * deleted, unless it is NULL, is given those rows.
  */
 extern int64 cq_retention_delete(Oid table, const char *column, TimestampTz horizon,
-								 int64 max_rows);
+								 int64 max_rows, DestReceiver *deleted);
 
 /*
  * The same, in a table of a node, of rows that are not the newest before the horizon of those which
