@@ -30,20 +30,30 @@ cq_create_nodes_index(Oid table)
 	cq_part_index_create(table, "keys", list_make1(cq_part_index_column(CQ_HASH_COLUMN)), false);
 }
 
+/* By which rows are found that are of no use any more. */
+static void
+index_time(Oid table, const List *columns, const CqTimeColumn *time)
+{
+	if (time->column == InvalidAttrNumber)
+		return;
+	if (time->kind == CQ_TIME_OF_SESSION)
+		cq_session_index_ends(table, columns, time->column);
+	else
+		cq_part_index_create(table, "time",
+							 list_make1(cq_part_index_column(list_nth_node(ColumnDef, columns,
+																		   time->column -
+																		   1)->colname)), false);
+}
+
 static void
 create_part(const CqCreateNodes *create, CqPart *part, const char *label, List *columns,
-			AttrNumber time)
+			const CqTimeColumn *time)
 {
 	part->relation = cq_view_part_create(RELKIND_RELATION, create->base, label, columns,
 										 storage_options(), create->owner, create->query_string);
 	NewRelationCreateToastTable(part->relation, (Datum) 0);
 	cq_create_nodes_index(part->relation);
-	if (time != InvalidAttrNumber)
-	{
-		const char *name = list_nth_node(ColumnDef, columns, time - 1)->colname;
-
-		cq_part_index_create(part->relation, "time", list_make1(cq_part_index_column(name)), false);
-	}
+	index_time(part->relation, columns, time);
 	cq_adopt_part(part->relation, create->view);
 	cq_part_insert(create->view, part);
 }
@@ -58,14 +68,17 @@ create_inputs(const CqCreateNodes *create, const CqNode *node)
 		const CqNodeInput *input = lfirst(cell);
 		int			n = foreach_current_index(cell) + 1;
 		CqPart		part = {.node = node->number, .role = CQ_PART_INPUT, .number = n};
+		CqTimeColumn time = input->time;
 
+		if (input->versions != NULL)
+			time = (CqTimeColumn) {input->versions->time, CQ_TIME_OF_ROW, 0};
 		create_part(create, &part, psprintf("node%d_input%d", node->number, n), input->columns,
-					input->versions != NULL ? input->versions->time : input->time.column);
+					&time);
 		if (input->is_table)
 		{
 			part.role = CQ_PART_EARLY;
 			create_part(create, &part, psprintf("node%d_early", node->number), input->columns,
-						InvalidAttrNumber);
+						&(CqTimeColumn) {InvalidAttrNumber, CQ_TIME_OF_ROW, 0});
 		}
 	}
 }
@@ -104,7 +117,7 @@ create_node(const CqCreateNodes *create, const CqNode *node, bool is_shown, List
 		CqPart		part = {.node = node->number, .role = CQ_PART_OUTPUT, .number = 1};
 
 		create_part(create, &part, psprintf("node%d_output", node->number), node->columns,
-					node->time.column);
+					&node->time);
 	}
 }
 

@@ -87,7 +87,7 @@ choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan
 	bool		wants = options->retention != NULL || options->says_retention_by ||
 		options->amends_late;
 	CqPlanOptions windows = *planned;
-	CqViewPlan *unused;
+	CqViewPlan *with_windows;
 
 	planned->by_event_time = options->by_event_time;
 	if (!wants && (plan->tree != NULL || plan->shape != CQ_SHAPE_ROWS || options->emits_on_close ||
@@ -105,7 +105,9 @@ choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan
 		return;
 	windows.expiry = CQ_EXPIRES_WINDOWS;
 	windows.by_event_time = true;
-	if (cq_plan_view(query, &windows, &unused) == NULL)
+	/* Rows go by their times where that is said. */
+	if (cq_plan_view(query, &windows, &with_windows) == NULL &&
+		(options->by_event_time || !with_windows->closing.is_by_row))
 		*planned = windows;
 }
 
@@ -152,7 +154,9 @@ cq_create_plan_index_expiry(const CqView *row, const CqViewPlan *plan)
 {
 	bool		is_pane;
 
-	if (plan != NULL && plan->closing.is_by_row)
+	if (plan != NULL && plan->closing.column_is_range)
+		cq_session_index_ends(row->state, plan->columns, plan->closing.column);
+	else if (plan != NULL && (plan->closing.is_by_row || plan->closing.is_of_sessions))
 		index_time(row->state, list_nth_node(ColumnDef, plan->columns,
 											 plan->closing.column - 1)->colname);
 	if (row->expiry == CQ_EXPIRES_ROWS && row->expires_by_event_time)

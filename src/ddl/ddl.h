@@ -139,6 +139,9 @@ extern void cq_part_index_create(Oid table, const char *label, List *elements, b
 /* Indexes the new, empty state of a view over sessions. */
 extern void cq_session_index_create(Oid state, const CqViewPlan *plan);
 
+/* Of a new table: by the ends of sessions in a column. */
+extern void cq_session_index_ends(Oid table, const List *columns, AttrNumber column);
+
 /* ---- replace.c ---- */
 
 /* Raises ERROR where CREATE OR REPLACE VIEW of that name would change a continuous view. */

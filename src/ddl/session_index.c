@@ -10,22 +10,18 @@
 
 #include "ddl/ddl.h"
 #include "nodes/makefuncs.h"
-#include "utils/fmgroids.h"
 
-static IndexElem *
-end_element(const CqViewPlan *plan)
+void
+cq_session_index_ends(Oid table, const List *columns, AttrNumber column)
 {
 	IndexElem  *element = makeNode(IndexElem);
-	int			key = plan->session->key;
-	Var		   *session = makeVar(1, key + 1, list_nth_node(ColumnDef, plan->columns,
-															key)->typeName->typeOid, -1, InvalidOid,
-								  0);
+	Var		   *session = makeVar(1, column, list_nth_node(ColumnDef, columns,
+														   column - 1)->typeName->typeOid, -1,
+								  InvalidOid, 0);
 
-	element->expr = (Node *) makeFuncExpr(F_UPPER_ANYRANGE, plan->session->type,
-										  list_make1(session), InvalidOid, InvalidOid,
-										  COERCE_EXPLICIT_CALL);
+	element->expr = (Node *) cq_close_upper((Expr *) session);
 	element->indexcolname = "upper";
-	return element;
+	cq_part_index_create(table, "ends", list_make1(element), false);
 }
 
 void
@@ -44,5 +40,5 @@ cq_session_index_create(Oid state, const CqViewPlan *plan)
 																	plan->session->key)->colname));
 	cq_part_index_create(state, "sessions", elements, false);
 	if (plan->closing.rtindex != 0)
-		cq_part_index_create(state, "ends", list_make1(end_element(plan)), false);
+		cq_session_index_ends(state, plan->columns, plan->session->key + 1);
 }

@@ -319,21 +319,37 @@ drop_rows(Closing *closing, TimestampTz closed_through)
 	bool		is_pane;
 	int			column = cq_read_closing_column(closing->plan, &is_pane);
 	const char *name = list_nth_node(ColumnDef, closing->plan->columns, column)->colname;
-	TimestampTz horizon = closed_through + 1;
+	TimestampTz horizon = closed_through + (closing->plan->closing.is_by_row ? 0 : 1);
 	CqWindowBound bound;
 	DestReceiver *told;
 	CqActor		actor;
 	bool		is_all;
 
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_window_bound_init(&bound, &closing->plan->closing);
 	if (is_pane)
+	{
+		cq_window_bound_init(&bound, &closing->plan->closing);
 		horizon = cq_window_bound_first_needed(&bound, closed_through);
+	}
 	told = cq_expired_told_open(closing->view, closing->owner, closing->plan);
 	is_all = cq_retention_delete(closing->view->state, name, horizon, DROPPED_ROWS,
 								 told) < DROPPED_ROWS;
 	cq_expired_told_close(told);
 	cq_owner_end(&actor);
+	return is_all;
+}
+
+/*
+ * A window's state goes in several transactions. What has no bounds but its own goes at once, and
+ * with it what nodes have of it: a row that comes in between would have them make it anew.
+ */
+static bool
+drop_all(Closing *closing, TimestampTz closed_through)
+{
+	bool		is_all = drop_rows(closing, closed_through);
+
+	while (!is_all && !OidIsValid(closing->plan->closing.bound))
+		is_all = drop_rows(closing, closed_through);
 	return is_all;
 }
 
@@ -370,7 +386,7 @@ emit(void *arg)
 		/* A batch that tells changes must find the rows that it has found before. */
 		if (closing->view->tells_changes || closing->plan->tree != NULL)
 			cq_view_lock_exclusive(closing->view->state);
-		if (!drop_rows(closing, marks.closed_through))
+		if (!drop_all(closing, marks.closed_through))
 			return;
 		cut_nodes(closing, marks.emitted_through, marks.closed_through);
 	}
@@ -416,7 +432,8 @@ find_bounds(const Closing *closing, TimestampTz watermark, TimestampTz *before, 
 static bool
 is_one_step(const CqViewPlan *plan)
 {
-	return plan->closing.last > 1 || plan->session != NULL || plan->amends_closed;
+	return plan->closing.last > 1 || plan->session != NULL || plan->closing.is_of_sessions ||
+		plan->amends_closed;
 }
 
 /*

@@ -400,7 +400,7 @@ group_key_text(const CqViewPlan *plan)
 
 /* What retention deletes, and when. */
 static char *
-retention_text(const CqView *row)
+retention_text(const CqView *row, const CqViewPlan *plan)
 {
 	char	   *age = DatumGetCString(DirectFunctionCall1(interval_out,
 														  IntervalPGetDatum(row->retention)));
@@ -414,7 +414,8 @@ retention_text(const CqView *row)
 			return psprintf("retention: groups go %s after their last %s", age,
 							row->expires_by_event_time ? "row happened" : "change");
 		case CQ_EXPIRES_WINDOWS:
-			return psprintf("retention: windows go %s after their end", age);
+			return psprintf(plan->closing.is_by_row ? "retention: rows go %s after they happened" :
+							"retention: windows go %s after their end", age);
 		case CQ_EXPIRES_RESULTS:
 			return psprintf("retention: rows of closed windows go %s after their end", age);
 		case CQ_EXPIRES_NOTHING:
@@ -430,7 +431,7 @@ bound_text(const CqExplain *explain)
 	const CqView *row = explain->row;
 
 	if (row->retention != NULL && row->expiry != CQ_EXPIRES_NOTHING)
-		return retention_text(row);
+		return retention_text(row, plan);
 	if (row->emits_on_close && plan->closing.is_by_row)
 		return "the watermark, rows that it has passed are told and stay";
 	if (row->emits_on_close)

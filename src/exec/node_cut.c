@@ -6,6 +6,7 @@
 
 #include "catalog/part.h"
 #include "exec/node_cut.h"
+#include "exec/session_cut.h"
 #include "miscadmin.h"
 #include "state/retention.h"
 
@@ -17,7 +18,7 @@ find_horizon(const CqTimeColumn *time, CqWindowBound *bound, TimestampTz needed,
 			 TimestampTz *horizon)
 {
 	*horizon = needed - time->lead;
-	if (time->kind == CQ_TIME_OF_END)
+	if (time->kind == CQ_TIME_OF_END || cq_time_is_of_session(time->kind))
 		(*horizon)++;
 	else if (time->kind == CQ_TIME_OF_START)
 		*horizon = cq_window_bound_first_needed(bound, cq_window_bound_before(bound, *horizon));
@@ -113,6 +114,11 @@ cq_node_cut(const CqView *view, const CqViewPlan *plan, CqWindowBound *bound, Ti
 
 		if (input != NULL && input->versions != NULL)
 			cut_versions(part, input, before, needed);
+		if (input != NULL && input->sessions != NULL)
+		{
+			cq_session_cut(part->relation, input->sessions, name, needed);
+			continue;
+		}
 		if (time == NULL || !find_horizon(time, bound, needed, &horizon))
 			continue;
 		while (cq_retention_delete(part->relation, name, horizon, ROWS_AT_ONCE,

@@ -5,8 +5,10 @@
  */
 #include "postgres.h"
 
+#include "optimizer/optimizer.h"
 #include "plan/anchor.h"
 #include "plan/window_call.h"
+#include "utils/fmgroids.h"
 
 /* ---- lags ---- */
 
@@ -65,11 +67,30 @@ cq_anchor_same_column(const Var *one, const Var *other)
 		one->varlevelsup == other->varlevelsup;
 }
 
+/* The argument of upper(), or NULL. */
+static const Node *
+argument_of_upper(const Node *expr)
+{
+	const FuncExpr *call = (const FuncExpr *) expr;
+
+	return IsA(expr, FuncExpr) && call->funcid == F_UPPER_ANYRANGE ? linitial(call->args) : NULL;
+}
+
 bool
 cq_anchor_is(const CqAnchor *anchor, const Node *expr)
 {
 	const CoalesceExpr *both = (const CoalesceExpr *) expr;
 
+	if (anchor->is_upper)
+	{
+		CqAnchor	session = *anchor;
+
+		session.is_upper = false;
+		expr = argument_of_upper(expr);
+		return expr != NULL && cq_anchor_is(&session, expr);
+	}
+	if (anchor->call != NULL)
+		return equal(expr, anchor->call);
 	if (anchor->other == NULL)
 		return IsA(expr, Var) && cq_anchor_same_column((const Var *) expr, anchor->column);
 	return IsA(expr, CoalesceExpr) && list_length(both->args) == 2 &&
@@ -78,15 +99,30 @@ cq_anchor_is(const CqAnchor *anchor, const Node *expr)
 		cq_anchor_same_column(lsecond(both->args), anchor->other);
 }
 
+static CqAnchor *
+make_session_end(const CqAnchor *session)
+{
+	CqAnchor   *end = cq_anchor_with_lags(session, session->lags);
+
+	end->kind = CQ_ANCHOR_SESSION_END;
+	end->is_upper = true;
+	return end;
+}
+
 CqAnchor *
 cq_anchor_find(const List *anchors, const Node *expr)
 {
+	const Node *session = argument_of_upper(expr);
 	ListCell   *cell;
 
 	foreach(cell, anchors)
 	{
-		if (cq_anchor_is(lfirst(cell), expr))
+		const CqAnchor *anchor = lfirst(cell);
+
+		if (cq_anchor_is(anchor, expr))
 			return lfirst(cell);
+		if (session != NULL && anchor->kind == CQ_ANCHOR_SESSION && cq_anchor_is(anchor, session))
+			return make_session_end(anchor);
 	}
 	return NULL;
 }
@@ -114,6 +150,17 @@ cq_anchor_with_lags(const CqAnchor *anchor, List *lags)
 	return copy;
 }
 
+CqAnchor *
+cq_anchor_make_session(const CqAnchor *time, const WindowFunc *call)
+{
+	CqAnchor   *anchor = cq_anchor_with_lags(time, time->lags);
+
+	anchor->kind = CQ_ANCHOR_SESSION;
+	anchor->column = anchor->other = NULL;
+	anchor->call = call;
+	return anchor;
+}
+
 /* A bound of windows over a time. */
 CqAnchor *
 cq_anchor_make_bound(const CqAnchor *time, Var *column, CqAnchorKind kind,
@@ -137,6 +184,9 @@ cq_anchor_same_windows(const CqAnchor *one, const CqAnchor *other)
 
 	if (one->kind != other->kind || one->kind == CQ_ANCHOR_TIME)
 		return false;
+	/* Of equal ones the ends are equal, wherever they come from. */
+	if (cq_anchor_is_of_session(one))
+		return true;
 	call = copyObject(cq_window_call(one->windows, &kind));
 	other_call = copyObject(cq_window_call(other->windows, &other_kind));
 	if (kind != other_kind || !cq_window_call_settle(call, true) ||
@@ -158,4 +208,21 @@ cq_anchor_time(const List *anchors)
 			return lfirst(cell);
 	}
 	return NULL;
+}
+
+List *
+cq_anchor_among(const List *anchors, const List *clauses, const Query *query)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		Node	   *expr = get_sortgroupclause_expr(lfirst(cell), query->targetList);
+		CqAnchor   *anchor = cq_anchor_find(anchors, expr);
+
+		if (anchor != NULL)
+			result = lappend(result, anchor);
+	}
+	return result;
 }

@@ -14,13 +14,19 @@ typedef enum CqAnchorKind
 {
 	CQ_ANCHOR_TIME,				/* an event time */
 	CQ_ANCHOR_START,			/* a bound of windows over one */
-	CQ_ANCHOR_END
+	CQ_ANCHOR_END,
+	CQ_ANCHOR_SESSION,			/* sessions of one */
+	CQ_ANCHOR_SESSION_END		/* upper() of these */
 } CqAnchorKind;
+
+#define cq_anchor_is_of_session(anchor) ((anchor)->kind >= CQ_ANCHOR_SESSION)
 
 typedef struct CqAnchor
 {
 	Var		   *column;
 	Var		   *other;			/* of a full join: COALESCE of both; else NULL */
+	const WindowFunc *call;		/* in place of the column, where sessions are made; else NULL */
+	bool		is_upper;		/* it is upper() of the column */
 	CqAnchorKind kind;
 	const RangeTblEntry *windows;	/* of bounds */
 	const void *time;			/* whose: a time and the bounds of windows over it have the same */
@@ -48,7 +54,7 @@ extern bool cq_anchor_same_column(const Var *one, const Var *other);
 /* Is the expression the anchor's column, or COALESCE of its two? */
 extern bool cq_anchor_is(const CqAnchor *anchor, const Node *expr);
 
-/* The one of the anchors (of CqAnchor *) that the expression is, or NULL. */
+/* The one of the anchors (of CqAnchor *) that the expression is, or upper() of one; or NULL. */
 extern CqAnchor *cq_anchor_find(const List *anchors, const Node *expr);
 
 /* The first of the anchors that is a time, or NULL. */
@@ -56,6 +62,9 @@ extern CqAnchor *cq_anchor_time(const List *anchors);
 
 /* An event time, with lags (of CqStreamLag *). */
 extern CqAnchor *cq_anchor_make(Var *column, List *lags);
+
+/* Sessions of a time. */
+extern CqAnchor *cq_anchor_make_session(const CqAnchor *time, const WindowFunc *call);
 
 /* A bound of windows over a time. */
 extern CqAnchor *cq_anchor_make_bound(const CqAnchor *time, Var *column, CqAnchorKind kind,
@@ -72,6 +81,16 @@ extern List *cq_anchor_merge_lags(const List *lags, const List *others, int64 mo
 
 /* Are both the same bound of equal windows? */
 extern bool cq_anchor_same_windows(const CqAnchor *one, const CqAnchor *other);
+
+/* Those of the anchors that are among the expressions of clauses (of SortGroupClause *). */
+extern List *cq_anchor_among(const List *anchors, const List *clauses, const Query *query);
+
+/* ---- anchor_over.c ---- */
+
+/*
+ * Checks the window functions of a query. Where they are sessions of a time, anchors become these.
+ */
+extern CqReject *cq_anchor_over(Query *query, List **anchors);
 
 /* ---- anchor_join.c ---- */
 

@@ -327,15 +327,21 @@ cq_close_event_time(const CqViewPlan *plan, AttrNumber event_time)
 }
 
 Expr *
+cq_close_upper(Expr *session)
+{
+	return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, get_range_subtype(exprType((Node *) session)),
+								 list_make1(session), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+Expr *
 cq_close_end(const CqViewPlan *plan)
 {
 	if (plan->session != NULL)
 	{
 		const CqKey *session = list_nth(plan->keys, plan->session->key);
 
-		return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, plan->closing.type,
-									 list_make1(copyObject(session->expr)), InvalidOid,
-									 InvalidOid, COERCE_EXPLICIT_CALL);
+		return cq_close_upper(copyObject(session->expr));
 	}
 	return (Expr *) makeVar(plan->closing.rtindex, CQ_WINDOW_END, plan->closing.type, -1,
 							InvalidOid, 0);

@@ -32,6 +32,7 @@
 #include "plan/close_tree.h"
 #include "plan/cut_level.h"
 #include "plan/scope.h"
+#include "plan/tree_session.h"
 #include "plan/tree_time.h"
 #include "plan/window_call.h"
 #include "utils/lsyscache.h"
@@ -339,29 +340,11 @@ anchors_with_sublinks(Query *query, List **anchors)
 	return reject;
 }
 
-/* Those among the clauses' expressions. */
-static List *
-anchors_among(const List *anchors, const List *clauses, const Query *query)
-{
-	List	   *result = NIL;
-	ListCell   *cell;
-
-	foreach(cell, clauses)
-	{
-		Node	   *expr = get_sortgroupclause_expr(lfirst(cell), query->targetList);
-		CqAnchor   *anchor = cq_anchor_find(anchors, expr);
-
-		if (anchor != NULL)
-			result = lappend(result, anchor);
-	}
-	return result;
-}
-
 static CqReject *
-check_above(const Query *query, List **anchors)
+check_above(Query *query, List **anchors)
 {
 	int			location = exprLocation((Node *) query->targetList);
-	ListCell   *cell;
+	CqReject   *reject;
 
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		return not_closable("LIMIT is of all of them",
@@ -373,24 +356,16 @@ check_above(const Query *query, List **anchors)
 		return not_closable("it has grouping sets", exprLocation((Node *) query->groupingSets),
 							"Create a view for each of them.");
 	if (query->groupClause != NIL || query->hasAggs || query->havingQual != NULL)
-		*anchors = anchors_among(*anchors, query->groupClause, query);
+		*anchors = cq_anchor_among(*anchors, query->groupClause, query);
 	if (*anchors == NIL)
 		return not_closable("it is not grouped by windows of event time", location,
 							"Group by window_start or window_end of cq.tumble, cq.hop or "
 							"cq.cumulate over the column that the stream's option event_time "
 							"names. In a join it must not lie any time behind that of the other "
 							"rows: a.at >= b.at - interval '1 min'.");
-	foreach(cell, query->windowClause)
-	{
-		const WindowClause *window = lfirst_node(WindowClause, cell);
-
-		if (anchors_among(*anchors, window->partitionClause, query) == NIL)
-			return not_closable("a window function (OVER) looks beyond them",
-								cq_check_place(query, T_WindowFunc),
-								"Add window_end to its PARTITION BY, or do it in the query that "
-								"reads the view.");
-	}
-	if (query->hasDistinctOn && anchors_among(*anchors, query->distinctClause, query) == NIL)
+	if ((reject = cq_anchor_over(query, anchors)) != NULL)
+		return reject;
+	if (query->hasDistinctOn && cq_anchor_among(*anchors, query->distinctClause, query) == NIL)
 		return not_closable("DISTINCT ON looks beyond them", location,
 							"Add window_end to DISTINCT ON.");
 	return NULL;
@@ -413,6 +388,8 @@ show_anchors(const Query *query, const List *anchors)
 			continue;
 		anchor = cq_anchor_with_lags(anchor, anchor->lags);
 		anchor->other = NULL;
+		anchor->call = NULL;
+		anchor->is_upper = false;
 		anchor->column = makeVar(1, target->resno, exprType((Node *) target->expr), -1, InvalidOid,
 								 0);
 		shown = lappend(shown, anchor);
@@ -487,6 +464,8 @@ find_bound(const List *anchors)
 
 		if (anchor->kind == CQ_ANCHOR_TIME)
 			continue;
+		if (cq_anchor_is_of_session(anchor))
+			return anchor;
 		(void) cq_window_call(anchor->windows, &kind);
 		if (anchor->kind == CQ_ANCHOR_END)
 			return anchor;
@@ -505,7 +484,7 @@ anchors_of_view(const CqViewPlan *plan, List **anchors)
 	return anchors_of_query(query, anchors);
 }
 
-static void
+static CqReject *
 set_lags(CqViewPlan *plan, const CqAnchor *anchor)
 {
 	ListCell   *cell;
@@ -515,6 +494,7 @@ set_lags(CqViewPlan *plan, const CqAnchor *anchor)
 		plan->longest_lag = Max(plan->longest_lag, ((CqStreamLag *) lfirst(cell))->lag);
 	if (plan->tree != NULL)
 		cq_tree_time_find(plan);
+	return plan->closing.is_of_sessions ? cq_tree_session_find(plan) : NULL;
 }
 
 /* Rows that are of no window are closed one by one, as the watermark passes their times. */
@@ -523,6 +503,36 @@ take_times(CqViewPlan *plan, const CqAnchor *anchor)
 {
 	plan->closing.is_by_row = true;
 	plan->closing.type = exprType((Node *) anchor->column);
+}
+
+/* They are closed up to the watermark, wherever they end. */
+static void
+take_sessions(CqViewPlan *plan, const CqAnchor *anchor)
+{
+	Oid			type = exprType((Node *) anchor->column);
+
+	plan->closing.is_of_sessions = true;
+	plan->closing.column_is_range = anchor->kind == CQ_ANCHOR_SESSION;
+	plan->closing.type = plan->closing.column_is_range ? get_range_subtype(type) : type;
+}
+
+/*
+ * Rows that go by their times, and are not emitted, are told as they change: nothing may make one
+ * anew that has gone.
+ */
+static CqReject *
+check_times(const CqViewPlan *plan)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->tree != NULL ? plan->tree->nodes : NIL)
+	{
+		if (!cq_tree_time_goes(plan, lfirst(cell)))
+			return not_closable("a part of it is not told by one event time",
+								exprLocation((Node *) plan->definition->targetList),
+								"With emit = 'close' rows of closed windows have a retention.");
+	}
+	return NULL;
 }
 
 /* Rows without a time are of no window, and are never told. */
@@ -542,7 +552,7 @@ leave_out_timeless(CqViewPlan *plan)
 }
 
 CqReject *
-cq_close_tree_find(CqViewPlan *plan, bool takes_rows)
+cq_close_tree_find(CqViewPlan *plan, bool is_emitted)
 {
 	const CqAnchor *anchor;
 	List	   *anchors;
@@ -551,7 +561,7 @@ cq_close_tree_find(CqViewPlan *plan, bool takes_rows)
 	if (reject != NULL)
 		return reject;
 	anchor = find_bound(anchors);
-	if (anchor == NULL && takes_rows)
+	if (anchor == NULL)
 		anchor = cq_anchor_time(anchors);
 	if (anchor == NULL)
 		return not_closable("it does not show of which window a row is",
@@ -561,9 +571,14 @@ cq_close_tree_find(CqViewPlan *plan, bool takes_rows)
 	plan->closing.column_is_start = anchor->kind == CQ_ANCHOR_START;
 	if (anchor->kind == CQ_ANCHOR_TIME)
 		take_times(plan, anchor);
-	else if ((reject = cq_close_take_windows(plan, anchor->windows, 0, InvalidAttrNumber)) != NULL)
+	else if (cq_anchor_is_of_session(anchor))
+		take_sessions(plan, anchor);
+	else
+		reject = cq_close_take_windows(plan, anchor->windows, 0, InvalidAttrNumber);
+	if (reject != NULL || (reject = set_lags(plan, anchor)) != NULL)
 		return reject;
-	set_lags(plan, anchor);
+	if (plan->closing.is_by_row && !is_emitted && (reject = check_times(plan)) != NULL)
+		return reject;
 	leave_out_timeless(plan);
 	return NULL;
 }
@@ -602,6 +617,5 @@ cq_close_tree_find_time(CqViewPlan *plan)
 	plan->time = time_of_row(get_tle_by_resno(plan->query->targetList,
 											  anchor->column->varattno)->expr);
 	plan->time_column = CQ_EVENT_TIME_COLUMN;
-	set_lags(plan, anchor);
-	return NULL;
+	return set_lags(plan, anchor);
 }

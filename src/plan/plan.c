@@ -470,7 +470,8 @@ needs_root(const CqReject *reject)
 	result = cq_reject_detail(cq_reject_at(result, reject->location), "Not so here: %s.",
 							  reject->message);
 	return cq_reject_hint(result, "Windows of cq.tumble, cq.hop or cq.cumulate over event times go "
-						  "with all that is kept for them: group by window_end.");
+						  "with all that is kept for them: group by window_end. With "
+						  "retention_by = 'event_time' so do rows that show their event time.");
 }
 
 CqReject *

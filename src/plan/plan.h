@@ -76,6 +76,8 @@ typedef struct CqWindowSteps
 	AttrNumber	column;			/* of what a node stores: that says of which window a row is … */
 	bool		column_is_start;	/* … by its start; else by its end */
 	bool		is_by_row;		/* it has the times of rows, which are closed one by one */
+	bool		is_of_sessions;	/* it has ends of sessions … */
+	bool		column_is_range;	/* … or the sessions themselves */
 	AttrNumber	event_time;		/* the stream's column */
 	Oid			type;			/* of its bounds: timestamptz or timestamp */
 	Oid			bound;			/* the function; InvalidOid: of sessions, and of rows */
@@ -190,11 +192,26 @@ extern CqReject *cq_expiry_collect(CqViewPlan *plan, const CqPlanOptions *option
 
 /* The end of the window or session, as in the query. */
 extern Expr *cq_close_end(const CqViewPlan *plan);
+
+/* upper() of a session. */
+extern Expr *cq_close_upper(Expr *session);
 /*
  * Finds the sessions that a query is grouped by, if any, and checks what must hold of them: sets
  * session. *rest is what else of the query is to be analyzed (session_plan.c).
  */
 extern CqReject *cq_session_plan_find(CqViewPlan *plan, Query **rest);
+
+/* Is it a call of cq.session? */
+extern bool cq_session_plan_is_call(const WindowFunc *call);
+
+/* The first call of cq.session in a query's own select list, or NULL. */
+extern WindowFunc *cq_session_plan_call(const Query *query);
+
+/*
+ * The sessions that a query shows for each of its rows, by such a call: sets select, call, type and
+ * gap. They are the only window function beside those whose windows are among others (of Index).
+ */
+extern CqReject *cq_session_plan_read(Query *select, const List *others, CqSession *session);
 
 /* Checks what must hold of keys and aggregates over sessions. */
 extern CqReject *cq_session_plan_check(const CqViewPlan *plan);

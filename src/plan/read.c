@@ -498,6 +498,8 @@ end_of_window(const CqViewPlan *plan)
 
 	if (plan->shape == CQ_SHAPE_AGGREGATE)
 		return (Expr *) over_state((Node *) cq_close_end(plan), &context);
+	if (plan->closing.column_is_range)
+		return cq_close_upper((Expr *) stored_bound(plan));
 	return plan->closing.column_is_start ? cq_close_last_end(plan, (Expr *) stored_bound(plan)) :
 		(Expr *) stored_bound(plan);
 }
@@ -510,7 +512,8 @@ hide_expired(const CqViewPlan *plan, Oid state, Query *read)
 	ParseState *pstate = make_parsestate(NULL);
 
 	read->jointree->quals = (Node *) make_op(pstate, list_make2(makeString("pg_catalog"),
-																makeString(">")), end,
+																makeString(plan->closing.is_by_row ?
+																		   ">=" : ">")), end,
 											 (Node *) expired_through(plan, state), NULL, -1);
 	read->hasSubLinks = true;
 	free_parsestate(pstate);

@@ -44,8 +44,8 @@
 
 /* ---- finding it ---- */
 
-static bool
-is_session(const WindowFunc *call)
+bool
+cq_session_plan_is_call(const WindowFunc *call)
 {
 	return get_func_namespace(call->winfnoid) == get_namespace_oid("cq", true) &&
 		strcmp(get_func_name(call->winfnoid), "session") == 0;
@@ -72,14 +72,14 @@ window_calls(const Query *query)
 	return calls;
 }
 
-static WindowFunc *
-session_call(const Query *query)
+WindowFunc *
+cq_session_plan_call(const Query *query)
 {
 	ListCell   *cell;
 
 	foreach(cell, window_calls(query))
 	{
-		if (is_session(lfirst_node(WindowFunc, cell)))
+		if (cq_session_plan_is_call(lfirst_node(WindowFunc, cell)))
 			return lfirst_node(WindowFunc, cell);
 	}
 	return NULL;
@@ -291,6 +291,31 @@ check_select(CqSession *session)
 	return check_gap(session);
 }
 
+CqReject *
+cq_session_plan_read(Query *select, const List *others, CqSession *session)
+{
+	CqReject   *reject;
+	ListCell   *cell;
+
+	session->select = select;
+	session->call = cq_session_plan_call(select);
+	session->type = exprType(list_nth(session->call->args, SESSION_TIME));
+	foreach(cell, window_calls(select))
+	{
+		const WindowFunc *call = lfirst_node(WindowFunc, cell);
+
+		if (!list_member_int(others, (int) call->winref) && !equal(call, session->call))
+			return cq_reject_unsupported(call->location >= 0 ? call->location :
+										 session->call->location,
+										 "emit = 'close' of sessions beside another window "
+										 "function is not supported",
+										 "Put cq.session into a sub-select of its own, and add "
+										 "the session to PARTITION BY of the other function.");
+	}
+	reject = check_over(session);
+	return reject != NULL ? reject : check_gap(session);
+}
+
 /* ---- what is above it ---- */
 
 /* Which of the expressions of PARTITION BY a column of the sub-select is, from 0, or -1. */
@@ -380,7 +405,7 @@ check_keys(CqSession *session, const Query *query)
 static CqReject *
 check_misplaced(const Query *query)
 {
-	WindowFunc *call = query->hasAggs || query->groupClause != NIL ? NULL : session_call(query);
+	WindowFunc *call = query->hasAggs || query->groupClause != NIL ? NULL : cq_session_plan_call(query);
 
 	if (call == NULL)
 		return NULL;
@@ -402,7 +427,7 @@ cq_session_plan_find(CqViewPlan *plan, Query **rest)
 	foreach(cell, query->rtable)
 	{
 		Query	   *select = select_of(query, lfirst(cell));
-		WindowFunc *call = select ? session_call(select) : NULL;
+		WindowFunc *call = select ? cq_session_plan_call(select) : NULL;
 		CqSession  *session;
 
 		if (call == NULL || !cq_scope_reads_stream(&scope, (Node *) select))

@@ -50,8 +50,15 @@ typedef enum CqTimeKind
 {
 	CQ_TIME_OF_END,				/* the end of its window */
 	CQ_TIME_OF_ROW,				/* its event time */
-	CQ_TIME_OF_START			/* the start of its window */
+	CQ_TIME_OF_START,			/* the start of its window */
+
+	/* Where sessions are closed, from the rows that they are made of upwards: */
+	CQ_TIME_OF_SESSION_END,
+	CQ_TIME_OF_SESSION,			/* the session, a range */
+	CQ_TIME_IN_SESSION			/* the event time of a row: its session counts */
 } CqTimeKind;
+
+#define cq_time_is_of_session(kind) ((kind) >= CQ_TIME_OF_SESSION_END)
 
 /* Where windows are closed, or expire: by which column rows are told that no open one needs. */
 typedef struct CqTimeColumn
@@ -73,6 +80,14 @@ typedef struct CqVersions
 	bool		is_open;		/* some key says no more than that it may make a difference */
 } CqVersions;
 
+/* Of an input whose rows sessions are made of: the call. Columns are the input's, of entry 1. */
+typedef struct CqInputSessions
+{
+	WindowFunc *call;
+	List	   *partition;		/* of Node * */
+	int64		gap;			/* microseconds */
+} CqInputSessions;
+
 /* One of the relations that a node's step reads. */
 typedef struct CqNodeInput
 {
@@ -91,6 +106,7 @@ typedef struct CqNodeInput
 	bool		only_grows;		/* its rows have no weights: all are new */
 	CqTimeColumn time;
 	CqVersions *versions;		/* or NULL */
+	CqInputSessions *sessions;	/* or NULL */
 } CqNodeInput;
 
 typedef struct CqNode

@@ -14,9 +14,11 @@
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "plan/cut_level.h"
+#include "plan/tree_session.h"
 #include "plan/tree_time.h"
 #include "plan/tree_versions.h"
 #include "plan/window_call.h"
+#include "utils/fmgroids.h"
 
 typedef struct Search
 {
@@ -27,7 +29,6 @@ typedef struct Search
 static bool follow(const Search *search, const Query *query, const Node *expr, CqTimeFound *found);
 static bool follow_column(const Search *search, const Query *query, const Var *var,
 						  CqTimeFound *found);
-static bool follow_node(const CqViewPlan *plan, int number, AttrNumber column, CqTimeFound *found);
 
 static int64
 lead_of(const CqViewPlan *plan, Oid stream)
@@ -81,9 +82,9 @@ follow_target(const Search *search, const Query *query, AttrNumber column, CqTim
 	return target != NULL && follow(search, query, (const Node *) target->expr, found);
 }
 
-static bool
-follow_input(const CqViewPlan *plan, const CqNode *node, int n, AttrNumber column,
-			 CqTimeFound *found)
+bool
+cq_tree_time_follow_input(const CqViewPlan *plan, const CqNode *node, int n, AttrNumber column,
+						  CqTimeFound *found)
 {
 	Search		search = {plan, node};
 	const CqNodeInput *input = list_nth(node->inputs, n - 1);
@@ -120,10 +121,10 @@ follow_store(const Search *search, const RangeTblEntry *entry, AttrNumber column
 	int			n;
 
 	if (sscanf(entry->enrname, "_cq_changes_%d", &n) == 1)
-		return follow_node(search->plan, n, column, found);
+		return cq_tree_time_follow_node(search->plan, n, column, found);
 	return sscanf(entry->enrname, "_cq_input_%d", &n) == 1 &&
 		n <= list_length(search->node->inputs) &&
-		follow_input(search->plan, search->node, n, column, found);
+		cq_tree_time_follow_input(search->plan, search->node, n, column, found);
 }
 
 /* May columns of the entry be null where they are not in it? */
@@ -151,11 +152,28 @@ follow_either(const Search *search, const Query *query, const List *args, CqTime
 		follow_column(search, query, lsecond(args), &other) && add_found(found, &other);
 }
 
+/* The end of a session. */
+static bool
+follow_upper(const Search *search, const Query *query, const Node *session, CqTimeFound *found)
+{
+	if (!follow(search, query, session, found) || found->kind != CQ_TIME_OF_SESSION)
+		return false;
+	found->kind = CQ_TIME_OF_SESSION_END;
+	return true;
+}
+
 static bool
 follow(const Search *search, const Query *query, const Node *expr, CqTimeFound *found)
 {
 	const Var  *var = (const Var *) expr;
 
+	if (search->plan->closing.is_of_sessions && cq_tree_session_is_call(expr))
+	{
+		*found = (CqTimeFound) {CQ_TIME_OF_SESSION, 0};
+		return true;
+	}
+	if (IsA(expr, FuncExpr) && ((const FuncExpr *) expr)->funcid == F_UPPER_ANYRANGE)
+		return follow_upper(search, query, linitial(((const FuncExpr *) expr)->args), found);
 	if (IsA(expr, CoalesceExpr))
 		return follow_either(search, query, ((const CoalesceExpr *) expr)->args, found);
 	return IsA(expr, Var) && var->varlevelsup == 0 && !is_nullable(query, var->varno) &&
@@ -197,8 +215,8 @@ cq_tree_time_follow(const CqViewPlan *plan, const CqNode *node, const Query *que
 	return follow(&search, query, expr, found);
 }
 
-static bool
-follow_node(const CqViewPlan *plan, int number, AttrNumber column, CqTimeFound *found)
+bool
+cq_tree_time_follow_node(const CqViewPlan *plan, int number, AttrNumber column, CqTimeFound *found)
 {
 	const CqNode *node = list_nth(plan->tree->nodes, number - 1);
 	Search		search = {plan, node};
@@ -227,7 +245,8 @@ find_of_node(const CqViewPlan *plan, CqNode *node)
 
 		for (AttrNumber column = 1; column < list_length(input->columns); column++)
 		{
-			if (follow_input(plan, node, foreach_current_index(cell) + 1, column, &found))
+			if (cq_tree_time_follow_input(plan, node, foreach_current_index(cell) + 1, column,
+										  &found))
 				take_column(&input->time, column, &found);
 		}
 		if (input->only_grows && input->time.column == InvalidAttrNumber)
@@ -235,7 +254,7 @@ find_of_node(const CqViewPlan *plan, CqNode *node)
 	}
 	for (AttrNumber column = 1; column < list_length(node->columns); column++)
 	{
-		if (follow_node(plan, node->number, column, &found))
+		if (cq_tree_time_follow_node(plan, node->number, column, &found))
 			take_column(&node->time, column, &found);
 	}
 }
@@ -247,6 +266,55 @@ cq_tree_time_find(const CqViewPlan *plan)
 
 	foreach(cell, plan->tree->nodes)
 		find_of_node(plan, lfirst(cell));
+}
+
+/* The one column whose rows are of use for their own time alone; false: there are several. */
+static bool
+find_own_time(const CqViewPlan *plan, const CqNode *node, int input, int ncolumns,
+			  AttrNumber *column)
+{
+	CqTimeFound found;
+
+	*column = InvalidAttrNumber;
+	for (AttrNumber n = 1; n < ncolumns; n++)
+	{
+		if (!(input > 0 ? cq_tree_time_follow_input(plan, node, input, n, &found) :
+			  cq_tree_time_follow_node(plan, node->number, n, &found)) ||
+			found.kind != CQ_TIME_OF_ROW || found.lead != 0)
+			continue;
+		if (*column != InvalidAttrNumber)
+			return false;
+		*column = n;
+	}
+	return true;
+}
+
+bool
+cq_tree_time_goes(const CqViewPlan *plan, CqNode *node)
+{
+	bool		is_found = false;
+	AttrNumber	column;
+	ListCell   *cell;
+
+	if (!cq_rule_stores(node->rule))
+		return true;
+	foreach(cell, node->inputs)
+	{
+		CqNodeInput *input = lfirst(cell);
+
+		if (!find_own_time(plan, node, foreach_current_index(cell) + 1,
+						   list_length(input->columns), &column))
+			return false;
+		if (column == InvalidAttrNumber)
+			continue;
+		is_found = true;
+		input->time = (CqTimeColumn) {column, CQ_TIME_OF_ROW, 0};
+	}
+	if (!is_found || !find_own_time(plan, node, 0, list_length(node->columns), &column) ||
+		column == InvalidAttrNumber)
+		return false;
+	node->time = (CqTimeColumn) {column, CQ_TIME_OF_ROW, 0};
+	return true;
 }
 
 Node *
@@ -268,7 +336,8 @@ require_in_input(CqNodeInput *input)
 	const TargetEntry *target;
 
 	if (!OidIsValid(input->stream) || column == InvalidAttrNumber ||
-		(input->versions == NULL && input->time.kind != CQ_TIME_OF_ROW))
+		(input->versions == NULL && input->time.kind != CQ_TIME_OF_ROW &&
+		 input->time.kind != CQ_TIME_IN_SESSION))
 		return;
 	target = get_tle_by_resno(input->flow->targetList, column);
 	from->quals = make_and_qual(from->quals, cq_tree_time_is_known(target->expr));

@@ -20,8 +20,20 @@ typedef struct CqTimeFound
  */
 extern void cq_tree_time_find(const CqViewPlan *plan);
 
+/* What a column of a node's n-th input is, or one of what it yields; false: no time. */
+extern bool cq_tree_time_follow_input(const CqViewPlan *plan, const CqNode *node, int n,
+									  AttrNumber column, CqTimeFound *found);
+extern bool cq_tree_time_follow_node(const CqViewPlan *plan, int number, AttrNumber column,
+									 CqTimeFound *found);
+
 /* Leaves out what has no time, and is in no window: nothing would ever tell that it may go. */
 extern void cq_tree_time_require(const CqViewPlan *plan);
+
+/*
+ * Of a time that has passed, can nothing be left, in what a node reads as in what it stores, and all
+ * of later ones? Sets the times by which it is so: else the node might correct what has gone.
+ */
+extern bool cq_tree_time_goes(const CqViewPlan *plan, CqNode *node);
 
 /* The condition that an expression is not null. */
 extern Node *cq_tree_time_is_known(const Expr *time);

@@ -16,12 +16,22 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+/* Of a session it is when it ends. */
+static const char *
+time_expression(Oid table, const char *column)
+{
+	const char *name = quote_identifier(column);
+
+	return type_is_range(get_atttype(table, get_attnum(table, column))) ?
+		psprintf("pg_catalog.upper(%s)", name) : name;
+}
+
 /* The condition once more outside: a row that somebody has updated meanwhile is asked again. */
 static char *
 delete_statement(Oid table, const char *column, bool returns)
 {
 	char	   *name = cq_name_qualified(table);
-	const char *time = quote_identifier(column);
+	const char *time = time_expression(table, column);
 
 	return psprintf("DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 AND ctid "
 					"OPERATOR(pg_catalog.=) ANY (ARRAY("
@@ -29,12 +39,14 @@ delete_statement(Oid table, const char *column, bool returns)
 					name, time, name, time, returns ? " RETURNING *" : "");
 }
 
-/* The table is its owner's to alter. */
+/* A time's, or that of the bounds of a range. The table is its owner's to alter. */
 static Oid
 type_of(Oid table, const char *column)
 {
 	Oid			type = get_atttype(table, get_attnum(table, column));
 
+	if (type_is_range(type))
+		type = get_range_subtype(type);
 	if (type != TIMESTAMPTZOID && type != TIMESTAMPOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -148,11 +160,29 @@ cq_retention_delete_versions(Oid table, const char *column, const List *keys, Ti
 								 SPI_OK_DELETE, horizon, max_rows, from, NULL);
 }
 
+void
+cq_retention_delete_by(Oid table, const char *column, const char *statement, TimestampTz one,
+					   TimestampTz other)
+{
+	Oid			time = type_of(table, column);
+	Oid			types[] = {time, time};
+	Datum		args[] = {TimestampTzGetDatum(one), TimestampTzGetDatum(other)};
+	CqActor		actor;
+
+	cq_owner_begin_user(&actor, cq_owner_of_relation(table));
+	SPI_connect();
+	if (SPI_execute_with_args(statement, lengthof(types), types, args, NULL, false,
+							  0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete rows of %s", get_rel_name(table));
+	SPI_finish();
+	cq_owner_end(&actor);
+}
+
 bool
 cq_retention_is_due(Oid table, const char *column, TimestampTz horizon)
 {
 	char	   *statement = psprintf("SELECT FROM %s WHERE %s OPERATOR(pg_catalog.<) $1 LIMIT $2",
-									 cq_name_qualified(table), quote_identifier(column));
+									 cq_name_qualified(table), time_expression(table, column));
 
 	return execute_until(table, column, statement, SPI_OK_SELECT, horizon, 1, DT_NOBEGIN,
 						 NULL) > 0;
