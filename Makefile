@@ -1,7 +1,7 @@
 # pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
-# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
+# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium`, `make test-monitoring` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
 
-SELF_MADE = demo check fuzz fuzz-formats test-debezium bench
+SELF_MADE = demo check fuzz fuzz-formats test-debezium test-monitoring bench
 ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
 
 .PHONY: $(SELF_MADE)
@@ -13,6 +13,8 @@ fuzz-formats:
 	@tools/install-packages fuzz && tools/check build fuzz_formats
 test-debezium:
 	@tools/check build debezium
+test-monitoring:
+	@tools/check build monitoring
 bench:
 	@bench/run $(if $(QUERY),compare,all)
 
