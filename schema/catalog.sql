@@ -239,21 +239,21 @@ CREATE TABLE _cq.field (
 );
 COMMENT ON TABLE _cq.field IS 'fields of messages that columns are read from: whether there have been any';
 
--- Sinks: continuous views whose changes go to a Kafka stream. The outbox is a table of the view's owner in this schema, which goes with the view:
+-- Sinks: continuous views whose changes go to a Kafka stream, or to a destination by HTTP. The outbox is a table of the view's owner in this schema, which goes with the view:
 --     id bigint PRIMARY KEY, topic text, partition integer, "timestamp" timestamptz, key bytea, value bytea, headers jsonb
 -- Its ids are consecutive in the order of commits; where value is null the message is a tombstone. Written by the emitter once the view is there.
 CREATE TABLE _cq.sink (
     view            regclass PRIMARY KEY,
-    sink            regclass NOT NULL,              -- the stream that gets the rows
+    sink            regclass NOT NULL,              -- the foreign table that gets the rows
     outbox          regclass NOT NULL,              -- rows on their way
     epoch           bigint NOT NULL,                -- random: names the producer and its place in Kafka, which count ids of this outbox and no other
-    sent_id         bigint NOT NULL DEFAULT 0,      -- rows up to here are in Kafka, and deleted
-    sending_id      bigint NOT NULL DEFAULT 0,      -- rows up to here may be; what counts is the place that Kafka keeps
+    sent_id         bigint NOT NULL DEFAULT 0,      -- rows up to here have arrived, and are deleted
+    sending_id      bigint NOT NULL DEFAULT 0,      -- rows up to here may have; what counts is the place that Kafka keeps, for what goes there
     status          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'failed')),
     detail          text,                           -- why it failed
     kafka_id        bigint                          -- where it failed because Kafka is ahead: rows up to here are in Kafka
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
-COMMENT ON TABLE _cq.sink IS 'continuous views that send their changes to Kafka, and how far';
+COMMENT ON TABLE _cq.sink IS 'continuous views whose changes leave the database, and how far';
 
 -- A row of its own, so that batches, which number the rows of an outbox, and the emitter do not wait for each other.
 CREATE TABLE _cq.outbox_end (

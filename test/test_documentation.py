@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 import examples
+from destinations import Destination, aws_lambda
 
 TOP = Path(__file__).resolve().parent.parent
 WIDTH = 100
+
+# What answers in the place of these, where a page names them.
+STAND_INS = {
+    "https://hooks.example.com": lambda: Destination(lambda request: (200, b"ok")),
+    "https://lambda.eu-west-1.amazonaws.com": aws_lambda,
+}
 
 # For users; the other pages are for those who work on the source.
 MANUAL = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
@@ -71,12 +78,17 @@ def test_settings(log_db):
 
 def test_options(log_db):
     log_db.execute("CREATE SERVER kafka FOREIGN DATA WRAPPER cq_kafka")
+    log_db.execute("CREATE SERVER hook FOREIGN DATA WRAPPER cq_http OPTIONS (url 'http://localhost')")
     log_db.execute("CREATE FOREIGN TABLE s (i int) SERVER cq_log")
     places = {
         ("views.md", "Options"): "CREATE VIEW v WITH (continuous, x = 1) AS SELECT FROM s",
         ("streams.md", "Server `cq_kafka`"): "CREATE FOREIGN TABLE t () SERVER kafka OPTIONS (topic 'x', x 'x')",
         ("streams.md", "Columns"): "CREATE FOREIGN TABLE t (i int OPTIONS (x 'x')) SERVER kafka OPTIONS (topic 'x')",
         ("streams.md", "Server `cq_log`"): "CREATE FOREIGN TABLE t () SERVER cq_log OPTIONS (x 'x')",
+        ("http.md", "Server"): "CREATE SERVER t FOREIGN DATA WRAPPER cq_http OPTIONS (x 'x')",
+        ("http.md", "User mapping"): "CREATE USER MAPPING FOR CURRENT_USER SERVER hook OPTIONS (x 'x')",
+        ("http.md", "Table"): "CREATE FOREIGN TABLE t () SERVER hook OPTIONS (x 'x')",
+        ("http.md", "Columns"): "CREATE FOREIGN TABLE t (i int OPTIONS (x 'x')) SERVER hook",
     }
     for (name, heading), statement in places.items():
         text = section(f"docs/reference/{name}", heading)
@@ -155,6 +167,9 @@ def test_examples(path, server, broker, name, tmp_path):
     commands = {"sql": ["psql", "-X"], "sh": ["sh", "-e"], "python": [sys.executable, "-"]}
     for topic in topics:
         broker.create_topic(topic, 2)
+    places = {"localhost:9092": broker.address}
+    stand_ins = {address: make() for address, make in STAND_INS.items() if address in text}
+    places.update({address: stand_in.url for address, stand_in in stand_ins.items()})
     with server.connect("postgres") as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     try:
@@ -162,7 +177,10 @@ def test_examples(path, server, broker, name, tmp_path):
             connection.execute("CREATE EXTENSION pg_cq")
         for step in examples.steps(text):
             command = commands[step.language] + (["-v", "ON_ERROR_STOP=1"] if step.language == "sql" and not step.is_loud() else [])
-            done = subprocess.run(command, input=step.text.replace("localhost:9092", broker.address), text=True, cwd=tmp_path, env=environment,
+            said = step.text
+            for address, place in places.items():
+                said = said.replace(address, place)
+            done = subprocess.run(command, input=said, text=True, cwd=tmp_path, env=environment,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT if step.is_loud() else subprocess.PIPE)
             where = f"{name_of(path)}:{step.line}"
             assert done.returncode == 0, f"{where} fails:\n{done.stdout}{done.stderr or ''}"
@@ -176,3 +194,5 @@ def test_examples(path, server, broker, name, tmp_path):
                 connection.execute(f"DROP ROLE IF EXISTS {role}")
         for topic in topics:
             broker.delete_topic(topic)
+        for stand_in in stand_ins.values():
+            stand_in.stop()

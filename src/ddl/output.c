@@ -108,7 +108,7 @@ make_sink(CqView *row, const CqViewPlan *plan, const CqViewOptions *options, Oid
 {
 	row->sink = cq_output_find_sink(options);
 	check_sink(row, plan, owner, query_string);
-	if (cq_sink_kind(row->sink) == CQ_SINK_TOPIC)
+	if (cq_sink_kind(row->sink) == CQ_SINK_OUTBOX)
 		row->outbox = create_outbox(get_rel_name(row->view), owner, query_string);
 }
 

@@ -15,6 +15,10 @@
 #define CONNECT_TIMEOUT_MS	10000
 #define FIRST_PAUSE_MS		100		/* before an attempt is repeated; then twice as long, and so on */
 #define LONGEST_PAUSE_MS	10000
+#define MOST_HEADERS		16384	/* bytes of a response's headers */
+
+/* Seconds that a connection is kept: by then it is asked again where it may lead. */
+#define LONGEST_LIFE		60L
 
 /* Bytes of a second below which, for so many seconds, a connection counts as dead. */
 #define SLOWEST				1L
@@ -26,12 +30,15 @@ static size_t
 on_body(char *data, size_t size, size_t count, void *arg)
 {
 	CqHttpCall *call = arg;
-	size_t		length = size * count;
+	size_t		all = size * count;
+	size_t		length = all;
 
 	if (length > call->max_length - call->length)
 	{
 		call->is_too_long = true;
-		return CURL_WRITEFUNC_ERROR;
+		if (!call->cuts)
+			return CURL_WRITEFUNC_ERROR;
+		length = call->max_length - call->length;
 	}
 	if (call->length + length + 1 > call->room)
 	{
@@ -49,6 +56,33 @@ on_body(char *data, size_t size, size_t count, void *arg)
 	memcpy(call->body + call->length, data, length);
 	call->length += length;
 	call->body[call->length] = '\0';
+	return call->is_too_long ? CURL_WRITEFUNC_ERROR : all;
+}
+
+/* Those of an earlier response, to a part of the request, are forgotten. */
+static size_t
+on_header(char *data, size_t size, size_t count, void *arg)
+{
+	CqHttpCall *call = arg;
+	size_t		length = size * count;
+
+	if (length >= 5 && memcmp(data, "HTTP/", 5) == 0)
+	{
+		call->head_length = 0;
+		return length;
+	}
+	if (call->head_length + length > MOST_HEADERS)
+		return length;
+	if (call->head == NULL)
+		call->head = malloc(MOST_HEADERS + 1);
+	if (call->head == NULL)
+	{
+		call->has_no_memory = true;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	memcpy(call->head + call->head_length, data, length);
+	call->head_length += length;
+	call->head[call->head_length] = '\0';
 	return length;
 }
 
@@ -148,11 +182,27 @@ close_doors(CqHttpCall *call)
 	SET(call, CURLOPT_NOSIGNAL, 1L);
 	SET(call, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	SET(call, CURLOPT_OPENSOCKETDATA, call);
-	/* A connection is one caller's: another may have another identity, or may not go there. */
-	SET(call, CURLOPT_FORBID_REUSE, 1L);
-	SET(call, CURLOPT_FRESH_CONNECT, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
 	SET(call, CURLOPT_QUICK_EXIT, 1L);	/* does not wait for a name server when it ends */
+#endif
+}
+
+/*
+ * A connection is one caller's: another may have another identity, or may not go there. Who has a
+ * pool goes to one place only.
+ */
+static void
+set_reuse(CqHttpCall *call, const CqHttpRequest *request)
+{
+	if (request->pool == NULL)
+	{
+		SET(call, CURLOPT_FORBID_REUSE, 1L);
+		SET(call, CURLOPT_FRESH_CONNECT, 1L);
+		return;
+	}
+	SET(call, CURLOPT_TCP_KEEPALIVE, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075000
+	SET(call, CURLOPT_MAXLIFETIME_CONN, LONGEST_LIFE);
 #endif
 }
 
@@ -196,6 +246,20 @@ copy_urls(CqHttpCall *call, const List *urls)
 }
 
 static void
+set_timeouts(CqHttpCall *call, const CqHttpRequest *request)
+{
+	int			connect_ms = request->connect_timeout_ms > 0 ? request->connect_timeout_ms :
+		CONNECT_TIMEOUT_MS;
+
+	SET(call, CURLOPT_CONNECTTIMEOUT_MS, (long) Min(connect_ms, request->timeout_ms));
+	SET(call, CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
+	if (request->is_patient)
+		return;
+	SET(call, CURLOPT_LOW_SPEED_LIMIT, SLOWEST);
+	SET(call, CURLOPT_LOW_SPEED_TIME, SLOW_SECONDS);
+}
+
+static void
 set_up(CqHttpCall *call, const CqHttpRequest *request)
 {
 	ListCell   *cell;
@@ -205,21 +269,26 @@ set_up(CqHttpCall *call, const CqHttpRequest *request)
 		no_memory();
 	copy_urls(call, request->urls);
 	close_doors(call);
+	set_reuse(call, request);
 	SET(call, CURLOPT_PRIVATE, call);
 	SET(call, CURLOPT_ERRORBUFFER, call->error);
 	SET(call, CURLOPT_WRITEFUNCTION, on_body);
 	SET(call, CURLOPT_WRITEDATA, call);
-	SET(call, CURLOPT_CONNECTTIMEOUT_MS, (long) Min(CONNECT_TIMEOUT_MS, request->timeout_ms));
-	SET(call, CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
-	SET(call, CURLOPT_LOW_SPEED_LIMIT, SLOWEST);
-	SET(call, CURLOPT_LOW_SPEED_TIME, SLOW_SECONDS);
+	SET(call, CURLOPT_HEADERFUNCTION, on_header);
+	SET(call, CURLOPT_HEADERDATA, call);
+	SET(call, CURLOPT_PATH_AS_IS, 1L);
+	set_timeouts(call, request);
 	SET(call, CURLOPT_USERAGENT, "pg_cq/" CQ_VERSION);
 	set_method(call, request);
 	if (request->identity != NULL)
 		set_identity(call, request->identity);
+	if (request->sigv4 != NULL)
+		SET(call, CURLOPT_AWS_SIGV4, request->sigv4);
 	foreach(cell, request->headers)
 		add_header(call, lfirst(cell));
-	add_header(call, "Expect:");
+	/* Where headers are signed, libcurl would count this one among them, and then not send it. */
+	if (request->sigv4 == NULL)
+		add_header(call, "Expect:");
 	SET(call, CURLOPT_HTTPHEADER, call->headers);
 }
 
@@ -237,20 +306,21 @@ release(void *arg)
 	free(call->urls);
 	free(call->host);
 	free(call->body);
+	free(call->head);
 	call->easy = NULL;
 	call->headers = NULL;
 	call->urls = NULL;
 	call->nurls = 0;
-	call->host = call->body = NULL;
+	call->host = call->body = call->head = NULL;
 }
 
 CqHttpCall *
 cq_http_start(const CqHttpRequest *request)
 {
-	CqHttpCall *call;
+	CqHttpPool *pool = request->pool != NULL ? request->pool : cq_http_loop_open();
+	CqHttpCall *call = palloc0(sizeof(CqHttpCall));
 
-	cq_http_loop_open();
-	call = palloc0(sizeof(CqHttpCall));
+	call->pool = pool;
 	call->is_done = true;		/* until it is with the others */
 	call->on_reset.func = release;
 	call->on_reset.arg = call;
@@ -259,6 +329,7 @@ cq_http_start(const CqHttpRequest *request)
 	call->is_repeatable = request->is_repeatable;
 	call->attempts = request->attempts;
 	call->max_length = request->max_length;
+	call->cuts = request->cuts;
 	set_up(call, request);
 	call->is_done = false;
 	cq_http_loop_add(call);
@@ -320,7 +391,8 @@ cq_http_call_prepare(CqHttpCall *call)
 	const char *url = call->urls[call->nattempts % call->nurls];
 
 	call->nattempts++;
-	call->length = 0;
+	call->length = call->head_length = 0;
+	call->is_too_long = false;
 	call->error[0] = '\0';
 	call->is_refused = false;
 	free(call->host);
@@ -368,22 +440,39 @@ pause_us(const CqHttpCall *call)
 	return (int64) (pause * 1000 * (0.5 + pg_prng_double(&pg_global_prng_state) / 2));
 }
 
+/* Whatever has come of a response. */
+static void
+describe_response(CqHttpCall *call, CURLcode code, long status)
+{
+	curl_off_t	retry_after = 0;
+
+	(void) curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	call->response.status = (int) status;
+	call->response.body = call->body != NULL ? call->body : "";
+	call->response.length = call->length;
+	call->response.is_cut = status != 0 && call->is_too_long;
+	call->response.headers = call->head != NULL ? call->head : "";
+	call->response.headers_length = call->head_length;
+	call->response.retry_after = Max(retry_after, 0);
+	call->response.error = status == 0 ? describe_failure(call, code) : NULL;
+	call->response.never_arrived = status == 0 &&
+		(call->is_refused || code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST);
+	call->is_done = true;
+}
+
 bool
 cq_http_call_ended(CqHttpCall *call, CURLcode code)
 {
+	bool		is_cut = code == CURLE_WRITE_ERROR && call->is_too_long && call->cuts;
 	long		status = 0;
 
-	if (code == CURLE_OK)
+	if (code == CURLE_OK || is_cut)
 		(void) curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (call->nattempts < call->attempts && may_pass(call, code, status))
 	{
 		call->due = cq_clock_real_monotonic() + pause_us(call);
 		return true;
 	}
-	call->response.status = (int) status;
-	call->response.body = call->body != NULL ? call->body : "";
-	call->response.length = call->length;
-	call->response.error = status == 0 ? describe_failure(call, code) : NULL;
-	call->is_done = true;
+	describe_response(call, code, status);
 	return false;
 }

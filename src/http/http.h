@@ -38,8 +38,15 @@ typedef struct CqHttpIdentity
 	const char *authority;		/* who may have signed the server's; NULL: those of the system */
 } CqHttpIdentity;
 
+/*
+ * Connections of one caller, all of whose requests go to one place as one identity: they are kept
+ * for the next request. Requests of a pool are moved on by cq_http_pool_advance.
+ */
+typedef struct CqHttpPool CqHttpPool;
+
 typedef struct CqHttpRequest
 {
+	CqHttpPool *pool;			/* NULL: none, connections are not kept */
 	const char *method;
 	/* of char *: the same thing at several places; one after the other is tried */
 	List	   *urls;
@@ -52,7 +59,12 @@ typedef struct CqHttpRequest
 	/* in all; of one that is not repeatable only those count that never arrived */
 	int			attempts;
 	int			timeout_ms;		/* of an attempt, all of it */
+	int			connect_timeout_ms; /* 0: a default */
+	bool		is_patient;		/* with who sends nothing for long, within the timeout */
 	Size		max_length;		/* of the response's body */
+	bool		cuts;			/* a longer one is cut, and else an error */
+	/* as CURLOPT_AWS_SIGV4 has it: the request is signed with the identity's user and password */
+	const char *sigv4;
 } CqHttpRequest;
 
 /* How a call ended. Lives as long as the call. */
@@ -61,7 +73,12 @@ typedef struct CqHttpResponse
 	int			status;			/* of HTTP; 0: there was no response */
 	const char *body;			/* zero-terminated */
 	Size		length;
+	bool		is_cut;			/* there was more */
+	const char *headers;		/* "Name: value" and line ends, as they came */
+	Size		headers_length;
+	int64		retry_after;	/* seconds, as the response says; 0: nothing */
 	const char *error;			/* a phrase, where status is 0: why */
+	bool		never_arrived;	/* where status is 0: the request cannot have been seen */
 	const char *url;			/* of the attempt */
 } CqHttpResponse;
 
@@ -93,6 +110,23 @@ extern bool cq_http_wait(const CqHttpCall *call, int timeout_ms);
 
 /* Waits until something has come for any of the calls, and at most so long. */
 extern void cq_http_wait_any(int timeout_ms);
+
+/* A pool for so many connections at a time; lives until it is ended. Raises ERROR. */
+extern CqHttpPool *cq_http_pool_create(int nconnections);
+
+/* Its calls must have been freed. */
+extern void cq_http_pool_end(CqHttpPool *pool);
+
+extern void cq_http_pool_advance(CqHttpPool *pool);
+
+/* Readable when there is something to do, or the alarm's time has come. */
+extern int	cq_http_pool_fd(const CqHttpPool *pool);
+
+/*
+ * From when on, by cq_clock_real_monotonic, the descriptor is to be readable though nothing has
+ * come; PG_INT64_MAX: not by that. The next cq_http_pool_advance forgets it.
+ */
+extern void cq_http_pool_set_alarm(CqHttpPool *pool, int64 due);
 
 /* What is in a query or a path, encoded; palloc'd. */
 extern char *cq_http_escape(const char *text);

@@ -30,21 +30,30 @@
 #define MOST_CONNECTIONS_HOST	4
 #define EVENTS_AT_ONCE			32
 
-static CURLM *multi = NULL;
-static int	set = -1;			/* of epoll */
-static int	timer = -1;			/* one of its descriptors */
-static int64 curl_due = PG_INT64_MAX;	/* when libcurl wants to be called */
-static dlist_head waiting = DLIST_STATIC_INIT(waiting); /* calls between attempts */
-static dlist_head running = DLIST_STATIC_INIT(running);
-static WaitEventSet *wait_set = NULL;
+struct CqHttpPool
+{
+	CURLM	   *multi;
+	int			set;			/* of epoll */
+	int			timer;			/* one of its descriptors */
+	int64		curl_due;		/* when libcurl wants to be called */
+	int64		alarm;			/* when the caller wants to be woken */
+	dlist_head	waiting;		/* calls between attempts */
+	dlist_head	running;
+};
+
+static CqHttpPool *shared = NULL;	/* of calls without a pool */
+static WaitEventSet *wait_set = NULL;	/* for it */
 
 /* ---- libcurl's callbacks ---- */
 
 static int
 on_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *known)
 {
-	struct epoll_event event = {.data.fd = socket};
+	int			set = ((CqHttpPool *) arg)->set;
+	struct epoll_event event;
 
+	memset(&event, 0, sizeof(event));
+	event.data.fd = socket;
 	if (what == CURL_POLL_REMOVE)
 	{
 		(void) epoll_ctl(set, EPOLL_CTL_DEL, socket, NULL);
@@ -65,7 +74,8 @@ on_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *known)
 static int
 on_timer(CURLM *handle, long timeout_ms, void *arg)
 {
-	curl_due = timeout_ms < 0 ? PG_INT64_MAX : cq_clock_real_monotonic() + timeout_ms * 1000;
+	((CqHttpPool *) arg)->curl_due = timeout_ms < 0 ? PG_INT64_MAX :
+		cq_clock_real_monotonic() + timeout_ms * 1000;
 	return 0;
 }
 
@@ -80,58 +90,135 @@ check(CURLMcode code)
 				 errmsg("libcurl failed: %s", curl_multi_strerror(code))));
 }
 
-void
-cq_http_loop_open(void)
+static void
+open_descriptors(CqHttpPool *pool)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event;
 
-	if (multi != NULL)
-		return;
-	if (set < 0)
-	{
-		set = epoll_create1(EPOLL_CLOEXEC);
-		if (set < 0)
-			ereport(ERROR, (errcode_for_file_access(),
-							errmsg("could not create an epoll set: %m")));
-		ReserveExternalFD();
-	}
-	if (timer < 0)
-	{
-		timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-		if (timer < 0)
-			ereport(ERROR, (errcode_for_file_access(), errmsg("could not create a timer: %m")));
-		ReserveExternalFD();
-		event.data.fd = timer;
-		if (epoll_ctl(set, EPOLL_CTL_ADD, timer, &event) < 0)
-			ereport(ERROR, (errcode_for_file_access(), errmsg("could not watch a timer: %m")));
-	}
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (multi = curl_multi_init()) == NULL)
+	memset(&event, 0, sizeof(event));
+	event.events = EPOLLIN;
+	pool->set = epoll_create1(EPOLL_CLOEXEC);
+	if (pool->set < 0)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not create an epoll set: %m")));
+	ReserveExternalFD();
+	pool->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (pool->timer < 0)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not create a timer: %m")));
+	ReserveExternalFD();
+	event.data.fd = pool->timer;
+	if (epoll_ctl(pool->set, EPOLL_CTL_ADD, pool->timer, &event) < 0)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not watch a timer: %m")));
+}
+
+static void
+open_multi(CqHttpPool *pool, int most, int most_of_host)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+		(pool->multi = curl_multi_init()) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),
 				 errdetail("Failed to initialize libcurl.")));
-	check(curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket));
-	check(curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer));
-	check(curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) MOST_CONNECTIONS));
-	check(curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long) MOST_CONNECTIONS_HOST));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) most));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long) most_of_host));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long) most));
+}
+
+static void
+close_pool(CqHttpPool *pool)
+{
+	sigset_t	all;
+	sigset_t	before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	curl_multi_cleanup(pool->multi);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (pool->timer >= 0)
+	{
+		close(pool->timer);
+		ReleaseExternalFD();
+	}
+	if (pool->set >= 0)
+	{
+		close(pool->set);
+		ReleaseExternalFD();
+	}
+	pfree(pool);
+}
+
+static CqHttpPool *
+make_pool(int most, int most_of_host)
+{
+	CqHttpPool *pool = MemoryContextAllocZero(TopMemoryContext, sizeof(CqHttpPool));
+
+	pool->set = pool->timer = -1;
+	pool->curl_due = pool->alarm = PG_INT64_MAX;
+	dlist_init(&pool->waiting);
+	dlist_init(&pool->running);
+	PG_TRY();
+	{
+		open_descriptors(pool);
+		open_multi(pool, most, most_of_host);
+	}
+	PG_CATCH();
+	{
+		close_pool(pool);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return pool;
+}
+
+CqHttpPool *
+cq_http_loop_open(void)
+{
+	if (shared == NULL)
+		shared = make_pool(MOST_CONNECTIONS, MOST_CONNECTIONS_HOST);
+	return shared;
+}
+
+CqHttpPool *
+cq_http_pool_create(int nconnections)
+{
+	return make_pool(nconnections, nconnections);
+}
+
+void
+cq_http_pool_end(CqHttpPool *pool)
+{
+	Assert(dlist_is_empty(&pool->waiting) && dlist_is_empty(&pool->running));
+	close_pool(pool);
+}
+
+int
+cq_http_pool_fd(const CqHttpPool *pool)
+{
+	return pool->set;
 }
 
 int
 cq_http_fd(void)
 {
-	return multi == NULL ? -1 : set;
+	return shared == NULL ? -1 : shared->set;
 }
 
 /* The timer, to the first of what libcurl and repetitions wait for. */
 static void
-set_timer(void)
+set_timer(CqHttpPool *pool)
 {
-	int64		due = curl_due;
+	bool		is_at_rest = dlist_is_empty(&pool->waiting) && dlist_is_empty(&pool->running);
+	/* What libcurl would do about connections that are kept can wait for the next request. */
+	int64		due = is_at_rest ? pool->alarm : Min(pool->curl_due, pool->alarm);
 	int64		left;
 	struct itimerspec spec = {0};
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &waiting)
+	dlist_foreach(iter, &pool->waiting)
 		due = Min(due, dlist_container(CqHttpCall, node, iter.cur)->due);
 	if (due < PG_INT64_MAX)
 	{
@@ -139,7 +226,7 @@ set_timer(void)
 		spec.it_value.tv_sec = left / USECS_PER_SEC;
 		spec.it_value.tv_nsec = left % USECS_PER_SEC * 1000;
 	}
-	if (timerfd_settime(timer, 0, &spec, NULL) < 0)
+	if (timerfd_settime(pool->timer, 0, &spec, NULL) < 0)
 		elog(ERROR, "could not set a timer: %m");
 }
 
@@ -147,44 +234,44 @@ set_timer(void)
 
 /* With all signals blocked. */
 static void
-begin_attempt(CqHttpCall *call)
+begin_attempt(CqHttpPool *pool, CqHttpCall *call)
 {
 	cq_http_call_prepare(call);
-	if (curl_multi_add_handle(multi, call->easy) != CURLM_OK)
+	if (curl_multi_add_handle(pool->multi, call->easy) != CURLM_OK)
 	{
 		call->has_no_memory = true;
 		if (cq_http_call_ended(call, CURLE_OUT_OF_MEMORY))
-			dlist_push_tail(&waiting, &call->node);
+			dlist_push_tail(&pool->waiting, &call->node);
 		return;
 	}
 	call->is_running = true;
-	dlist_push_tail(&running, &call->node);
+	dlist_push_tail(&pool->running, &call->node);
 }
 
 static void
-begin_due_attempts(void)
+begin_due_attempts(CqHttpPool *pool)
 {
 	int64		now = cq_clock_real_monotonic();
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &waiting)
+	dlist_foreach_modify(iter, &pool->waiting)
 	{
 		CqHttpCall *call = dlist_container(CqHttpCall, node, iter.cur);
 
 		if (call->due > now)
 			continue;
 		dlist_delete(&call->node);
-		begin_attempt(call);
+		begin_attempt(pool, call);
 	}
 }
 
 static void
-take_results(void)
+take_results(CqHttpPool *pool)
 {
 	CURLMsg    *message;
 	int			nleft;
 
-	while ((message = curl_multi_info_read(multi, &nleft)) != NULL)
+	while ((message = curl_multi_info_read(pool->multi, &nleft)) != NULL)
 	{
 		CURL	   *easy = message->easy_handle;
 		CURLcode	code = message->data.result;
@@ -193,26 +280,26 @@ take_results(void)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		(void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
-		(void) curl_multi_remove_handle(multi, easy);	/* the message is gone with it */
+		(void) curl_multi_remove_handle(pool->multi, easy);	/* the message is gone with it */
 		call->is_running = false;
 		dlist_delete(&call->node);
 		if (cq_http_call_ended(call, code))
-			dlist_push_tail(&waiting, &call->node);
+			dlist_push_tail(&pool->waiting, &call->node);
 	}
 }
 
 static void
-move_sockets(void)
+move_sockets(CqHttpPool *pool)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int			nevents = epoll_wait(set, events, lengthof(events), 0);
+	int			nevents = epoll_wait(pool->set, events, lengthof(events), 0);
 	int			nrunning;
 
 	for (int i = 0; i < nevents; i++)
 	{
 		int			what = 0;
 
-		if (events[i].data.fd == timer)
+		if (events[i].data.fd == pool->timer)
 			continue;
 		if (events[i].events & EPOLLIN)
 			what |= CURL_CSELECT_IN;
@@ -220,38 +307,52 @@ move_sockets(void)
 			what |= CURL_CSELECT_OUT;
 		if (events[i].events & (EPOLLERR | EPOLLHUP))
 			what |= CURL_CSELECT_ERR;
-		(void) curl_multi_socket_action(multi, events[i].data.fd, what, &nrunning);
+		(void) curl_multi_socket_action(pool->multi, events[i].data.fd, what, &nrunning);
 	}
-	if (curl_due <= cq_clock_real_monotonic())
+	if (pool->curl_due <= cq_clock_real_monotonic())
 	{
-		curl_due = PG_INT64_MAX;
-		(void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &nrunning);
+		pool->curl_due = PG_INT64_MAX;
+		(void) curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &nrunning);
 	}
+}
+
+void
+cq_http_pool_advance(CqHttpPool *pool)
+{
+	sigset_t	all;
+	sigset_t	before;
+
+	pool->alarm = PG_INT64_MAX;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	begin_due_attempts(pool);
+	move_sockets(pool);
+	take_results(pool);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	set_timer(pool);
+}
+
+void
+cq_http_pool_set_alarm(CqHttpPool *pool, int64 due)
+{
+	pool->alarm = due;
+	set_timer(pool);
 }
 
 void
 cq_http_advance(void)
 {
-	sigset_t	all;
-	sigset_t	before;
-
-	if (multi == NULL || (dlist_is_empty(&waiting) && dlist_is_empty(&running) &&
-						  curl_due == PG_INT64_MAX))
+	if (shared == NULL || (dlist_is_empty(&shared->waiting) && dlist_is_empty(&shared->running) &&
+						   shared->curl_due == PG_INT64_MAX))
 		return;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	begin_due_attempts();
-	move_sockets();
-	take_results();
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	set_timer();
+	cq_http_pool_advance(shared);
 }
 
 void
 cq_http_loop_add(CqHttpCall *call)
 {
-	dlist_push_tail(&waiting, &call->node);
-	cq_http_advance();
+	dlist_push_tail(&call->pool->waiting, &call->node);
+	cq_http_pool_advance(call->pool);
 }
 
 void
@@ -260,7 +361,7 @@ cq_http_loop_remove(CqHttpCall *call)
 	if (call->is_done)
 		return;
 	if (call->is_running)
-		(void) curl_multi_remove_handle(multi, call->easy);
+		(void) curl_multi_remove_handle(call->pool->multi, call->easy);
 	call->is_running = false;
 	dlist_delete(&call->node);
 	call->is_done = true;
@@ -274,7 +375,7 @@ get_wait_set(void)
 		wait_set = cq_compat_create_wait_event_set(TopMemoryContext, 3);
 		AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 		AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, set, NULL, NULL);
+		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, shared->set, NULL, NULL);
 	}
 	return wait_set;
 }

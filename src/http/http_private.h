@@ -18,7 +18,8 @@
  */
 struct CqHttpCall
 {
-	dlist_node	node;			/* of all that have not ended */
+	dlist_node	node;			/* of all of its pool that have not ended */
+	CqHttpPool *pool;
 	MemoryContextCallback on_reset;
 	CURL	   *easy;
 	struct curl_slist *headers;
@@ -30,6 +31,7 @@ struct CqHttpCall
 	bool		is_running;		/* it is with libcurl; else it waits for the next attempt */
 	bool		is_refused;		/* by the guard: to try again would not help */
 	bool		is_too_long;
+	bool		cuts;
 	bool		has_no_memory;
 	int			attempts;		/* still allowed */
 	int			nattempts;		/* so far */
@@ -38,6 +40,8 @@ struct CqHttpCall
 	char	   *body;
 	size_t		length;
 	size_t		room;
+	char	   *head;			/* headers of the response */
+	size_t		head_length;
 	bool		is_done;
 	CqHttpResponse response;
 	char		error[CURL_ERROR_SIZE];
@@ -45,8 +49,8 @@ struct CqHttpCall
 
 /* ---- http_loop.c ---- */
 
-/* Opens what all calls share, on the first call. Raises ERROR. */
-extern void cq_http_loop_open(void);
+/* What calls without a pool of their own share; opened by the first. Raises ERROR. */
+extern CqHttpPool *cq_http_loop_open(void);
 
 /* Begins an attempt, now or when it is due. */
 extern void cq_http_loop_add(CqHttpCall *call);

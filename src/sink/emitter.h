@@ -17,8 +17,8 @@
  *		and replicated where standbys are synchronous. So nothing leaves the database that a crash,
  *		or a standby's promotion, could undo: what was read was committed before.
  * SENDING, no transaction of the database open:
- *		the transport (transport.h) takes the rows there, and the place behind them: of Kafka, in one
- *		transaction of its own.
+ *		the transport (transport.h) takes the rows there, and the place behind them: of Kafka, in
+ *		one transaction of its own.
  *
  * Under a backlog the next rows are handed over while those before are being sent: sending_id may
  * run ahead, it says no more than what may have arrived.

@@ -15,7 +15,9 @@
 #define REAP_MS				100
 #define ASK_MS				50		/* before what was asked for is looked for */
 #define REFUSED_MS			1000	/* the same where something is wrong */
-#define STRAGGLER_MS		1000	/* before a transport is followed by one that goes by the same name, if it does not end at once */
+
+/* Before one that did not end at once is followed by one that goes by the same name. */
+#define STRAGGLER_MS		1000
 
 /*
  * What a closed emitter leaves: a transport that still waits, and the rows that it has.

@@ -43,7 +43,7 @@ struct CqEmitter
 	int			failures;		/* in a row */
 	CqSinkState shown;			/* what cq.sinks says */
 	char	   *last_warning;
-	char	   *options;			/* that the transport was opened with, as one text */
+	char	   *options;			/* that the transport was opened with, as text */
 	bool		options_are_stale;	/* may be */
 };
 

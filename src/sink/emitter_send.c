@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 
 #define MAX_BYTES			(8 * 1024 * 1024)	/* that are handed over at once */
-#define RENEW_MS			(6 * 3600 * 1000)	/* a destination may forget it after a day, or seven */
+#define RENEW_MS			(6 * 3600 * 1000)	/* it may be forgotten after a day, or seven */
 
 /* ---- settling: what the destination says against what the database knows ---- */
 
@@ -43,7 +43,7 @@ bool
 cq_emitter_send_settle(CqEmitter *emitter)
 {
 	CqTransportPlace place = cq_emitter_ask(emitter, place);
-	CqTransportPlaceText text = cq_emitter_ask(emitter, place_text);
+	CqTransportPlaceText text;
 	CqViewSink *sink = &emitter->sink;
 	int64		arrived_id = place.next_id - 1;
 
@@ -55,7 +55,10 @@ cq_emitter_send_settle(CqEmitter *emitter)
 		emitter->placed_at = 0;
 	emitter->phase = EMITTER_IDLE;
 	emitter->arrived_id = sink->sent_id;
-	emitter->has_place = false;
+	emitter->has_place = place.is_of_database;
+	if (place.is_of_database)
+		return true;
+	text = cq_emitter_ask(emitter, place_text);
 	if (place.is_there && !place.is_ours)
 		return fail(emitter, psprintf("%s.", text.foreign), -1);
 	if (place.is_there && arrived_id > sink->sending_id)
@@ -115,6 +118,8 @@ hand_over(CqEmitter *emitter)
 		return true;
 	if (!cq_outbox_read_lock_progress(&sink))
 		return false;
+	if (emitter->transport->methods->record != NULL)
+		cq_emitter_call(emitter, record, &sink, emitter->arrived_id);
 	sink.sent_id = emitter->arrived_id;
 	sink.sending_id = next->last_id;
 	cq_outbox_read_write_progress(&sink);

@@ -1,37 +1,26 @@
 /*
  * outbox.c
- *		Changes of a view on their way to a topic: encoded, and kept in a table until they are sent.
+ *		Changes of a view on their way out of the database: encoded (outbox_encoder.h), and kept
+ *		in a table until they are sent.
  *
- *		changes ──► message (key, value) ──► outbox, in the transaction of the changes ─ ─ ─► emitter ──► topic
+ *		changes ──► message, or request ──► outbox, in the transaction of the changes ─ ─ ─► emitter
  *
  * A row of the outbox has an id. Ids are given in the order of commits, without a gap: whoever
  * writes here holds the lock of the view to the end of the transaction. What is to be sent next is
  * therefore whatever comes behind the last id that was sent (emitter_send.c).
- *
- * The stream's mode says what a message is:
- *		append		the row, for views whose rows are added and stay
- *		upsert		key: what the view is grouped by; value: its row now, none where it is gone
- *		debezium	key: the same, or none where nothing tells the view's rows apart; value: the row
- *					before and after
- * The key is a JSON object, unless the stream has a column for it (metadata 'key').
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/pg_type.h"
+#include "catalog/destination.h"
 #include "catalog/query.h"
-#include "catalog/stream.h"
-#include "common/clock.h"
 #include "common/owner.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "sink/sink.h"
+#include "sink/outbox_encoder.h"
 #include "state/writer.h"
-#include "stream/outgoing.h"
-#include "stream/reader_state.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -69,10 +58,7 @@ typedef struct Outbox
 {
 	CqChangeReceiver pub;
 	const CqSinkTarget *target;
-	CqStream   *stream;
-	CqOutgoingRows *rows;
-	CqEncoder  *key_encoder;	/* NULL: no key, or one that the rows themselves have */
-	int		   *map;
+	CqOutboxEncoder *encoder;
 	TupleTableSlot *before;		/* rows of the sink */
 	TupleTableSlot *after;
 	CqWriter   *writer;
@@ -94,9 +80,8 @@ cq_outbox_columns(void)
 
 /* ---- what goes there ---- */
 
-/* Not the rows' fault, but that of how view and sink are made. */
-static void
-misfit(const char *message, const char *name, const char *hint)
+void
+cq_outbox_misfit(const char *message, const char *name, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -104,105 +89,23 @@ misfit(const char *message, const char *name, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/* Does the stream have a column for this, that the view fills? */
-static bool
-has_column(const CqStream *stream, const int *map, CqColumnOrigin origin)
+static CqOutboxEncoder *
+open_encoder(const CqSinkTarget *target)
 {
-	for (int i = 0; i < stream->ncolumns; i++)
-	{
-		if (stream->columns[i].origin == origin && map[stream->columns[i].attno - 1] != 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Of the value's columns that the view is grouped by: all of them, or none of its rows could be
- * told from another. NULL where there are none.
- */
-static CqEncoder *
-open_key_encoder(const CqStream *stream, const CqFormat *format, TupleDesc columns, const int *map,
-				 const Bitmapset *key)
-{
-	CqColumn   *described = cq_reader_columns(stream, columns);
-	int			nkeys = 0;
-
-	for (int i = 0; i < stream->ncolumns; i++)
-	{
-		int			source = map[stream->columns[i].attno - 1];
-
-		if (stream->columns[i].origin == CQ_COLUMN_VALUE && bms_is_member(source, key))
-			described[nkeys++] = described[i];
-	}
-	if (nkeys < bms_num_members(key))
-		misfit("a column that the view is grouped by is not part of the value in the sink %s",
-			   stream->name,
-			   "The key is made of these columns. Give the sink one more column with the option "
-			   "metadata 'key', and fill it in the view.");
-	if (nkeys > 0 && format != &cq_json_format)
-		misfit("the sink %s has no columns for the key", stream->name,
-			   "Give it columns with the option key, for the fields of the key, and fill them in "
-			   "the view.");
-	return nkeys > 0 ? format->encoder_open(cq_reader_format_options(stream), described, nkeys) :
-		NULL;
-}
-
-static void
-check_mode(const CqSinkTarget *target, const CqStream *stream, bool has_key)
-{
-	if (stream->mode == CQ_MODE_APPEND && !target->is_append_only)
-		misfit("rows of the view change, and the sink %s takes only rows that are added",
-			   stream->name,
-			   "Set the sink's option mode to upsert or debezium. Rows that are only added are "
-			   "those of closed windows that are not amended.");
-	if (stream->mode == CQ_MODE_UPSERT && !has_key && target->is_append_only)
-		misfit("rows of the view have no key, and the sink %s takes rows by their key",
-			   stream->name,
-			   "Give the sink a column with the option metadata 'key', or set its option mode to "
-			   "append.");
-	if (stream->mode == CQ_MODE_UPSERT && !has_key)
-		cq_reject_raise(target->no_key, target->query_text);
-}
-
-static Outbox *
-prepare_outbox(const CqSinkTarget *target)
-{
-	Outbox	   *outbox = palloc0(sizeof(Outbox));
-	Relation	sink = table_open(target->sink, AccessShareLock);
-	TupleDesc	columns = CreateTupleDescCopyConstr(RelationGetDescr(sink));
 	AclResult	result = pg_class_aclcheck(target->sink, target->owner, ACL_INSERT);
-	bool		has_key;
 
-	table_close(sink, NoLock);
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FOREIGN_TABLE, get_rel_name(target->sink));
-	outbox->target = target;
-	outbox->stream = cq_stream_get(target->sink, target->owner);
-	outbox->rows = cq_outgoing_open_sink(outbox->stream, columns);
-	outbox->map = cq_mapping_map(target->sink, columns, target->row);
-	if (list_length(outbox->stream->topics) > 1 && !has_column(outbox->stream, outbox->map,
-															   CQ_COLUMN_TOPIC))
-		misfit("the sink %s has several topics, and the view does not say which",
-			   outbox->stream->name,
-			   "A column with the option metadata 'topic' says it.");
-	has_key = has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY) ||
-		has_column(outbox->stream, outbox->map, CQ_COLUMN_KEY_FIELD);
-	if (!has_key && outbox->stream->mode != CQ_MODE_APPEND)
-		outbox->key_encoder = open_key_encoder(outbox->stream, outbox->rows->format, columns,
-											   outbox->map, target->key);
-	check_mode(target, outbox->stream, has_key || target->no_key == NULL);
-	outbox->before = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
-	outbox->after = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
-	return outbox;
+	return cq_destination_is(target->sink) ? cq_outbox_request_open(target) :
+		cq_outbox_message_open(target);
 }
 
 void
 cq_outbox_check(const CqSinkTarget *target)
 {
-	Outbox	   *outbox = prepare_outbox(target);
-
-	ExecDropSingleTupleTableSlot(outbox->before);
-	ExecDropSingleTupleTableSlot(outbox->after);
+	(void) open_encoder(target);
+	if (cq_destination_is(target->sink))
+		cq_outbox_request_check(target);
 }
 
 /* ---- ids ---- */
@@ -271,7 +174,7 @@ cq_outbox_pending(Oid view)
 	return run_id_query(&query, view, 0);
 }
 
-/* ---- messages ---- */
+/* ---- rows ---- */
 
 /* In a bytea, which is laid out as a text. */
 static void
@@ -283,74 +186,7 @@ set_bytes(TupleTableSlot *slot, int column, const void *bytes, Size length)
 }
 
 static void
-encode(const Outbox *outbox, CqEncoder *encoder, TupleTableSlot *row, StringInfo out)
-{
-	if (row == NULL)
-		appendStringInfoString(out, "null");
-	else
-		outbox->rows->format->encode(encoder, row->tts_values, row->tts_isnull, out);
-}
-
-/* What Debezium calls the envelope. */
-static void
-encode_change(const Outbox *outbox, TupleTableSlot *before, TupleTableSlot *after, StringInfo out)
-{
-	CqChange	change = {
-		.milliseconds = (cq_clock_now() + (POSTGRES_EPOCH_JDATE -
-										   UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000
-	};
-
-	if (before != NULL)
-	{
-		slot_getallattrs(before);
-		change.before = before->tts_values;
-		change.before_nulls = before->tts_isnull;
-	}
-	if (after != NULL)
-	{
-		slot_getallattrs(after);
-		change.after = after->tts_values;
-		change.after_nulls = after->tts_isnull;
-	}
-	outbox->rows->format->encode_change(outbox->rows->encoder, &change, out);
-}
-
-static void
-set_key(const Outbox *outbox, TupleTableSlot *row, const CqOutgoing *outgoing, TupleTableSlot *slot)
-{
-	StringInfoData key;
-
-	if (outbox->key_encoder == NULL)
-	{
-		bool		is_only_row = outbox->stream->mode == CQ_MODE_UPSERT &&
-			outgoing->message.key == NULL;
-
-		if (is_only_row)
-			set_bytes(slot, OUTBOX_KEY, "{}", 2);
-		else
-			set_bytes(slot, OUTBOX_KEY, outgoing->message.key, outgoing->message.key_length);
-		return;
-	}
-	initStringInfo(&key);
-	encode(outbox, outbox->key_encoder, row, &key);
-	set_bytes(slot, OUTBOX_KEY, key.data, key.len);
-}
-
-static void
-set_value(const Outbox *outbox, TupleTableSlot *before, TupleTableSlot *after, TupleTableSlot *slot)
-{
-	StringInfoData value;
-
-	initStringInfo(&value);
-	if (outbox->stream->mode == CQ_MODE_DEBEZIUM)
-		encode_change(outbox, before, after, &value);
-	else if (after != NULL)
-		encode(outbox, outbox->rows->encoder, after, &value);
-	set_bytes(slot, OUTBOX_VALUE, value.len > 0 ? value.data : NULL, value.len);
-}
-
-static void
-set_place(const CqOutgoing *outgoing, TupleTableSlot *slot)
+set_columns(const CqOutgoing *outgoing, TupleTableSlot *slot)
 {
 	slot->tts_isnull[OUTBOX_TOPIC] = outgoing->topic == NULL;
 	slot->tts_values[OUTBOX_TOPIC] = outgoing->topic ? CStringGetTextDatum(outgoing->topic) :
@@ -361,30 +197,36 @@ set_place(const CqOutgoing *outgoing, TupleTableSlot *slot)
 	slot->tts_values[OUTBOX_TIMESTAMP] = TimestampTzGetDatum(outgoing->message.timestamp);
 	slot->tts_isnull[OUTBOX_HEADERS] = !outgoing->has_headers;
 	slot->tts_values[OUTBOX_HEADERS] = outgoing->headers;
+	set_bytes(slot, OUTBOX_KEY, outgoing->message.key, outgoing->message.key_length);
+	set_bytes(slot, OUTBOX_VALUE, outgoing->message.value, outgoing->message.value_length);
 }
 
 static void
 put_into_outbox(CqChangeReceiver *self, TupleTableSlot *row_before, TupleTableSlot *row_after)
 {
 	Outbox	   *outbox = (Outbox *) self;
+	CqOutboxEncoder *encoder = outbox->encoder;
 	TupleTableSlot *before = row_before ? outbox->before : NULL;
 	TupleTableSlot *after = row_after ? outbox->after : NULL;
 	TupleTableSlot *slot = cq_writer_next_slot(outbox->writer);
 	MemoryContext caller = MemoryContextSwitchTo(outbox->row_context);
 	CqOutgoing	outgoing;
+	bool		is_to_go;
 
 	if (before != NULL)
-		cq_mapping_map_row(outbox->map, row_before, before);
+		cq_mapping_map_row(encoder->map, row_before, before);
 	if (after != NULL)
-		cq_mapping_map_row(outbox->map, row_after, after);
-	cq_outgoing_describe(outbox->rows, after ? after : before, &outgoing);
-	slot->tts_isnull[OUTBOX_ID] = false;
-	slot->tts_values[OUTBOX_ID] = Int64GetDatum(outbox->next_id++);
-	set_place(&outgoing, slot);
-	set_key(outbox, after ? after : before, &outgoing, slot);
-	set_value(outbox, before, after, slot);
+		cq_mapping_map_row(encoder->map, row_after, after);
+	is_to_go = encoder->encode(encoder, before, after, &outgoing);
+	if (is_to_go)
+	{
+		slot->tts_isnull[OUTBOX_ID] = false;
+		slot->tts_values[OUTBOX_ID] = Int64GetDatum(outbox->next_id++);
+		set_columns(&outgoing, slot);
+	}
 	MemoryContextSwitchTo(caller);
-	cq_writer_append(outbox->writer, slot, 0);
+	if (is_to_go)
+		cq_writer_append(outbox->writer, slot, 0);
 	MemoryContextReset(outbox->row_context);
 }
 
@@ -424,8 +266,12 @@ is_outbox(const CqWriter *writer)
 CqChangeReceiver *
 cq_outbox_open(const CqSinkTarget *target)
 {
-	Outbox	   *outbox = prepare_outbox(target);
+	Outbox	   *outbox = palloc0(sizeof(Outbox));
 
+	outbox->target = target;
+	outbox->encoder = open_encoder(target);
+	outbox->before = MakeSingleTupleTableSlot(outbox->encoder->columns, &TTSOpsVirtual);
+	outbox->after = MakeSingleTupleTableSlot(outbox->encoder->columns, &TTSOpsVirtual);
 	outbox->pub.take = put_into_outbox;
 	outbox->pub.finish = finish_outbox;
 	outbox->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq outbox",

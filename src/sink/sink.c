@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/catalog.h"
+#include "catalog/destination.h"
 #include "catalog/pg_class.h"
 #include "catalog/stream.h"
 #include "sink/sink.h"
@@ -16,9 +17,11 @@ cq_sink_kind(Oid sink)
 	switch (get_rel_relkind(sink))
 	{
 		case RELKIND_FOREIGN_TABLE:
+			if (cq_destination_is(sink))
+				return CQ_SINK_OUTBOX;
 			if (!cq_stream_is(sink))
 				break;
-			return cq_stream_get(sink, InvalidOid)->kind == CQ_STREAM_KAFKA ? CQ_SINK_TOPIC :
+			return cq_stream_get(sink, InvalidOid)->kind == CQ_STREAM_KAFKA ? CQ_SINK_OUTBOX :
 				CQ_SINK_TABLE;
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
@@ -31,14 +34,13 @@ cq_sink_kind(Oid sink)
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(sink)),
-			 errhint("A sink is a stream, that is a foreign table of cq_kafka or cq_log, or a "
-					 "table.")));
+			 errhint("A sink is a foreign table of cq_kafka, cq_log or cq_http, or a table.")));
 }
 
 void
 cq_sink_check(const CqSinkTarget *target)
 {
-	if (cq_sink_kind(target->sink) == CQ_SINK_TOPIC)
+	if (cq_sink_kind(target->sink) == CQ_SINK_OUTBOX)
 		cq_outbox_check(target);
 	else
 		cq_table_sink_check(target);

@@ -1,7 +1,7 @@
 /*
  * sink.h
- *		Where the changes of a continuous view go: to a topic by way of an outbox, to a table, to a
- *		channel of NOTIFY.
+ *		Where the changes of a continuous view go: to a topic, or to a destination by HTTP, by way
+ *		of an outbox; to a table; to a channel of NOTIFY.
  *
  * All of them write within the transaction of the changes, as the view's owner. Each kind is a
  * receiver of changes (state/change.h).
@@ -19,8 +19,8 @@ typedef struct CqSinkTarget
 {
 	Oid			view;
 	Oid			owner;			/* of the view */
-	Oid			sink;			/* stream or table */
-	Oid			outbox;			/* where the sink is a topic, else InvalidOid */
+	Oid			sink;			/* foreign or other table */
+	Oid			outbox;			/* where what goes there leaves the database, else InvalidOid */
 	TupleDesc	row;			/* of the view */
 	Bitmapset  *key;			/* columns of the view, from 1, that tell its rows apart */
 	/* why there are none such; NULL: key has them, or there is one row */
@@ -31,7 +31,7 @@ typedef struct CqSinkTarget
 
 typedef enum CqSinkKind
 {
-	CQ_SINK_TOPIC,
+	CQ_SINK_OUTBOX,				/* a topic, or a destination by HTTP: what leaves the database */
 	CQ_SINK_TABLE				/* also a stream that is kept in the database */
 } CqSinkKind;
 

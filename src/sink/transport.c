@@ -4,10 +4,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/destination.h"
 #include "sink/transport.h"
 
 const CqTransportMethods *
 cq_transport_methods(const CqViewSink *sink)
 {
-	return &cq_transport_kafka;
+	return cq_destination_is(sink->sink) ? &cq_transport_http : &cq_transport_kafka;
 }

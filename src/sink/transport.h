@@ -3,9 +3,9 @@
  *		How an emitter's rows get to where they go: one small interface, an implementation for each
  *		kind of destination.
  *
- *		open ──► CONNECTING ──► READY ──send──► SENDING ──arrived──► READY, the place is behind the rows
+ *		open ──► CONNECTING ──► READY ──send──► SENDING ──arrived──► READY, the place is behind
  *		             │                             │
- *		             │                             └─ not arrived ─► READY, the place is where it was
+ *		             │                             └─ not arrived ─► READY, the place is as it was
  *		             ▼                             ▼
  *		           FAILED ◄────────────────────────┘              error says why
  *
@@ -17,7 +17,7 @@
  * - Nothing here waits for the network. What has to goes on by itself, and is looked at by state;
  *   a descriptor says when that is worth it.
  * - Nothing raises ERROR but what is called within a transaction of the database: describe, open,
- *   prepare, send.
+ *   prepare, record, send.
  * - Rows that were handed to send are borrowed until the state is no longer SENDING, or until close
  *   has said that they are not used any more.
  * - Nothing that is said for people holds a secret.
@@ -41,6 +41,7 @@ typedef struct CqTransportPlace
 	bool		is_there;
 	bool		is_ours;		/* it speaks of this sink's epoch */
 	int64		next_id;		/* rows below it have arrived */
+	bool		is_of_database; /* the destination keeps none: what is written down here counts */
 } CqTransportPlace;
 
 /* What may be wrong with a place, for people: sentences without their ends. */
@@ -87,12 +88,19 @@ typedef struct CqTransportMethods
 	void		(*prepare) (CqTransport *transport, const CqViewSink *sink, CqOutboxRows *rows,
 							MemoryContext context);
 
+	/*
+	 * Writes down what became of rows up to an id, which have arrived, or were given up; in the
+	 * transaction that moves the sink's place there, from sink->sent_id, which is committed. NULL:
+	 * there is nothing to say of them. What raises ERROR is sent again.
+	 */
+	void		(*record) (CqTransport *transport, const CqViewSink *sink, int64 through_id);
+
 	CqTransportState (*state) (CqTransport *transport);
 
 	/* In state READY. */
 	CqTransportPlace (*place) (const CqTransport *transport);
 
-	/* palloc'd. */
+	/* palloc'd. Not where it is the database's. */
 	CqTransportPlaceText (*place_text) (const CqTransport *transport);
 
 	/* Of the last job, in state READY or FAILED. palloc'd, or the transport's. */
@@ -131,5 +139,9 @@ extern const CqTransportMethods *cq_transport_methods(const CqViewSink *sink);
 /* ---- transport_kafka.c ---- */
 
 extern const CqTransportMethods cq_transport_kafka;
+
+/* ---- transport_http.c ---- */
+
+extern const CqTransportMethods cq_transport_http;
 
 #endif							/* CQ_TRANSPORT_H */

@@ -20,7 +20,7 @@
 #include "utils/memutils.h"
 
 #define MAX_ROWS	10000		/* of one transaction */
-#define FENCED_MS	30000		/* before a producer that was fenced comes back, and fences in its turn */
+#define FENCED_MS	30000		/* before one that was fenced comes back, and fences in its turn */
 
 typedef struct KafkaTransport
 {
@@ -141,7 +141,7 @@ place_in_kafka(const CqTransport *transport)
 {
 	CqTransactionPlace place = cq_kafka_transaction_place(transaction_of(transport));
 
-	return (CqTransportPlace) {place.is_there, place.is_ours, place.next_id};
+	return (CqTransportPlace) {place.is_there, place.is_ours, place.next_id, false};
 }
 
 static CqTransportPlaceText
