@@ -301,8 +301,18 @@ def test_protobuf_import(db, broker, registry, topic):
     assert [row[:2] for row in db.execute("SELECT * FROM cq.columns_of('registered', %s)", name)] == [row[:2] for row in columns]
     broker.produce(name, [framed(number, b"\x08\x05\x42\x01x\x90\x01\x07")])
     assert db.execute(f'SELECT a, h, l, k, ctid_1 FROM imported."{name}"') == [(5, "x", {}, [], 7)]
-    with pytest.raises(Exception, match='format "protobuf" has no encoder'):
-        db.execute(f'INSERT INTO imported."{name}" (a) VALUES (1)')
+    # What is written by it, the latest schema, reads back.
+    db.execute(f'INSERT INTO imported."{name}" (a, d, j, k, m, o, p, q) VALUES '
+               "(2, 18446744073709551615, 'A', '{-1,5}', '{\"a\": 3}', '1969-12-31 23:59:59.000001Z', '-1 s', '{x,y}')")
+    assert db.execute(f'SELECT a, d, j, k, m, o, p, q FROM imported."{name}" WHERE a = 2') == [
+        (2, 2**64 - 1, "A", [-1, 5], {"a": 3, "k": [], "l": {}, "n": [], "q": []},
+         datetime.datetime(1969, 12, 31, 23, 59, 59, 1, datetime.timezone.utc), datetime.timedelta(seconds=-1), ["x", "y"])]
+    for said, columns, values in (('field "b": -1 is no value of type uint32', "a, b", "1, -1"),
+                                  ('"C" is no value of type E', "a, j", "1, 'C'"), ("an element is null", "a, q", "1, '{NULL}'"),
+                                  ('message r has no field "nothing"', "a, m", "1, '{\"a\": 1, \"nothing\": 1}'")):
+        with pytest.raises(Exception) as error:
+            db.execute(f'INSERT INTO imported."{name}" ({columns}) VALUES ({values})')
+        assert said in str(error.value), said
 
 
 def test_protobuf_schemas_in_options(db, broker, topic):
@@ -329,3 +339,91 @@ def test_protobuf_schemas_in_options(db, broker, topic):
                f"OPTIONS (topic '{topic('_keyed')}', key_format 'protobuf', key_schema '{EVENT}', key_message 'event')")
     broker.produce(f"{name}_keyed", [json.dumps({"n": 5}).encode()], key=event("b", 9, 3))
     assert db.execute("TABLE keyed") == [("b", 5)]
+
+
+def test_protobuf_written_by_schemas_made_of_columns(db, broker, registry, reader, topic):
+    """As the independent client reads it: by INSERT, which says what the registry does not take, and by sinks, under keys that are the same bytes."""
+    names = {mode: topic(mode) for mode in ("append", "upsert", "debezium")}
+    use(db, registry.url)
+    client = SchemaRegistryClient({"url": registry.url})
+    create(db, names["append"], "a int NOT NULL, b bigint, c float8, d text, e bytea, f timestamptz, g numeric, h int[], i jsonb, j bool, k date, l real, m uuid",
+           table="append", options=", register_schema 'true'")
+    db.execute("INSERT INTO append VALUES (0)")
+    db.execute("INSERT INTO append VALUES (1, -2, 0.1, 'zwölf', '\\x00ff', '2025-01-01 12:00:00.000001Z', 12345678901234567890.5, '{1,-2}', "
+               "'{\"x\": [1, \"y\", null]}', false, '2025-01-02', 0.5, '6f1c0e9a-0000-4000-8000-000000000001')")
+    query = "SELECT a, b, c, d, e, f, g, coalesce(h, '{}'), i, j, k, l, m FROM append"
+    first, second = db.execute(query)
+    assert first == (0, *[None] * 6, [], *[None] * 5)
+    assert second[:6] == (1, -2, 0.1, "zwölf", b"\0\xff", datetime.datetime(2025, 1, 1, 12, 0, 0, 1, datetime.timezone.utc))
+    assert [str(second[6]), *second[7:10], str(second[10]), second[11], str(second[12])] == [
+        "12345678901234567890.5", [1, -2], {"x": [1, "y", None]}, False, "2025-01-02", 0.5, "6f1c0e9a-0000-4000-8000-000000000001"]
+    # Others read it by the schema that is registered.
+    kinds = ["int32", "int64", "double", "string", "bytes", ".google.protobuf.Timestamp", "string", "int32", ".google.protobuf.Value", "bool", "string",
+             "float", "string"]
+    row = declare(new_pool(), "row.proto", "r", [{"name": "row", "field": [field(i, "abcdefghijklm"[i - 1], kind, repeated=i == 8)
+                                                                          for i, kind in enumerate(kinds, 1)]}],
+                  ["google/protobuf/timestamp.proto", "google/protobuf/struct.proto"])["row"]
+    messages = [message.value() for message in reader(names["append"]).read(2)]
+    number = client.get_latest_version(f"{names['append']}-value").schema_id
+    assert messages[0] == framed(number, b"")
+    assert messages[1][:6] == framed(number, b"")
+    read = row.FromString(messages[1][6:])
+    assert (read.a, read.b, read.c, read.d, read.e, read.f.nanos, read.g, list(read.h), read.j) == (
+        1, -2, 0.1, "zwölf", b"\0\xff", 1000, "12345678901234567890.5", [1, -2], False)
+    assert json_format.MessageToDict(read.i) == {"x": [1.0, "y", None]}
+    with pytest.raises(Exception, match="null is no value of type int32"):
+        db.execute("INSERT INTO append (a, h) VALUES (2, '{NULL}')")
+    # What does not go with what is registered is refused, in the registry's own words.
+    client.set_compatibility(f"{names['append']}-value", "BACKWARD")
+    create(db, names["append"], "a text NOT NULL", table="other", options=", register_schema 'true'")
+    with pytest.raises(Exception) as error:
+        db.execute("INSERT INTO other VALUES ('x')")
+    assert "the schema registry does not take the schema for subject" in str(error.value) and "HTTP status 409" in str(error.value)
+
+    db.execute("CREATE FOREIGN TABLE e (k int, part text, v int) SERVER cq_log")
+    rows = "SELECT k, part, sum(v)::bigint AS total, max(v)::text AS top FROM e GROUP BY k, part"
+    for mode in ("upsert", "debezium"):
+        create(db, names[mode], "k int OPTIONS (key 'k'), part text OPTIONS (key 'part'), total bigint, top text", table=mode,
+               options=f", mode '{mode}', register_schema 'true'")
+        db.execute(f"CREATE CONTINUOUS VIEW v_{mode} WITH (sink = '{mode}') AS {rows}")
+    db.execute("INSERT INTO e SELECT i % 3, 'p' || i % 2, i FROM generate_series(1, 60) i")
+    db.execute("INSERT INTO e VALUES (0, 'p0', -1)")
+    for mode in ("upsert", "debezium"):
+        db.wait(f"v_{mode}")
+        assert db.value("SELECT cq.flush(%s)", f"v_{mode}")
+        db.assert_equal(f"TABLE {mode}", rows, mode)
+    key = declare(new_pool(), "key.proto", "k", [{"name": "key", "field": [field(1, "k", "int32", optional=True), field(2, "part", "string", optional=True)]}])["key"]
+    number = client.get_latest_version(f"{names['upsert']}-key").schema_id
+    sent = reader(names["upsert"]).read(db.value("SELECT sent_rows FROM cq.sinks WHERE view = 'v_upsert'::regclass"))
+    assert {message.key() for message in sent} == {framed(number, key(k=k, part=f"p{p}").SerializeToString()) for k in range(3) for p in range(2)}
+
+
+def test_json_schemas_made_of_columns(db, broker, registry, reader, topic):
+    """JSON behind the number of a schema, which the independent client holds against it; by INSERT and by a sink."""
+    name, out = topic(), topic("_out")
+    use(db, registry.url)
+    client = SchemaRegistryClient({"url": registry.url})
+    db.execute(f"CREATE FOREIGN TABLE s (a int NOT NULL, b text, c timestamptz, d jsonb, e numeric, f text[], k int OPTIONS (key 'id'), "
+               "t timestamptz OPTIONS (time_format 'milliseconds')) SERVER registered "
+               f"OPTIONS (topic '{name}', format 'json_sr', register_schema 'true')")
+    db.execute("INSERT INTO s VALUES (1, 'x', '2025-01-01Z', '[1]', 1.5, '{y,NULL}', 7)")
+    db.execute("INSERT INTO s VALUES (2)")
+    assert db.execute("SELECT a, b, d, e::text, f, k FROM s ORDER BY a") == [(1, "x", [1], "1.5", ["y", None], 7), (2, None, None, None, None, None)]
+    schema = json.loads(client.get_latest_version(f"{name}-value").schema.schema_str)
+    assert schema["required"] == ["a"] and schema["properties"]["f"] == {"type": ["null", "array"], "items": {"type": ["null", "string"]}}
+    assert schema["properties"]["c"] == {"type": ["null", "string"], "format": "date-time"} and schema["properties"]["t"] == {"type": ["null", "number"]}
+    assert client.get_latest_version(f"{name}-value").schema.schema_type == "JSON"
+    number = client.get_latest_version(f"{name}-value").schema_id
+    values = [message.value() for message in reader(name).read(2)]
+    assert [value[:5] for value in values] == [struct.pack(">bI", 0, number)] * 2
+    assert json.loads(values[1][5:]) == {"a": 2, "b": None, "c": None, "d": None, "e": None, "f": None, "t": None}
+    # Without leave to register, by what is there.
+    db.execute("ALTER FOREIGN TABLE s OPTIONS (SET register_schema 'false')")
+    db.execute("INSERT INTO s (a) VALUES (3)")
+    db.execute(f"CREATE FOREIGN TABLE totals (k bigint OPTIONS (key 'k'), n bigint) SERVER registered "
+               f"OPTIONS (topic '{out}', format 'json_sr', mode 'upsert', register_schema 'true')")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (sink = 'totals') AS SELECT coalesce(k, 0)::bigint AS k, count(*) AS n FROM s GROUP BY coalesce(k, 0)")
+    db.wait("v")
+    assert db.value("SELECT cq.flush('v')")
+    db.assert_equal("TABLE totals", "TABLE v")
+    assert sorted(db.execute("TABLE totals")) == [(0, 2), (7, 1)]

@@ -755,5 +755,7 @@ const CqFormat cq_avro_format = {
 	.settings = cq_json_settings,
 	.encoder_open = cq_avro_encode_open,
 	.encode = cq_avro_encode,
+	.written_schema = cq_avro_encode_schema,
+	.described_name = cq_avro_encode_name,
 	.encode_change = cq_avro_encode_change,
 };

@@ -12,15 +12,13 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "format/avro_encode.h"
 #include "format/avro_columns.h"
 #include "format/avro_schema.h"
 #include "format/avro_write.h"
 #include "format/json_encode.h"
-#include "format/registry.h"
+#include "format/schema_number.h"
 #include "mb/pg_wchar.h"
-#include "port/pg_bswap.h"
 #include "utils/memutils.h"
 
 typedef struct AvroEncoder
@@ -54,22 +52,9 @@ parse(const List *texts)
 /* ---- the schema ---- */
 
 char *
-cq_avro_encode_subject(const CqFormatOptions *options, const char *schema)
+cq_avro_encode_name(const CqFormatOptions *options, const char *schema)
 {
-	const char *record;
-
-	if (options->subject != NULL)
-		return pstrdup(options->subject);
-	if (!options->names_record)
-		return psprintf("%s-%s", options->topic, options->is_key ? "key" : "value");
-	record = cq_avro_schema_name(parse(list_make1((char *) schema)));
-	return options->names_topic ? psprintf("%s-%s", options->topic, record) : pstrdup(record);
-}
-
-uint32
-cq_avro_encode_mark(const char *schema)
-{
-	return hash_bytes((const unsigned char *) schema, strlen(schema));
+	return pstrdup(cq_avro_schema_name(parse(list_make1((char *) schema))));
 }
 
 /* Rows before and after, by the names that Debezium has for them. */
@@ -100,56 +85,12 @@ cq_avro_encode_schema(const CqFormatOptions *options, const CqColumn *columns, i
 	return options->is_enveloped ? wrap_schema(row) : row;
 }
 
-/* The number that the registry has for it, or gives it. */
-static uint32
-find_number(const CqFormatOptions *options, const char *text)
-{
-	char	   *subject = cq_avro_encode_subject(options, text);
-	uint32		id = 0;
-	char	   *reason;
-
-	if (!cq_registry_number(options->registry, subject, text, options->registers, &id, &reason))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 options->registers ?
-				 errmsg("the schema registry does not take the schema for subject \"%s\"",
-						subject) :
-				 errmsg("the schema of the stream is not registered under subject \"%s\"", subject),
-				 errdetail("%s", reason),
-				 options->registers ? 0 :
-				 errhint("With the option register_schema 'true' it is registered where it is "
-						 "not.")));
-	return id;
-}
-
-/* The latest of its subject. */
-static void
-find_latest(AvroEncoder *encoder, const CqFormatOptions *options)
-{
-	char	   *subject = cq_avro_encode_subject(options, NULL);
-	char	   *path = psprintf("subjects/%s/versions/latest", cq_http_escape(subject));
-	CqRegistrySchema found;
-
-	if (!cq_registry_fetch(options->registry, path, true, &found))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the schema registry has no subject \"%s\"", subject),
-				 errhint("Register a schema for it, or set the option %s of the stream, or "
-						 "register_schema 'true'.", options->is_key ? "key_schema" : "schema")));
-	if (strcmp(found.type, "AVRO") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the schema of subject \"%s\" is one of %s, and not of Avro", subject,
-						found.type)));
-	encoder->schema = parse(found.texts);
-	encoder->id = (uint32) found.id;
-}
-
 static void
 find_schema(AvroEncoder *encoder, const CqFormatOptions *options, const CqColumn *columns,
 			int ncolumns)
 {
 	char	   *text;
+	CqRegistrySchema found;
 
 	if (options->schema == NULL && options->registry == NULL)
 		ereport(ERROR,
@@ -158,17 +99,17 @@ find_schema(AvroEncoder *encoder, const CqFormatOptions *options, const CqColumn
 				 errhint("Set the option schema_registry of the server, or the option %s of the "
 						 "stream.",
 						 options->is_key ? "key_schema" : "schema")));
-	if (options->schema == NULL && !options->registers && !options->defers &&
-		!options->names_record)
+	if (cq_schema_number_is_latest(options))
 	{
-		find_latest(encoder, options);
+		cq_schema_number_latest(&cq_avro_format, options, &found);
+		encoder->schema = parse(found.texts);
+		encoder->id = (uint32) found.id;
 		return;
 	}
 	text = cq_avro_encode_schema(options, columns, ncolumns);
 	encoder->schema = parse(list_make1(text));
-	if (!options->is_framed || options->registry == NULL)
-		return;
-	encoder->id = options->defers ? cq_avro_encode_mark(text) : find_number(options, text);
+	if (options->is_framed && options->registry != NULL)
+		encoder->id = cq_schema_number_find(&cq_avro_format, options, text);
 }
 
 /* A field that nobody would write is a mistake. */
@@ -202,20 +143,6 @@ check_column(const CqAvroSchema *schema, const CqColumn *column)
 	}
 }
 
-/* How times are written the schema says, and no option. */
-static CqColumn *
-without_styles(const CqColumn *columns, int ncolumns)
-{
-	CqColumn   *plain = palloc(sizeof(CqColumn) * Max(ncolumns, 1));
-
-	for (int i = 0; i < ncolumns; i++)
-	{
-		plain[i] = columns[i];
-		memset(&plain[i].style, 0, sizeof(CqValueStyle));
-	}
-	return plain;
-}
-
 CqEncoder *
 cq_avro_encode_open(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
@@ -229,7 +156,8 @@ cq_avro_encode_open(const CqFormatOptions *options, const CqColumn *columns, int
 			encoder->schema;
 	for (int i = 0; i < ncolumns; i++)
 		check_column(row, &columns[i]);
-	encoder->json = cq_json_encode_open(options, without_styles(columns, ncolumns), ncolumns);
+	encoder->json = cq_json_encode_open(options, cq_schema_number_columns(columns, ncolumns),
+										ncolumns);
 	encoder->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq avro row",
 											 ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&encoder->object);
@@ -246,12 +174,7 @@ write_object(AvroEncoder *encoder, StringInfo out)
 
 	appendStringInfoChar(&encoder->object, ' ');
 	if (encoder->is_framed)
-	{
-		uint32		id = pg_hton32(encoder->id);
-
-		appendStringInfoChar(out, '\0');
-		appendBinaryStringInfo(out, (const char *) &id, sizeof(id));
-	}
+		cq_schema_number_append(encoder->id, out);
 	caller = MemoryContextSwitchTo(encoder->context);
 	(void) cq_json_token_read(encoder->object.data, &token);
 	reject = cq_avro_write(encoder->schema, &token, CQ_AVRO_OF_ROW, out);

@@ -16,17 +16,9 @@ extern void cq_avro_encode(CqEncoder *encoder, const Datum *values, const bool *
 
 extern void cq_avro_encode_change(CqEncoder *encoder, const CqChange *change, StringInfo out);
 
-/*
- * The schema by which rows with these columns are written, in UTF-8: the option's, or one made of
- * the columns. Raises ERROR.
- */
+/* See written_schema and described_name in format.h. */
 extern char *cq_avro_encode_schema(const CqFormatOptions *options, const CqColumn *columns,
 								   int ncolumns);
-
-/* The subject that this belongs to in the registry. */
-extern char *cq_avro_encode_subject(const CqFormatOptions *options, const char *schema);
-
-/* What stands in place of the schema's number where that is put in later. */
-extern uint32 cq_avro_encode_mark(const char *schema);
+extern char *cq_avro_encode_name(const CqFormatOptions *options, const char *schema);
 
 #endif							/* CQ_AVRO_ENCODE_H */

@@ -11,6 +11,7 @@
 #include "common/int.h"
 #include "format/avro_read.h"
 #include "format/avro_write.h"
+#include "format/json_scalar.h"
 #include "format/json_time.h"
 #include "format/json_walk.h"
 #include "mb/pg_wchar.h"
@@ -96,78 +97,22 @@ write_bytes(const char *bytes, int64 length, StringInfo out)
 	appendBinaryStringInfo(out, bytes, (int) length);
 }
 
-/* A string's content, UTF-8, zero-terminated, or NULL where it stands for no text. */
-static char *
-unescape(const CqJsonToken *token)
-{
-	char	   *text = palloc(token->length + 1);
-	const char *reason;
-	int64		length = token->length;
-
-	if (token->kind == CQ_JSON_STRING && token->is_escaped)
-		length = cq_json_token_unescape(token->text, token->length, text, &reason);
-	else
-		memcpy(text, token->text, token->length);
-	if (length < 0)
-		return NULL;
-	text[length] = '\0';
-	return text;
-}
-
-/* A number that is whole, however it is written. */
-static bool
-whole_number(const CqJsonToken *token, int64 *value)
-{
-	char	   *text;
-	char	   *end;
-	double		number;
-
-	if (token->kind == CQ_JSON_INTEGER)
-	{
-		*value = token->integer;
-		return true;
-	}
-	if (token->kind != CQ_JSON_NUMBER)
-		return false;
-	text = unescape(token);
-	end = text + strcspn(text, ".eE");
-	if (*end == '.' && strspn(end + 1, "0") == strlen(end + 1))
-	{
-		*end = '\0';
-		errno = 0;
-		*value = strtoll(text, NULL, 10);
-		return errno == 0;
-	}
-	number = strtod(text, NULL);
-	*value = (int64) Max(Min(number, 9007199254740992.0), -9007199254740992.0);
-	return (double) *value == number;
-}
-
 static bool
 write_float(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
 {
-	char	   *text = unescape(token);
 	float8		number;
 	float4		single;
 	uint64		bits;
 	uint32		single_bits;
 
-	if (token->kind == CQ_JSON_STRING)
-	{
-		if (text == NULL || (strcmp(text, "NaN") != 0 && strcmp(text, "Infinity") != 0 &&
-							 strcmp(text, "-Infinity") != 0))
-			return misfit(writing, schema, token);
-	}
-	else if (token->kind != CQ_JSON_INTEGER && token->kind != CQ_JSON_NUMBER)
+	if (!cq_json_scalar_float(token, &number, &single))
 		return misfit(writing, schema, token);
-	number = strtod(text, NULL);
 	if (schema->kind == CQ_AVRO_DOUBLE)
 	{
 		memcpy(&bits, &number, sizeof(bits));
 		write_little_endian(bits, sizeof(bits), out);
 		return true;
 	}
-	single = strtof(text, NULL);
 	memcpy(&single_bits, &single, sizeof(single_bits));
 	write_little_endian(single_bits, sizeof(single_bits), out);
 	return true;
@@ -216,7 +161,7 @@ static bool
 parse_units(const CqAvroSchema *schema, const CqJsonToken *token, int64 *units)
 {
 	CqJsonClock clock = {0};
-	char	   *text = unescape(token);
+	char	   *text = cq_json_scalar_text(token);
 	int			length;
 	int64		time;
 	DateADT		date;
@@ -252,7 +197,7 @@ write_integer(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *t
 	int64		number;
 	bool		is_time = schema->logical != CQ_AVRO_PLAIN && token->kind == CQ_JSON_STRING;
 
-	if (is_time ? !parse_units(schema, token, &number) : !whole_number(token, &number))
+	if (is_time ? !parse_units(schema, token, &number) : !cq_json_scalar_whole(token, &number))
 		return misfit(writing, schema, token);
 	if (schema->kind == CQ_AVRO_INT && (number < PG_INT32_MIN || number > PG_INT32_MAX))
 		return misfit(writing, schema, token);
@@ -370,7 +315,7 @@ static bool
 write_decimal(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
 			  StringInfo out)
 {
-	char	   *text = unescape(token);
+	char	   *text = cq_json_scalar_text(token);
 	bool		is_negative = text != NULL && *text == '-';
 	char	   *digits = text != NULL ? scaled_digits(schema, text + is_negative) : NULL;
 	int			ndigits = digits != NULL ? (int) strlen(digits) : 0;
@@ -411,7 +356,7 @@ static bool
 write_duration(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
 			   StringInfo out)
 {
-	char	   *text = unescape(token);
+	char	   *text = cq_json_scalar_text(token);
 	Interval   *interval;
 	int64		milliseconds;
 
@@ -434,7 +379,7 @@ static bool
 write_fixed_uuid(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
 				 StringInfo out)
 {
-	char	   *text = unescape(token);
+	char	   *text = cq_json_scalar_text(token);
 	pg_uuid_t  *uuid;
 
 	if (token->kind != CQ_JSON_STRING || text == NULL)
@@ -449,7 +394,7 @@ static bool
 write_plain_bytes(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token,
 				  StringInfo out)
 {
-	char	   *text = unescape(token);
+	char	   *text = cq_json_scalar_text(token);
 	int64		length = text != NULL ? (int64) strlen(text) : 0;
 	char	   *bytes;
 
@@ -488,7 +433,7 @@ write_any_bytes(Writing *writing, const CqAvroSchema *schema, const CqJsonToken 
 static bool
 write_string(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
 {
-	char	   *text = unescape(token);
+	char	   *text = cq_json_scalar_text(token);
 	int			nquotes = token->kind == CQ_JSON_STRING ? 1 : 0;
 
 	if (schema->logical == CQ_AVRO_DOCUMENT && writing->manner == CQ_AVRO_OF_ROW &&
@@ -508,7 +453,7 @@ write_string(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *to
 static bool
 write_enum(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token, StringInfo out)
 {
-	char	   *text = token->kind == CQ_JSON_STRING ? unescape(token) : NULL;
+	char	   *text = token->kind == CQ_JSON_STRING ? cq_json_scalar_text(token) : NULL;
 
 	for (int i = 0; text != NULL && i < schema->nsymbols; i++)
 	{
@@ -564,7 +509,7 @@ write_map(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *token
 	place = 1;
 	while (cq_json_token_next_member(token, &place, &name, &value))
 	{
-		char	   *key = unescape(&name);
+		char	   *key = cq_json_scalar_text(&name);
 
 		if (key == NULL)
 			return misfit(writing, schema, token);
@@ -587,7 +532,7 @@ find_field(const CqJsonToken *object, const CqAvroField *field, CqJsonToken *val
 
 	while (cq_json_token_next_member(object, &place, &name, &next))
 	{
-		char	   *text = unescape(&name);
+		char	   *text = cq_json_scalar_text(&name);
 		ListCell   *cell;
 
 		if (text != NULL && strcmp(text, field->name) == 0)
@@ -657,7 +602,7 @@ check_members(Writing *writing, const CqAvroSchema *schema, const CqJsonToken *t
 
 	while (cq_json_token_next_member(token, &place, &name, &value))
 	{
-		char	   *text = unescape(&name);
+		char	   *text = cq_json_scalar_text(&name);
 
 		if (text == NULL || cq_avro_schema_field(schema, text) == NULL)
 			return fail(writing, "type %s has no field \"%s\"", schema->name, text != NULL ? text :

@@ -29,7 +29,7 @@ cq_format_of_schema(const char *type)
 {
 	for (int i = 0; i < (int) lengthof(formats); i++)
 	{
-		if (formats[i]->schema_type != NULL && strcmp(type, formats[i]->schema_type) == 0)
+		if (formats[i]->infer_schema != NULL && strcmp(type, formats[i]->schema_type) == 0)
 			return formats[i];
 	}
 	return NULL;

@@ -177,6 +177,15 @@ typedef struct CqFormat
 	void		(*encode) (CqEncoder *encoder, const Datum *values, const bool *nulls,
 						   StringInfo out);
 
+	/*
+	 * Of formats whose messages begin with the number of a schema: the one by which rows with these
+	 * columns are written, in UTF-8, which is the option's or one made of the columns; and the name
+	 * of what it describes. These raise ERROR. NULL: there is none.
+	 */
+	char	   *(*written_schema) (const CqFormatOptions *options, const CqColumn *columns,
+								   int ncolumns);
+	char	   *(*described_name) (const CqFormatOptions *options, const char *schema);
+
 	/* The row before and after, of which one may be NULL; with is_enveloped. */
 	void		(*encode_change) (CqEncoder *encoder, const CqChange *change, StringInfo out);
 
@@ -188,8 +197,8 @@ typedef struct CqFormat
 	List	   *(*infer) (const CqMessage *messages, int nmessages, List **remarks);
 
 	/*
-	 * The same of a schema of the registry's, of schema_type. One is NOT NULL where every message of
-	 * this schema has a value, and whoever wrote by an earlier one has had the field. NIL: the
+	 * The same of a schema of the registry's, of schema_type. One is NOT NULL where every message
+	 * of this schema has a value, and whoever wrote by an earlier one has had the field. NIL: the
 	 * schema cannot be used, which a remark says.
 	 */
 	List	   *(*infer_schema) (const CqRegistrySchema *found, List **remarks);

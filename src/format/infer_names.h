@@ -14,8 +14,8 @@ typedef const char *(*CqFieldName) (const void *fields, int place);
 typedef Oid (*CqFieldType) (const void *fields, int place, int32 *typmod, bool *is_not_null);
 
 /*
- * CqColumn *, one for each field in their order, with names that a table takes. Remarks are added on
- * those that have another name, and on fields that are left out.
+ * CqColumn *, one for each field in their order, with names that a table takes. Remarks are added
+ * on those that have another name, and on fields that are left out.
  */
 extern List *cq_infer_names(const void *fields, int nfields, CqFieldName name, CqFieldType type,
 							List **remarks);

@@ -4,11 +4,11 @@
  *
  * Decides what a message means as a row:
  * - It is framed, as clients of schema registries write it: a zero byte, four of the schema's
- *   number, which of its messages it is, the value. Or it is the value alone, and the options schema
- *   and message say what of.
- * - A message is bad as a whole, whichever columns are needed, unless its fields are well formed. What
- *   is within a field is looked at only where some column needs it: what is wrong there is wrong
- *   with these columns.
+ *   number, which of its messages it is, the value. Or it is the value alone, and the options
+ *   schema and message say what of.
+ * - A message is bad as a whole, whichever columns are needed, unless its fields are well formed.
+ *   What is within a field is looked at only where some column needs it: what is wrong there is
+ *   wrong with these columns.
  * - A field belongs to the column of its name: see proto_plan.h. One that the schema does not have,
  *   and one that is not in the message and would say so, is null; any other that is not there has
  *   its default, and a field that repeats is empty. Of a oneof the last one counts.
@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "format/json_settings.h"
 #include "format/json_value_private.h"
+#include "format/proto_encode.h"
 #include "format/proto_infer.h"
 #include "format/proto_plan.h"
 #include "format/proto_schema.h"
@@ -210,6 +211,7 @@ find_schema(ProtoDecoder *decoder, const CqSchemaFrame *frame, CqReject **reject
 	CqRegistrySchema found;
 	CqRegistryState state;
 	CqReject   *fault = NULL;
+	Schema		read = {0};
 	ListCell   *cell;
 
 	if (decoder->fixed != NULL)
@@ -226,16 +228,15 @@ find_schema(ProtoDecoder *decoder, const CqSchemaFrame *frame, CqReject **reject
 						cq_schema_frame_name(frame));
 		return NULL;
 	}
-	schema = hash_search(decoder->schemas, frame, HASH_ENTER, &is_known);
-	schema->reject = NULL;
-	schema->text_length = 0;
-	schema->schema = NULL;
+	read.frame = *frame;
 	foreach(cell, found.texts)
-		schema->text_length += strlen(lfirst(cell));
-	schema->schema = cq_proto_schema_of_registry(&found, &fault);
-	if (schema->schema == NULL)
-		schema->reject = cq_reject(fault->sqlerrcode, "%s: %s", cq_schema_frame_name(frame),
-								   fault->message);
+		read.text_length += strlen(lfirst(cell));
+	read.schema = cq_proto_schema_of_registry(&found, &fault);
+	if (read.schema == NULL)
+		read.reject = cq_reject(fault->sqlerrcode, "%s: %s", cq_schema_frame_name(frame),
+								fault->message);
+	schema = hash_search(decoder->schemas, frame, HASH_ENTER, &is_known);
+	*schema = read;
 	return schema;
 }
 
@@ -263,6 +264,7 @@ make_writer(ProtoDecoder *decoder, const WriterKey *key)
 	CqReject   *reject = NULL;
 	const Schema *schema = find_schema(decoder, &key->frame, &reject);
 	const CqProtoMessage *message;
+	CqProtoStep *plan;
 	Writer	   *writer;
 	bool		is_known;
 
@@ -271,8 +273,9 @@ make_writer(ProtoDecoder *decoder, const WriterKey *key)
 	message = find_message(decoder, schema->schema, &key->indexes, &reject);
 	if (message == NULL)
 		return refuse_writer(reject);
+	plan = cq_proto_plan_make(message, decoder->targets, decoder->ntargets);
 	writer = hash_search(decoder->writers, key, HASH_ENTER, &is_known);
-	writer->plan = cq_proto_plan_make(message, decoder->targets, decoder->ntargets);
+	writer->plan = plan;
 	writer->text_length = schema->text_length;
 	writer->reject = NULL;
 	decoder->last = writer;
@@ -794,4 +797,9 @@ const CqFormat cq_proto_format = {
 	.fields = fields,
 	.bare_key = cq_schema_frame_bare_indexed_key,
 	.settings = cq_json_settings,
+	.encoder_open = cq_proto_encode_open,
+	.encode = cq_proto_encode,
+	.written_schema = cq_proto_encode_schema,
+	.described_name = cq_proto_encode_name,
+	.encode_change = cq_proto_encode_change,
 };

@@ -393,6 +393,8 @@ convert_field(Owner *owner, const pb::FieldDescriptor *descriptor, CqProtoField 
 	field->is_repeated = descriptor->is_repeated();
 	field->is_map = descriptor->is_map();
 	field->is_required = descriptor->is_required();
+	field->is_packed = descriptor->is_packed();
+	field->has_presence = descriptor->has_presence();
 	field->oneof = oneof != nullptr ? oneof->index() : -1;
 	if (descriptor->message_type() != nullptr)
 		field->message = convert_message(owner, descriptor->message_type());

@@ -76,6 +76,8 @@ typedef struct CqProtoField
 	bool		is_repeated;	/* maps are, too */
 	bool		is_map;
 	bool		is_required;
+	bool		is_packed;		/* several are written together */
+	bool		has_presence;	/* messages say whether they have it */
 	bool		has_default;	/* which a message has that does not have the field */
 	int			oneof;			/* which of its message's it is of; -1: none */
 	const CqProtoMessage *message;	/* of messages and groups */

@@ -2,9 +2,9 @@
  * proto_plan.c
  *		The schema of whoever wrote a message, matched with the table's columns: see proto_plan.h.
  *
- * Decides what belongs to a column: the field of its name, or of its path, name by name. A name in a
- * path is that of a field, or a key of a map or of a Struct. A column whose path is the empty name
- * takes the message as a whole.
+ * Decides what belongs to a column: the field of its name, or of its path, name by name. A name in
+ * a path is that of a field, or a key of a map or of a Struct. A column whose path is the empty
+ * name takes the message as a whole.
  */
 #include "postgres.h"
 

@@ -132,8 +132,8 @@ cq_proto_read_raw(CqProtoInput *in, uint32 number, CqProtoWire wire, CqProtoRaw 
 	return cq_proto_read_fault(in, "a field is of a kind that there is not");
 }
 
-static CqProtoWire
-wire_of(const CqProtoField *field)
+CqProtoWire
+cq_proto_read_wire(const CqProtoField *field)
 {
 	switch (field->kind)
 	{
@@ -159,20 +159,22 @@ wire_of(const CqProtoField *field)
 bool
 cq_proto_read_is_packed(const CqProtoField *field, CqProtoWire wire)
 {
-	return field->is_repeated && wire == CQ_PROTO_LENGTH && wire_of(field) != CQ_PROTO_LENGTH &&
-		wire_of(field) != CQ_PROTO_START;
+	CqProtoWire single = cq_proto_read_wire(field);
+
+	return field->is_repeated && wire == CQ_PROTO_LENGTH && single != CQ_PROTO_LENGTH &&
+		single != CQ_PROTO_START;
 }
 
 bool
 cq_proto_read_fits(const CqProtoField *field, CqProtoWire wire)
 {
-	return wire == wire_of(field) || cq_proto_read_is_packed(field, wire);
+	return wire == cq_proto_read_wire(field) || cq_proto_read_is_packed(field, wire);
 }
 
 bool
 cq_proto_read_packed(CqProtoInput *in, const CqProtoField *field, CqProtoRaw *raw)
 {
-	return cq_proto_read_raw(in, field->number, wire_of(field), raw);
+	return cq_proto_read_raw(in, field->number, cq_proto_read_wire(field), raw);
 }
 
 const CqProtoField *

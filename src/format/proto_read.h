@@ -61,6 +61,9 @@ cq_proto_read_varint(CqProtoInput *in, uint64 *value)
 extern bool cq_proto_read_tag(CqProtoInput *in, uint32 *number, CqProtoWire *wire);
 extern bool cq_proto_read_raw(CqProtoInput *in, uint32 number, CqProtoWire wire, CqProtoRaw *raw);
 
+/* How a value of the field is written by itself. */
+extern CqProtoWire cq_proto_read_wire(const CqProtoField *field);
+
 /* Is this how a value of the field is written, or several of them together? */
 extern bool cq_proto_read_fits(const CqProtoField *field, CqProtoWire wire);
 extern bool cq_proto_read_is_packed(const CqProtoField *field, CqProtoWire wire);
@@ -155,8 +158,8 @@ extern void cq_proto_json_add_place(CqProtoPlaces *places, const char *tag);
 extern void cq_proto_json_at(const CqProtoInput *in, const char *tag, CqProtoRaw *raw);
 
 /*
- * What the field as a whole has, where it is a message: one that comes several times is one. palloc'd
- * where it has to be.
+ * What the field as a whole has, where it is a message: one that comes several times is one.
+ * palloc'd where it has to be.
  */
 extern void cq_proto_json_body(const CqProtoInput *in, const CqProtoPlaces *places,
 							   CqProtoRaw *raw);

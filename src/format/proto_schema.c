@@ -120,3 +120,31 @@ cq_proto_schema_named(const CqProtoSchema *schema, const char *name)
 {
 	return find_named(schema->messages, schema->nmessages, name);
 }
+
+static bool
+find_place(const CqProtoMessage *const *messages, int nmessages, const CqProtoMessage *message,
+		   CqSchemaIndexes *indexes)
+{
+	int			depth = indexes->nindexes++;
+
+	for (int i = 0; i < nmessages && depth < CQ_SCHEMA_MAX_INDEXES; i++)
+	{
+		indexes->indexes[depth] = i;
+		if (messages[i] == message ||
+			find_place(messages[i]->nested, messages[i]->nnested, message, indexes))
+			return true;
+	}
+	indexes->nindexes = depth;
+	return false;
+}
+
+void
+cq_proto_schema_indexes(const CqProtoSchema *schema, const CqProtoMessage *message,
+						CqSchemaIndexes *indexes)
+{
+	memset(indexes, 0, sizeof(CqSchemaIndexes));
+	if (!find_place(schema->messages, schema->nmessages, message, indexes))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("message \"%s\" is nested too deep", message->name)));
+}

@@ -33,4 +33,8 @@ extern const CqProtoMessage *cq_proto_schema_at(const CqProtoSchema *schema,
 												const CqSchemaIndexes *indexes);
 extern const CqProtoMessage *cq_proto_schema_named(const CqProtoSchema *schema, const char *name);
 
+/* Where a message of the schema stands in it. Raises ERROR where it is nested too deep. */
+extern void cq_proto_schema_indexes(const CqProtoSchema *schema, const CqProtoMessage *message,
+									CqSchemaIndexes *indexes);
+
 #endif							/* CQ_PROTO_SCHEMA_H */

@@ -4,8 +4,8 @@
  *
  * What a value is is decided by the way over JSON: what that value is as JSON, and what this is for
  * the column's type. The quick way gives the same for the common types, and gives up on what it
- * does not know. What one type is promoted to another for it knows better, as with Avro: bytes for a
- * column of bytea are as they are, a float for one of double precision is the same number, and an
+ * does not know. What one type is promoted to another for it knows better, as with Avro: bytes for
+ * a column of bytea are as they are, a float for one of double precision is the same number, and an
  * enum for a column of integers its number.
  */
 #include "postgres.h"

@@ -635,20 +635,23 @@ path_of_subject(const char *subject, bool registers)
 }
 
 static char *
-body_of_schema(const char *text)
+body_of_schema(const char *type, const char *text)
 {
 	StringInfoData body;
 
 	initStringInfo(&body);
 	appendStringInfoString(&body, "{\"schema\":");
 	escape_json(&body, text);
+	/* Older registries know Avro alone, and not this. */
+	if (strcmp(type, "AVRO") != 0)
+		appendStringInfo(&body, ",\"schemaType\":\"%s\"", type);
 	appendStringInfoChar(&body, '}');
 	return body.data;
 }
 
 CqRegistryState
-cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *text, bool registers,
-					   uint32 *id, const char **trouble)
+cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *type,
+					   const char *text, bool registers, uint32 *id, const char **trouble)
 {
 	uint64		hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text),
 														registers));
@@ -658,7 +661,7 @@ cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *te
 	if (document->body == NULL)
 	{
 		document->asked_path = MemoryContextStrdup(registry->context, path);
-		document->body = MemoryContextStrdup(registry->context, body_of_schema(text));
+		document->body = MemoryContextStrdup(registry->context, body_of_schema(type, text));
 	}
 	look_at(registry, document);
 	*trouble = document->state == CQ_REGISTRY_ASKED ? document->trouble : NULL;
@@ -667,14 +670,14 @@ cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *te
 }
 
 bool
-cq_registry_number(CqRegistry *registry, const char *subject, const char *text, bool registers,
-				   uint32 *id, char **reason)
+cq_registry_number(CqRegistry *registry, const char *subject, const char *type, const char *text,
+				   bool registers, uint32 *id, char **reason)
 {
 	const CqHttpResponse *response;
 	CqJsonToken tokens[NMEMBERS];
 	bool		is_json;
 
-	response = request(registry, path_of_subject(subject, registers), body_of_schema(text));
+	response = request(registry, path_of_subject(subject, registers), body_of_schema(type, text));
 	is_json = parse(response->body, response->length, tokens);
 	if (response->status == 200 && is_json && tokens[ID].kind == CQ_JSON_INTEGER)
 	{

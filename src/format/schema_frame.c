@@ -61,6 +61,26 @@ read_indexes(const char *at, const char *end, CqSchemaIndexes *indexes)
 	return at;
 }
 
+static void
+append_index(int32 index, StringInfo out)
+{
+	uint32		bits = (uint32) index << 1;
+
+	for (; bits >= 0x80; bits >>= 7)
+		appendStringInfoChar(out, (char) (bits | 0x80));
+	appendStringInfoChar(out, (char) bits);
+}
+
+void
+cq_schema_frame_append_indexes(const CqSchemaIndexes *indexes, StringInfo out)
+{
+	bool		is_first = indexes->nindexes == 1 && indexes->indexes[0] == 0;
+
+	append_index(is_first ? 0 : indexes->nindexes, out);
+	for (int i = 0; i < indexes->nindexes && !is_first; i++)
+		append_index(indexes->indexes[i], out);
+}
+
 /* Which schema; what is behind that, in the header or the message. NULL: it does not say it. */
 static const char *
 read_frame(const CqFormatOptions *options, const CqMessage *message, CqSchemaFrame *frame,

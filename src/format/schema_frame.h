@@ -44,6 +44,9 @@ typedef struct CqSchemaIndexes
 extern bool cq_schema_frame_read(const CqFormatOptions *options, const CqMessage *message,
 								 CqSchemaFrame *frame, CqSchemaIndexes *indexes, int *length);
 
+/* Writes them, as they are read. */
+extern void cq_schema_frame_append_indexes(const CqSchemaIndexes *indexes, StringInfo out);
+
 /* See prepare in format.h: of formats that ask for the schemas of messages. */
 extern bool cq_schema_frame_prepare(const CqFormatOptions *options, const CqMessage *messages,
 									int nmessages, char **awaits, char **trouble);

@@ -11,8 +11,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "format/avro_encode.h"
-#include "format/registry.h"
+#include "format/schema_number.h"
 #include "port/pg_bswap.h"
 #include "sink/framing.h"
 #include "stream/reader_state.h"
@@ -25,6 +24,7 @@ typedef struct Frame
 {
 	CqRegistry *registry;
 	char	   *subject;
+	const char *type;			/* of the schema */
 	char	   *text;
 	bool		registers;
 	uint32		mark;
@@ -35,20 +35,24 @@ typedef struct Frame
 struct CqFraming
 {
 	Frame	   *value;
-	Frame	   *key;			/* NULL: keys are none of Avro's */
+	Frame	   *key;			/* NULL: keys have none */
 };
 
 /* What was known before, of any stream: of Frame *, in TopMemoryContext. */
 static List *known = NIL;
 
-static bool
-is_framed(const CqStream *stream, const char *format)
+/* NULL: its messages have no numbers. */
+static const CqFormat *
+framed_format(const CqStream *stream, const char *name)
 {
-	return format != NULL && strcmp(format, "avro") == 0 && stream->is_framed;
+	const CqFormat *format = name != NULL ? cq_format_find(name) : NULL;
+
+	return format != NULL && format->written_schema != NULL && stream->is_framed ? format : NULL;
 }
 
 static Frame *
-make_frame(const CqStream *stream, CqFormatOptions *options, CqColumnOrigin origin)
+make_frame(const CqStream *stream, const CqFormat *format, CqFormatOptions *options,
+		   CqColumnOrigin origin)
 {
 	Relation	relation = table_open(stream->relid, AccessShareLock);
 	CqColumn   *columns = cq_reader_columns(stream, RelationGetDescr(relation));
@@ -65,10 +69,11 @@ make_frame(const CqStream *stream, CqFormatOptions *options, CqColumnOrigin orig
 	}
 	frame = palloc0(sizeof(Frame));
 	frame->registry = options->registry;
-	frame->text = cq_avro_encode_schema(options, columns, ncolumns);
-	frame->subject = cq_avro_encode_subject(options, frame->text);
+	frame->type = format->schema_type;
+	frame->text = format->written_schema(options, columns, ncolumns);
+	frame->subject = cq_schema_number_subject(format, options, frame->text);
 	frame->registers = options->registers;
-	frame->mark = cq_avro_encode_mark(frame->text);
+	frame->mark = cq_schema_number_mark(frame->text);
 	return frame;
 }
 
@@ -76,11 +81,15 @@ CqFraming *
 cq_framing_make(const CqStream *stream)
 {
 	CqFraming  *framing = palloc0(sizeof(CqFraming));
+	const CqFormat *format = framed_format(stream, stream->format);
+	const CqFormat *key_format = framed_format(stream, stream->key_format);
 
-	if (is_framed(stream, stream->format))
-		framing->value = make_frame(stream, cq_reader_sink_options(stream), CQ_COLUMN_VALUE);
-	if (is_framed(stream, stream->key_format) && cq_stream_has_key_fields(stream))
-		framing->key = make_frame(stream, cq_reader_key_options(stream), CQ_COLUMN_KEY_FIELD);
+	if (format != NULL)
+		framing->value = make_frame(stream, format, cq_reader_sink_options(stream),
+									CQ_COLUMN_VALUE);
+	if (key_format != NULL && cq_stream_has_key_fields(stream))
+		framing->key = make_frame(stream, key_format, cq_reader_key_options(stream),
+								  CQ_COLUMN_KEY_FIELD);
 	return framing->value != NULL || framing->key != NULL ? framing : NULL;
 }
 
@@ -104,8 +113,8 @@ is_frame_known(Frame *frame, const char **trouble)
 
 	if (frame == NULL || frame->is_known)
 		return true;
-	frame->is_known = cq_registry_ask_number(frame->registry, frame->subject, frame->text,
-											 frame->registers, &frame->id,
+	frame->is_known = cq_registry_ask_number(frame->registry, frame->subject, frame->type,
+											 frame->text, frame->registers, &frame->id,
 											 &reason) == CQ_REGISTRY_HERE;
 	if (reason != NULL)
 		*trouble = psprintf("subject \"%s\": %s", frame->subject, reason);
@@ -160,7 +169,7 @@ apply_frame(const Frame *frame, const char *bytes, uint32 length)
 	if (length < FRAME_LENGTH || bytes[0] != '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a row of the outbox is not one of Avro, which the sink is to get")));
+				 errmsg("a row of the outbox has no place for the number of its schema")));
 	memcpy(&mark, bytes + 1, sizeof(mark));
 	id = pg_hton32(find_id(frame, pg_ntoh32(mark)));
 	framed = memcpy(palloc(length), bytes, length);

@@ -5,6 +5,13 @@ CREATE FUNCTION proto_decode(target regclass, schema text, message text, message
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 
+CREATE FUNCTION proto_encode(target regclass, schema text, message text, "row" record) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+
+-- The schema that is made of a table's columns.
+CREATE FUNCTION proto_columns(target regclass, is_enveloped boolean DEFAULT false) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+
 -- What is wrong with a schema; null: nothing.
 CREATE FUNCTION proto_check(schema text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;

@@ -30,6 +30,8 @@ double		cq_clock = 0;
 double		cq_clock_step = 0;
 
 PG_FUNCTION_INFO_V1(proto_decode);
+PG_FUNCTION_INFO_V1(proto_encode);
+PG_FUNCTION_INFO_V1(proto_columns);
 PG_FUNCTION_INFO_V1(proto_check);
 PG_FUNCTION_INFO_V1(proto_fuzz);
 PG_FUNCTION_INFO_V1(proto_bench);
@@ -208,6 +210,46 @@ proto_decode(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, out, out_nulls);
 	}
 	return (Datum) 0;
+}
+
+Datum
+proto_encode(PG_FUNCTION_ARGS)
+{
+	int			ncolumns;
+	CqColumn   *columns = table_columns(PG_GETARG_OID(0), &ncolumns);
+	HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(3);
+	TupleDesc	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
+	HeapTupleData tuple;
+	Datum	   *values = palloc(sizeof(Datum) * Max(ncolumns, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(ncolumns, 1));
+	StringInfoData out;
+	bytea	   *result;
+
+	if (descriptor->natts != ncolumns)
+		elog(ERROR, "the row has %d columns, the table %d", descriptor->natts, ncolumns);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	heap_deform_tuple(&tuple, descriptor, values, nulls);
+	ReleaseTupleDesc(descriptor);
+
+	initStringInfo(&out);
+	cq_proto_format.encode(cq_proto_format.encoder_open(raw_options(PG_GETARG_TEXT_PP(1), PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2))), columns, ncolumns), values, nulls, &out);
+	result = palloc(VARHDRSZ + out.len);
+	SET_VARSIZE(result, VARHDRSZ + out.len);
+	memcpy(VARDATA(result), out.data, out.len);
+	PG_RETURN_BYTEA_P(result);
+}
+
+Datum
+proto_columns(PG_FUNCTION_ARGS)
+{
+	int			ncolumns;
+	CqColumn   *columns = table_columns(PG_GETARG_OID(0), &ncolumns);
+	CqFormatOptions options = {.topic = "a.topic-1", .is_enveloped = PG_GETARG_BOOL(1)};
+
+	PG_RETURN_TEXT_P(cstring_to_text(cq_proto_format.written_schema(&options, columns, ncolumns)));
 }
 
 Datum

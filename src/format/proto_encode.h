@@ -1,0 +1,23 @@
+/*
+ * proto_encode.h
+ *		From a row to a message of Protobuf: the writing half of the format protobuf.
+ */
+#ifndef CQ_PROTO_ENCODE_H
+#define CQ_PROTO_ENCODE_H
+
+#include "postgres.h"
+
+#include "format/format.h"
+
+extern CqEncoder *cq_proto_encode_open(const CqFormatOptions *options, const CqColumn *columns,
+									   int ncolumns);
+extern void cq_proto_encode(CqEncoder *encoder, const Datum *values, const bool *nulls,
+							StringInfo out);
+extern void cq_proto_encode_change(CqEncoder *encoder, const CqChange *change, StringInfo out);
+
+/* See written_schema and described_name in format.h. */
+extern char *cq_proto_encode_schema(const CqFormatOptions *options, const CqColumn *columns,
+									int ncolumns);
+extern char *cq_proto_encode_name(const CqFormatOptions *options, const char *schema);
+
+#endif							/* CQ_PROTO_ENCODE_H */
