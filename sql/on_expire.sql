@@ -116,6 +116,7 @@ BEGIN
         COMMIT;
         PERFORM pg_sleep(0.02);
     END LOOP;
+    PERFORM cq.wait('above');
 END
 $$;
 CREATE FUNCTION counts() RETURNS TABLE (name text, shown bigint, sunk bigint, ever bigint)

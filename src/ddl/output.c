@@ -80,7 +80,7 @@ check_sink(const CqView *row, const CqViewPlan *plan, Oid owner, const char *que
 	CqSinkTarget target = {
 		.view = row->view, .owner = owner, .sink = row->sink, .row = RelationGetDescr(view),
 		.is_append_only = cq_changes_only_add(plan, row->emits_on_close) && !row->tells_expired,
-		.query_text = query_string,
+		.tells_expired = row->tells_expired, .query_text = query_string,
 	};
 
 	target.no_key = cq_changes_key(plan, &target.key);

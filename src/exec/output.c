@@ -103,6 +103,7 @@ open_sink(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
 	target->outbox = view->outbox;
 	target->is_append_only = cq_changes_only_add(plan, view->emits_on_close) &&
 		!view->tells_expired;
+	target->tells_expired = view->tells_expired;
 	receiver = cq_sink_open(target);
 	return OidIsValid(view->outbox) ? receiver : cq_change_buffer_open(row, receiver);
 }

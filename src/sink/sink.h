@@ -26,6 +26,7 @@ typedef struct CqSinkTarget
 	/* why there are none such; NULL: key has them, or there is one row */
 	const CqReject *no_key;
 	bool		is_append_only; /* rows are added, and stay */
+	bool		tells_expired;	/* … but for those that expire: on_expire */
 	const char *query_text;		/* of the view, for the place of an error, or NULL */
 } CqSinkTarget;
 

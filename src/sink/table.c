@@ -72,6 +72,14 @@ check_stream(const CqSinkTarget *target, Relation sink, const int *map)
 
 	if (target->is_append_only)
 		return;
+	if (stream == NULL && target->tells_expired)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("with on_expire = 'delete' rows of the view go, and the sink \"%s\" takes "
+						"only rows that are added",
+						RelationGetRelationName(sink)),
+				 errhint("Leave the option out, or set the sink's option mode to upsert; the "
+						 "view's option changes has them themselves in a stream.")));
 	if (stream == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
