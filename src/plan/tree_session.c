@@ -26,18 +26,6 @@
 #include "plan/tree_time.h"
 #include "rewrite/rewriteManip.h"
 
-static CqReject *
-not_closable(const CqViewPlan *plan, const char *reason, const char *hint)
-{
-	CqReject   *reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
-								   "sessions of this query cannot be closed one by one: %s",
-								   reason);
-
-	return cq_reject_hint(cq_reject_at(reject,
-									   exprLocation((Node *) plan->definition->targetList)),
-						  "%s", hint);
-}
-
 bool
 cq_tree_session_is_call(const Node *expr)
 {
@@ -58,6 +46,27 @@ find_maker(Node *node, Query **maker)
 		return query_tree_walker((Query *) node, find_maker, maker, 0);
 	*maker = (Query *) node;
 	return true;
+}
+
+/* Where the definition makes them; or at its select list, where a view does. */
+static int
+place_of_sessions(const CqViewPlan *plan)
+{
+	Query	   *maker = NULL;
+
+	(void) find_maker((Node *) unconstify(Query *, plan->definition), &maker);
+	return maker != NULL ? cq_session_plan_call(maker)->location :
+		exprLocation((Node *) plan->definition->targetList);
+}
+
+static CqReject *
+not_closable(const CqViewPlan *plan, const char *reason, const char *hint)
+{
+	CqReject   *reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+								   "sessions of this query cannot be closed one by one: %s",
+								   reason);
+
+	return cq_reject_hint(cq_reject_at(reject, place_of_sessions(plan)), "%s", hint);
 }
 
 static Query *
