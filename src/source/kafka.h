@@ -131,7 +131,8 @@ extern void cq_kafka_consumer_close(CqSource *source);
 extern bool cq_kafka_event_poll(CqSource *source, CqSourceEvent *event);
 
 /* kafka_extent.c */
-extern List *cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms);
+extern List *cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms,
+									List **npartitions);
 extern bool cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extents);
 extern bool cq_kafka_extent_seek_time(const CqSourceConfig *config, TimestampTz time,
 									  CqPosition *positions, int npositions,
@@ -163,6 +164,10 @@ extern void cq_kafka_leader_note_away(CqKafkaClient *client, const char *name, s
 
 /* kafka_statistics.c */
 extern int	cq_kafka_statistics_note(rd_kafka_t *rk, char *json, size_t length, void *opaque);
+
+/* kafka_topic.c */
+extern void cq_kafka_topic_create(const CqSourceConfig *config, const CqNewTopic *plan,
+								  int timeout_ms);
 
 /* kafka_time.c: milliseconds since 1970, as Kafka has them */
 extern TimestampTz cq_kafka_time_from_ms(int64 ms);

@@ -379,15 +379,20 @@ cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extent
  * by a flag, which librdkafka keeps to itself.
  */
 List *
-cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms)
+cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms, List **npartitions)
 {
 	Inquiring  *inquiring = ask(config, NIL, NULL, 0, NULL, 0, timeout_ms);
 	const rd_kafka_topic_partition_list_t *list = inquiring->question->list;
 	List	   *topics = NIL;
 
+	*npartitions = NIL;
 	for (int i = 0; i < list->cnt; i++)
-		if (strncmp(list->elems[i].topic, "__", 2) != 0)
-			topics = lappend(topics, pstrdup(list->elems[i].topic));
+	{
+		if (strncmp(list->elems[i].topic, "__", 2) == 0)
+			continue;
+		topics = lappend(topics, pstrdup(list->elems[i].topic));
+		*npartitions = lappend_int(*npartitions, (int) list->elems[i].offset);
+	}
 	end_answer(config, inquiring);
 	return topics;
 }

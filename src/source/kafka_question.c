@@ -93,7 +93,8 @@ list_topics(CqKafkaQuestion *question, const struct rd_kafka_metadata *metadata)
 {
 	for (int i = 0; i < metadata->topic_cnt; i++)
 		rd_kafka_topic_partition_list_add(question->list, metadata->topics[i].topic,
-										  RD_KAFKA_PARTITION_UA);
+										  RD_KAFKA_PARTITION_UA)->offset =
+			metadata->topics[i].partition_cnt;
 }
 
 static void

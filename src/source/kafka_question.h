@@ -18,7 +18,8 @@ typedef struct CqKafkaQuestion
 	CqKafkaJob	job;
 
 	/* What is asked. */
-	bool		all_topics;		/* their names, as partitions without a number, are the answer */
+	/* their names, as partitions without a number and with that of all as offset, are the answer */
+	bool		all_topics;
 	int			ntopics;
 	char	  **topics;			/* whose partitions come into the list */
 	int			nwhats;

@@ -26,6 +26,7 @@ const CqSourceRoutine cq_kafka_source = {
 	.sink_append = cq_kafka_producer_append,
 	.sink_close = cq_kafka_producer_close,
 	.list_topics = cq_kafka_extent_topics,
+	.create_topic = cq_kafka_topic_create,
 };
 
 void

@@ -160,6 +160,17 @@ typedef struct CqSink CqSink;
 typedef bool (*CqMessageHeader) (const CqMessage *message, const char *name, const char **bytes,
 								 size_t *length);
 
+/* A topic to be made. */
+typedef struct CqNewTopic
+{
+	char	   *name;
+	int			npartitions;	/* -1: as the broker has it */
+	int			nreplicas;		/* likewise */
+	int			nsettings;
+	char	  **names;
+	char	  **values;
+} CqNewTopic;
+
 typedef struct CqSourceRoutine
 {
 	const char *name;			/* of the foreign-data wrapper: cq_kafka, cq_log */
@@ -247,9 +258,13 @@ typedef struct CqSourceRoutine
 
 	/*
 	 * NULL where there is no such thing. Topics that can be read, without internal ones (of char
-	 * *). Raises ERROR.
+	 * *), and how many partitions each has (of int). Raises ERROR.
 	 */
-	List	   *(*list_topics) (const CqSourceConfig *config, int timeout_ms);
+	List	   *(*list_topics) (const CqSourceConfig *config, int timeout_ms, List **npartitions);
+
+	/* NULL where there is no such thing. Raises ERROR. */
+	void		(*create_topic) (const CqSourceConfig *config, const CqNewTopic *plan,
+								 int timeout_ms);
 } CqSourceRoutine;
 
 struct CqSource

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "stream/reader_state.h"
 #include "stream/sample.h"
+#include "stream/topics.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -308,9 +309,10 @@ static List *
 find_topics(const ImportForeignSchemaStmt *stmt, const CqSourceConfig *config)
 {
 	List	   *topics = NIL;
+	List	   *npartitions;
 	ListCell   *cell;
 
-	foreach(cell, cq_kafka_source.list_topics(config, TIMEOUT_MS))
+	foreach(cell, cq_kafka_source.list_topics(config, TIMEOUT_MS, &npartitions))
 	{
 		if (is_in_schema(stmt, lfirst(cell)))
 			topics = lappend(topics, lfirst(cell));
@@ -377,23 +379,14 @@ put_column(ReturnSetInfo *result, const CqColumn *column, const char *format)
 Datum
 cq_columns_of(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *topic = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	ForeignServer *server = GetForeignServerByName(name, false);
-	AclResult	may = object_aclcheck(ForeignServerRelationId, server->serverid, GetUserId(),
-									  ACL_USAGE);
+	ForeignServer *server = cq_topics_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	const char *format;
 	List	   *remarks;
 	List	   *columns;
 	ListCell   *cell;
 
 	cq_version_require();
-	if (may != ACLCHECK_OK)
-		aclcheck_error(may, OBJECT_FOREIGN_SERVER, name);
-	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "cq_kafka") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not one of the foreign data wrapper cq_kafka", name)));
 	InitMaterializedSRF(fcinfo, 0);
 	columns = find_columns(topic, server, cq_stream_server_properties(server->serverid,
 																	   GetUserId()),
