@@ -14,8 +14,8 @@
  * made of the sink's epoch and the row's id.
  *
  * Failures in a row, of whichever rows, open a breaker: nothing is sent for a while, and then one
- * request, on which it depends how it goes on. Attempts of which nothing can have arrived cost a row
- * nothing: a destination that is away is waited for.
+ * request, on which it depends how it goes on. Attempts of which nothing can have arrived cost a
+ * row nothing: a destination that is away is waited for.
  *
  * The rows of a batch are settled before the next one is sent, and what became of them is written
  * down in the transaction that moves the place.
@@ -190,25 +190,39 @@ note_success(HttpTransport *http)
 	http->failing_since = 0;
 }
 
+/* How long something took is no news, or each failure would be another one. */
+static char *
+without_times(char *text)
+{
+	char	   *place = strstr(text, " after ");
+	size_t		ndigits = place != NULL ? strspn(place + 7, "0123456789") : 0;
+	char	   *unit = ndigits > 0 ? place + 7 + ndigits : NULL;
+
+	if (unit != NULL && (strncmp(unit, " ms", 3) == 0 || strncmp(unit, " milliseconds", 13) == 0))
+	{
+		unit += unit[2] == 's' ? 3 : 13;
+		memmove(place, unit, strlen(unit) + 1);
+	}
+	return text;
+}
+
 static void
-note_failure(HttpTransport *http, const CqHttpResponse *response, int64 now)
+note_failure(HttpTransport *http, char *text, int64 retry_after, int64 now)
 {
 	const CqDelivery *delivery = &http->destination->delivery;
-	char	   *text = response->status != 0 ? psprintf("status %d", response->status) :
-		pstrdup(response->error);
 
 	if (http->failing_since == 0)
 		http->failing_since = now;
 	http->failures++;
 	if (http->failure != NULL)
 		pfree(http->failure);
-	http->failure = MemoryContextStrdup(http->context, cq_secrets_strike(http->secrets, text));
+	http->failure = MemoryContextStrdup(http->context,
+										cq_secrets_strike(http->secrets, without_times(text)));
 	if (delivery->breaker > 0 && http->failures >= delivery->breaker)
 		http->silent_until = Max(http->silent_until, now + delivery->breaker_pause);
-	if (response->retry_after > 0)
+	if (retry_after > 0)
 		http->silent_until = Max(http->silent_until,
-								 now + Min(response->retry_after, LONGEST_RETRY_AFTER) *
-								 USECS_PER_SEC);
+								 now + Min(retry_after, LONGEST_RETRY_AFTER) * USECS_PER_SEC);
 }
 
 static bool
@@ -286,7 +300,8 @@ end_attempt(HttpTransport *http, HttpRow *row, const CqHttpResponse *response)
 	row->nseen += !response->never_arrived;
 	reason = judge_response(http, row, response, &is_to_repeat);
 	if (is_to_repeat)
-		note_failure(http, response, now);
+		note_failure(http, response->status != 0 ? psprintf("status %d", response->status) :
+					 pstrdup(response->error), response->retry_after, now);
 	else
 		note_success(http);
 	if (is_to_repeat && reason == NULL)
@@ -302,19 +317,49 @@ end_attempt(HttpTransport *http, HttpRow *row, const CqHttpResponse *response)
 	row->call = NULL;
 }
 
+/* NULL, or why it could not be started: of memory, or of what this libcurl is not able to. */
+static char *
+start_request(HttpTransport *http, HttpRow *row)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(row->context);
+		row->call = cq_http_request_start(http, row);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return error != NULL ? error->message : NULL;
+}
+
 static void
 begin_attempt(HttpTransport *http, HttpRow *row, int64 now)
 {
 	const CqDelivery *delivery = &http->destination->delivery;
-	MemoryContext caller;
+	char	   *trouble;
 
 	dlist_delete(&row->node);
 	row->context = AllocSetContextCreate(http->context, "pg_cq http request",
 										 ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(row->context);
 	row->began = http->heard_at = now;
-	row->call = cq_http_request_start(http, row);
-	MemoryContextSwitchTo(caller);
+	trouble = start_request(http, row);
+	if (trouble != NULL)
+	{
+		note_failure(http, trouble, 0, now);
+		MemoryContextDelete(row->context);
+		row->attempts++;
+		row->due = now + backoff_us(http, row);
+		dlist_push_tail(&http->waiting, &row->node);
+		return;
+	}
 	dlist_push_tail(&http->running, &row->node);
 	http->nrunning++;
 	if (delivery->rate > 0)
