@@ -29,7 +29,8 @@ CREATE TABLE _cq.view (
     retention_by    text CHECK (retention_by IN ('event_time', 'change')),
     query           text,                           -- as it was written
     created_start   text,                           -- start as CREATE has it, where cq.reset has set another
-    on_expire       text CHECK (on_expire IN ('forget', 'delete')) -- what is told of rows that go by retention; null: forget
+    on_expire       text CHECK (on_expire IN ('forget', 'delete')), -- what is told of rows that go by retention; null: forget
+    max_error_rate  double precision                -- it stops where more of its rows fail; null: it does not
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 
@@ -213,7 +214,10 @@ CREATE TABLE _cq.error (
     sqlstate        text,
     message         text NOT NULL,
     column_name     text,                           -- the one that is bad
-    constraint_name text                            -- the one that is broken
+    constraint_name text,                           -- the one that is broken
+    "timestamp"     timestamptz,                    -- of the message; null: it has none, or 0.1.0 has kept it
+    headers         jsonb,
+    is_cut          boolean                         -- the key, or the headers, are not all there; null: they are
 );
 CREATE INDEX error_view ON _cq.error (view, error_id);
 COMMENT ON TABLE _cq.error IS 'messages that a continuous view could not process';

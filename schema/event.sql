@@ -34,11 +34,14 @@ BEGIN
     ELSIF NEW.status <> OLD.status THEN
         what := CASE NEW.status WHEN 'running' THEN 'resumed' WHEN 'blocked' THEN 'limit reached' ELSE NEW.status END;
         detail := NEW.status_detail;
-    ELSIF NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention THEN
+    ELSIF NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention
+          OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate THEN
         what := 'altered';
         detail := concat_ws(', ', CASE WHEN NEW.on_error <> OLD.on_error THEN 'on_error = ' || NEW.on_error END,
                             CASE WHEN NEW.retention IS DISTINCT FROM OLD.retention
-                                 THEN 'retention = ' || coalesce(NEW.retention::text, 'none') END);
+                                 THEN 'retention = ' || coalesce(NEW.retention::text, 'none') END,
+                            CASE WHEN NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate
+                                 THEN 'max_error_rate = ' || coalesce(NEW.max_error_rate, 1) END);
     ELSE
         RETURN NULL;
     END IF;
@@ -48,9 +51,9 @@ END
 $$;
 COMMENT ON FUNCTION _cq.note_view() IS 'writes down what has happened to a continuous view';
 REVOKE ALL ON FUNCTION _cq.note_view() FROM PUBLIC;
-CREATE TRIGGER note_view AFTER UPDATE OF status, on_error, retention ON _cq.view
+CREATE TRIGGER note_view AFTER UPDATE OF status, on_error, retention, max_error_rate ON _cq.view
     FOR EACH ROW WHEN (NEW.status <> OLD.status OR NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention
-                       OR NEW.created_at <> OLD.created_at)
+                       OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate OR NEW.created_at <> OLD.created_at)
     EXECUTE FUNCTION _cq.note_view();
 COMMENT ON TRIGGER note_view ON _cq.view IS 'writes down what has happened to it';
 CREATE TRIGGER note_drop AFTER DELETE ON _cq.view FOR EACH ROW EXECUTE FUNCTION _cq.note_view();

@@ -276,6 +276,7 @@ COMMENT ON FUNCTION _cq.without_moments(jsonb, text[], oid[]) IS
 ALTER TABLE _cq.view ADD COLUMN query text;
 ALTER TABLE _cq.view ADD COLUMN created_start text;
 ALTER TABLE _cq.view ADD COLUMN on_expire text CHECK (on_expire IN ('forget', 'delete'));
+ALTER TABLE _cq.view ADD COLUMN max_error_rate double precision;
 
 CREATE FUNCTION _cq.stream_states(OUT stream oid, OUT state text) RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10
@@ -384,6 +385,7 @@ SELECT v.view,
        coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows, coalesce(n.late_rows, 0) AS late_rows,
        coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time,
        pg_catalog.concat_ws(', ', 'start = ' || pg_catalog.quote_literal(v.start), 'on_error = ' || pg_catalog.quote_literal(v.on_error),
+                            'max_error_rate = ' || pg_catalog.quote_literal(v.max_error_rate::text),
                             'retention = ' || pg_catalog.quote_literal(v.retention::text),
                             'retention_by = ' || pg_catalog.quote_literal(v.retention_by),
                             CASE WHEN v.on_expire <> 'forget' THEN 'on_expire = ' || pg_catalog.quote_literal(v.on_expire) END,
@@ -489,7 +491,9 @@ CREATE FUNCTION cq.columns_of(server text, topic text, OUT column_name text, OUT
 COMMENT ON FUNCTION cq.columns_of(text, text) IS
     'the columns that IMPORT FOREIGN SCHEMA would make for a topic: as its schema in the registry says, or else its latest messages';
 
-ALTER TABLE _cq.error ADD COLUMN column_name text, ADD COLUMN constraint_name text;
+ALTER TABLE _cq.error ADD COLUMN column_name text, ADD COLUMN constraint_name text,
+    ADD COLUMN "timestamp" timestamptz, ADD COLUMN headers jsonb,
+    ADD COLUMN is_cut boolean;
 CREATE OR REPLACE VIEW cq.errors WITH (security_barrier) AS
 SELECT e.error_id, e.occurred_at, e.view, e.stream, e.topic, e.partition, e."offset",
        CASE WHEN s.may THEN e.key END AS key, CASE WHEN s.may THEN e.payload END AS payload, e.payload_length,
@@ -499,6 +503,40 @@ FROM _cq.error e
 JOIN pg_catalog.pg_class r ON r.oid = e.view,
 LATERAL (SELECT pg_catalog.has_table_privilege(e.stream, 'SELECT') AS may) s
 WHERE pg_catalog.pg_has_role(r.relowner, 'USAGE');
+
+-- What is wrong with a message may be mended before it is put through again.
+CREATE FUNCTION _cq.mend_error() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    other cq.errors;
+BEGIN
+    other := NEW;
+    other.payload := OLD.payload;
+    IF other IS DISTINCT FROM OLD THEN
+        RAISE EXCEPTION 'only the payload of a message in cq.errors can be changed'
+            USING ERRCODE = 'feature_not_supported';
+    ELSIF EXISTS (SELECT FROM _cq.log WHERE stream = OLD.stream) THEN
+        RAISE EXCEPTION 'a row of stream % cannot be changed', OLD.stream
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Delete it from cq.errors, and insert another one into the stream.';
+    END IF;
+    UPDATE _cq.error SET payload = NEW.payload, payload_length = coalesce(octet_length(NEW.payload), 0)
+    WHERE error_id = OLD.error_id;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _cq.mend_error() IS 'changes the message of what is changed in cq.errors';
+REVOKE ALL ON FUNCTION _cq.mend_error() FROM PUBLIC;
+CREATE TRIGGER mend_error INSTEAD OF UPDATE ON cq.errors FOR EACH ROW EXECUTE FUNCTION _cq.mend_error();
+COMMENT ON TRIGGER mend_error ON cq.errors IS 'changes the message of what is changed in cq.errors';
+
+CREATE FUNCTION cq.retry_errors(view regclass, "where" text DEFAULT 'true') RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_retry_errors';
+COMMENT ON FUNCTION cq.retry_errors(regclass, text) IS
+    'puts dead letters of a continuous view through again, those for which a condition over cq.errors holds, once each: how many passed';
+GRANT UPDATE ON cq.errors TO PUBLIC;
 
 CREATE FUNCTION _cq.trim_errors() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE

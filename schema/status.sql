@@ -261,6 +261,7 @@ SELECT v.view,
        coalesce(n.rows, 0) AS rows, coalesce(n.bytes, 0) AS bytes, coalesce(n.bad_rows, 0) AS bad_rows, coalesce(n.late_rows, 0) AS late_rows,
        coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time,
        pg_catalog.concat_ws(', ', 'start = ' || pg_catalog.quote_literal(v.start), 'on_error = ' || pg_catalog.quote_literal(v.on_error),
+                            'max_error_rate = ' || pg_catalog.quote_literal(v.max_error_rate::text),
                             'retention = ' || pg_catalog.quote_literal(v.retention::text),
                             'retention_by = ' || pg_catalog.quote_literal(v.retention_by),
                             CASE WHEN v.on_expire <> 'forget' THEN 'on_expire = ' || pg_catalog.quote_literal(v.on_expire) END,
@@ -434,6 +435,39 @@ COMMENT ON FUNCTION _cq.delete_error() IS 'deletes what is deleted from cq.error
 REVOKE ALL ON FUNCTION _cq.delete_error() FROM PUBLIC;
 CREATE TRIGGER delete_error INSTEAD OF DELETE ON cq.errors FOR EACH ROW EXECUTE FUNCTION _cq.delete_error();
 COMMENT ON TRIGGER delete_error ON cq.errors IS 'deletes what is deleted from cq.errors';
+
+-- What is wrong with a message may be mended before it is put through again.
+CREATE FUNCTION _cq.mend_error() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    other cq.errors;
+BEGIN
+    other := NEW;
+    other.payload := OLD.payload;
+    IF other IS DISTINCT FROM OLD THEN
+        RAISE EXCEPTION 'only the payload of a message in cq.errors can be changed'
+            USING ERRCODE = 'feature_not_supported';
+    ELSIF EXISTS (SELECT FROM _cq.log WHERE stream = OLD.stream) THEN
+        RAISE EXCEPTION 'a row of stream % cannot be changed', OLD.stream
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Delete it from cq.errors, and insert another one into the stream.';
+    END IF;
+    UPDATE _cq.error SET payload = NEW.payload, payload_length = coalesce(octet_length(NEW.payload), 0)
+    WHERE error_id = OLD.error_id;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _cq.mend_error() IS 'changes the message of what is changed in cq.errors';
+REVOKE ALL ON FUNCTION _cq.mend_error() FROM PUBLIC;
+CREATE TRIGGER mend_error INSTEAD OF UPDATE ON cq.errors FOR EACH ROW EXECUTE FUNCTION _cq.mend_error();
+COMMENT ON TRIGGER mend_error ON cq.errors IS 'changes the message of what is changed in cq.errors';
+
+CREATE FUNCTION cq.retry_errors(view regclass, "where" text DEFAULT 'true') RETURNS bigint
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_retry_errors';
+COMMENT ON FUNCTION cq.retry_errors(regclass, text) IS
+    'puts dead letters of a continuous view through again, those for which a condition over cq.errors holds, once each: how many passed';
 
 CREATE VIEW cq.late WITH (security_barrier) AS
 SELECT l.late_id, l.occurred_at, l.view, l.stream, l.topic, l.partition, l."offset", l.event_time, l.window_end,

@@ -8,11 +8,11 @@ WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
   AND obj_description(objid, classid::regclass::name) IS NULL
 ORDER BY 1;
 
--- Nothing is for everybody to write, but for deleting one's own errors, which a trigger does.
-SELECT c.oid::regclass AS writable_by_all
+-- Nothing is for everybody to write, but for deleting and mending one's own errors, which triggers do.
+SELECT c.oid::regclass AS writable_by_all, privilege_type
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(relacl) a
 WHERE nspname IN ('cq', '_cq') AND grantee = 0 AND privilege_type <> 'SELECT'
-ORDER BY 1;
+ORDER BY 1, 2;
 
 SELECT p.oid::regprocedure AS security_definer_without_search_path
 FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace

@@ -274,6 +274,27 @@ def test_answers_that_are_none(db, broker, topic, stub):
     assert db.execute("TABLE s_several") == [("a", 1)]
 
 
+def test_dead_letters_are_retried(db, broker, topic, stub):
+    """What they cannot be decoded without is asked for by whoever retries them; the schema may be in a header."""
+    name = topic()
+    guid = uuid.UUID(int=7)
+    registry = stub(schemas({1: EVENT}, **{f"schemas/guids/{guid}": (200, {"schema": EVENT})}))
+    use(db, registry.url)
+    create(db, name, "k text, n int")
+    db.execute("CREATE TABLE divisors (k text, d int)")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, sum(n / coalesce(d, 0)) FROM s LEFT JOIN divisors USING (k) GROUP BY k")
+    broker.produce(name, [event("a", 6), event("b", 8)])
+    producer = broker.producer()
+    producer.produce(name, event("a", 9)[5:], headers=[("__value_schema_id", b"\x01" + guid.bytes)])
+    producer.flush()
+    db.wait("v")
+    assert db.execute("TABLE v") == []
+    db.execute("INSERT INTO divisors VALUES ('a', 3)")
+    assert db.value("SELECT cq.retry_errors('v')") == 2
+    assert db.execute("TABLE v") == [("a", 5)]
+    assert db.execute("SELECT message FROM cq.errors") == [("division by zero",)]
+
+
 def test_messages_that_cannot_be_read_are_dead_letters(db, broker, topic, stub):
     """Numbers that the registry does not know, schemas that are none, frames that are none; the rest goes on."""
     name = topic()

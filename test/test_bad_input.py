@@ -71,6 +71,48 @@ def test_huge_message(broker, db, topic):
     assert db.execute("""SELECT "offset", length(payload), payload_length FROM cq.errors""") == [(1, 1024 * 1024, huge + 19)]
 
 
+def test_messages_are_mended_and_retried(broker, db, topic):
+    """With key, headers, timestamp and place as they were; those that were kept in part, whole again."""
+    name = topic(partitions=2)
+    db.execute(f"""CREATE FOREIGN TABLE s (id bigint, amount int, note text, part int OPTIONS (metadata 'partition'),
+                     place bigint OPTIONS (metadata 'offset'), sent timestamptz OPTIONS (metadata 'timestamp'),
+                     k text OPTIONS (metadata 'key'), h jsonb OPTIONS (metadata 'headers'))
+                   SERVER kafka OPTIONS (topic '{name}', format 'json')""")
+    db.execute("CREATE CONTINUOUS VIEW rows AS SELECT id, amount, part, place, sent, k, h FROM s")
+    db.execute("CREATE CONTINUOUS VIEW told WITH (changes = 'told_changes') AS SELECT part, count(*), sum(amount) FROM s GROUP BY part")
+    broker.produce(name, good(0, 10), partition=0)
+    producer = broker.producer()
+    for number in range(100):
+        producer.produce(name, b'{"id": %d, "amount": "x%d"}' % (number, number), key=f"k{number}", partition=number % 2,
+                         timestamp=1_700_000_000_000 + number, headers=[("n", str(number).encode()), ("raw", b"\xff\x00"), ("n", None)])
+    producer.produce(name, b'{"id": 100, "amount": 1, "note": "' + b"y" * 2_000_000, partition=1, key="k100")
+    producer.flush()
+    for view in ("rows", "told"):
+        db.wait(view)
+    assert db.value("SELECT count(*) FROM rows") == 10
+    assert db.value("SELECT cq.retry_errors('rows')") == 0
+    db.execute("""UPDATE cq.errors SET payload = convert_to(replace(convert_from(payload, 'UTF8'), '"x', '"'), 'UTF8')
+                  WHERE column_name = 'amount'""")
+    assert db.execute("SELECT v::text, cq.retry_errors(v, 'partition = 1') FROM unnest('{rows,told}'::regclass[]) v") == [("rows", 50), ("told", 50)]
+    assert db.value("SELECT cq.retry_errors('rows')") == 50
+    assert db.execute("""SELECT view::text, count(*), min("offset" / (partition * 50 + 1)) FROM cq.errors GROUP BY view ORDER BY 1""") == [
+        ("rows", 1, 0), ("told", 51, 0)]
+    assert db.value("SELECT cq.retry_errors('told')") == 50
+    headers = [{"key": "n", "value": "7"}, {"key": "raw", "base64": "/wA="}, {"key": "n", "value": None}]
+    assert db.execute("SELECT part, place, extract(epoch FROM sent)::numeric * 1000, k, h FROM rows WHERE id = 7 AND amount = 7 AND k IS NOT NULL") == [
+        (1, 3, 1_700_000_000_007, "k7", headers)]
+    # The last one, which was kept in part.
+    db.execute("""UPDATE cq.errors SET payload = '{"id": 100, "amount": 1, "note": "y"}'""")
+    assert db.execute("SELECT v::text, cq.retry_errors(v) FROM unnest('{rows,told}'::regclass[]) v") == [("rows", 1), ("told", 1)]
+    assert db.execute("SELECT * FROM cq.errors") == []
+    # Workers go on where they are, with what was put through.
+    broker.produce(name, good(200, 210), partition=1)
+    for view in ("rows", "told"):
+        db.wait(view)
+    assert db.execute("SELECT count(*), sum(amount), max(place) FILTER (WHERE part = 1) FROM rows") == [(121, 45 + 4950 + 1 + 45, 60)]
+    db.assert_equal("TABLE told", "SELECT part, count(*), sum(amount) FROM rows GROUP BY part")
+
+
 def test_null_values(broker, db, topic):
     """A tombstone is an error by default, a row of nulls, or nothing, as told."""
     name = topic()

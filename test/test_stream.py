@@ -6,6 +6,7 @@ import threading
 import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from conftest import wait_until
 from psycopg import errors, sql
 
 
@@ -170,6 +171,60 @@ def test_nested_fields(db, broker, topic):
     broker.produce(name, [{"a": {"b.c": [1, 2], "d": {"e": "x"}}}, {"a": {}}])
     create_stream(db, """bc jsonb OPTIONS (path 'a."b.c"'), e text OPTIONS (path 'a.d.e')""", topic=name)
     assert db.execute("SELECT bc, e FROM s ORDER BY e") == [([1, 2], "x"), (None, None)]
+
+
+def test_compressions_large_messages_and_an_empty_topic(db, broker, topic):
+    """By each codec, in batches; and a message near the limit of the broker. The other topic of the stream stays empty."""
+    name, empty = topic(), topic("_empty")
+    for number, codec in enumerate(["none", "gzip", "snappy", "lz4", "zstd"]):
+        producer = broker.producer(compression_type=codec)
+        for i in range(100):
+            producer.produce(name, json.dumps({"id": number * 100 + i, "t": codec * 50}))
+        producer.flush()
+    large = random.Random(1).randbytes(9_000_000).hex()
+    broker.produce(name, [{"id": 500, "t": large}])
+    create_stream(db, "id int, t text, o bigint OPTIONS (metadata 'offset'), topic text OPTIONS (metadata 'topic')", topic=f"{name},{empty}")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT left(t, 4) AS t, count(*), sum(id), max(length(t)) AS longest FROM s GROUP BY 1")
+    db.wait("v")
+    expected = [((codec * 50)[:4], 100, sum(range(number * 100, number * 100 + 100)), len(codec) * 50)
+                for number, codec in enumerate(["none", "gzip", "snappy", "lz4", "zstd"])] + [(large[:4], 1, 500, len(large))]
+    assert sorted(db.execute("TABLE v")) == sorted(expected)
+    for codec in "gzip", "snappy", "lz4", "zstd":
+        db.execute(f"CREATE FOREIGN TABLE {codec} (id int, t text) SERVER kafka OPTIONS (topic '{empty}', \"compression.codec\" '{codec}')")
+        db.execute(f"INSERT INTO {codec} VALUES (600, repeat('{codec} ', 100000))")
+    db.wait("v")
+    assert db.value("SELECT sum(count) FROM v") == 505
+    assert db.execute("SELECT count(*), count(DISTINCT t), min(length(t)) FROM gzip") == [(4, 4, 400000)]
+
+
+def test_topics_by_pattern(db, broker, topic):
+    """Those that match, also those that begin to while a view runs, which is seen by itself; and no others."""
+    base = topic()
+    db.create_server("patterns", **{"topic.metadata.refresh.interval.ms": "300"})
+    db.execute(f"CREATE FOREIGN TABLE s (id int, topic text OPTIONS (metadata 'topic')) SERVER patterns OPTIONS (topic '^{base}_[ab],?')")
+    assert db.execute("SELECT * FROM s") == []
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT topic, count(*), sum(id) FROM s GROUP BY topic")
+    expected = []
+    for number, (suffix, partitions) in enumerate([("_a", 1), ("_b", 3), ("_c", 1), ("_a2", 2)]):
+        name = topic(suffix, partitions=partitions)
+        broker.produce(name, [{"id": i} for i in range(10 * (number + 1))])
+        if suffix != "_c":
+            expected.append((name, 10 * (number + 1), sum(range(10 * (number + 1)))))
+        # By itself, or because somebody waits for it.
+        if suffix == "_a2":
+            wait_until(lambda: sorted(db.execute("TABLE v")) == sorted(expected), lambda: str(db.execute("TABLE v")))
+        else:
+            db.wait("v")
+        assert sorted(db.execute("TABLE v")) == sorted(expected)
+    db.assert_equal("TABLE v", "SELECT topic, count(*), sum(id) FROM s GROUP BY topic")
+    assert db.value("SELECT count(*) FROM cq.positions WHERE view = 'v'::regclass") == 6
+    with pytest.raises(psycopg.Error, match="cannot be written to"):
+        db.execute("INSERT INTO s VALUES (1)")
+    with pytest.raises(psycopg.Error, match="invalid regular expression"):
+        db.execute("CREATE FOREIGN TABLE bad (id int) SERVER patterns OPTIONS (topic '^(')")
+    db.execute("CREATE FOREIGN TABLE keyed (id int, k text OPTIONS (metadata 'key')) SERVER patterns OPTIONS (topic '^x', mode 'upsert')")
+    with pytest.raises(psycopg.Error, match="several topics"):
+        db.execute("SELECT * FROM keyed")
 
 
 def test_topic_that_is_not_there(db):

@@ -15,6 +15,7 @@
 #include "commands/defrem.h"
 #include "common/name.h"
 #include "common/options.h"
+#include "common/topic_pattern.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -487,12 +488,19 @@ require_keyed(const CqStream *stream)
 				 errhint("Add a column of type text or bytea with the option metadata 'key'%s.",
 						 stream->kind == CQ_STREAM_KAFKA ?
 						 ", or columns with the option key for fields of it" : "")));
-	if (list_length(stream->topics) > 1)
+	if (cq_stream_has_many_topics(stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("reading stream %s is not supported: its mode is %s, and it has several "
 						"topics", stream->name, cq_stream_modes[stream->mode]),
 				 errhint("Make a stream of each, and put them together with UNION ALL.")));
+}
+
+bool
+cq_stream_has_many_topics(const CqStream *stream)
+{
+	return list_length(stream->topics) > 1 ||
+		(stream->topics != NIL && cq_topic_pattern_is(linitial(stream->topics)));
 }
 
 void

@@ -81,7 +81,7 @@ typedef struct CqStream
 	Oid			relid;
 	CqStreamKind kind;
 	char	   *name;			/* schema-qualified and quoted, for messages */
-	List	   *topics;			/* of char * */
+	List	   *topics;			/* of char *; or one pattern: see topic_pattern.h */
 	char	   *format;
 	char	   *key_format;		/* of the key's fields; NULL: keys are bytes, or text */
 	char	   *key_schema;		/* as schema, of keys */
@@ -138,6 +138,9 @@ extern List *cq_stream_server_properties(Oid server, Oid userid);
 
 /* What both say of the schema registry (of DefElem), and whether a superuser says where it is. */
 extern List *cq_stream_server_registry(Oid server, Oid userid, bool *is_trusted);
+
+/* Has it several topics, or those that match a pattern? */
+extern bool cq_stream_has_many_topics(const CqStream *stream);
 
 /* True for a foreign table of one of the two wrappers. */
 extern bool cq_stream_is(Oid relid);

@@ -15,6 +15,7 @@
 #include "catalog/stream.h"
 #include "catalog/stream_options.h"
 #include "common/options.h"
+#include "common/topic_pattern.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -404,6 +405,12 @@ CqReject *
 cq_stream_options_parse_topics(const char *value, List **topics)
 {
 	*topics = NIL;
+	if (cq_topic_pattern_is(value))
+	{
+		(void) cq_topic_pattern_matches(value, "");
+		*topics = list_make1(pstrdup(value));
+		return NULL;
+	}
 	for (;;)
 	{
 		const char *start = value + strspn(value, " ");

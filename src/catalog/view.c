@@ -63,7 +63,8 @@ enum
 	VIEW_QUERY,
 	VIEW_CREATED_START,
 	VIEW_ON_EXPIRE,
-	VIEW_NATTS = VIEW_ON_EXPIRE
+	VIEW_MAX_ERROR_RATE,
+	VIEW_NATTS = VIEW_MAX_ERROR_RATE
 };
 
 static Oid
@@ -324,6 +325,8 @@ cq_view_get(Oid relid)
 			view->query = TextDatumGetCString(values[VIEW_QUERY - 1]);
 		if (!nulls[VIEW_CREATED_START - 1])
 			view->created_start = TextDatumGetCString(values[VIEW_CREATED_START - 1]);
+		view->max_error_rate = nulls[VIEW_MAX_ERROR_RATE - 1] ? 1 :
+			DatumGetFloat8(values[VIEW_MAX_ERROR_RATE - 1]);
 		view->is_changed_here =
 			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
@@ -411,6 +414,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_CREATED_START - 1] = view->created_start ?
 		CStringGetTextDatum(view->created_start) : (Datum) 0;
 	values[VIEW_ON_EXPIRE - 1] = CStringGetTextDatum(view->tells_expired ? "delete" : "forget");
+	nulls[VIEW_MAX_ERROR_RATE - 1] = view->max_error_rate >= 1;
+	values[VIEW_MAX_ERROR_RATE - 1] = Float8GetDatum(view->max_error_rate);
 }
 
 void
@@ -479,16 +484,17 @@ cq_view_replace(const CqView *view)
 }
 
 void
-cq_view_set_options(Oid relid, bool pause_on_error, const Interval *retention)
+cq_view_set_options(Oid relid, bool pause_on_error, double max_error_rate,
+					const Interval *retention)
 {
-	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID};
+	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID, FLOAT8OID};
 	Datum		args[] = {
 		ObjectIdGetDatum(relid), CStringGetTextDatum(pause_on_error ? "pause" : "skip"),
-			IntervalPGetDatum(retention)
+			IntervalPGetDatum(retention), Float8GetDatum(max_error_rate)
 	};
 
-	update_row("on_error = $2, retention = $3", lengthof(types), types, args, retention ? "   " :
-			   "  n");
+	update_row("on_error = $2, retention = $3, max_error_rate = nullif($4, 1)", lengthof(types),
+			   types, args, retention ? "    " : "  n ");
 	CacheInvalidateRelcacheByRelid(relid);	/* workers keep the row with the view's plan */
 }
 

@@ -252,6 +252,12 @@ cq_watch_run(Oid view, void (*run) (void *arg), void *arg)
 }
 
 bool
+cq_watch_is_here(void)
+{
+	return slot != NULL;
+}
+
+bool
 cq_watch_yields(void)
 {
 	return slot != NULL && slot->must_yield;

@@ -91,6 +91,9 @@ extern void cq_watch_run(Oid view, void (*run) (void *arg), void *arg);
 /* Raises ERROR where it was: a function has caught the cancel. */
 extern void cq_watch_require_time(void);
 
+/* Is this a process of ours? */
+extern bool cq_watch_is_here(void);
+
 /* Was it cancelled, or is to be, because somebody waits? */
 extern bool cq_watch_yields(void);
 

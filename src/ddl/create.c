@@ -425,6 +425,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 	row->named = list_copy(plan->named);
 	row->status = "running";
 	row->pause_on_error = options->pause_on_error;
+	row->max_error_rate = options->max_error_rate;
 	row->start = options->start;
 	row->retention = options->retention;
 	row->expiry = planned->expiry;
@@ -569,6 +570,7 @@ cq_create_alter_options(Oid view, List *changes, bool reset, const char *query_s
 	if (row == NULL)
 		elog(ERROR, "relation %u is not a continuous view", view);
 	options.pause_on_error = row->pause_on_error;
+	options.max_error_rate = row->max_error_rate;
 	options.start = row->start;
 	options.retention = row->retention;
 	cq_view_options_change(&options, changes, reset, query_string);
@@ -581,7 +583,7 @@ cq_create_alter_options(Oid view, List *changes, bool reset, const char *query_s
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
 	row->retention = options.retention;
 	cq_create_plan_index_expiry(row, NULL);
-	cq_view_set_options(view, options.pause_on_error, options.retention);
+	cq_view_set_options(view, options.pause_on_error, options.max_error_rate, options.retention);
 	cq_wake_catalog_changed();
 }
 

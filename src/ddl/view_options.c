@@ -20,6 +20,7 @@
 
 static void set_emit(CqViewOptions *result, const char *value);
 static void set_on_error(CqViewOptions *result, const char *value);
+static void set_max_error_rate(CqViewOptions *result, const char *value);
 static void set_start(CqViewOptions *result, const char *value);
 static void set_retention(CqViewOptions *result, const char *value);
 static void set_retention_by(CqViewOptions *result, const char *value);
@@ -47,6 +48,7 @@ typedef struct OptionRule
 static const OptionRule rules[] = {
 	{"emit", "change", false, set_emit},
 	{"on_error", "skip", true, set_on_error},
+	{"max_error_rate", "1", true, set_max_error_rate},
 	{"start", "earliest", false, set_start},
 	{"retention", NULL, true, set_retention},
 	{"retention_by", NULL, false, set_retention_by},
@@ -83,6 +85,18 @@ set_on_error(CqViewOptions *result, const char *value)
 	if (strcmp(value, "skip") != 0 && strcmp(value, "pause") != 0)
 		bad_value("on_error", value, "Valid values: skip, pause.");
 	result->pause_on_error = strcmp(value, "pause") == 0;
+}
+
+static void
+set_max_error_rate(CqViewOptions *result, const char *value)
+{
+	char	   *end;
+
+	errno = 0;
+	result->max_error_rate = strtod(value, &end);
+	if (end == value || *end != '\0' || errno != 0 || !(result->max_error_rate >= 0) ||
+		result->max_error_rate > 1)
+		bad_value("max_error_rate", value, "It must be a share of the rows, from 0 to 1.");
 }
 
 static void

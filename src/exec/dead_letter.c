@@ -58,16 +58,39 @@ text_datum(const char *text, char *is_null)
 	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
+/* What else is kept of the message, so that it can be put through again: as columns say. */
+#define REST_COLUMNS	"\"timestamp\", headers, is_cut"
+#define REST_TYPES		TIMESTAMPTZOID, JSONBOID, BOOLOID
+
+static void
+describe_rest(const CqBatch *batch, int row, Datum *args, char *nulls)
+{
+	const CqMessage *source = &batch->fetch.messages[row];
+	uint32		limit = (uint32) cq_error_payload_limit * 1024;
+	bool		is_cut = source->key_length > limit;
+
+	args[0] = TimestampTzGetDatum(source->timestamp);
+	nulls[0] = TIMESTAMP_IS_NOBEGIN(source->timestamp) ? 'n' : ' ';
+	nulls[1] = cq_batch_headers(batch, row, &args[1]) ? ' ' : 'n';
+	if (nulls[1] == ' ' && VARSIZE_ANY(DatumGetPointer(args[1])) > limit)
+	{
+		nulls[1] = 'n';
+		is_cut = true;
+	}
+	args[2] = BoolGetDatum(is_cut);
+}
+
 void
 cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore,
 				   const CqReject *reject, const char *column)
 {
 	static const char insert[] =
 		"INSERT INTO _cq.error (view, stream, " CQ_MESSAGE_COLUMNS ", sqlstate, message, "
-		"column_name, constraint_name) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-	Oid			types[] = {OIDOID, OIDOID, CQ_MESSAGE_TYPES, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	char		nulls[lengthof(types) + 1] = "            ";
+		"column_name, constraint_name, " REST_COLUMNS ") "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+	Oid			types[] = {OIDOID, OIDOID, CQ_MESSAGE_TYPES, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+						   REST_TYPES};
+	char		nulls[lengthof(types) + 1] = "               ";
 	Datum		args[lengthof(types)];
 
 	if (cq_max_errors >= 0 && nbefore >= cq_max_errors)
@@ -81,7 +104,27 @@ cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nb
 	args[9] = CStringGetTextDatum(reject->message);
 	args[10] = text_datum(column, &nulls[10]);
 	args[11] = text_datum(reject->constraint, &nulls[11]);
+	describe_rest(batch, row, &args[12], &nulls[12]);
 	cq_query_execute(insert, SPI_OK_INSERT, lengthof(types), types, args, nulls);
+	SPI_finish();
+}
+
+void
+cq_dead_letter_fail_again(int64 error_id, const CqReject *reject, const char *column)
+{
+	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	char		nulls[lengthof(types) + 1] = "     ";
+	Datum		args[lengthof(types)];
+
+	SPI_connect();
+	args[0] = Int64GetDatum(error_id);
+	args[1] = CStringGetTextDatum(unpack_sql_state(reject->sqlerrcode));
+	args[2] = CStringGetTextDatum(reject->message);
+	args[3] = text_datum(column, &nulls[3]);
+	args[4] = text_datum(reject->constraint, &nulls[4]);
+	cq_query_execute("UPDATE _cq.error SET sqlstate = $2, message = $3, column_name = $4, "
+					 "constraint_name = $5 WHERE error_id = $1", SPI_OK_UPDATE, lengthof(types),
+					 types, args, nulls);
 	SPI_finish();
 }
 
@@ -172,8 +215,8 @@ cq_trim_errors(PG_FUNCTION_ARGS)
 	{
 		Datum		size = Int64GetDatum((int64) cq_max_errors_size * 1024);
 
-		ndeleted += trim(DELETE_LARGE("error", "error_id", " + octet_length(message)"), INT8OID,
-						 size);
+		ndeleted += trim(DELETE_LARGE("error", "error_id", " + octet_length(message) + "
+								  "coalesce(pg_column_size(headers), 0)"), INT8OID, size);
 		ndeleted += trim(DELETE_LARGE("late", "late_id", ""), INT8OID, size);
 	}
 	SPI_finish();

@@ -17,6 +17,9 @@
 extern void cq_dead_letter_add(Oid view, Oid stream, const CqBatch *batch, int row, int64 nbefore,
 							   const CqReject *reject, const char *column);
 
+/* One that is kept has been put through again, and has failed, for this reason. */
+extern void cq_dead_letter_fail_again(int64 error_id, const CqReject *reject, const char *column);
+
 /* How many of the view are kept. */
 extern int64 cq_dead_letter_count(Oid view);
 

@@ -54,6 +54,9 @@ typedef struct CqLane
 	int64		nbytes;			/* of the last batch: keys and values */
 	char		trouble[CQ_TROUBLE_LENGTH]; /* why a batch was rolled back; or empty */
 	int64		lag;			/* messages that were waiting behind it, as far as is known */
+	/* by row of the batch, which somebody puts through again: the dead letter that it is, 0 once it
+	 * has failed again. Else NULL */
+	int64	   *letters;
 } CqLane;
 
 typedef enum CqBatchResult

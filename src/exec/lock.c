@@ -29,10 +29,21 @@ static struct
 	LOCKMODE	mode;			/* NoLock: that of the view with this state */
 } wanted;
 
+/* It waits for locks as others do, with what it holds. */
+static bool is_command = false;
+
+void
+cq_lock_as_command(bool begins)
+{
+	is_command = begins;
+}
+
 void
 cq_lock_relation(Oid view, Oid relid, LOCKMODE mode)
 {
-	if (ConditionalLockRelationOid(relid, mode))
+	if (is_command)
+		LockRelationOid(relid, mode);
+	if (is_command || ConditionalLockRelationOid(relid, mode))
 		return;
 	wanted.view = view;
 	wanted.relid = relid;

@@ -41,6 +41,11 @@ extern void cq_lock_let_view(Oid view);
  */
 extern void cq_lock_want_view(Oid view, Oid state);
 
+/*
+ * From now on, or no more: this is no batch but a command, which waits for locks like any other.
+ */
+extern void cq_lock_as_command(bool begins);
+
 /* Is a lock remembered that is still to be waited for? */
 extern bool cq_lock_is_wanted(void);
 

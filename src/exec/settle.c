@@ -342,6 +342,41 @@ write_beginnings(Oid stream, const List *extents, const List *beginnings, bool *
 	return result;
 }
 
+/* Is there nothing to be written? Without a lock: patterns of topics are looked at often. */
+static bool
+are_settled(Oid stream, const List *extents)
+{
+	static const char statement[] =
+		"SELECT count(*) FROM _cq.input i JOIN _cq.view v USING (view) WHERE i.stream = $1 AND "
+		"v.status = 'running' AND (NOT i.is_started OR EXISTS (SELECT FROM unnest($2, $3) AS "
+		"p (topic, partition) WHERE NOT EXISTS (SELECT FROM _cq.follow f WHERE f.stream = $1 "
+		"AND f.view = i.view AND f.topic = p.topic AND f.partition = p.partition)))";
+	int			n = list_length(extents);
+	Datum	   *topics = palloc(sizeof(Datum) * n);
+	Datum	   *partitions = palloc(sizeof(Datum) * n);
+	Oid			types[] = {OIDOID, TEXTARRAYOID, INT4ARRAYOID};
+	Datum		args[lengthof(types)] = {ObjectIdGetDatum(stream)};
+	bool		is_null;
+	bool		are_settled;
+	ListCell   *cell;
+
+	foreach(cell, extents)
+	{
+		const CqExtent *extent = lfirst(cell);
+
+		topics[foreach_current_index(cell)] = CStringGetTextDatum(extent->topic);
+		partitions[foreach_current_index(cell)] = Int32GetDatum(extent->partition);
+	}
+	args[1] = PointerGetDatum(construct_array(topics, n, TEXTOID, -1, false, TYPALIGN_INT));
+	args[2] = PointerGetDatum(construct_array(partitions, n, INT4OID, sizeof(int32), true,
+											  TYPALIGN_INT));
+	SPI_connect();
+	cq_query_execute(statement, SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	are_settled = DatumGetInt64(cq_query_column(0, 1, &is_null)) == 0;
+	SPI_finish();
+	return are_settled;
+}
+
 static void
 begin(void)
 {
@@ -376,9 +411,12 @@ cq_settle_lane(Oid stream, CqInquiry *inquiry, bool accepts_faults, bool *added)
 	if (result == CQ_SETTLING_DONE && extents != NIL)
 	{
 		begin();
-		result = write_beginnings(stream, extents, beginnings, added);
+		if (!are_settled(stream, extents))
+			result = write_beginnings(stream, extents, beginnings, added);
 		commit();
 	}
+	else if (result == CQ_SETTLING_DONE && beginnings != NIL)
+		result = CQ_SETTLING_LOCKED;	/* no topic matches yet */
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return result;

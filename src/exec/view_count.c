@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "exec/error_rate.h"
 #include "exec/view_count.h"
 #include "stats/meter.h"
 #include "stats/node_stats.h"
@@ -17,6 +18,7 @@ typedef struct Count
 {
 	Oid			view;
 	CqBatchStats stats;
+	bool		has_stopped;
 	int			nnodes;
 	CqNodeCounts nodes[FLEXIBLE_ARRAY_MEMBER];
 } Count;
@@ -38,7 +40,7 @@ is_noted(Oid view)
 }
 
 void
-cq_view_count_note(const CqViewExec *exec, const CqBatchStats *stats)
+cq_view_count_note(const CqViewExec *exec, const CqBatchStats *stats, bool has_stopped)
 {
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 	Size		size = sizeof(CqNodeCounts) * exec->ncounted;
@@ -46,6 +48,7 @@ cq_view_count_note(const CqViewExec *exec, const CqBatchStats *stats)
 
 	count->view = exec->view;
 	count->stats = *stats;
+	count->has_stopped = has_stopped;
 	count->stats.commits = is_noted(exec->view) ? 0 : 1;
 	count->nnodes = exec->ncounted;
 	memcpy(count->nodes, exec->counted, size);
@@ -109,6 +112,8 @@ cq_view_count_commit(const CqBatch *batch)
 			count->stats.cpu_ns += shared.cpu_ns;
 			count->stats.wal_bytes += shared.wal_bytes;
 		}
+		cq_error_rate_note(count->view, count->stats.rows, count->stats.bad_rows,
+						   count->has_stopped);
 		cq_stats_view_batch(count->view, &count->stats, batch != NULL && is_first ? &visible : NULL);
 		cq_node_stats_add(count->view, count->nodes, count->nnodes);
 	}

@@ -12,8 +12,9 @@
 #include "stats/stats.h"
 #include "stream/batch.h"
 
-/* What has been done for a view, and by it alone. */
-extern void cq_view_count_note(const CqViewExec *exec, const CqBatchStats *stats);
+/* What has been done for a view, and by it alone; it has stopped with it. */
+extern void cq_view_count_note(const CqViewExec *exec, const CqBatchStats *stats,
+							   bool has_stopped);
 
 /*
  * After the commit. What else has been used since the last one is charged to them in equal parts.

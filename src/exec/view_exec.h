@@ -36,6 +36,13 @@ typedef struct CqPartTimes
 	bool		is_apart;		/* it is to go on apart */
 } CqPartTimes;
 
+/* Of the last rows: see error_rate.c. */
+typedef struct CqErrorRate
+{
+	int64		nrows;
+	int64		nbad;
+} CqErrorRate;
+
 typedef struct CqViewExec
 {
 	Oid			view;			/* hash key */
@@ -75,6 +82,7 @@ typedef struct CqViewExec
 	int64		nerrors;		/* dead letters since they were counted last */
 	int64		nhopeless;		/* rows that failed, with none that did not before or between */
 	bool		is_hopeful;		/* that says nothing any more */
+	CqErrorRate recent;			/* of what was committed */
 	int			row_limit;		/* rows of a batch that it manages in its time; 0: any number */
 	int			ntimeouts;		/* in a row, of its part of a batch */
 	CqPartTimes part_times;

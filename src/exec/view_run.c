@@ -18,10 +18,12 @@
 #include "common/watch.h"
 #include "exec/cursor.h"
 #include "exec/dead_letter.h"
+#include "exec/error_rate.h"
 #include "exec/late.h"
 #include "exec/lock.h"
 #include "exec/node_count.h"
 #include "exec/output.h"
+#include "exec/retry.h"
 #include "exec/told.h"
 #include "exec/view_count.h"
 #include "exec/view_lock.h"
@@ -209,6 +211,11 @@ reject_row(ViewRun *run, int row, const CqReject *reject, const char *column)
 	const CqMessage *source = &run->batch->fetch.messages[row];
 	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
 
+	if (run->lane->letters != NULL)
+	{
+		cq_retry_reject(run->lane, row, reject, column);
+		return;
+	}
 	if (run->exec->row->pause_on_error)
 	{
 		stop_before(run, row, psprintf("topic \"%s\" partition %d offset " INT64_FORMAT ": %s",
@@ -357,8 +364,9 @@ has_failed_for_long(const ViewRun *run)
 {
 	int64		took = GetCurrentTimestamp() - run->failing_since;
 
-	/* One of which no row has ever passed stops soon. */
-	if (run->failing_since == 0 || !(run->exec->is_hopeful || run->npassed > 0))
+	/* One of which no row has ever passed stops soon. And nobody waits for what is done again. */
+	if (run->failing_since == 0 || run->lane->letters != NULL ||
+		!(run->exec->is_hopeful || run->npassed > 0))
 		return false;
 	return (took > FAILING_US && run->nbad + list_length(run->doubtful) >= MANY_BAD_ROWS) ||
 		took > FAILING_AT_MOST_US;
@@ -504,7 +512,7 @@ report(const ViewRun *run, instr_time start)
 	stats.duration_us = INSTR_TIME_GET_MICROSEC(duration);
 	stats.cpu_ns = own.cpu_ns;
 	stats.wal_bytes = own.wal_bytes;
-	cq_view_count_note(run->exec, &stats);
+	cq_view_count_note(run->exec, &stats, run->stop_reason != NULL);
 }
 
 static void
@@ -620,6 +628,8 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	reject_undecoded(&run);
 	run.nlate = cq_late_take(exec, lane, batch, run.late, run.stop);
 	trim_dead_letters(&run);
+	if (run.stop_reason == NULL)
+		run.stop_reason = cq_error_rate_judge(exec, run.stop, run.nbad);
 	report(&run, start);
 	exec->ndoubtful += run.counts.doubtful;
 	exec->nfailures = run.is_failing ? Max(exec->nfailures, CQ_FAILURES_TOGETHER) : 0;
@@ -628,6 +638,8 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 		adapt_row_limit(exec, batch->nrows, start);
 		return true;
 	}
+	if (lane->letters != NULL)
+		cq_retry_raise(exec->view, run.stop_reason);
 	if (run.stop_reason == NULL)
 	{
 		leave(lane, batch, exec->view, run.stop);

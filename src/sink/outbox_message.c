@@ -15,6 +15,7 @@
 #include "catalog/stream.h"
 #include "common/clock.h"
 #include "executor/executor.h"
+#include "sink/constraint.h"
 #include "sink/outbox_encoder.h"
 #include "stream/outgoing.h"
 #include "stream/reader_state.h"
@@ -28,6 +29,7 @@ typedef struct MessageEncoder
 	CqStream   *stream;
 	CqOutgoingRows *rows;
 	CqEncoder  *key_encoder;	/* NULL: no key, or one that the rows themselves have */
+	CqConstraints *constraints; /* NULL: there are none */
 } MessageEncoder;
 
 /* ---- what goes there ---- */
@@ -165,6 +167,8 @@ encode_message(CqOutboxEncoder *self, TupleTableSlot *before, TupleTableSlot *af
 {
 	MessageEncoder *encoder = (MessageEncoder *) self;
 
+	if (after != NULL)
+		cq_constraint_hold(encoder->constraints, after);
 	cq_outgoing_describe(encoder->rows, after ? after : before, outgoing);
 	set_key(encoder, after ? after : before, &outgoing->message);
 	set_value(encoder, before, after, &outgoing->message);
@@ -195,5 +199,6 @@ cq_outbox_message_open(const CqSinkTarget *target)
 		encoder->key_encoder = open_key_encoder(stream, encoder->rows->format, columns,
 												encoder->pub.map, target->key);
 	check_mode(target, stream, has_key || target->no_key == NULL);
+	encoder->constraints = cq_constraint_open(stream, columns);
 	return &encoder->pub;
 }

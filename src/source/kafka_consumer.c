@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "common/topic_pattern.h"
 #include "miscadmin.h"
 #include "source/kafka_pool.h"
 #include "source/kafka_wakeup.h"
@@ -102,8 +103,12 @@ open_topics(CqKafkaConsumer *consumer, const CqSourceConfig *config, const CqPos
 	consumer->topics = palloc0(sizeof(CqKafkaTopic) * Max(list_length(config->topics) + npositions,
 														  1));
 	foreach(cell, config->topics)
-		if (find_topic(consumer, lfirst(cell)) == NULL)
+	{
+		if (cq_topic_pattern_is(lfirst(cell)))
+			consumer->has_pattern = true;
+		else if (find_topic(consumer, lfirst(cell)) == NULL)
 			open_topic(consumer, lfirst(cell));
+	}
 	for (int i = 0; i < npositions; i++)
 	{
 		CqKafkaTopic *topic = find_topic(consumer, positions[i].topic);
@@ -162,6 +167,7 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 	consumer->config.properties = copyObject(config->properties);
 	consumer->is_bounded = config->bounded;
 	consumer->npartitions_seen = -1;
+	consumer->topics_looked_at = GetCurrentTimestamp();
 	consumer->partitions = palloc0(sizeof(CqKafkaPartition) * Max(npositions, 1));
 	consumer->slices = palloc(sizeof(CqSlice) * Max(npositions, 1));
 	consumer->npartitions = npositions;

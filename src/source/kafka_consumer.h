@@ -76,6 +76,9 @@ typedef struct CqKafkaConsumer
 	bool		had_failed;
 	bool		was_silent;
 	int			npartitions_seen;	/* of all topics, as last looked at */
+	bool		has_pattern;	/* its topics are those that match one */
+	int64		topic_interval; /* microseconds; 0 not known yet */
+	TimestampTz topics_looked_at;	/* then somebody was told to */
 	TimestampTz nudged;			/* see nudge() */
 	int64		nudge_interval; /* microseconds */
 

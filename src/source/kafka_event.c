@@ -15,9 +15,13 @@
  */
 #include "postgres.h"
 
+#include "commands/defrem.h"
 #include "source/kafka_pool.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
+
+/* topic.metadata.refresh.interval.ms, as it is by default here. */
+#define DEFAULT_INTERVAL_MS	10000
 
 #define SILENCE "the Kafka client hangs"
 
@@ -305,6 +309,40 @@ count_seen(const CqKafkaConsumer *consumer)
 	return nseen;
 }
 
+/* How often somebody is to look whether more topics match: as the library looks for partitions. */
+static int64
+find_topic_interval(const CqSourceConfig *config)
+{
+	int64		milliseconds = DEFAULT_INTERVAL_MS;
+	ListCell   *cell;
+
+	foreach(cell, config->properties)
+	{
+		DefElem    *property = lfirst_node(DefElem, cell);
+
+		if (strcmp(property->defname, "topic.metadata.refresh.interval.ms") == 0)
+			milliseconds = strtol(defGetString(property), NULL, 10);
+	}
+	return (milliseconds > 0 ? milliseconds : DEFAULT_INTERVAL_MS) * 1000;
+}
+
+/* More of them may match the pattern: whoever settles partitions finds out. */
+static void
+look_for_topics(CqKafkaConsumer *consumer)
+{
+	TimestampTz now;
+
+	if (!consumer->has_pattern || consumer->is_bounded)
+		return;
+	if (consumer->topic_interval == 0)
+		consumer->topic_interval = find_topic_interval(&consumer->config);
+	now = GetCurrentTimestamp();
+	if (now - consumer->topics_looked_at < consumer->topic_interval)
+		return;
+	consumer->topics_looked_at = now;
+	cq_kafka_event_add(consumer, CQ_SOURCE_PARTITIONS, NULL, "");
+}
+
 /* Turns what has changed since the last time into events. */
 static void
 gather_events(CqKafkaConsumer *consumer)
@@ -339,6 +377,7 @@ gather_events(CqKafkaConsumer *consumer)
 		if (partitions_were_added(consumer, nseen))
 			cq_kafka_event_add(consumer, CQ_SOURCE_PARTITIONS, NULL, "");
 	}
+	look_for_topics(consumer);
 	cq_kafka_gap_settle(consumer);
 }
 

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/topic_pattern.h"
 #include "miscadmin.h"
 #include "source/kafka_pool.h"
 #include "source/kafka_question.h"
@@ -345,6 +346,52 @@ end_answer(const CqSourceConfig *config, Inquiring *inquiring)
 		close_question(inquiring);
 }
 
+/*
+ * Kafka's own begin with two underscores; metadata would tell them by a flag, which librdkafka
+ * keeps to itself.
+ */
+static List *
+topics_of(const Inquiring *inquiring, List **npartitions)
+{
+	const rd_kafka_topic_partition_list_t *list = inquiring->question->list;
+	List	   *topics = NIL;
+
+	*npartitions = NIL;
+	for (int i = 0; i < list->cnt; i++)
+	{
+		if (strncmp(list->elems[i].topic, "__", 2) == 0)
+			continue;
+		topics = lappend(topics, pstrdup(list->elems[i].topic));
+		*npartitions = lappend_int(*npartitions, (int) list->elems[i].offset);
+	}
+	return topics;
+}
+
+/* The stream's topics: those that match now. False: the inquiry has no answer yet. */
+static bool
+find_topics(const CqSourceConfig *config, int timeout_ms, List **topics)
+{
+	const char *pattern = config->topics != NIL ? linitial(config->topics) : "";
+	List	   *npartitions;
+	Inquiring  *inquiring;
+	ListCell   *cell;
+
+	*topics = config->topics;
+	if (!cq_topic_pattern_is(pattern))
+		return true;
+	inquiring = ask(config, NIL, NULL, 0, NULL, 0, timeout_ms);
+	if (inquiring == NULL)
+		return false;
+	*topics = topics_of(inquiring, &npartitions);
+	end_answer(config, inquiring);
+	foreach(cell, *topics)
+	{
+		if (!cq_topic_pattern_matches(pattern, lfirst(cell)))
+			*topics = foreach_delete_current(*topics, cell);
+	}
+	return true;
+}
+
 /* See CqSourceRoutine.extents. */
 bool
 cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extents)
@@ -352,11 +399,14 @@ cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extent
 	static const int64 whats[] = {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END};
 	Inquiring  *inquiring;
 	CqKafkaQuestion *question;
+	List	   *topics;
 
 	*extents = NIL;
-	if (config->topics == NIL)
+	if (!find_topics(config, timeout_ms, &topics))
+		return false;
+	if (topics == NIL)
 		return true;
-	inquiring = ask(config, config->topics, NULL, 0, whats, lengthof(whats), timeout_ms);
+	inquiring = ask(config, topics, NULL, 0, whats, lengthof(whats), timeout_ms);
 	if (inquiring == NULL)
 		return false;
 	question = inquiring->question;
@@ -374,25 +424,13 @@ cq_kafka_extent_list(const CqSourceConfig *config, int timeout_ms, List **extent
 	return true;
 }
 
-/*
- * See CqSourceRoutine.list_topics. Kafka's own begin with two underscores; metadata would tell them
- * by a flag, which librdkafka keeps to itself.
- */
+/* See CqSourceRoutine.list_topics. */
 List *
 cq_kafka_extent_topics(const CqSourceConfig *config, int timeout_ms, List **npartitions)
 {
 	Inquiring  *inquiring = ask(config, NIL, NULL, 0, NULL, 0, timeout_ms);
-	const rd_kafka_topic_partition_list_t *list = inquiring->question->list;
-	List	   *topics = NIL;
+	List	   *topics = topics_of(inquiring, npartitions);
 
-	*npartitions = NIL;
-	for (int i = 0; i < list->cnt; i++)
-	{
-		if (strncmp(list->elems[i].topic, "__", 2) == 0)
-			continue;
-		topics = lappend(topics, pstrdup(list->elems[i].topic));
-		*npartitions = lappend_int(*npartitions, (int) list->elems[i].offset);
-	}
 	end_answer(config, inquiring);
 	return topics;
 }

@@ -131,7 +131,8 @@ typedef struct CqSourceConfig
 {
 	Oid			stream;			/* the foreign table */
 	const char *stream_name;	/* for messages */
-	List	   *topics;			/* of char *; empty for the log */
+	/* of char *; empty for the log; or one pattern: see topic_pattern.h */
+	List	   *topics;
 	/* of DefElem: librdkafka properties by their own names, user mapping included */
 	List	   *properties;
 	/* for one statement, in a backend: small buffers, errors are raised */
@@ -150,6 +151,16 @@ typedef struct CqOutgoing
 	Datum		headers;		/* jsonb, if has_headers */
 	bool		has_headers;
 } CqOutgoing;
+
+/* A message of Kafka that is kept somewhere; see kafka_kept.h. */
+typedef struct CqKeptMessage
+{
+	CqMessage	message;
+	const char *topic;
+	int32		partition;
+	Datum		headers;		/* jsonb, if has_headers */
+	bool		has_headers;
+} CqKeptMessage;
 
 typedef struct CqSource CqSource;	/* each implementation begins its own struct with this */
 typedef struct CqSink CqSink;

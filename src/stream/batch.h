@@ -77,6 +77,9 @@ extern void cq_decode_reject_column(CqBatch *batch, AttrNumber attno, CqReject *
 /* As cq_decode_under, where nothing more is decoded yet. */
 extern CqBatch *cq_decode_other(CqBatch *batch, const List *settings);
 
+/* The headers of a row's message as jsonb; false: it has none. */
+extern bool cq_batch_headers(const CqBatch *batch, int row, Datum *headers);
+
 /* ---- batch.c ---- */
 
 /*

@@ -81,12 +81,19 @@ fill_key(CqBatch *batch, const CqColumn *column, Datum *values, bool *nulls)
 	}
 }
 
+bool
+cq_batch_headers(const CqBatch *batch, int row, Datum *headers)
+{
+	const CqReader *reader = batch->reader;
+
+	return reader->routine->headers(reader->source, &batch->fetch.messages[row], headers);
+}
+
 static void
-fill_headers(CqReader *reader, const CqBatch *batch, Datum *values, bool *nulls)
+fill_headers(const CqBatch *batch, Datum *values, bool *nulls)
 {
 	for (int row = 0; row < batch->nrows; row++)
-		nulls[row] = !reader->routine->headers(reader->source, &batch->fetch.messages[row],
-											   &values[row]);
+		nulls[row] = !cq_batch_headers(batch, row, &values[row]);
 }
 
 /*
@@ -113,7 +120,7 @@ reject_nulls(CqBatch *batch, const CqColumn *column, int first_bad)
 }
 
 static void
-fill_column(CqReader *reader, CqBatch *batch, const CqColumn *column, CqColumnOrigin origin)
+fill_column(CqBatch *batch, const CqColumn *column, CqColumnOrigin origin)
 {
 	Datum	   *values = batch->values[column->attno - 1];
 	bool	   *nulls = batch->nulls[column->attno - 1];
@@ -140,7 +147,7 @@ fill_column(CqReader *reader, CqBatch *batch, const CqColumn *column, CqColumnOr
 			fill_key(batch, column, values, nulls);
 			break;
 		case CQ_COLUMN_HEADERS:
-			fill_headers(reader, batch, values, nulls);
+			fill_headers(batch, values, nulls);
 			break;
 	}
 	if (column->is_not_null)
@@ -158,7 +165,7 @@ cq_metadata_fill(CqReader *reader, CqBatch *batch, const Bitmapset *needed)
 
 		if (column->origin != CQ_COLUMN_VALUE && column->origin != CQ_COLUMN_GENERATED &&
 			column->origin != CQ_COLUMN_KEY_FIELD && bms_is_member(column->attno, needed))
-			fill_column(reader, batch, &reader->columns[i], column->origin);
+			fill_column(batch, &reader->columns[i], column->origin);
 	}
 	return batch->bad.ncells > nbad;
 }

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/topic_pattern.h"
 #include "mb/pg_wchar.h"
 #include "stream/outgoing.h"
 #include "stream/reader_state.h"
@@ -47,6 +48,12 @@ open_rows(const CqStream *stream, TupleDesc descriptor, const CqFormatOptions *o
 	int			ncolumns = 0;
 
 	rows->stream = stream;
+	if (stream->topics != NIL && cq_topic_pattern_is(linitial(stream->topics)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("stream %s cannot be written to: its topics are those that match a pattern",
+						stream->name),
+				 errhint("Make a stream of the topic that is to be written to.")));
 	rows->format = cq_format_find(stream->format);
 	require_encoder(stream, stream->format, rows->format);
 	for (int i = 0; i < stream->ncolumns; i++)

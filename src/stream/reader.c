@@ -16,6 +16,7 @@
 #include "commands/defrem.h"
 #include "common/owner.h"
 #include "format/registry.h"
+#include "source/kafka_kept.h"
 #include "stream/contract.h"
 #include "stream/envelope.h"
 #include "stream/key.h"
@@ -296,33 +297,44 @@ prepare_columns(CqReader *reader)
 }
 
 /*
- * The stream's description must live as long as the reader; get makes it, in the reader's context.
+ * All but its source, in the context, which is current. The stream's description must live as long
+ * as the reader.
  */
+static CqReader *
+make_reader(MemoryContext context, CqStream *stream, const CqSourceRoutine *routine, bool bounded)
+{
+	CqReader   *reader = palloc0(sizeof(CqReader));
+
+	reader->context = context;
+	reader->stream = stream;
+	reader->format = find_format(stream);
+	reader->format_options = cq_reader_format_options(stream);
+	reader->format_options->header = routine->header;
+	if (cq_stream_has_key_fields(stream))
+	{
+		reader->key_format = cq_format_find(stream->key_format);
+		reader->key_options = cq_reader_key_options(stream);
+		reader->key_options->header = routine->header;
+	}
+	reader->bare_key = find_bare_key(stream);
+	reader->is_bounded = bounded;
+	reader->routine = routine;
+	reader->batch.reader = reader;
+	reader->batch.context = AllocSetContextCreate(context, "pg_cq batch", ALLOCSET_DEFAULT_SIZES);
+	reader->question = AllocSetContextCreate(context, "pg_cq question", ALLOCSET_SMALL_SIZES);
+	prepare_columns(reader);
+	return reader;
+}
+
 static CqReader *
 open_reader(MemoryContext context, CqStream *stream, const CqPosition *positions, int npositions,
 			bool bounded, bool sees_own)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	CqReader   *reader = palloc0(sizeof(CqReader));
+	CqReader   *reader = make_reader(context, stream, cq_reader_routine(stream), bounded);
 	CqSourceConfig config = cq_reader_config(stream, bounded);
 
 	config.sees_own = sees_own;
-	reader->context = context;
-	reader->stream = stream;
-	reader->format = find_format(stream);
-	reader->format_options = cq_reader_format_options(stream);
-	if (cq_stream_has_key_fields(stream))
-	{
-		reader->key_format = cq_format_find(stream->key_format);
-		reader->key_options = cq_reader_key_options(stream);
-	}
-	reader->bare_key = find_bare_key(stream);
-	reader->is_bounded = bounded;
-	reader->routine = cq_reader_routine(stream);
-	reader->batch.reader = reader;
-	reader->batch.context = AllocSetContextCreate(context, "pg_cq batch", ALLOCSET_DEFAULT_SIZES);
-	reader->question = AllocSetContextCreate(context, "pg_cq question", ALLOCSET_SMALL_SIZES);
-	prepare_columns(reader);
 	reader->source = reader->routine->open(&config, positions, npositions);
 	MemoryContextSwitchTo(caller);
 	return reader;
@@ -360,6 +372,20 @@ cq_reader_open_bounded(CqStream *stream, const CqPosition *positions, int nposit
 												  ALLOCSET_DEFAULT_SIZES);
 
 	return open_reader(context, stream, positions, npositions, true, false);
+}
+
+CqReader *
+cq_reader_open_kept(Oid stream, CqKeptMessage *messages, int nmessages)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq reader",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	CqStream   *description = cq_stream_get(stream, cq_owner_of_relation(stream));
+	CqReader   *reader = make_reader(context, description, &cq_kafka_kept_source, true);
+
+	reader->source = cq_kafka_kept_open(messages, nmessages);
+	MemoryContextSwitchTo(caller);
+	return reader;
 }
 
 /* Takes no lock: whoever has planned for the stream's columns holds one. */

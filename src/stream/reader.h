@@ -27,6 +27,13 @@ extern void cq_reader_keep(CqReader *reader, MemoryContext context);
  */
 extern CqReader *cq_reader_open_own(Oid stream, const CqPosition *positions, int npositions);
 
+/*
+ * Reads messages that somebody has kept of a stream of Kafka. They live as long as the reader; to
+ * be closed before the transaction ends. What they cannot be decoded without is waited for; raises
+ * ERROR where it is not to be had.
+ */
+extern CqReader *cq_reader_open_kept(Oid stream, CqKeptMessage *messages, int nmessages);
+
 /* Goes on at another offset: of a reader that fetches in the transaction. */
 extern void cq_reader_seek(CqReader *reader, int64 offset);
 

@@ -22,6 +22,7 @@
 #include "catalog/view_start.h"
 #include "common/clock.h"
 #include "common/name.h"
+#include "common/watch.h"
 #include "exec/graph.h"
 #include "exec/view_exec.h"
 #include "executor/spi.h"
@@ -39,12 +40,8 @@ PG_FUNCTION_INFO_V1(cq_pause);
 PG_FUNCTION_INFO_V1(cq_resume);
 PG_FUNCTION_INFO_V1(cq_reset);
 
-/*
- * Raises ERROR where it is no continuous view, or not the current user's. Locks it against batches,
- * DROP, ALTER and one another, but not against readers.
- */
-static CqView *
-own_view(Oid relid)
+CqView *
+cq_control_own_view(Oid relid)
 {
 	if (cq_view_is(relid))
 	{
@@ -52,6 +49,15 @@ own_view(Oid relid)
 		LockRelationOid(relid, ShareRowExclusiveLock);
 	}
 	return cq_view_require(relid);
+}
+
+void
+cq_control_require_session(const char *function)
+{
+	if (cq_watch_is_here())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s cannot be called while a continuous view is maintained", function)));
 }
 
 /*
@@ -98,7 +104,7 @@ Datum
 cq_pause(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("cq.pause()");
-	own_view(PG_GETARG_OID(0));
+	cq_control_own_view(PG_GETARG_OID(0));
 	change_status(PG_GETARG_OID(0), "running blocked", "paused");
 	PG_RETURN_VOID();
 }
@@ -108,7 +114,7 @@ Datum
 cq_resume(PG_FUNCTION_ARGS)
 {
 	PreventCommandIfReadOnly("cq.resume()");
-	own_view(PG_GETARG_OID(0));
+	cq_control_own_view(PG_GETARG_OID(0));
 	cq_shared_require();
 	change_status(PG_GETARG_OID(0), "paused failed", "running");
 	PG_RETURN_VOID();
@@ -218,7 +224,8 @@ cq_reset(PG_FUNCTION_ARGS)
 	CqActor		actor;
 
 	PreventCommandIfReadOnly("cq.reset()");
-	view = own_view(PG_GETARG_OID(0));
+	cq_control_require_session("cq.reset");
+	view = cq_control_own_view(PG_GETARG_OID(0));
 	start = parse_start(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	cq_view_start_check(start, list_length(view->streams));
 	cq_shared_require();

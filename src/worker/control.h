@@ -5,7 +5,19 @@
 #ifndef CQ_CONTROL_H
 #define CQ_CONTROL_H
 
-#include "postgres.h"
+#include "catalog/view.h"
+
+/*
+ * Raises ERROR where it is no continuous view, or not the current user's. Locks it against batches,
+ * DROP, ALTER and one another, but not against readers.
+ */
+extern CqView *cq_control_own_view(Oid relid);
+
+/*
+ * Raises ERROR where a function or trigger of a view calls this: what the process has at hand of
+ * views would go.
+ */
+extern void cq_control_require_session(const char *function);
 
 /*
  * Has the nodes of a view that was just made, and whose row is there, store and tell what they make
