@@ -438,6 +438,18 @@ convert_message(Owner *owner, const pb::Descriptor *descriptor)
 	return result;
 }
 
+/* A schema may have messages of these names that are made otherwise: they are none. */
+CqProtoKnown
+what_is_known(const pb::Descriptor *descriptor)
+{
+	if (descriptor->file()->pool() != pb::DescriptorPool::generated_pool())
+		return CQ_PROTO_PLAIN;
+	for (const auto &special : known_messages)
+		if (descriptor->full_name() == special.name)
+			return special.known;
+	return CQ_PROTO_PLAIN;
+}
+
 void
 convert_all(Owner *owner, const pb::FileDescriptor *file)
 {
@@ -450,9 +462,7 @@ convert_all(Owner *owner, const pb::FileDescriptor *file)
 		Unfilled	next = owner->unfilled.front();
 
 		next.message->name = owner->text(std::string(next.descriptor->full_name()));
-		for (const auto &special : known_messages)
-			if (strcmp(special.name, next.message->name) == 0)
-				next.message->known = special.known;
+		next.message->known = what_is_known(next.descriptor);
 		fill_message(owner, next.descriptor, next.message);
 	}
 }

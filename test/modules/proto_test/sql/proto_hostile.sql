@@ -20,6 +20,10 @@ SELECT bad FROM proto_decode('tree', :'tree', NULL, ARRAY[convert_to(repeat(E'\x
 \set groups 'syntax = "proto2"; message n { optional group G = 1 { optional group G = 1 { optional int32 x = 2; } } }'
 CREATE TABLE groups (g jsonb, "g.g.x" int);
 SELECT * FROM proto_decode('groups', :'groups', NULL, ARRAY['\x0b0b10050c0c', '\x0b0b10050c0c0b0b0c0c', '\x0b0b1005', '\x0b0b10050c14']::bytea[]);
+-- Messages that have the names of known ones, and are made otherwise, are what they are.
+CREATE TABLE known (d jsonb, "d.x" int, w float8);
+SELECT fields, bad FROM proto_decode('known', 'syntax = "proto3"; package google.protobuf; message M { ListValue d = 1; DoubleValue w = 2; } message ListValue { int32 x = 1; } message DoubleValue {}',
+    'google.protobuf.M', ARRAY['\x0a020805', '\x1200']::bytea[]);
 -- JSON is limited by the message's length: of items that are nothing, of fields that each has by default.
 CREATE TABLE items (items jsonb);
 SELECT length(fields[1]), bad FROM (SELECT 'syntax = "proto3"; message i { ' || string_agg(format('int32 a_long_name_%s = %s;', i, i), ' ') || '} message r { repeated i items = 1; }' AS schema FROM generate_series(1, 100) i) s,
