@@ -22,10 +22,8 @@
 #include "postgres.h"
 
 #include "exec/apart.h"
-#include "exec/closing.h"
 #include "exec/cursor.h"
 #include "exec/view_lock.h"
-#include "exec/view_plan.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -112,13 +110,6 @@ may_lock_first(const CqViewExec *exec)
 	return exec != NULL && exec->is_prepared && exec->readers == NIL;
 }
 
-static bool
-try_lock(const CqViewExec *exec)
-{
-	return (!cq_view_plan_has_windows(exec->row) ||
-			cq_closing_try_hold_off(exec->row->state)) && cq_view_lock_try(exec->row->state);
-}
-
 bool
 cq_apart_lock(const CqLane *lane)
 {
@@ -128,7 +119,7 @@ cq_apart_lock(const CqLane *lane)
 	{
 		const CqViewExec *exec = cq_view_exec_find(lfirst_oid(cell));
 
-		if (may_lock_first(exec) && !try_lock(exec))
+		if (may_lock_first(exec) && !cq_view_lock_try(exec->row->state))
 			return false;
 	}
 	return true;

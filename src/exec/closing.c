@@ -27,14 +27,13 @@
  * (plan/read.c), and their state is deleted in small steps, each a transaction, after which
  * emitted_through follows.
  *
- * Locks are taken in this order: relations, the closing lock, the row of _cq.closing; a batch takes
- * them so as well.
+ * Locks are taken in this order: relations, the closing lock (view_lock.h), the row of _cq.closing;
+ * a batch takes them so as well.
  */
 #include "postgres.h"
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
@@ -66,7 +65,6 @@
 #include "state/retention.h"
 #include "stats/stats.h"
 #include "storage/lmgr.h"
-#include "storage/proc.h"
 #include "stream/batch.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -91,39 +89,6 @@ typedef struct Closing
 	bool		is_done;		/* something was written */
 	void		(*step) (void *closing);
 } Closing;
-
-/* ---- the lock ---- */
-
-/* Not on the table itself: that would be in the way of vacuum. */
-static void
-lock_closing(Oid state, LOCKMODE mode)
-{
-	LockDatabaseObject(RelationRelationId, state, 1, mode);
-}
-
-bool
-cq_closing_try_hold_off(Oid state)
-{
-	return ConditionalLockDatabaseObject(RelationRelationId, state, 1, ShareLock);
-}
-
-/* However long it takes: an emission is under way. */
-void
-cq_closing_hold_off(Oid state)
-{
-	int			timeout = LockTimeout;
-
-	LockTimeout = 0;
-	PG_TRY();
-	{
-		lock_closing(state, ShareLock);
-	}
-	PG_FINALLY();
-	{
-		LockTimeout = timeout;
-	}
-	PG_END_TRY();
-}
 
 /* ---- the row of _cq.closing ---- */
 
@@ -509,7 +474,7 @@ decide(void *arg)
 		watermark < marks.next_close ||
 		!prepare_closing(closing) || is_blocked(closing))
 		return;
-	lock_closing(closing->view->state, ExclusiveLock);
+	cq_view_lock_close(closing->view->state);
 	marks = read_marks(closing->relid);
 	if (!watermark_for_closing(closing->view, &watermark))
 		return;

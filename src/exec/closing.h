@@ -10,15 +10,6 @@
 #include "datatype/timestamp.h"
 
 /*
- * For a batch: until the end of the transaction nothing of the view with that state is closed. May
- * wait for a moment.
- */
-extern void cq_closing_hold_off(Oid state);
-
-/* The same without waiting: false where that is not possible. */
-extern bool cq_closing_try_hold_off(Oid state);
-
-/*
  * Up to where windows have expired that are amended when they are closed; DT_NOBEGIN: nowhere. As a
  * user who may read the catalog.
  */

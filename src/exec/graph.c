@@ -27,14 +27,12 @@
 #include "catalog/version_seen.h"
 #include "common/owner.h"
 #include "common/wake.h"
-#include "exec/closing.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/table_turn.h"
 #include "exec/told.h"
 #include "exec/view_lock.h"
-#include "exec/view_plan.h"
 #include "exec/view_run.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -194,11 +192,9 @@ is_in_order(const Member *member)
 
 /* A deadlock or a cancellation while it waits counts as the view's failure. */
 static void
-wait_for(CqViewExec *exec, bool has_windows)
+wait_for(CqViewExec *exec)
 {
 	exec->nfailures++;
-	if (has_windows)
-		cq_closing_hold_off(exec->row->state);
 	cq_view_lock_exclusive(exec->row->state);
 	exec->nfailures--;
 }
@@ -207,16 +203,14 @@ static void
 lock_exclusively(const Member *member)
 {
 	CqViewExec *exec = member->exec;
-	bool		has_windows = cq_view_plan_has_windows(exec->row);
 
 	if (is_in_order(member))
 	{
-		wait_for(exec, has_windows);
+		wait_for(exec);
 		locked_level = member->level;
 		locked_view = member->view;
 	}
-	else if ((has_windows && !cq_closing_try_hold_off(exec->row->state)) ||
-			 !cq_view_lock_try(exec->row->state))
+	else if (!cq_view_lock_try(exec->row->state))
 	{
 		exec->nfailures++;
 		cq_lock_want_view(member->view, exec->row->state);
@@ -524,13 +518,7 @@ hold_still(const List *named, List **rows)
 	}
 	list_sort(members, compare_members);
 	foreach(cell, members)
-	{
-		const CqView *row = cq_view_get(((const Member *) lfirst(cell))->view);
-
-		if (cq_view_plan_has_windows(row))
-			cq_closing_hold_off(row->state);
-		cq_view_lock_exclusive(row->state);
-	}
+		cq_view_lock_exclusive(cq_view_get(((const Member *) lfirst(cell))->view)->state);
 	return true;
 }
 

@@ -27,10 +27,10 @@
 #include "common/attempt.h"
 #include "common/fault.h"
 #include "common/guc.h"
-#include "exec/closing.h"
 #include "exec/dead_letter.h"
 #include "exec/late.h"
 #include "exec/view_actor.h"
+#include "exec/view_lock.h"
 #include "executor/spi.h"
 #include "state/retention.h"
 #include "utils/timestamp.h"
@@ -259,7 +259,7 @@ cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const B
 	if (times == NULL)
 		elog(ERROR, "the stream has no event times");
 	exec->nfailures++;
-	cq_closing_hold_off(exec->row->state);
+	cq_view_lock_windows(exec->row->state);
 	exec->nfailures--;
 	judge = make_judge(exec, lane, batch);
 	for (int row = 0; row < batch->nrows; row++)
