@@ -286,7 +286,7 @@ apply(CqLane *lane, CqBatch *batch)
 			/* it follows the cursors, and yet is not to be run: look again */
 			return CQ_BATCH_RETRY;
 		/* Those for which batches of other workers wait come last: the others are done by then. */
-		if (cq_view_run_is_exclusive(exec))
+		if (exec->is_exclusive)
 			exclusive = lappend(exclusive, exec);
 		else
 			execs = lappend(execs, exec);

@@ -36,9 +36,9 @@ worth_while(const CqViewExec *exec)
 static bool
 is_due(const CqViewExec *exec)
 {
-	return exec != NULL && exec->is_prepared && exec->layout != NULL &&
-		exec->plan->session == NULL && cq_group_can_scan(exec->layout) &&
-		(exec->compaction != NULL || exec->ndoubtful >= worth_while(exec));
+	return exec != NULL && exec->is_prepared &&
+		(exec->compaction != NULL || exec->ndoubtful >= worth_while(exec)) &&
+		cq_group_can_scan(exec->layout);
 }
 
 static void

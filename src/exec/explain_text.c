@@ -465,22 +465,13 @@ add_root(CqExplain *explain)
 	add_counts(explain, 0);
 }
 
-/* Is it maintained by one batch after the other? As cq_view_run_is_exclusive. */
-static bool
-is_exclusive(const CqExplain *explain)
-{
-	return explain->plan->session != NULL || explain->plan->tells_changes ||
-		explain->plan->tree != NULL ||
-		(explain->row->tells_changes && !explain->row->emits_on_close);
-}
-
 void
 cq_explain_text_write(CqExplain *explain)
 {
 	const CqViewPlan *plan = explain->plan;
 
 	explain->depth = 2;
-	cq_explain_text_add(explain, "Workers: %s", is_exclusive(explain) ?
+	cq_explain_text_add(explain, "Workers: %s", plan->is_exclusive ?
 						"one batch after the other" : "any number, side by side");
 	if (plan->shape == CQ_SHAPE_STORED)
 	{

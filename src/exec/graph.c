@@ -226,7 +226,7 @@ cq_graph_lock(CqGraph *graph)
 	{
 		const Member *member = lfirst(cell);
 
-		if (member->exec == NULL || !cq_view_run_is_exclusive(member->exec))
+		if (member->exec == NULL || !member->exec->is_exclusive)
 			continue;
 		lock_exclusively(member);
 		if (member->exec->readers != NIL)

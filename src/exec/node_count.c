@@ -12,7 +12,7 @@
 void
 cq_node_count_prepare(CqViewExec *exec)
 {
-	exec->ncounted = 1 + (exec->plan->tree != NULL ? list_length(exec->plan->tree->nodes) : 0);
+	exec->ncounted = 1 + cq_tree_run_length(exec->tree);
 	exec->counted = palloc0(sizeof(CqNodeCounts) * exec->ncounted);
 }
 

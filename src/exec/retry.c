@@ -237,7 +237,7 @@ apply(Retry *retry, CqReader *reader, CqBatch *batch, int64 *ids)
 						.views = list_make1_oid(retry->view->view)};
 	CqViewExec *exec = get_exec(retry);
 	List	   *execs = list_make1(exec);
-	CqGraph    *graph = cq_graph_open(cq_view_run_is_exclusive(exec) ? execs : NIL);
+	CqGraph    *graph = cq_graph_open(exec->is_exclusive ? execs : NIL);
 
 	set_cursors(retry, &lane, &batch->fetch);
 	cq_decoding_run(&lane, batch, execs);

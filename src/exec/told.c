@@ -23,6 +23,8 @@ typedef struct Collector
 void
 cq_told_collect(CqViewExec *exec)
 {
+	if (exec->plan->telling == CQ_TELLS_NOTHING)
+		return;
 	exec->told = cq_delta_make(cq_delta_columns(cq_columns_of_relation(exec->view), false),
 							   false);
 }
@@ -48,7 +50,7 @@ add_all(CqDelta *from, CqDelta *to)
 void
 cq_told_add(CqViewExec *exec, CqDelta *stored)
 {
-	if (exec->row->emits_on_close || exec->told_now == NULL)
+	if (exec->told_now == NULL)
 		return;
 	if (cq_told_is_known(exec))
 		add_all(stored, exec->told_now);
@@ -91,15 +93,7 @@ finish_collecting(CqChangeReceiver *self)
 bool
 cq_told_is_known(const CqViewExec *exec)
 {
-	const CqViewPlan *plan = exec->plan;
-
-	/* What closes windows shows what is emitted, and not what a batch brings. */
-	if (exec->row->emits_on_close && !plan->amends_closed)
-		return true;
-	if (plan->shape == CQ_SHAPE_AGGREGATE)
-		return plan->tells_changes;
-	/* Where some of it has expired, not all of what is stored is shown. */
-	return plan->shape != CQ_SHAPE_STORED || !plan->hides_expired;
+	return exec->plan->telling != CQ_TELLS_CHANGE;
 }
 
 CqChangeReceiver *
@@ -107,7 +101,7 @@ cq_told_open(CqViewExec *exec, CqChangeReceiver *next)
 {
 	Collector  *collector;
 
-	if (exec->told_now == NULL || (exec->row->emits_on_close && !exec->plan->amends_closed))
+	if (exec->told_now == NULL)
 		return next;
 	if (!cq_told_is_known(exec))
 	{

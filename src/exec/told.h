@@ -11,7 +11,10 @@
 #include "exec/view_exec.h"
 #include "state/change.h"
 
-/* From now on, to the end of the transaction, in CurrentMemoryContext. Not in a subtransaction. */
+/*
+ * From now on, to the end of the transaction, in CurrentMemoryContext. Not in a subtransaction. Of
+ * a view of which a batch tells nothing, nothing is collected.
+ */
 extern void cq_told_collect(CqViewExec *exec);
 
 /* A run begins; has succeeded. Where it has failed nothing is to be done. */

@@ -39,14 +39,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-/*
- * The sizes of batches that the two plans are made for, and the size from which on the plan for
- * large ones is taken.
- */
-#define SMALL_BATCH 100
-#define LARGE_BATCH 100000
-#define LARGE_FROM 3000
-
 static HTAB *views = NULL;		/* Oid → CqViewExec */
 
 static void
@@ -188,13 +180,22 @@ cq_view_exec_end_compaction(CqViewExec *exec)
 	exec->compaction = NULL;
 }
 
+void
+cq_view_exec_forget_cache(CqViewExec *exec)
+{
+	cq_view_exec_end_compaction(exec);
+	if (exec->cache != NULL)
+		cq_group_cache_destroy(exec->cache);
+	exec->cache = NULL;
+	exec->state_file = InvalidOid;
+	exec->ndoubtful = exec->compact_from = 0;
+}
+
 static void
 forget_entry(CqViewExec *exec)
 {
 	MemoryContextDelete(exec->context);
-	cq_view_exec_end_compaction(exec);
-	if (exec->cache != NULL)
-		cq_group_cache_destroy(exec->cache);
+	cq_view_exec_forget_cache(exec);
 	hash_search(views, &exec->view, HASH_REMOVE, NULL);
 }
 
@@ -241,53 +242,6 @@ definition_query(CqViewExec *exec)
 	table_close(relation, NoLock);
 	cq_lock_query(exec->view, query);
 	return query;
-}
-
-/* A cache speaks of places in one file: gone after TRUNCATE, VACUUM FULL or cq.reset. */
-static void
-prepare_cache(CqViewExec *exec)
-{
-	Relation	state = table_open(exec->row->state, AccessShareLock);
-	Oid			file = cq_compat_relation_file(state);
-
-	if (exec->cache == NULL)
-		exec->cache = cq_group_cache_create(TopMemoryContext, (Size) cq_group_cache_size * 1024);
-	if (exec->state_file != file)
-	{
-		cq_group_cache_clear(exec->cache);
-		cq_view_exec_end_compaction(exec);
-		exec->ndoubtful = exec->compact_from = 0;
-		if (cq_workers == 1)
-			cq_merge_warm_up(state, exec->layout, exec->cache);
-		else if (RelationGetNumberOfBlocks(state) > 0)
-			cq_group_cache_doubt(exec->cache);
-	}
-	exec->state_file = file;
-	table_close(state, NoLock);
-}
-
-static void
-expect_rows(double nrows)
-{
-	cq_batch_expected_rows = nrows;
-}
-
-static PlannedStmt *
-plan_for(const CqViewPlan *plan, double nrows)
-{
-	PlannedStmt *volatile planned = NULL;
-
-	expect_rows(nrows);
-	PG_TRY();
-	{
-		planned = cq_partial_plan(plan, NULL);
-	}
-	PG_FINALLY();
-	{
-		expect_rows(0);
-	}
-	PG_END_TRY();
-	return planned;
 }
 
 /* See decoding.c. */
@@ -338,33 +292,12 @@ find_uses(const CqViewExec *exec, const List *plans)
 	return uses;
 }
 
-static List *
-prepare_root(CqViewExec *exec)
-{
-	exec->planned = plan_for(exec->plan, LARGE_BATCH);
-	exec->planned_small = plan_for(exec->plan, SMALL_BATCH);
-	if (exec->plan->shape == CQ_SHAPE_AGGREGATE)
-	{
-		exec->layout = cq_group_layout(exec->plan);
-		if (exec->plan->session == NULL)
-			prepare_cache(exec);
-	}
-	return list_make2(exec->planned, exec->planned_small);
-}
-
-static List *
-prepare_tree(CqViewExec *exec)
-{
-	exec->tree = cq_tree_run_prepare(exec->plan->tree, exec->view, exec->row->state, expect_rows);
-	return cq_tree_run_plans(exec->tree);
-}
-
 static void
 prepare_plan(CqViewExec *exec)
 {
 	CqActor		actor;
 	Query	   *query = definition_query(exec);
-	List	   *plans = NIL;
+	List	   *plans;
 
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	cq_reject_raise(cq_view_plan(exec->row, query, &exec->plan), NULL);
@@ -374,10 +307,10 @@ prepare_plan(CqViewExec *exec)
 		exec->bound = palloc(sizeof(CqWindowBound));
 		cq_window_bound_init(exec->bound, &exec->plan->closing);
 	}
-	if (exec->plan->shape != CQ_SHAPE_STORED)
-		plans = prepare_root(exec);
-	if (exec->plan->tree != NULL)
-		plans = list_concat(plans, prepare_tree(exec));
+	exec->root = cq_root_of(exec->plan);
+	exec->tree = cq_tree_run_prepare(exec->plan->tree, exec->view, exec->row->state,
+									 cq_root_expect_rows);
+	plans = list_concat(exec->root->prepare(exec), cq_tree_run_plans(exec->tree));
 	cq_node_count_prepare(exec);
 	exec->uses = find_uses(exec, plans);
 	exec->plans = plans;
@@ -435,6 +368,7 @@ prepare_exec(CqViewExec *exec)
 		lock_parts(exec);
 		exec->is_valid = true;	/* an invalidation on the way makes it false again */
 		prepare_plan(exec);
+		exec->is_exclusive = exec->plan->is_exclusive || exec->readers != NIL;
 		exec->is_prepared = true;
 	}
 	MemoryContextSwitchTo(caller);
@@ -532,32 +466,6 @@ cq_view_exec_stays_apart(Oid view)
 	return exec->nfailures >= CQ_FAILURES_TOGETHER || exec->row_limit > 0;
 }
 
-/* changes: who asks for them, or NULL. */
-static DestReceiver *
-make_receiver(CqViewExec *exec, CqMergeCounts *counts, CqChangeReceiver *changes, CqGroupRow *row)
-{
-	CqMergeChanges of_groups = {.receiver = changes, .row = row};
-	bool		is_pane;
-
-	if (exec->plan->shape == CQ_SHAPE_ROWS)
-		return cq_merge_rows_receiver(exec->row->state, cq_clock_transaction(), counts, changes);
-	if (exec->plan->session != NULL)
-		return cq_session_merge_receiver(exec->row->state, exec->plan, exec->layout,
-										 exec->row->emits_on_close, counts,
-										 exec->plan->tells_changes ? &of_groups : NULL);
-	if (exec->plan->amends_closed)
-	{
-		of_groups.is_limited = true;
-		of_groups.end = cq_read_closing_column(exec->plan, &is_pane);
-		of_groups.after = exec->expired_through;
-		of_groups.through = exec->closed_through;
-	}
-	if (exec->plan->tells_changes)
-		return cq_merge_changes_receiver(exec->row->state, exec->layout, exec->cache, counts,
-										 &of_groups);
-	return cq_merge_groups_receiver(exec->row->state, exec->layout, exec->cache, counts);
-}
-
 /* A batch on its way through the nodes. */
 static void
 bind_batch(const PlannedStmt *plan, void *context)
@@ -568,105 +476,12 @@ bind_batch(const PlannedStmt *plan, void *context)
 	cq_batch_bind(&binding);
 }
 
-/* What has become stored: to whoever asks for it. */
-static void
-tell_stored(const CqViewPlan *plan, CqDelta *delta, CqChangeReceiver *receiver,
-			CqMergeCounts *counts)
-{
-	counts->inserted += delta->nrows;
-	if (receiver != NULL)
-		cq_pairs_tell(delta, plan->row_key, plan->has_row_key, receiver);
-}
-
-static int64
-count_rows(const CqBinding *binding)
-{
-	int64		nrows = binding->end - binding->first;
-	int			row = binding->first - 1;
-
-	while ((row = bms_next_member(binding->skip, row)) >= 0 && row < binding->end)
-		nrows--;
-	return nrows;
-}
-
-/*
- * Runs the root's plan over the batch, or the changes of the node below it. Gives how many rows
- * these are; -1: it has none to run over.
- */
-static int64
-run_root(CqViewExec *exec, CqBinding *binding, CqDelta **changes, DestReceiver *receiver)
-{
-	int			node = exec->plan->node;
-	CqDelta    *below = node > 0 ? changes[node - 1] : NULL;
-	int64		nrows = below != NULL ? below->nrows : binding->end - binding->first;
-	QueryEnvironment *environment = NULL;
-
-	if (node > 0 ? below == NULL : exec->plan->stream != binding->stream)
-		return -1;
-	binding->plan = nrows < LARGE_FROM ? exec->planned_small : exec->planned;
-	if (below != NULL)
-	{
-		environment = create_queryEnv();
-		cq_delta_register(below, cq_tree_changes_name(node), environment);
-	}
-	else
-		cq_batch_bind(binding);
-	cq_flow_run(unconstify(PlannedStmt *, binding->plan), environment, receiver);
-	cq_batch_unbind();
-	return below != NULL ? below->nrows : count_rows(binding);
-}
-
-/* To sinks and the like, and to the views that read this one by its name. */
-static CqChangeReceiver *
-open_changes(CqViewExec *exec)
-{
-	CqChangeReceiver *changes = NULL;
-
-	if (exec->plan->amends_closed)
-		changes = cq_output_open_amended(exec->row, exec->owner, exec->plan);
-	else if (!exec->row->emits_on_close)
-		changes = cq_output_open(exec->row, exec->owner, exec->plan);
-	return exec->plan->shape == CQ_SHAPE_STORED ? changes : cq_told_open(exec, changes);
-}
-
-/* Gives what run_root does. */
-static int64
-run_groups(CqViewExec *exec, CqBinding *binding, CqDelta **deltas, CqChangeReceiver *changes,
-		   CqMergeCounts *counts)
-{
-	CqGroupRow *row = exec->plan->tells_changes ? cq_group_row_open(exec->plan) : NULL;
-	DestReceiver *receiver = make_receiver(exec, counts, changes, row);
-	int64		nrows = run_root(exec, binding, deltas, receiver);
-
-	receiver->rDestroy(receiver);
-	if (changes != NULL)
-		changes->finish(changes);
-	if (row != NULL)
-		cq_group_row_close(row);
-	return nrows;
-}
-
-static void
-run_stored(CqViewExec *exec, CqDelta **deltas, CqChangeReceiver *changes, CqMergeCounts *counts)
-{
-	CqDelta    *stored = deltas[list_length(exec->plan->tree->nodes) - 1];
-
-	if (stored != NULL)
-	{
-		tell_stored(exec->plan, stored, changes, counts);
-		cq_told_add(exec, stored);
-	}
-	if (changes != NULL)
-		changes->finish(changes);
-}
-
 /* binding: NULL where it is not a batch that has come. */
 static void
 run_part(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMergeCounts *counts)
 {
-	CqNodeCounts root = {.rows_in = -1, .rows_out = -(counts->inserted + counts->updated)};
-	CqDelta   **deltas = NULL;
-	CqChangeReceiver *changes;
+	CqNodeCounts root = {.rows_out = -(counts->inserted + counts->updated)};
+	CqDelta   **deltas = palloc(sizeof(CqDelta *) * cq_tree_run_length(exec->tree));
 	CqActor		actor;
 	instr_time	start;
 	instr_time	duration;
@@ -675,24 +490,15 @@ run_part(CqViewExec *exec, const CqTreeBatch *batch, CqBinding *binding, CqMerge
 	PushActiveSnapshot(GetTransactionSnapshot());
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	cq_told_begin(exec);
-	if (exec->tree != NULL)
-	{
-		deltas = palloc(sizeof(CqDelta *) * list_length(exec->plan->tree->nodes));
-		cq_tree_run(exec->tree, batch, deltas);
-	}
+	cq_tree_run(exec->tree, batch, deltas);
 	INSTR_TIME_SET_CURRENT(start);
-	changes = open_changes(exec);
-	if (exec->plan->shape == CQ_SHAPE_STORED)
-		run_stored(exec, deltas, changes, counts);
-	else
-		root.rows_in = run_groups(exec, binding, deltas, changes, counts);
+	root.rows_in = exec->root->run(exec, binding, deltas, counts);
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 	root.duration_us = INSTR_TIME_GET_MICROSEC(duration);
 	root.rows_out += counts->inserted + counts->updated;
 	cq_node_count_add(exec, root.rows_in >= 0 ? &root : NULL);
-	if (deltas != NULL)
-		cq_tree_run_free(exec->tree, deltas);
+	cq_tree_run_free(exec->tree, deltas);
 	cq_owner_end(&actor);
 	PopActiveSnapshot();
 }
@@ -719,31 +525,21 @@ cq_view_exec_run_told(CqViewExec *exec, const List *told, CqMergeCounts *counts)
 {
 	CqTreeBatch batch = {.told = told};
 
-	if (exec->plan->shape != CQ_SHAPE_STORED)
-		elog(ERROR, "what continuous views tell is not stored by view %u", exec->view);
 	run_part(exec, &batch, NULL, counts);
 }
 
 static void
 begin_tree(const CqView *row, Oid owner, const CqViewPlan *plan)
 {
-	int			nnodes = list_length(plan->tree->nodes);
-	CqDelta   **deltas = palloc(sizeof(CqDelta *) * nnodes);
-	CqMergeCounts counts = {0};	/* nobody asks */
 	CqTreeRun  *run;
-	CqChangeReceiver *changes;
+	CqDelta   **deltas;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run = cq_tree_run_prepare(plan->tree, row->view, row->state, NULL);
+	deltas = palloc(sizeof(CqDelta *) * cq_tree_run_length(run));
 	cq_tree_run(run, NULL, deltas);
-	changes = plan->shape == CQ_SHAPE_STORED && deltas[nnodes - 1] != NULL ?
-		cq_output_open(row, owner, plan) : NULL;
-	if (changes != NULL)
-	{
-		tell_stored(plan, deltas[nnodes - 1], changes, &counts);
-		changes->finish(changes);
-	}
+	cq_root_of(plan)->begin(row, owner, plan, deltas);
 	cq_tree_run_free(run, deltas);
 	PopActiveSnapshot();
 }
@@ -760,8 +556,7 @@ cq_view_exec_begin(Oid view)
 	cq_view_actor_begin(&actor, row, owner);
 	cq_reject_raise(cq_view_plan(row, cq_compat_view_query(definition), &plan), NULL);
 	table_close(definition, NoLock);
-	if (plan->tree != NULL)
-		begin_tree(row, owner, plan);
+	begin_tree(row, owner, plan);
 	cq_owner_end(&actor);
 }
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/view.h"
+#include "exec/root.h"
 #include "exec/window_bound.h"
 #include "node/tree_run.h"
 #include "plan/plan.h"
@@ -52,10 +53,11 @@ typedef struct CqViewExec
 	CqView	   *row;			/* as in the catalog */
 	Oid			owner;
 	CqViewPlan *plan;
+	const CqRoot *root;			/* how what comes to its root gets into the state */
 	PlannedStmt *planned;		/* for large batches */
 	/* for small ones: joins look rows up instead of reading whole tables */
 	PlannedStmt *planned_small;
-	CqTreeRun  *tree;			/* the nodes below the root, or NULL */
+	CqTreeRun  *tree;			/* the nodes below the root */
 	struct CqNodeCounts *counted;	/* by number, the root first: see node_count.h */
 	int			ncounted;
 	bool		checks_kept;	/* has them say whether what they keep is at fault */
@@ -64,6 +66,7 @@ typedef struct CqViewExec
 	List	   *readers;		/* of Oid: views that read it by its name */
 	List	   *below;			/* of Oid: those that it reads so, itself or through others */
 	int			level;			/* how many of those stand one over the other */
+	bool		is_exclusive;	/* it is maintained by one batch after the other, over all workers */
 	List	   *uses;			/* of CqStreamUse *: of each stream */
 	Bitmapset  *needed;			/* of the stream that it was got for last: as in its use */
 	const List *settings;
@@ -149,5 +152,8 @@ extern CqViewExec *cq_view_exec_find(Oid view);
 /* A step of its compaction, which begins where none is under way; false when done. As run. */
 extern bool cq_view_exec_compact(CqViewExec *exec, int64 budget_us);
 extern void cq_view_exec_end_compaction(CqViewExec *exec);
+
+/* Forgets where groups are, and its compaction, where there is any. */
+extern void cq_view_exec_forget_cache(CqViewExec *exec);
 
 #endif							/* CQ_VIEW_EXEC_H */

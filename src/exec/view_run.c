@@ -285,7 +285,7 @@ is_fault_of_kept(ViewRun *run, int row)
 {
 	ErrorData  *volatile error = NULL;
 
-	if (run->exec->tree == NULL)
+	if (cq_tree_run_length(run->exec->tree) == 0)
 		return false;
 	run->exec->checks_kept = true;
 	PG_TRY();
@@ -593,13 +593,6 @@ lock_exclusively(CqViewExec *exec)
 }
 
 bool
-cq_view_run_is_exclusive(const CqViewExec *exec)
-{
-	return exec->plan->session != NULL || exec->plan->tells_changes || exec->plan->tree != NULL ||
-		exec->readers != NIL || (exec->row->tells_changes && !exec->row->emits_on_close);
-}
-
-bool
 cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 {
 	ViewRun		run = {.lane = lane, .batch = batch, .exec = exec, .stop = batch->nrows};
@@ -620,7 +613,7 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 		run.late = cq_late_find(exec, lane, batch, run.skip);
 		run.skip = bms_add_members(run.skip, run.late);
 	}
-	if (cq_view_run_is_exclusive(exec))
+	if (exec->is_exclusive)
 		lock_exclusively(exec);
 	if (end > 0)
 		run_range(&run, 0, end);

@@ -29,9 +29,6 @@ extern CqViewExec *cq_view_run_get(Oid view, Oid stream, bool waits, const char 
  */
 extern bool cq_view_run_told(CqViewExec *exec, const List *told);
 
-/* Is it maintained by one batch after the other, over all workers? */
-extern bool cq_view_run_is_exclusive(const CqViewExec *exec);
-
 /* The view stops just before a row, with cursors of its own. */
 extern void cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row,
 							 const char *reason);

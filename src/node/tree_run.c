@@ -90,9 +90,12 @@ CqTreeRun *
 cq_tree_run_prepare(const CqTree *tree, Oid view, Oid output, CqFlowExpect expect)
 {
 	CqTreeRun  *run = palloc0(sizeof(CqTreeRun));
-	List	   *parts = cq_part_list(view);
+	List	   *parts;
 	ListCell   *cell;
 
+	if (tree == NULL)
+		return run;
+	parts = cq_part_list(view);
 	foreach(cell, tree->nodes)
 	{
 		bool		is_shown = tree->is_stored && lnext(tree->nodes, cell) == NULL;
@@ -102,6 +105,12 @@ cq_tree_run_prepare(const CqTree *tree, Oid view, Oid output, CqFlowExpect expec
 										  is_shown ? output : InvalidOid, expect));
 	}
 	return run;
+}
+
+int
+cq_tree_run_length(const CqTreeRun *run)
+{
+	return list_length(run->nodes);
 }
 
 /* Of the flows over a stream's batches; InvalidOid: of all. */

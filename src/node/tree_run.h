@@ -41,12 +41,15 @@ typedef struct CqTreeBatch
 } CqTreeBatch;
 
 /*
- * Plans all nodes. output is the table of the last node where the view shows it; the others are the
+ * Plans all nodes; NULL: there are none, and nothing happens on the way. output is the table of the last node where the view shows it; the others are the
  * view's parts. As who acts for the view, with all that it reads locked. expect as in flow.h. In
  * CurrentMemoryContext; the tree has to last as long.
  */
 extern CqTreeRun *cq_tree_run_prepare(const CqTree *tree, Oid view, Oid output,
 									  CqFlowExpect expect);
+
+/* How many nodes there are. */
+extern int	cq_tree_run_length(const CqTreeRun *run);
 
 /* Of PlannedStmt *: all plans; those of them that read a stream's batches. */
 extern List *cq_tree_run_plans(const CqTreeRun *run);

@@ -474,16 +474,13 @@ needs_root(const CqReject *reject)
 						  "retention_by = 'event_time' so do rows that show their event time.");
 }
 
-CqReject *
-cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
+/* One way or the other. */
+static CqReject *
+plan_best(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
 {
 	bool		is_final;
-	CqReject   *reject;
+	CqReject   *reject = plan_without_nodes(definition, options, result, &is_final);
 	CqReject   *in_nodes;
-
-	if (options->maintains_tables)
-		definition = cq_maintained_mark(definition);
-	reject = plan_without_nodes(definition, options, result, &is_final);
 
 	if (reject == NULL || is_final)
 		return reject;
@@ -495,6 +492,19 @@ cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan *
 		plan_without_nodes(definition, &(CqPlanOptions) {0}, result, &is_final) == NULL)
 		return reject;
 	return in_nodes != NULL ? in_nodes : needs_root(reject);
+}
+
+CqReject *
+cq_plan_view(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
+{
+	CqReject   *reject;
+
+	if (options->maintains_tables)
+		definition = cq_maintained_mark(definition);
+	reject = plan_best(definition, options, result);
+	if (reject == NULL)
+		cq_root_set(*result, options);
+	return reject;
 }
 
 int

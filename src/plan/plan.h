@@ -33,6 +33,26 @@ typedef enum CqShape
 	CQ_SHAPE_STORED				/* what the last node stores (tree.h) */
 } CqShape;
 
+/* How what comes to the root gets into its state: exec/root.c has a routine for each. */
+typedef enum CqRootKind
+{
+	CQ_ROOT_ROWS,				/* rows are appended */
+	CQ_ROOT_GROUPS,				/* partial states are appended, combined when they are read */
+	CQ_ROOT_TOLD_GROUPS,		/* a group has one row, and what becomes of it is told */
+	CQ_ROOT_AMENDED_GROUPS,		/* the same, of windows that are closed */
+	CQ_ROOT_SESSIONS,			/* united with those that they overlap */
+	CQ_ROOT_TOLD_SESSIONS,
+	CQ_ROOT_STORED				/* the last node has it all */
+} CqRootKind;
+
+/* What is known, when a batch has passed, of the rows that people see. */
+typedef enum CqTelling
+{
+	CQ_TELLS_ROWS,				/* which are gone, and which are new */
+	CQ_TELLS_CHANGE,			/* that some may be others now */
+	CQ_TELLS_NOTHING			/* they are the same: closing windows makes them */
+} CqTelling;
+
 /* A key of the groups: a column k1, k2, …, or pane, of the state table. */
 typedef struct CqKey
 {
@@ -126,6 +146,9 @@ typedef struct CqPlanOptions
 typedef struct CqViewPlan
 {
 	CqShape		shape;
+	CqRootKind	root;
+	CqTelling	telling;
+	bool		is_exclusive;	/* one batch after the other, over all workers */
 	List	   *streams;		/* of Oid: that are read, each once */
 	List	   *named;			/* of Oid: continuous views that are read by their names, and tables
 								 * whose changes count */
@@ -334,6 +357,9 @@ extern Oid	cq_aggregate_state_type(void);
 
 /* A constant of type integer. */
 extern Expr *cq_plan_int4(int32 value);
+
+/* Sets root, telling and is_exclusive of what is planned otherwise (root.c). */
+extern void cq_root_set(CqViewPlan *plan, const CqPlanOptions *options);
 
 /* Number of columns of the state table that make up the group, grouping id included. */
 extern int	cq_plan_nkeys(const CqViewPlan *plan);
