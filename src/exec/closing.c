@@ -56,6 +56,7 @@
 #include "exec/view_plan.h"
 #include "exec/watermark.h"
 #include "exec/window_bound.h"
+#include "exec/window_life.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -85,6 +86,7 @@ typedef struct Closing
 	CqView	   *view;
 	Oid			owner;
 	CqViewPlan *plan;
+	const struct Ending *ending;
 	bool		is_emitting;	/* its own query is running */
 	bool		is_done;		/* something was written */
 	void		(*step) (void *closing);
@@ -99,6 +101,21 @@ typedef struct Marks
 	TimestampTz next_close;
 	TimestampTz expired_through;	/* where closed windows are amended */
 } Marks;
+
+/* What becomes of windows that are closed: by CqEnding. */
+typedef struct Ending
+{
+	bool		is_at_once;		/* in the transaction that decides that they are closed */
+	bool		is_seen_before; /* readers do not wait for it: what is closed is another thing */
+
+	/* Of windows that end after from and not after to. False: some of it is still to be done. */
+	bool		(*end) (Closing *closing, TimestampTz from, TimestampTz to);
+
+	/* What has been closed for long. watermark: less all that windows are waited for. */
+	void		(*expire) (Closing *closing, TimestampTz watermark, Marks *marks);
+} Ending;
+
+static const Ending *ending_of(const CqViewPlan *plan);
 
 static TimestampTz
 mark(int number)
@@ -169,7 +186,19 @@ prepare_closing(Closing *closing)
 					NULL);
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
+	closing->ending = ending_of(closing->plan);
 	return true;
+}
+
+/*
+ * A batch must find the rows that it has found before; and it may be at rows of closed windows,
+ * when it touches a key that is in several.
+ */
+static void
+hold_batches(const Closing *closing)
+{
+	if (closing->plan->is_exclusive)
+		cq_view_lock_exclusive(closing->view->state);
 }
 
 /* ---- emission ---- */
@@ -217,15 +246,6 @@ run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
 	PopActiveSnapshot();
 }
 
-/* From when on rows belong to a window that is open. */
-static TimestampTz
-first_needed(const Closing *closing, CqWindowBound *bound, TimestampTz closed_through)
-{
-	if (!OidIsValid(closing->plan->closing.bound) || TIMESTAMP_NOT_FINITE(closed_through))
-		return closed_through;
-	return cq_window_bound_first_needed(bound, closed_through);
-}
-
 /* What nodes keep for windows that are closed, and were not so before. */
 static void
 cut_nodes(Closing *closing, TimestampTz before, TimestampTz closed_through)
@@ -233,22 +253,18 @@ cut_nodes(Closing *closing, TimestampTz before, TimestampTz closed_through)
 	CqWindowBound bound;
 	CqActor		actor;
 
-	if (closing->plan->tree == NULL)
-		return;
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	if (OidIsValid(closing->plan->closing.bound))
-		cq_window_bound_init(&bound, &closing->plan->closing);
-	cq_node_cut(closing->view, closing->plan, &bound, first_needed(closing, &bound, before),
-				first_needed(closing, &bound, closed_through));
+	cq_window_bound_init(&bound, &closing->plan->closing);
+	cq_node_cut(closing->view, closing->plan, &bound,
+				cq_window_bound_first_needed(&bound, before),
+				cq_window_bound_first_needed(&bound, closed_through));
 	cq_owner_end(&actor);
 }
 
-/*
- * Writes the rows of windows that end after from and not after to, and drops what no other window
- * needs.
- */
+/* Writes the rows of windows that end after from and not after to, and drops what nobody needs. */
 static void
-emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
+emit_rows(Closing *closing, TimestampTz from, TimestampTz to,
+		  void (*drop) (Closing *closing, TimestampTz from, TimestampTz to))
 {
 	const TimestampTz bounds[] = {from, to};
 	Oid			type = closing->plan->closing.type;
@@ -264,17 +280,51 @@ emit_rows(Closing *closing, TimestampTz from, TimestampTz to)
 	receiver = cq_merge_result_receiver(closing->view->result, &counts, changes);
 	cq_reject_raise(cq_read_closed(closing->plan, closing->view->state, &read), NULL);
 	run_query(read, make_params(type, bounds, lengthof(bounds)), receiver);
-	/* Its batches may be at rows of closed windows, when they touch a key that is in several. */
-	if (closing->plan->tree != NULL)
-		cq_view_lock_exclusive(closing->view->state);
-	if (!closing->plan->amends_closed)
-		run_query(cq_read_delete_closed(closing->plan, closing->view->state),
-				  make_params(type, &to, 1), None_Receiver);
-	cut_nodes(closing, from, to);
+	drop(closing, from, to);
 	if (changes != NULL)
 		changes->finish(changes);
 	cq_owner_end(&actor);
 	receiver->rDestroy(receiver);
+}
+
+/* Drops the state of what has ended not after a time. */
+static void
+delete_closed(Closing *closing, TimestampTz through)
+{
+	CqActor		actor;
+
+	cq_view_actor_begin(&actor, closing->view, closing->owner);
+	run_query(cq_read_delete_closed(closing->plan, closing->view->state),
+			  make_params(closing->plan->closing.type, &through, 1), None_Receiver);
+	cq_owner_end(&actor);
+}
+
+/* What no other window needs. */
+static void
+drop_emitted(Closing *closing, TimestampTz from, TimestampTz to)
+{
+	hold_batches(closing);
+	delete_closed(closing, to);
+	cut_nodes(closing, from, to);
+}
+
+static bool
+emit_and_drop(Closing *closing, TimestampTz from, TimestampTz to)
+{
+	emit_rows(closing, from, to, drop_emitted);
+	return true;
+}
+
+static void
+drop_nothing(Closing *closing, TimestampTz from, TimestampTz to)
+{
+}
+
+static bool
+emit_and_keep(Closing *closing, TimestampTz from, TimestampTz to)
+{
+	emit_rows(closing, from, to, drop_nothing);
+	return true;
 }
 
 /* Deletes some of the state of windows that have expired. True where no more of it is left. */
@@ -318,6 +368,17 @@ drop_all(Closing *closing, TimestampTz closed_through)
 	return is_all;
 }
 
+/* Some of it, and in the end what nodes keep. */
+static bool
+drop_by_and_by(Closing *closing, TimestampTz from, TimestampTz to)
+{
+	hold_batches(closing);
+	if (!drop_all(closing, to))
+		return false;
+	cut_nodes(closing, from, to);
+	return true;
+}
+
 /* Its output takes no more for the moment: it goes on when it does. */
 static bool
 is_blocked(Closing *closing)
@@ -344,20 +405,11 @@ emit(void *arg)
 	if (marks.closed_through <= marks.emitted_through)
 		return;
 	closing->is_done = true;
-	if (closing->view->emits_on_close)
-		emit_rows(closing, marks.emitted_through, marks.closed_through);
-	else
-	{
-		/* A batch that tells changes must find the rows that it has found before. */
-		if (closing->view->tells_changes || closing->plan->tree != NULL)
-			cq_view_lock_exclusive(closing->view->state);
-		if (!drop_all(closing, marks.closed_through))
-			return;
-		cut_nodes(closing, marks.emitted_through, marks.closed_through);
-	}
+	if (!closing->ending->end(closing, marks.emitted_through, marks.closed_through))
+		return;
 	marks.emitted_through = marks.closed_through;
 	write_marks(closing->relid, &marks);
-	if (closing->view->emits_on_close)
+	if (!closing->ending->is_seen_before)
 		cq_graph_push(closing->relid, false);
 }
 
@@ -366,11 +418,11 @@ emit(void *arg)
 static bool
 watermark_for_closing(const CqView *view, TimestampTz *watermark)
 {
-	if ((!view->emits_on_close && view->retention == NULL) || !cq_watermark_get(view, watermark))
+	CqWindowLife life = cq_window_life_closed(view);
+
+	if (!life.is_over || !cq_watermark_get(view, watermark))
 		return false;
-	*watermark -= view->allowed_lateness;
-	if (!view->emits_on_close)
-		*watermark = cq_retention_horizon(*watermark, view->retention);
+	*watermark = cq_window_life_ended(&life, *watermark - view->allowed_lateness);
 	return true;
 }
 
@@ -381,24 +433,11 @@ find_bounds(const Closing *closing, TimestampTz watermark, TimestampTz *before, 
 	CqWindowBound bound;
 	CqActor		actor;
 
-	if (!OidIsValid(closing->plan->closing.bound))
-	{
-		*before = watermark;
-		*after = watermark + 1;
-		return;
-	}
 	cq_view_actor_begin(&actor, closing->view, closing->owner);
 	cq_window_bound_init(&bound, &closing->plan->closing);
 	*before = cq_window_bound_before(&bound, watermark);
 	*after = cq_window_bound_after(&bound, watermark);
 	cq_owner_end(&actor);
-}
-
-static bool
-is_one_step(const CqViewPlan *plan)
-{
-	return plan->closing.last > 1 || plan->session != NULL || plan->closing.is_of_sessions ||
-		plan->amends_closed;
 }
 
 /*
@@ -432,26 +471,26 @@ next_session_end(Closing *closing, TimestampTz closed_through)
 	return end;
 }
 
-/* Closed windows that are amended go when they have expired. */
+static void
+keep_all(Closing *closing, TimestampTz watermark, Marks *marks)
+{
+}
+
+/* Closed windows that are amended go when rows are too late for them. */
 static void
 drop_expired(Closing *closing, TimestampTz watermark, Marks *marks)
 {
+	CqWindowLife life = cq_window_life_gone(closing->view);
 	TimestampTz before;
 	TimestampTz after;
-	CqActor		actor;
 
-	if (!closing->plan->amends_closed || closing->view->retention == NULL)
+	if (!life.is_over)
 		return;
-	find_bounds(closing, cq_retention_horizon(watermark, closing->view->retention), &before,
-				&after);
+	find_bounds(closing, cq_window_life_ended(&life, watermark), &before, &after);
 	if (before <= marks->expired_through)
 		return;
 	marks->expired_through = before;
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	run_query(cq_read_delete_closed(closing->plan, closing->view->state),
-			  make_params(closing->plan->closing.type, &before, 1),
-			  None_Receiver);
-	cq_owner_end(&actor);
+	delete_closed(closing, before);
 }
 
 TimestampTz
@@ -467,7 +506,7 @@ decide(void *arg)
 	Marks		marks = read_marks(closing->relid);
 	TimestampTz watermark;
 	TimestampTz before;
-	bool		has_changed = false;
+	bool		has_closed = false;
 
 	closing->view = cq_view_get(closing->relid);
 	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) ||
@@ -485,20 +524,31 @@ decide(void *arg)
 	if (before > marks.closed_through)
 	{
 		marks.closed_through = before;
-		has_changed = !closing->view->emits_on_close || is_one_step(closing->plan);
-		if (closing->view->emits_on_close && is_one_step(closing->plan))
-		{
-			emit_rows(closing, marks.emitted_through, marks.closed_through);
-			marks.emitted_through = marks.closed_through;
-		}
+		has_closed = true;
 	}
-	drop_expired(closing, watermark, &marks);
+	if (has_closed && closing->ending->is_at_once &&
+		closing->ending->end(closing, marks.emitted_through, marks.closed_through))
+		marks.emitted_through = marks.closed_through;
+	closing->ending->expire(closing, watermark, &marks);
 	if (closing->plan->session != NULL)
 		marks.next_close = next_session_end(closing, marks.closed_through);
 	write_marks(closing->relid, &marks);
-	if (has_changed)
+	if (has_closed && closing->ending->is_seen_before)
 		cq_graph_push(closing->relid, false);
 	closing->is_done = true;
+}
+
+static const Ending endings[] = {
+	[CQ_ENDS_EXPIRED] = {false, true, drop_by_and_by, keep_all},
+	[CQ_ENDS_EMITTED] = {false, false, emit_and_drop, keep_all},
+	[CQ_ENDS_EMITTED_AT_ONCE] = {true, true, emit_and_drop, keep_all},
+	[CQ_ENDS_AMENDED] = {true, true, emit_and_keep, drop_expired},
+};
+
+static const Ending *
+ending_of(const CqViewPlan *plan)
+{
+	return &endings[plan->ending];
 }
 
 bool

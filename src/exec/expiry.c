@@ -75,6 +75,13 @@ typedef struct Expiry
 	int64		nexpired;
 } Expiry;
 
+static bool
+find_clock(const CqView *view, TimestampTz *until)
+{
+	*until = cq_clock_now();
+	return true;
+}
+
 /*
  * Up to when is it known that nothing more has come for a group? The clock says so only of what has
  * been read: up to when its worker has looked the last time, and where messages wait to be read, or
@@ -119,21 +126,8 @@ find_silence(const CqView *view, TimestampTz *until)
 	return !TIMESTAMP_NOT_FINITE(*until);
 }
 
-/* False: it is not known yet. */
-static bool
-find_horizon(const CqView *view, TimestampTz *horizon)
-{
-	TimestampTz now = cq_clock_now();
-
-	if (view->expires_by_event_time ? !cq_watermark_get(view, &now) :
-		view->expiry == CQ_EXPIRES_GROUPS && !find_silence(view, &now))
-		return false;
-	*horizon = cq_retention_horizon(now, view->retention);
-	return true;
-}
-
 static int64
-expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
+delete_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 {
 	Relation	definition = table_open(view->definition, AccessShareLock);
 	Oid			owner = definition->rd_rel->relowner;
@@ -205,17 +199,16 @@ delete_rows(const CqView *view, Oid table, const char *column, TimestampTz horiz
 		cq_retention_delete(table, column, horizon, max_rows, NULL);
 }
 
-/* And what nodes keep for rows that would be too old when they come. */
-static int64
-expire_rows(const CqView *view, const char *column, TimestampTz horizon, int64 max_rows)
+/* What nodes keep for rows that would be too old when they come. */
+static void
+cut_nodes(const CqView *view, TimestampTz horizon)
 {
-	int64		nexpired = delete_rows(view, view->state, column, horizon, max_rows);
 	Relation	definition;
 	CqViewPlan *plan;
 	CqActor		actor;
 
-	if (!view->expires_by_event_time || !cq_part_has_nodes(view->view))
-		return nexpired;
+	if (!cq_part_has_nodes(view->view))
+		return;
 	definition = table_open(view->definition, AccessShareLock);
 	cq_view_actor_begin(&actor, view, definition->rd_rel->relowner);
 	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
@@ -227,36 +220,107 @@ expire_rows(const CqView *view, const char *column, TimestampTz horizon, int64 m
 	}
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
+}
+
+/* ---- what expires ---- */
+
+/* What goes by retention, of views of a kind, and by which clock. */
+typedef struct Expiring
+{
+	/* Up to when it is known what there is. False: it is not known yet. */
+	bool		(*find_now) (const CqView *view, TimestampTz *now);
+
+	/* Deletes at most max_rows of what is before the horizon: how many. */
+	int64		(*expire) (const CqView *view, TimestampTz horizon, int64 max_rows);
+} Expiring;
+
+static bool
+find_no_time(const CqView *view, TimestampTz *now)
+{
+	return false;
+}
+
+static int64
+expire_rows(const CqView *view, TimestampTz horizon, int64 max_rows)
+{
+	return delete_rows(view, view->state, CQ_ROW_TIME_COLUMN, horizon, max_rows);
+}
+
+static int64
+expire_rows_by_event_time(const CqView *view, TimestampTz horizon, int64 max_rows)
+{
+	int64		nexpired = delete_rows(view, view->state, CQ_EVENT_TIME_COLUMN, horizon, max_rows);
+
+	cut_nodes(view, horizon);
 	return nexpired;
 }
 
-/* Windows are closed, which is what closing.c is for. */
+static int64
+expire_groups_by(const CqView *view, const char *column, TimestampTz horizon, int64 max_rows)
+{
+	if (!cq_retention_is_due(view->state, column, horizon))
+		return 0;
+	hold_off(view);
+	return delete_groups(view, horizon, max_rows * GROUPS_FACTOR);
+}
+
+static int64
+expire_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
+{
+	return expire_groups_by(view, CQ_ROW_TIME_COLUMN, horizon, max_rows);
+}
+
+static int64
+expire_groups_by_event_time(const CqView *view, TimestampTz horizon, int64 max_rows)
+{
+	return expire_groups_by(view, CQ_EVENT_TIME_COLUMN, horizon, max_rows);
+}
+
+/* Of closed windows: those that are amended go with the state that they are amended by. */
+static int64
+expire_results(const CqView *view, TimestampTz horizon, int64 max_rows)
+{
+	if (view->amends_late)
+		horizon = cq_closing_expired_through(view->view);
+	return horizon == DT_NOBEGIN ? 0 :
+		delete_rows(view, view->result, CQ_END_COLUMN, horizon + 1, max_rows);
+}
+
+static int64
+expire_nothing(const CqView *view, TimestampTz horizon, int64 max_rows)
+{
+	return 0;
+}
+
+/* By the clock, and by event time. Windows are closed, which is what closing.c is for. */
+static const Expiring expirings[][2] = {
+	[CQ_EXPIRES_NOTHING] = {{find_no_time, expire_nothing}, {find_no_time, expire_nothing}},
+	[CQ_EXPIRES_ROWS] = {{find_clock, expire_rows}, {cq_watermark_get, expire_rows_by_event_time}},
+	[CQ_EXPIRES_GROUPS] = {{find_silence, expire_groups},
+						   {cq_watermark_get, expire_groups_by_event_time}},
+	[CQ_EXPIRES_WINDOWS] = {{find_no_time, expire_nothing}, {find_no_time, expire_nothing}},
+	[CQ_EXPIRES_RESULTS] = {{find_clock, expire_results}, {cq_watermark_get, expire_results}},
+};
+
 static int64
 expire_view(const CqView *view, int64 max_rows)
 {
-	const char *column = view->expires_by_event_time ? CQ_EVENT_TIME_COLUMN : CQ_ROW_TIME_COLUMN;
-	TimestampTz horizon;
+	const Expiring *expiring = &expirings[view->expiry][view->expires_by_event_time];
+	TimestampTz now;
 
-	if (view->retention == NULL || view->expiry == CQ_EXPIRES_WINDOWS ||
-		!find_horizon(view, &horizon) || (view->tells_expired && cq_output_full(view) != NULL))
+	if (view->retention == NULL || !expiring->find_now(view, &now) ||
+		(view->tells_expired && cq_output_full(view) != NULL))
 		return 0;
-	switch (view->expiry)
-	{
-		case CQ_EXPIRES_ROWS:
-			return expire_rows(view, column, horizon, max_rows);
-		case CQ_EXPIRES_GROUPS:
-			if (!cq_retention_is_due(view->state, column, horizon))
-				return 0;
-			hold_off(view);
-			return expire_groups(view, horizon, max_rows * GROUPS_FACTOR);
-		case CQ_EXPIRES_RESULTS:
-			if (view->amends_late)
-				horizon = cq_closing_expired_through(view->view);
-			return horizon == DT_NOBEGIN ? 0 :
-				delete_rows(view, view->result, CQ_END_COLUMN, horizon + 1, max_rows);
-		default:
-			return 0;
-	}
+	return expiring->expire(view, cq_retention_horizon(now, view->retention), max_rows);
+}
+
+/* Steps that cq.sliding has left. */
+static int64
+expire_steps(const CqView *view, TimestampTz oldest, int64 max_rows)
+{
+	if (view->steps_kept < 0)
+		return 0;
+	return delete_rows(view, view->state, CQ_STEP_COLUMN, oldest - view->steps_kept, max_rows);
 }
 
 static void
@@ -270,13 +334,7 @@ expire(void *arg)
 	expiry->nexpired += expire_view(view, expiry->max_rows);
 	if (expiry->nexpired > 0)
 		cq_graph_push(view->view, false);
-	if (view->steps_kept >= 0 && view->tells_changes &&
-		cq_retention_is_due(view->state, CQ_STEP_COLUMN, expiry->oldest - view->steps_kept))
-		hold_off(view);
-	if (view->steps_kept >= 0)
-		expiry->nexpired += cq_retention_delete(view->state, CQ_STEP_COLUMN,
-												expiry->oldest - view->steps_kept,
-												expiry->max_rows, NULL);
+	expiry->nexpired += expire_steps(view, expiry->oldest, expiry->max_rows);
 }
 
 /* ---- turns ---- */

@@ -31,8 +31,8 @@
 #include "exec/late.h"
 #include "exec/view_actor.h"
 #include "exec/view_lock.h"
+#include "exec/window_life.h"
 #include "executor/spi.h"
-#include "state/retention.h"
 #include "utils/timestamp.h"
 
 /*
@@ -80,7 +80,7 @@ find_last_end(void *arg)
 	CqActor		actor;
 
 	cq_view_actor_begin(&actor, question->exec->row, question->exec->owner);
-	question->last_end = cq_window_bound_last_end(question->exec->bound, question->time);
+	question->last_end = cq_window_bound_last_end(&question->exec->bound, question->time);
 	cq_owner_end(&actor);
 }
 
@@ -120,38 +120,25 @@ typedef struct Judge
 {
 	CqViewExec *exec;
 	TimestampTz closed_through; /* DT_NOBEGIN: nothing is */
-	bool		closes;			/* else only closed_through counts */
-	/* from the highest event time to what may be late, without retention */
+	/* from the highest event time to the end of windows */
 	int64		delay;
-	const Interval *retention;	/* windows are closed so much later, or NULL */
-	int64		least;			/* delay and retention are no shorter */
+	CqWindowLife gone;			/* and from there, until nothing of them changes any more */
+	int64		least;			/* both are no shorter */
 	LateLimit  *limits;			/* by slice */
 	LateLimit  *current;		/* of these */
 } Judge;
-
-/* Months and days are not of one length: the shortest. */
-static int64
-least_length(const Interval *interval)
-{
-	return (interval->month * INT64CONST(28) * 24 +
-			interval->day * INT64CONST(23)) * USECS_PER_HOUR +
-		interval->time;
-}
 
 static Judge
 make_judge(CqViewExec *exec, const CqLane *lane, const CqBatch *batch)
 {
 	const CqView *view = exec->row;
-	Judge		judge = {.exec = exec};
+	Judge		judge = {.exec = exec, .gone = cq_window_life_gone(view)};
 
 	judge.closed_through = find_late_through(exec);
 	judge.delay = view->allowed_lateness + exec->plan->longest_lag;
 	judge.delay += view->watermark_delay >= 0 ? view->watermark_delay :
 		cq_reader_stream(lane->reader)->watermark_delay;
-	if (!view->emits_on_close || view->amends_late)
-		judge.retention = view->retention;
-	judge.closes = judge.retention != NULL || (view->emits_on_close && !view->amends_late);
-	judge.least = judge.delay + (judge.retention != NULL ? least_length(judge.retention) : 0);
+	judge.least = judge.delay + cq_window_life_least(&judge.gone);
 	judge.limits = palloc(sizeof(LateLimit) * Max(batch->fetch.nslices, 1));
 	for (int i = 0; i < batch->fetch.nslices; i++)
 		judge.limits[i] = (LateLimit) {DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN};
@@ -163,9 +150,8 @@ find_limit(void *arg)
 {
 	Judge	   *judge = arg;
 
-	judge->current->limit = judge->current->before - judge->delay;
-	if (judge->retention != NULL)
-		judge->current->limit = cq_retention_horizon(judge->current->limit, judge->retention);
+	judge->current->limit = cq_window_life_ended(&judge->gone,
+												 judge->current->before - judge->delay);
 }
 
 static void
@@ -173,7 +159,7 @@ find_needed(void *arg)
 {
 	Judge	   *judge = arg;
 	LateLimit  *limit = judge->current;
-	CqWindowBound *bound = judge->exec->bound;
+	CqWindowBound *bound = &judge->exec->bound;
 	CqActor		actor;
 
 	cq_view_actor_begin(&actor, judge->exec->row, judge->exec->owner);
@@ -200,12 +186,9 @@ ends_by(Judge *judge, TimestampTz time, TimestampTz limit)
 {
 	TimestampTz last_end;
 
-	/* In a query of several streams it need not be in a window, and be an error for that. */
-	if (time == DT_NOBEGIN && judge->exec->plan->lags != NIL)
-		return true;
-	/* A session of no finite time is an error of the row's. */
-	if (judge->exec->bound == NULL)
-		return (judge->exec->plan->session == NULL || !TIMESTAMP_NOT_FINITE(time)) && time < limit;
+	/* In no window it is an error of the row's, but for a query of several streams. */
+	if (time == DT_NOBEGIN)
+		return judge->exec->plan->lags != NIL;
 	return last_end_of(judge->exec, time, &last_end) && last_end <= limit;
 }
 
@@ -217,7 +200,7 @@ is_late(Judge *judge, int slice, TimestampTz time, TimestampTz before)
 
 	if (time < judge->closed_through && ends_by(judge, time, judge->closed_through))
 		return true;
-	if (!judge->closes || before == DT_NOBEGIN || time >= before - judge->least)
+	if (!judge->gone.is_over || before == DT_NOBEGIN || time >= before - judge->least)
 		return false;
 	judge->current = limit;
 	if (limit->before != before)
@@ -227,10 +210,9 @@ is_late(Judge *judge, int slice, TimestampTz time, TimestampTz before)
 	}
 	if (time >= limit->limit)
 		return false;
-	if (judge->exec->bound != NULL && (limit->limit < limit->from || limit->limit >= limit->to))
+	if (limit->limit < limit->from || limit->limit >= limit->to)
 		find(judge, find_needed);
-	return (judge->exec->bound == NULL || time < limit->needed) &&
-		ends_by(judge, time, limit->limit);
+	return time < limit->needed && ends_by(judge, time, limit->limit);
 }
 
 static TimestampTz
@@ -251,17 +233,20 @@ window_time(const CqViewExec *exec, const CqBatch *batch, int row)
 Bitmapset *
 cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const Bitmapset *skip)
 {
-	const bool *nulls = batch->nulls[exec->event_time - 1];
 	const CqEventTimes *times = lane->event_times;
 	Bitmapset  *late = NULL;
+	const bool *nulls;
 	Judge		judge;
 
+	if (exec->event_time == InvalidAttrNumber)
+		return NULL;
 	if (times == NULL)
 		elog(ERROR, "the stream has no event times");
 	exec->nfailures++;
 	cq_view_lock_windows(exec->row->state);
 	exec->nfailures--;
 	judge = make_judge(exec, lane, batch);
+	nulls = batch->nulls[exec->event_time - 1];
 	for (int row = 0; row < batch->nrows; row++)
 	{
 		int			slice = batch->fetch.messages[row].slice;
@@ -288,7 +273,7 @@ keep(CqViewExec *exec, Oid stream, const CqBatch *batch, int row)
 	char		nulls[lengthof(types) + 1] = "          ";
 	Datum		args[lengthof(types)];
 
-	if (exec->bound == NULL || time == DT_NOBEGIN)
+	if (!cq_window_bound_has_ends(&exec->bound) || time == DT_NOBEGIN)
 		nulls[9] = 'n';
 	else if (!last_end_of(exec, window_time(exec, batch, row), &last_end))
 		return;

@@ -9,8 +9,9 @@
 #include "exec/view_exec.h"
 
 /*
- * The late rows of a batch, but for those in skip: row numbers, palloc'd, or NULL. In the batch's
- * transaction; from here to its end no window of the view is closed.
+ * The late rows of a batch, but for those in skip: row numbers, palloc'd, or NULL; so it is where
+ * none is by its time. In the batch's transaction; from here to its end no window of the view is
+ * closed.
  */
 extern Bitmapset *cq_late_find(CqViewExec *exec, const CqLane *lane, const CqBatch *batch,
 							   const Bitmapset *skip);

@@ -84,7 +84,7 @@ cq_node_cut_is_due(const CqView *view, const CqViewPlan *plan, CqWindowBound *bo
 {
 	ListCell   *cell;
 
-	foreach(cell, plan->tree != NULL ? cq_part_list(view->view) : NIL)
+	foreach(cell, cq_part_list(view->view))
 	{
 		const CqPart *part = lfirst(cell);
 		const char *name;
@@ -104,7 +104,7 @@ cq_node_cut(const CqView *view, const CqViewPlan *plan, CqWindowBound *bound, Ti
 {
 	ListCell   *cell;
 
-	foreach(cell, plan->tree != NULL ? cq_part_list(view->view) : NIL)
+	foreach(cell, cq_part_list(view->view))
 	{
 		const CqPart *part = lfirst(cell);
 		const CqNodeInput *input = input_of_part(part, plan);

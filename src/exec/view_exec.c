@@ -302,11 +302,7 @@ prepare_plan(CqViewExec *exec)
 	cq_view_actor_begin(&actor, exec->row, exec->owner);
 	cq_reject_raise(cq_view_plan(exec->row, query, &exec->plan), NULL);
 	cq_view_plan_check_state(exec->row, exec->plan);
-	if (cq_view_plan_has_windows(exec->row) && OidIsValid(exec->plan->closing.bound))
-	{
-		exec->bound = palloc(sizeof(CqWindowBound));
-		cq_window_bound_init(exec->bound, &exec->plan->closing);
-	}
+	cq_window_bound_init(&exec->bound, &exec->plan->closing);
 	exec->root = cq_root_of(exec->plan);
 	exec->tree = cq_tree_run_prepare(exec->plan->tree, exec->view, exec->row->state,
 									 cq_root_expect_rows);
@@ -356,7 +352,6 @@ prepare_exec(CqViewExec *exec)
 	exec->tree = NULL;
 	exec->plans = exec->parts = exec->readers = exec->below = NIL;
 	exec->layout = NULL;
-	exec->bound = NULL;
 	caller = MemoryContextSwitchTo(exec->context);
 	exec->row = cq_view_get(exec->view);
 	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)

@@ -70,7 +70,7 @@ typedef struct CqViewExec
 	List	   *uses;			/* of CqStreamUse *: of each stream */
 	Bitmapset  *needed;			/* of the stream that it was got for last: as in its use */
 	const List *settings;
-	CqWindowBound *bound;		/* where windows are closed, or expire; else NULL */
+	CqWindowBound bound;		/* of windows that are closed, or expire */
 	AttrNumber	event_time;		/* there, and of that stream: as in its use */
 	int64		lag;
 	TimestampTz closed_through; /* in this transaction, where closed windows are amended */

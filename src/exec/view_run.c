@@ -27,7 +27,6 @@
 #include "exec/told.h"
 #include "exec/view_count.h"
 #include "exec/view_lock.h"
-#include "exec/view_plan.h"
 #include "exec/view_run.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
@@ -608,11 +607,8 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 	skip_undecoded(&run);
 	if (exec->row->pause_on_error && run.skip != NULL)
 		end = bms_next_member(run.skip, -1);
-	if (cq_view_plan_has_windows(exec->row) || exec->plan->lags != NIL)
-	{
-		run.late = cq_late_find(exec, lane, batch, run.skip);
-		run.skip = bms_add_members(run.skip, run.late);
-	}
+	run.late = cq_late_find(exec, lane, batch, run.skip);
+	run.skip = bms_add_members(run.skip, run.late);
 	if (exec->is_exclusive)
 		lock_exclusively(exec);
 	if (end > 0)

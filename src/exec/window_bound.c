@@ -7,16 +7,16 @@
 #include "exec/window_bound.h"
 #include "utils/timestamp.h"
 
-void
-cq_window_bound_init(CqWindowBound *bound, const CqWindowSteps *steps)
+/* Each time is a window of its own, and ends where the next one begins. */
+static TimestampTz
+find_time(CqWindowBound *bound, TimestampTz time, int block, int offset)
 {
-	bound->steps = *steps;
-	fmgr_info(steps->bound, &bound->function);
+	return TIMESTAMP_NOT_FINITE(time) ? time : time + offset;
 }
 
 /* _cq.window_bound(time, step, origin, block, offset) */
 static TimestampTz
-call(CqWindowBound *bound, TimestampTz time, int block, int offset)
+find_step(CqWindowBound *bound, TimestampTz time, int block, int offset)
 {
 	LOCAL_FCINFO(fcinfo, 5);
 
@@ -30,31 +30,53 @@ call(CqWindowBound *bound, TimestampTz time, int block, int offset)
 	return DatumGetTimestampTz(FunctionCallInvoke(fcinfo));
 }
 
+void
+cq_window_bound_init(CqWindowBound *bound, const CqWindowSteps *steps)
+{
+	bound->steps = *steps;
+	bound->find = find_step;
+	if (OidIsValid(steps->bound))
+		fmgr_info(steps->bound, &bound->function);
+	else
+	{
+		bound->find = find_time;
+		bound->steps.block = bound->steps.last = 1;
+	}
+}
+
+bool
+cq_window_bound_has_ends(const CqWindowBound *bound)
+{
+	return bound->find == find_step;
+}
+
 TimestampTz
 cq_window_bound_before(CqWindowBound *bound, TimestampTz time)
 {
-	return call(bound, time, 1, 0);
+	return bound->find(bound, time, 1, 0);
 }
 
 TimestampTz
 cq_window_bound_after(CqWindowBound *bound, TimestampTz time)
 {
-	return call(bound, time, 1, 1);
+	return bound->find(bound, time, 1, 1);
 }
 
 TimestampTz
 cq_window_bound_last_end(CqWindowBound *bound, TimestampTz time)
 {
-	return call(bound, time, bound->steps.block, bound->steps.last);
+	return bound->find(bound, time, bound->steps.block, bound->steps.last);
 }
 
 TimestampTz
 cq_window_bound_first_needed(CqWindowBound *bound, TimestampTz end)
 {
+	if (TIMESTAMP_NOT_FINITE(end))
+		return end;
 	/*
 	 * Hopping windows that end then begin so many panes earlier; cumulating ones share the first
 	 * panes of their block.
 	 */
-	return bound->steps.block == 1 ? call(bound, end, 1, 1 - bound->steps.last) :
-		call(bound, end, bound->steps.block, 0);
+	return bound->steps.block == 1 ? bound->find(bound, end, 1, 1 - bound->steps.last) :
+		bound->find(bound, end, bound->steps.block, 0);
 }

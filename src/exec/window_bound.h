@@ -1,6 +1,9 @@
 /*
  * window_bound.h
  *		Where the windows of a view that are closed, or expire, begin and end.
+ *
+ * Of sessions, and of rows that are closed one by one, that is not known from a time alone: there
+ * each time counts by itself, as if it were a window that ends before the next one.
  */
 #ifndef CQ_WINDOW_BOUND_H
 #define CQ_WINDOW_BOUND_H
@@ -12,11 +15,15 @@
 typedef struct CqWindowBound
 {
 	CqWindowSteps steps;
-	FmgrInfo	function;
+	TimestampTz (*find) (struct CqWindowBound *bound, TimestampTz time, int block, int offset);
+	FmgrInfo	function;		/* of windows */
 } CqWindowBound;
 
 /* Look-ups live in CurrentMemoryContext; the steps' constants where the plan does. */
 extern void cq_window_bound_init(CqWindowBound *bound, const CqWindowSteps *steps);
+
+/* Are they windows, whose ends mean something to people? */
+extern bool cq_window_bound_has_ends(const CqWindowBound *bound);
 
 /*
  * The last bound of any window that is not after time, and the first that is. Raise ERROR for times

@@ -53,6 +53,15 @@ typedef enum CqTelling
 	CQ_TELLS_NOTHING			/* they are the same: closing windows makes them */
 } CqTelling;
 
+/* What becomes of windows when they are closed: exec/closing.c has a routine for each. */
+typedef enum CqEnding
+{
+	CQ_ENDS_EXPIRED,			/* they are not shown any more */
+	CQ_ENDS_EMITTED,			/* their rows are made, while batches go on */
+	CQ_ENDS_EMITTED_AT_ONCE,	/* no batch runs meanwhile: they share rows with open ones */
+	CQ_ENDS_AMENDED				/* the same, and their state stays */
+} CqEnding;
+
 /* A key of the groups: a column k1, k2, …, or pane, of the state table. */
 typedef struct CqKey
 {
@@ -148,6 +157,7 @@ typedef struct CqViewPlan
 	CqShape		shape;
 	CqRootKind	root;
 	CqTelling	telling;
+	CqEnding	ending;
 	bool		is_exclusive;	/* one batch after the other, over all workers */
 	List	   *streams;		/* of Oid: that are read, each once */
 	List	   *named;			/* of Oid: continuous views that are read by their names, and tables
@@ -358,7 +368,7 @@ extern Oid	cq_aggregate_state_type(void);
 /* A constant of type integer. */
 extern Expr *cq_plan_int4(int32 value);
 
-/* Sets root, telling and is_exclusive of what is planned otherwise (root.c). */
+/* Sets root, telling, ending and is_exclusive of what is planned otherwise (root.c). */
 extern void cq_root_set(CqViewPlan *plan, const CqPlanOptions *options);
 
 /* Number of columns of the state table that make up the group, grouping id included. */

@@ -43,11 +43,23 @@ telling_of(const CqViewPlan *plan, const CqPlanOptions *options)
 	return plan->hides_expired ? CQ_TELLS_CHANGE : CQ_TELLS_ROWS;
 }
 
+static CqEnding
+ending_of(const CqViewPlan *plan, const CqPlanOptions *options)
+{
+	if (!options->emits_on_close)
+		return CQ_ENDS_EXPIRED;
+	if (plan->amends_closed)
+		return CQ_ENDS_AMENDED;
+	return plan->closing.last > 1 || plan->session != NULL || plan->closing.is_of_sessions ?
+		CQ_ENDS_EMITTED_AT_ONCE : CQ_ENDS_EMITTED;
+}
+
 void
 cq_root_set(CqViewPlan *plan, const CqPlanOptions *options)
 {
 	plan->root = root_of(plan);
 	plan->telling = telling_of(plan, options);
+	plan->ending = ending_of(plan, options);
 	plan->is_exclusive = plan->session != NULL || plan->tells_changes || plan->tree != NULL ||
 		(options->tells_changes && !options->emits_on_close);
 }
