@@ -157,19 +157,6 @@ note_ends(CqLane *lane, const CqBatch *batch)
 	cq_cursor_note_ends(lane, &batch->fetch);
 }
 
-/* Adds the streams in this database that the view writes to. */
-static List *
-add_fed_streams(List *streams, const CqViewExec *exec)
-{
-	Oid			sink = OidIsValid(exec->row->outbox) ? InvalidOid : exec->row->sink;
-
-	if (OidIsValid(exec->row->changes))
-		streams = list_append_unique_oid(streams, exec->row->changes);
-	if (OidIsValid(sink) && get_rel_relkind(sink) == RELKIND_FOREIGN_TABLE)
-		streams = list_append_unique_oid(streams, sink);
-	return streams;
-}
-
 static bool
 is_in_chain(Oid stream)
 {
@@ -192,7 +179,7 @@ stop_in_circle(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
 								 "views";
 	ListCell   *cell;
 
-	foreach(cell, add_fed_streams(NIL, exec))
+	foreach(cell, cq_output_add_streams(NIL, exec->row))
 	{
 		if (!is_in_chain(lfirst_oid(cell)))
 			continue;
@@ -238,7 +225,7 @@ run_views(CqLane *lane, CqBatch *batch, List *execs, CqGraph *graph, List **fed)
 		if ((!stays || is_circle) && graph != NULL)
 			cq_graph_leave_out(graph, exec->view);
 		if (!is_circle)
-			*fed = add_fed_streams(*fed, exec);
+			*fed = cq_output_add_streams(*fed, exec->row);
 	}
 	return !left;
 }
@@ -313,7 +300,7 @@ apply(CqLane *lane, CqBatch *batch)
 	left |= !cq_graph_follow(graph);
 	foreach(cell, cq_graph_followers(graph))
 	{
-		fed = add_fed_streams(fed, lfirst(cell));
+		fed = cq_output_add_streams(fed, ((CqViewExec *) lfirst(cell))->row);
 		lane->fills_outbox |= OidIsValid(((CqViewExec *) lfirst(cell))->row->outbox);
 	}
 	cq_graph_close(graph);

@@ -287,6 +287,20 @@ keep(CqViewExec *exec, Oid stream, const CqBatch *batch, int row)
 	SPI_finish();
 }
 
+static void
+keep_all(CqViewExec *exec, Oid stream, const CqBatch *batch, const Bitmapset *late, int end)
+{
+	int			nkept = 0;
+	int			row = -1;
+
+	while ((row = bms_next_member(late, row)) >= 0 && row < end &&
+		   (cq_max_errors < 0 || nkept++ < cq_max_errors))
+		keep(exec, stream, batch, row);
+	cq_dead_letter_trim_by("DELETE FROM _cq.late WHERE view = $1 AND late_id <= "
+						   "(SELECT late_id FROM _cq.late WHERE view = $1 ORDER BY late_id "
+						   "DESC OFFSET $2 LIMIT 1)", exec->view);
+}
+
 int64
 cq_late_take(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const Bitmapset *late,
 			 int end)
@@ -295,14 +309,8 @@ cq_late_take(CqViewExec *exec, const CqLane *lane, const CqBatch *batch, const B
 	int			row = -1;
 
 	while ((row = bms_next_member(late, row)) >= 0 && row < end)
-	{
-		if (exec->row->keeps_late && (cq_max_errors < 0 || nlate < cq_max_errors))
-			keep(exec, lane->stream, batch, row);
 		nlate++;
-	}
 	if (nlate > 0 && exec->row->keeps_late)
-		cq_dead_letter_trim_by("DELETE FROM _cq.late WHERE view = $1 AND late_id <= "
-							   "(SELECT late_id FROM _cq.late WHERE view = $1 ORDER BY late_id "
-							   "DESC OFFSET $2 LIMIT 1)", exec->view);
+		keep_all(exec, lane->stream, batch, late, end);
 	return nlate;
 }

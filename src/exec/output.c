@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_class.h"
 #include "catalog/query.h"
 #include "common/guc.h"
 #include "common/version.h"
@@ -25,6 +26,7 @@
 #include "fmgr.h"
 #include "sink/sink.h"
 #include "state/change_buffer.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(cq_unblock_views);
@@ -94,36 +96,106 @@ open_result(const CqView *view, Oid owner, const CqViewPlan *plan)
 															   row)));
 }
 
+/* ---- the ways out ---- */
+
+/* One of the ways out of a view. */
+typedef struct Way
+{
+	CqChangeReceiver *(*open) (const CqView *view, Oid owner, const CqViewPlan *plan,
+							   TupleDesc row);
+	const char *(*full) (const CqView *view);	/* why it takes no more, or NULL */
+	Oid			written;		/* the stream or table that has the rows then, or InvalidOid */
+} Way;
+
+static const char *
+never_full(const CqView *view)
+{
+	return NULL;
+}
+
 static CqChangeReceiver *
-open_sink(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
+open_topic(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
 {
 	CqSinkTarget *target = make_target(view, owner, plan, view->sink, row);
-	CqChangeReceiver *receiver;
 
 	target->outbox = view->outbox;
 	target->is_append_only = cq_changes_only_add(plan, view->emits_on_close) &&
 		!view->tells_expired;
 	target->tells_expired = view->tells_expired;
-	receiver = cq_sink_open(target);
-	return OidIsValid(view->outbox) ? receiver : cq_change_buffer_open(row, receiver);
+	return cq_sink_open(target);
+}
+
+static const char *
+topic_full(const CqView *view)
+{
+	if (cq_max_outbox_rows < 0 || cq_outbox_pending(view->view) <= cq_max_outbox_rows)
+		return NULL;
+	return "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent";
+}
+
+static CqChangeReceiver *
+open_table(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
+{
+	return cq_change_buffer_open(row, open_topic(view, owner, plan, row));
+}
+
+static CqChangeReceiver *
+open_changes(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
+{
+	return cq_change_buffer_open(row, cq_change_stream_open(view->changes, row));
+}
+
+static CqChangeReceiver *
+open_channel(const CqView *view, Oid owner, const CqViewPlan *plan, TupleDesc row)
+{
+	return cq_notify_open(view->notify, view->view, row);
+}
+
+static const char *
+channel_full(const CqView *view)
+{
+	if (cq_notify_usage() <= cq_max_notify_queue)
+		return NULL;
+	return "the queue of NOTIFY is too full: some session that listens has been in a transaction "
+		"for long";
+}
+
+static List *
+add_way(List *ways, Way way)
+{
+	Way		   *added = palloc(sizeof(Way));
+
+	*added = way;
+	return lappend(ways, added);
+}
+
+/* Those that the view has: of Way *. */
+static List *
+ways_of(const CqView *view)
+{
+	List	   *ways = NIL;
+
+	if (OidIsValid(view->outbox))
+		ways = add_way(ways, (Way) {open_topic, topic_full, InvalidOid});
+	else if (OidIsValid(view->sink))
+		ways = add_way(ways, (Way) {open_table, never_full, view->sink});
+	if (OidIsValid(view->changes))
+		ways = add_way(ways, (Way) {open_changes, never_full, view->changes});
+	if (view->notify != NULL)
+		ways = add_way(ways, (Way) {open_channel, channel_full, InvalidOid});
+	return ways;
 }
 
 static List *
 open_receivers(const CqView *view, Oid owner, const CqViewPlan *plan)
 {
+	List	   *ways = ways_of(view);
+	TupleDesc	row = ways != NIL ? row_of(view->view) : NULL;
 	List	   *receivers = NIL;
-	TupleDesc	row;
+	ListCell   *cell;
 
-	if (!OidIsValid(view->sink) && !OidIsValid(view->changes) && view->notify == NULL)
-		return NIL;
-	row = row_of(view->view);
-	if (OidIsValid(view->sink))
-		receivers = lappend(receivers, open_sink(view, owner, plan, row));
-	if (OidIsValid(view->changes))
-		receivers = lappend(receivers,
-							cq_change_buffer_open(row, cq_change_stream_open(view->changes, row)));
-	if (view->notify != NULL)
-		receivers = lappend(receivers, cq_notify_open(view->notify, view->view, row));
+	foreach(cell, ways)
+		receivers = lappend(receivers, ((Way *) lfirst(cell))->open(view, owner, plan, row));
 	return receivers;
 }
 
@@ -155,14 +227,49 @@ cq_output_open_amended(const CqView *view, Oid owner, const CqViewPlan *plan)
 const char *
 cq_output_full(const CqView *view)
 {
-	if (OidIsValid(view->outbox) && cq_max_outbox_rows >= 0 &&
-		cq_outbox_pending(view->view) > cq_max_outbox_rows)
-		return "its sink takes no more: more than cq.max_outbox_rows rows wait to be sent";
-	if (view->notify != NULL && cq_notify_usage() > cq_max_notify_queue)
-		return "the queue of NOTIFY is too full: some session that listens has been in a "
-			   "transaction "
-			"for long";
-	return NULL;
+	const char *reason = NULL;
+	ListCell   *cell;
+
+	foreach(cell, ways_of(view))
+	{
+		reason = ((Way *) lfirst(cell))->full(view);
+		if (reason != NULL)
+			break;
+	}
+	return reason;
+}
+
+static List *
+add_relation(List *relations, Oid relid)
+{
+	return OidIsValid(relid) ? list_append_unique_oid(relations, relid) : relations;
+}
+
+List *
+cq_output_relations(const CqView *view)
+{
+	List	   *relations = NIL;
+
+	if (view->amends_late)
+		relations = add_relation(relations, view->result);
+	relations = add_relation(relations, view->sink);
+	relations = add_relation(relations, view->changes);
+	return add_relation(relations, view->outbox);
+}
+
+List *
+cq_output_add_streams(List *streams, const CqView *view)
+{
+	ListCell   *cell;
+
+	foreach(cell, ways_of(view))
+	{
+		const Way  *way = lfirst(cell);
+
+		if (OidIsValid(way->written) && get_rel_relkind(way->written) == RELKIND_FOREIGN_TABLE)
+			streams = add_relation(streams, way->written);
+	}
+	return streams;
 }
 
 /* _cq.unblock_views(). What such a view has not read meanwhile is not idle. */

@@ -21,6 +21,12 @@ extern CqChangeReceiver *cq_output_open(const CqView *view, Oid owner, const CqV
 extern CqChangeReceiver *cq_output_open_amended(const CqView *view, Oid owner,
 												const CqViewPlan *plan);
 
+/* The tables and streams that its batches write to besides the state: of OIDs. */
+extern List *cq_output_relations(const CqView *view);
+
+/* Adds the streams in this database that the view writes to. */
+extern List *cq_output_add_streams(List *streams, const CqView *view);
+
 /*
  * Why the view's output takes no more for the moment, or NULL. As somebody who may read the
  * catalog.

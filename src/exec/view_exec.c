@@ -350,13 +350,14 @@ prepare_exec(CqViewExec *exec)
 	MemoryContextReset(exec->context);
 	exec->planned = exec->planned_small = NULL;
 	exec->tree = NULL;
-	exec->plans = exec->parts = exec->readers = exec->below = NIL;
+	exec->plans = exec->parts = exec->outputs = exec->readers = exec->below = NIL;
 	exec->layout = NULL;
 	caller = MemoryContextSwitchTo(exec->context);
 	exec->row = cq_view_get(exec->view);
 	if (exec->row != NULL && strcmp(exec->row->status, "running") == 0)
 	{
 		exec->parts = parts_of(exec->view);
+		exec->outputs = cq_output_relations(exec->row);
 		exec->readers = cq_reads_readers(exec->view);
 		exec->below = cq_reads_below(exec->view);
 		exec->level = cq_reads_level(exec->view);
@@ -395,14 +396,8 @@ lock_relations(CqViewExec *exec)
 	ListCell   *cell;
 
 	lock_parts(exec);
-	if (exec->row->amends_late)
-		cq_lock_relation(exec->view, exec->row->result, RowExclusiveLock);
-	if (OidIsValid(exec->row->sink))
-		cq_lock_relation(exec->view, exec->row->sink, RowExclusiveLock);
-	if (OidIsValid(exec->row->changes))
-		cq_lock_relation(exec->view, exec->row->changes, RowExclusiveLock);
-	if (OidIsValid(exec->row->outbox))
-		cq_lock_relation(exec->view, exec->row->outbox, RowExclusiveLock);
+	foreach(cell, exec->outputs)
+		cq_lock_relation(exec->view, lfirst_oid(cell), RowExclusiveLock);
 	foreach(cell, exec->plans)
 		lock_plan(exec, lfirst(cell));
 }

@@ -63,6 +63,7 @@ typedef struct CqViewExec
 	bool		checks_kept;	/* has them say whether what they keep is at fault */
 	List	   *plans;			/* of PlannedStmt *: all of them; NIL: just being prepared */
 	List	   *parts;			/* of Oid: tables of the nodes */
+	List	   *outputs;		/* of Oid: tables and streams that it writes to besides */
 	List	   *readers;		/* of Oid: views that read it by its name */
 	List	   *below;			/* of Oid: those that it reads so, itself or through others */
 	int			level;			/* how many of those stand one over the other */
