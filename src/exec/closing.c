@@ -173,8 +173,7 @@ prepare_closing(Closing *closing)
 	CqActor		actor;
 
 	closing->view = cq_view_get(closing->relid);
-	if (closing->view == NULL || !cq_view_plan_has_windows(closing->view) ||
-		strcmp(closing->view->status, "running") != 0)
+	if (closing->view == NULL || strcmp(closing->view->status, "running") != 0)
 		return false;
 	definition = table_open(closing->view->definition, AccessShareLock);
 	LockRelationOid(closing->view->state, RowExclusiveLock);
@@ -558,7 +557,7 @@ cq_closing_is_done(Oid relid)
 	TimestampTz watermark;
 	Marks		marks;
 
-	if (view == NULL || !cq_view_plan_has_windows(view) || !watermark_for_closing(view, &watermark))
+	if (view == NULL || !watermark_for_closing(view, &watermark))
 		return true;
 	marks = read_marks(relid);
 	return watermark < marks.next_close && (!view->emits_on_close ||

@@ -12,12 +12,12 @@
  * nobody who would close them.
  *
  * The locks are on no table, so that vacuum and readers have nothing to do with them. A batch takes
- * them after its relations. All who take several do so by level (whoever reads what another view writes or shows is on a higher one) and
- * oid, so that two of them do not wait for each other in a circle; what comes up against that order
- * (views further down a chain) is taken where it is free, or else waited for with nothing held
- * (lock.h), as are locks on relations. Whoever closes windows holds the locks of one view, and of
- * those above. What remains is the catalog's row of a view that fails in two workers at once: the
- * server detects that, and a batch is done again.
+ * them after its relations. All who take several do so by level (whoever reads what another view
+ * writes or shows is on a higher one) and oid, so that two of them do not wait for each other in a
+ * circle; what comes up against that order (views further down a chain) is taken where it is free,
+ * or else waited for with nothing held (lock.h), as are locks on relations. Whoever closes windows
+ * holds the locks of one view, and of those above. What remains is the catalog's row of a view that
+ * fails in two workers at once: the server detects that, and a batch is done again.
  *
  * How long it takes is up to the batch of another worker, which is no fault of this view's:
  * lock_timeout does not count.

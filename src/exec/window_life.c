@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "exec/view_plan.h"
 #include "exec/window_life.h"
 #include "state/retention.h"
 #include "utils/timestamp.h"
@@ -11,16 +12,18 @@
 static CqWindowLife
 life_of(bool is_over_at_end, const Interval *retention)
 {
-	return (CqWindowLife) {
-		.is_over = is_over_at_end || retention != NULL,
-		.after = is_over_at_end ? NULL : retention
-	};
+	if (is_over_at_end)
+		return (CqWindowLife) {true, NULL};
+	return (CqWindowLife) {retention != NULL, retention};
 }
 
 CqWindowLife
 cq_window_life_closed(const CqView *view)
 {
-	return life_of(view->emits_on_close, view->retention);
+	CqWindowLife life = life_of(view->emits_on_close, view->retention);
+
+	life.is_over &= cq_view_plan_has_windows(view);
+	return life;
 }
 
 CqWindowLife

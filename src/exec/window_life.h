@@ -15,7 +15,7 @@ typedef struct CqWindowLife
 	const Interval *after;		/* so long after the end, or NULL: with it */
 } CqWindowLife;
 
-/* Until they are closed: they are emitted then, or have expired. */
+/* Until they are closed: they are emitted then, or have expired. For ever, where there are none. */
 extern CqWindowLife cq_window_life_closed(const CqView *view);
 
 /* Until rows are too late for them: that is the same, but where closed windows are amended. */
