@@ -212,7 +212,7 @@ run_over_batch(CqViewExec *exec, CqBinding *binding, DestReceiver *receiver)
 	return count_rows(binding);
 }
 
-/* What has been opened for a run is the whole of it: NULL where closing windows tells it all. */
+/* To sinks and the like. NULL as well where whoever closes windows tells what has become of them. */
 static CqChangeReceiver *
 open_output(CqViewExec *exec)
 {
@@ -228,7 +228,7 @@ finish_output(CqChangeReceiver *changes)
 		changes->finish(changes);
 }
 
-/* changes->receiver is for sinks and the like; those who read the view by its name come before. */
+/* row: makes the view's row of a group, where that is told. */
 static int64
 run_plan(CqViewExec *exec, CqBinding *binding, CqDelta **deltas, CqMergeCounts *counts,
 		 CqGroupRow *row)
