@@ -577,7 +577,8 @@ COMMENT ON TABLE _cq.sink IS 'continuous views whose changes leave the database,
 -- topic: lineage.sql
 -- topic: figures.sql
 -- topic: topics.sql
-GRANT SELECT ON cq.events, cq.lineage, _cq.statement, cq.view_parts, cq.stat_times, cq.lanes TO PUBLIC;
+-- topic: usage.sql
+GRANT SELECT ON cq.events, cq.lineage, _cq.statement, cq.view_parts, cq.stat_times, cq.lanes, cq.usage TO PUBLIC;
 
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();

@@ -15,6 +15,7 @@
 #include "stats/node_stats.h"
 #include "stats/sink_stats.h"
 #include "stats/stats.h"
+#include "stats/usage.h"
 #include "worker/slots.h"
 
 PG_MODULE_MAGIC;
@@ -33,6 +34,7 @@ _PG_init(void)
 	cq_stats_init();
 	cq_node_stats_init();
 	cq_sink_stats_init();
+	cq_usage_init();
 	cq_reading_init();
 	cq_launcher_init();
 }

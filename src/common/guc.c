@@ -26,6 +26,7 @@ int			cq_max_errors_size = 262144;
 int			cq_error_retention = 43200;
 int			cq_view_timeout = 30000;
 int			cq_max_views = 1000;
+int			cq_usage_retention = 400;
 int			cq_max_global_rows = 100000;
 int			cq_max_outbox_rows = 1000000;
 double		cq_max_notify_queue = 0.5;
@@ -123,6 +124,10 @@ cq_guc_init(void)
 							 "With more, views with the option notify are blocked until half of "
 							 "that is free.",
 							 &cq_max_notify_queue, 0.5, 0, 1, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.usage_retention",
+							"Days for which cq.usage is kept.",
+							"Of minutes two days are kept at most, of hours 31.",
+							&cq_usage_retention, 400, 0, 36500, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.max_kafka_buffer",
 							"Largest size that librdkafka's properties may give a queue or a "
 							"message.",

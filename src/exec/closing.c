@@ -65,6 +65,7 @@
 #include "state/merge.h"
 #include "state/retention.h"
 #include "stats/stats.h"
+#include "stats/usage.h"
 #include "storage/lmgr.h"
 #include "stream/batch.h"
 #include "tcop/tcopprot.h"
@@ -665,6 +666,7 @@ do_one(const List *views, Oid *last, void (*step) (void *closing))
 			continue;
 		closing.step = step;
 		error = cq_attempt(take_step, &closing);
+		cq_usage_charge(closing.relid);
 		if (error != NULL)
 		{
 			cq_batch_abandon_part();

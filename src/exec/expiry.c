@@ -51,6 +51,7 @@
 #include "state/retention.h"
 #include "stats/reading.h"
 #include "stats/stats.h"
+#include "stats/usage.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/hsearch.h"
@@ -392,6 +393,7 @@ take_turn(Expiry *expiry, bool is_patient)
 	if (!cq_lock_keep_view(expiry->view))
 		return NULL;
 	error = cq_attempt(expire_in_time, expiry);
+	cq_usage_charge(expiry->view);
 	if (expiry->nexpired == 0)
 		cq_lock_let_view(expiry->view);
 	end = GetCurrentTimestamp();

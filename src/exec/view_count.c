@@ -11,6 +11,7 @@
 #include "exec/view_count.h"
 #include "stats/meter.h"
 #include "stats/node_stats.h"
+#include "stats/usage.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -90,6 +91,19 @@ share(CqMeter used)
 	return (CqMeter) {Max(used.cpu_ns, 0) / nviews, Max(used.wal_bytes, 0) / nviews};
 }
 
+static void
+note_usage(const Count *count)
+{
+	CqUsage		usage = {
+		.cpu_ns = count->stats.cpu_ns,
+		.rows = count->stats.rows,
+		.bytes_in = count->stats.bytes,
+		.wal_bytes = count->stats.wal_bytes,
+	};
+
+	cq_usage_add(count->view, &usage);
+}
+
 void
 cq_view_count_commit(const CqBatch *batch)
 {
@@ -116,6 +130,7 @@ cq_view_count_commit(const CqBatch *batch)
 						   count->has_stopped);
 		cq_stats_view_batch(count->view, &count->stats, batch != NULL && is_first ? &visible : NULL);
 		cq_node_stats_add(count->view, count->nodes, count->nnodes);
+		note_usage(count);
 	}
 	cq_view_count_forget();
 }

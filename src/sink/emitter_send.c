@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "sink/emitter_parts.h"
+#include "stats/usage.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -222,6 +223,16 @@ cq_emitter_send_place(CqEmitter *emitter)
 
 /* ---- SENDING → IDLE ---- */
 
+static void
+note_sent(const CqEmitter *emitter)
+{
+	CqUsage		usage = {.bytes_out = emitter->rows.nbytes};
+
+	cq_sink_stats_sent(emitter->sink.view, emitter->rows.nrows, emitter->rows.nbytes);
+	cq_usage_add(emitter->sink.view, &usage);
+	cq_usage_charge(emitter->sink.view);
+}
+
 void
 cq_emitter_send_finish(CqEmitter *emitter)
 {
@@ -229,7 +240,7 @@ cq_emitter_send_finish(CqEmitter *emitter)
 	emitter->has_place = true;
 	emitter->placed_at = GetCurrentTimestamp();
 	if (emitter->rows.nrows > 0)
-		cq_sink_stats_sent(emitter->sink.view, emitter->rows.nrows, emitter->rows.nbytes);
+		note_sent(emitter);
 	if (emitter->rows.nrows > 0 && !emitter->rows.has_more)
 		cq_sink_stats_level(emitter->sink.view, emitter->rows.read_at);
 	memset(&emitter->rows, 0, sizeof(CqOutboxRows));

@@ -28,6 +28,7 @@
 #include "sink/emitter.h"
 #include "sink/outbox_read.h"
 #include "stats/sink_stats.h"
+#include "stats/usage.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/backend_status.h"
@@ -216,6 +217,19 @@ anyone_is_idle(void)
 	return false;
 }
 
+static bool
+all_are_idle(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, emitters)
+	{
+		if (!cq_emitter_is_idle(lfirst(cell)))
+			return false;
+	}
+	return true;
+}
+
 /* One query for all sinks, where somebody has told of rows, or has not for a while. */
 static void
 look_at_outboxes(void)
@@ -344,9 +358,13 @@ cq_emit_main(Datum arg)
 	MemoryContextSwitchTo(TopMemoryContext);
 	for (;;)
 	{
+		bool		was_idle = all_are_idle();
+
 		react_to_signals();
 		work();
 		cq_shared_measure(own);
+		if (was_idle && all_are_idle())
+			cq_usage_charge(InvalidOid);	/* else it is of what is being sent */
 		if (emitters == NIL && !sinks_are_stale)
 		{
 			cq_shared_want_emitter(false);	/* the keeper looks whether there are sinks again */

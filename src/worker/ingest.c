@@ -25,6 +25,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "stats/reading.h"
+#include "stats/usage.h"
 #include "storage/ipc.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
@@ -206,7 +207,7 @@ run_rounds(CqIngest *ingest)
 			linger(began);
 		else
 		{
-			(void) cq_meter_take(); /* it was for nobody */
+			cq_usage_charge(InvalidOid);
 			show_rest(ingest);
 			if (!ShutdownRequestPending)
 				wait_for_work(ingest);

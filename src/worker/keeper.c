@@ -23,6 +23,7 @@
 #include "postmaster/interrupt.h"
 #include "stats/sink_stats.h"
 #include "stats/stats.h"
+#include "stats/usage.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
@@ -65,6 +66,8 @@ static Duty duties[] = {
 	DUTY("emit_windows", "", "", 1, 1000, true),
 	DUTY("unblock_views", "", "", PG_INT64_MAX, 1000, false),
 	DUTY("trim_events", "", "", PG_INT64_MAX, 10000, false),
+	DUTY("write_usage", "", "", PG_INT64_MAX, 10000, false),
+	DUTY("trim_usage", "", "", PG_INT64_MAX, 600000, false),
 };
 
 /* Calls the function where the extension has it. */
@@ -113,6 +116,7 @@ do_duty(Duty *duty)
 	/* Where it fails. */
 	duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
 	duty->done = 0;
+	cq_usage_charge(InvalidOid);
 	run_apart(run_duty, duty, &duty->last_warning);
 	pgstat_report_stat(true);	/* what was deleted is autovacuum's to know */
 	if (duty->done > 0)

@@ -16,6 +16,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
+#include "stats/usage.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/shmem.h"
@@ -324,6 +325,7 @@ cq_shared_attach_supervisor(const CqStart *start)
 	if (!is_wanted)
 		return NULL;
 	on_shmem_exit(detach_supervisor, PointerGetDatum(slot));
+	cq_usage_begin();
 	return slot;
 }
 
@@ -334,6 +336,7 @@ detach_worker(int code, Datum arg)
 	CqDatabaseSlot *database;
 
 	cq_shared_measure(slot);
+	cq_usage_charge(InvalidOid);
 	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
 	slot->process = NULL;
 	slot->pid = 0;
@@ -384,6 +387,7 @@ cq_shared_attach_worker(const CqStart *start)
 		return NULL;
 	on_shmem_exit(detach_worker, PointerGetDatum(slot));
 	RegisterXactCallback(count_commit, slot);
+	cq_usage_begin();
 	return slot;
 }
 

@@ -21,6 +21,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "stats/usage.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
@@ -381,6 +382,7 @@ cq_supervisor_main(Datum arg)
 		if (!has_extension(&is_usable))
 			leave(CQ_OUTCOME_NO_EXTENSION);
 		delay = is_usable ? tend_all() : NAP_MS;	/* workers see it by themselves, and leave */
+		cq_usage_charge(InvalidOid);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
