@@ -124,6 +124,7 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 			break;
 		default:
 			strlcpy(notes->last_error, reason, sizeof(notes->last_error));
+			cut_duration(notes->last_error);
 	}
 }
 
@@ -441,6 +442,6 @@ cq_kafka_client_raise_down(const CqKafkaClient *client)
 						client->stream_name, notes->failure)));
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-			 errmsg("no Kafka broker of stream %s can be reached", client->stream_name),
-			 notes->last_error[0] == '\0' ? 0 : errdetail("%s.", notes->last_error)));
+			 errmsg("no Kafka broker of stream %s can be reached%s%s", client->stream_name,
+					notes->last_error[0] == '\0' ? "" : ": ", notes->last_error)));
 }
