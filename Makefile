@@ -1,7 +1,7 @@
 # pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
-# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium`, `make test-monitoring` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
+# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium`, `make test-monitoring`, `make test-tls` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
 
-SELF_MADE = demo check fuzz fuzz-formats test-debezium test-monitoring bench
+SELF_MADE = demo check fuzz fuzz-formats test-debezium test-monitoring test-tls bench
 ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
 
 .PHONY: $(SELF_MADE)
@@ -15,6 +15,8 @@ test-debezium:
 	@tools/check build debezium
 test-monitoring:
 	@tools/check build monitoring
+test-tls:
+	@tools/install-packages tls && tools/check build tls
 bench:
 	@bench/run $(if $(QUERY),compare,all)
 

@@ -32,6 +32,8 @@
 #define LOG_BUDGET 10
 #define LOG_REFILL_SECONDS 300
 
+#define SCRAM_RIGHT_SINCE 0x020601ff	/* a version of librdkafka */
+
 /* Closing takes a few milliseconds, or it may take for ever. */
 #define CLOSE_PATIENCE_MS 100
 #define EXIT_PATIENCE_MS 1000
@@ -83,6 +85,20 @@ cut_duration(char *reason)
 		*duration = '\0';
 }
 
+/*
+ * Before 2.6.1 librdkafka made a mistake in SCRAM that brokers overlook until Kafka 4: the right
+ * password is refused as well.
+ */
+static void
+note_refusal(CqKafkaNotes *notes, const char *reason)
+{
+	strlcpy(notes->failure, reason, sizeof(notes->failure));
+	cut_duration(notes->failure);
+	if (strstr(reason, "SCRAM") != NULL && rd_kafka_version() < SCRAM_RIGHT_SINCE)
+		strlcat(notes->failure, " (brokers from Kafka 4.0 on refuse SCRAM of librdkafka before "
+				"2.6.1, whatever the password)", sizeof(notes->failure));
+}
+
 static void
 note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 {
@@ -106,8 +122,7 @@ note_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
 			notes->has_failed = true;
-			strlcpy(notes->failure, reason, sizeof(notes->failure));
-			cut_duration(notes->failure);
+			note_refusal(notes, reason);
 			break;
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
