@@ -1,18 +1,21 @@
-"""Requests by HTTP as a sink: what is sent, in which order, how often, and what is kept of the answers."""
+"""Requests by HTTP as a sink: what is sent, in which order, how often, and what is kept of the
+answers."""
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import random
 import signal
 import socket
+import subprocess
 import threading
 from collections import Counter, defaultdict
 
 import psycopg
 import pytest
 
-from conftest import kill, wait_until
+from conftest import Database, kill, wait_until
 from destinations import Destination, aws_lambda
 
 FAST = {"timeout": "60 s", "backoff": "5 ms", "max_backoff": "20 ms", "breaker": "0"}
@@ -42,7 +45,8 @@ def create_rows(db, columns="id int, device text, v int"):
 
 def flush(db, view="v"):
     db.wait(view)
-    assert db.value("SELECT cq.flush(%s::regclass, interval '60 s')", view), db.execute("TABLE cq.sinks")
+    assert db.value("SELECT cq.flush(%s::regclass, interval '60 s')", view), \
+        db.execute("TABLE cq.sinks")
 
 
 def test_requests_and_responses(log_db, destination):
@@ -113,6 +117,64 @@ def test_repeats_refuses_and_strikes_out(log_db, destination):
     shown = str(db.execute("SELECT * FROM answer")) + str(db.execute("TABLE cq.errors")) + str(db.execute("TABLE cq.sinks")) + db.server.log()
     for secret in secrets:
         assert not [line for line in shown.splitlines() if secret in line and "CREATE USER MAPPING" not in line]
+
+
+def test_said_again_in_other_words(log_db, destination):
+    """A secret in bytes that are no text, where a body is cut, in capitals, in a header's name;
+    values of one header are together."""
+    db = log_db
+    secret = "s3cr3t-0123456789abcdef"
+
+    def answer(request):
+        v = request.json()["v"]
+        plain = secret.encode()
+        said = {1: b"\x00" + plain, 2: b"\xff" + plain + b"\xff", 3: b"x" * 90 + plain + b"y",
+                4: plain.upper(), 5: b"\xff" + plain, 6: b"{}"}[v]
+        headers = {secret: "there", "X-Two": "a", "x-two": "\xff" + secret} if v == 6 else {}
+        return 404 if v == 5 else 200, said, headers
+    server = destination(answer)
+    create_server(db, server.url)
+    db.execute("CREATE USER MAPPING FOR CURRENT_USER SERVER hook "
+               f"OPTIONS (\"header.X-Secret\" '{secret}')")
+    create_rows(db)
+    db.execute("CREATE FOREIGN TABLE answer (key jsonb, headers jsonb, body jsonb) SERVER cq_log")
+    db.execute("CREATE FOREIGN TABLE out (v int) SERVER hook "
+               "OPTIONS (key 'v', responses 'answer', max_response '100')")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (sink = 'out') AS SELECT v FROM s")
+    db.execute("INSERT INTO s SELECT i, '', i FROM generate_series(1, 6) i")
+    flush(db)
+    assert db.execute("SELECT body FROM answer ORDER BY key -> 'v'") == [
+        ("\\x002a2a2a",), ("\\xff2a2a2aff",), ("x" * 90 + "***",), ("***",), ("\\xff2a2a2a",),
+        ({},)]
+    assert db.value("SELECT headers - '{date,server,content-length}'::text[] FROM answer "
+                    "WHERE key -> 'v' = '6'") == {"***": "there", "x-two": "a, \\xff2a2a2a"}
+    assert db.execute("SELECT message FROM cq.errors") == [
+        ("not delivered after 1 attempts: status 404: \\xff2a2a2a",)]
+
+
+def test_what_the_server_cannot_write(server, name, destination):
+    """A response with characters that the database's encoding has not is kept in hex, and holds up
+    nothing."""
+    with server.connect("postgres") as connection:
+        connection.execute(f'CREATE DATABASE "{name}" ENCODING \'LATIN1\' TEMPLATE template0')
+    db = Database(server, name, None)
+    try:
+        db.execute("CREATE EXTENSION pg_cq")
+        there = destination(lambda request: (404, ["ä", "€"][request.json()["v"]].encode()))
+        create_server(db, there.url)
+        create_rows(db)
+        db.execute("CREATE FOREIGN TABLE out (v int) SERVER hook")
+        db.execute("CREATE CONTINUOUS VIEW v WITH (sink = 'out') AS SELECT v FROM s")
+        db.execute("INSERT INTO s VALUES (0, '', 0), (1, '', 1)")
+        flush(db)
+        assert db.execute("SELECT message FROM cq.errors ORDER BY error_id") == [
+            ("not delivered after 1 attempts: status 404: ä",),
+            ("not delivered after 1 attempts: status 404: \\xe282ac",)]
+        assert len(there.requests) == 2
+    finally:
+        db.close()
+        with server.connect("postgres") as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def test_order_and_signatures(log_db, destination):
@@ -233,6 +295,43 @@ def test_only_where_it_is_allowed(log_db, destination):
         db.execute("RESET ROLE")
         db.execute("DROP OWNED BY http_owner CASCADE")
         db.execute("DROP ROLE http_owner")
+
+
+def test_what_never_arrives(log_db, destination, tmp_path):
+    """A port that is none, nobody who answers, a certificate of somebody else: rows wait until it
+    is mended, however few attempts they have."""
+    db = log_db
+    certificate, key = tmp_path / "certificate", tmp_path / "key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                    "-keyout", key, "-out", certificate, "-utf8", "-subj",
+                    "/CN=a" + "\U0001f512" * 63], check=True, stderr=subprocess.DEVNULL)
+    another = destination(certificate=(certificate, key))
+    server = destination()
+    with (socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+          contextlib.ExitStack() as waiting):
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        create_server(db, "http://127.0.0.1:99999", attempts=1, connect_timeout="100 ms",
+                      breaker=1, breaker_pause="10 ms")
+        create_rows(db)
+        db.execute("CREATE FOREIGN TABLE out (v int) SERVER hook")
+        db.execute("CREATE CONTINUOUS VIEW v WITH (sink = 'out') AS SELECT v FROM s")
+        db.execute("INSERT INTO s SELECT i, '', i FROM generate_series(1, 5) i")
+        nobody = f"http://127.0.0.1:{full.getsockname()[1]}"
+        for options, reason in (("SET url 'http://127.0.0.1:99999'", "URL"),
+                                (f"SET url '{nobody}'", "[Tt]imeout|timed out"),
+                                (f"SET url '{another.url}'", "self.signed certificate"),
+                                (f"ADD authority '{certificate.read_text()}'", "name 'a")):
+            db.execute(f"ALTER SERVER hook OPTIONS ({options})")
+            wait_until(lambda: db.value("SELECT last_error ~ %s FROM cq.sinks", reason),
+                       lambda: (reason, db.execute("TABLE cq.sinks")))
+    db.execute(f"ALTER SERVER hook OPTIONS (DROP authority, SET url '{server.url}')")
+    flush(db)
+    assert sorted(request.json()["v"] for request in server.requests) == [1, 2, 3, 4, 5]
+    assert not another.requests
+    assert db.value("SELECT count(*) FROM cq.errors") == 0
 
 
 def test_breaker_and_others(log_db, destination):

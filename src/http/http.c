@@ -402,8 +402,33 @@ cq_http_call_prepare(CqHttpCall *call)
 	(void) curl_easy_setopt(call->easy, CURLOPT_URL, url);
 }
 
+/*
+ * Nothing of the request has been sent: nobody listens, nobody answers, the certificate is not
+ * theirs, or it is no address.
+ */
+static bool
+never_arrived(const CqHttpCall *call, CURLcode code)
+{
+	long		nsent = 0;
+
+	(void) curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &nsent);
+	return code != CURLE_OK && nsent == 0;
+}
+
+/* What libcurl says may quote the other side, and be cut anywhere. */
 static const char *
-describe_failure(const CqHttpCall *call, CURLcode code)
+make_plain(char *text)
+{
+	for (char *c = text; *c != '\0'; c++)
+	{
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
+	return text;
+}
+
+static const char *
+describe_failure(CqHttpCall *call, CURLcode code)
 {
 	if (call->is_refused)
 		return cq_http_guard_is_open() ? "the setting cq.http_allowed does not list its address" :
@@ -413,7 +438,7 @@ describe_failure(const CqHttpCall *call, CURLcode code)
 		return "the response is too long";
 	if (call->has_no_memory)
 		return "out of memory";
-	return call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+	return call->error[0] != '\0' ? make_plain(call->error) : curl_easy_strerror(code);
 }
 
 /* May it be otherwise the next time? */
@@ -425,8 +450,7 @@ may_pass(const CqHttpCall *call, CURLcode code, long status)
 	if (call->is_refused)
 		return call->nattempts < call->nurls;
 	if (code != CURLE_OK)
-		return call->is_repeatable || code == CURLE_COULDNT_CONNECT ||
-			code == CURLE_COULDNT_RESOLVE_HOST;
+		return call->is_repeatable || never_arrived(call, code);
 	return status == 429 || status == 503 || (call->is_repeatable && status >= 500);
 }
 
@@ -455,8 +479,7 @@ describe_response(CqHttpCall *call, CURLcode code, long status)
 	call->response.headers_length = call->head_length;
 	call->response.retry_after = Max(retry_after, 0);
 	call->response.error = status == 0 ? describe_failure(call, code) : NULL;
-	call->response.never_arrived = status == 0 &&
-		(call->is_refused || code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST);
+	call->response.never_arrived = never_arrived(call, code);
 	call->is_done = true;
 }
 

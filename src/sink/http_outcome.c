@@ -109,17 +109,42 @@ cq_http_outcome_stream(const CqDestination *destination, Oid owner)
 
 /* ---- texts of a response ---- */
 
-/* Bytes as text of the server; of what is no text the bytes in hex. */
+/* Text in UTF-8 as the server has it; NULL: it has not all of its characters. */
 static char *
-as_text(const char *bytes, Size length)
+to_server(const char *bytes, Size length)
 {
+	int			encoding = GetDatabaseEncoding();
+	Size		room = length * MAX_CONVERSION_GROWTH + 1;
+	Oid			conversion;
 	char	   *text;
 
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+		return pnstrdup(bytes, length);
+	conversion = FindDefaultConversionProc(PG_UTF8, encoding);
+	if (!OidIsValid(conversion))
+		return NULL;
+	text = palloc(room);
+	if (pg_do_encoding_conversion_buf(conversion, PG_UTF8, encoding, (unsigned char *) bytes,
+									  (int) length, (unsigned char *) text, (int) room, true) <
+		(int) length)
+		return NULL;
+	return text;
+}
+
+/*
+ * What the other side has said as text of the server, without secrets; of what is none the bytes in
+ * hex.
+ */
+static char *
+as_text(const HttpTransport *http, const char *bytes, Size length, bool is_cut)
+{
+	char	   *text = NULL;
+
+	bytes = cq_secrets_strike_bytes(http->secrets, bytes, &length, is_cut);
 	if (memchr(bytes, '\0', length) == NULL && pg_verify_mbstr(PG_UTF8, bytes, length, true))
-	{
-		text = pnstrdup(bytes, length);
-		return pg_any_to_server(text, length, PG_UTF8);
-	}
+		text = to_server(bytes, length);
+	if (text != NULL)
+		return cq_secrets_strike(http->secrets, text);
 	text = palloc(length * 2 + 3);
 	strcpy(text, "\\x");
 	hex_encode(bytes, length, text + 2);
@@ -166,7 +191,7 @@ reads_as_json(char *text, Datum *jsonb)
 	return true;
 }
 
-/* What escapes say in JSON is plain once it was read: secrets are struck from that. */
+/* What escapes say in JSON is plain once it was read: secrets are struck from that, too. */
 static Datum
 make_jsonb(const HttpTransport *http, char *text, bool is_whole)
 {
@@ -182,8 +207,35 @@ make_jsonb(const HttpTransport *http, char *text, bool is_whole)
 			return jsonb;
 		text = struck;
 	}
-	text = as_json_string(cq_secrets_strike(http->secrets, text));
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(as_json_string(text)));
+}
+
+typedef struct Header
+{
+	char	   *name;
+	StringInfoData value;
+} Header;
+
+static Header *
+find_header(List **headers, char *name)
+{
+	Header	   *header;
+	ListCell   *cell;
+
+	foreach(cell, *headers)
+	{
+		header = lfirst(cell);
+		if (strcmp(header->name, name) == 0)
+		{
+			appendStringInfoString(&header->value, ", ");
+			return header;
+		}
+	}
+	header = palloc(sizeof(Header));
+	header->name = name;
+	initStringInfo(&header->value);
+	*headers = lappend(*headers, header);
+	return header;
 }
 
 /* "Name: value" lines as an object; values of one name with commas between. */
@@ -191,21 +243,32 @@ static Datum
 make_headers(const HttpTransport *http, const char *lines)
 {
 	StringInfoData object;
+	List	   *headers = NIL;
 	char	   *rest = pstrdup(lines);
+	ListCell   *cell;
 
-	initStringInfo(&object);
 	for (char *line = strtok(rest, "\r\n"); line != NULL; line = strtok(NULL, "\r\n"))
 	{
 		char	   *colon = strchr(line, ':');
+		char	   *name;
+		char	   *value;
 
 		if (colon == NULL)
 			continue;
-		*colon = '\0';
-		colon += 1 + strspn(colon + 1, " \t");
+		name = as_text(http, line, colon - line, false);
+		value = colon + 1 + strspn(colon + 1, " \t");
+		appendStringInfoString(&find_header(&headers, asc_tolower(name, strlen(name)))->value,
+							   as_text(http, value, strlen(value), false));
+	}
+	initStringInfo(&object);
+	foreach(cell, headers)
+	{
+		const Header *header = lfirst(cell);
+
 		appendStringInfoString(&object, object.len > 0 ? ", " : "{");
-		escape_json(&object, asc_tolower(as_text(line, strlen(line)), strlen(line)));
+		escape_json(&object, header->name);
 		appendStringInfoString(&object, ": ");
-		escape_json(&object, cq_secrets_strike(http->secrets, as_text(colon, strlen(colon))));
+		escape_json(&object, header->value.data);
 	}
 	appendStringInfoString(&object, object.len > 0 ? "}" : "{}");
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(object.data));
@@ -314,7 +377,7 @@ make_value(const Writing *writing, int column, Datum *value)
 			return true;
 		case RESPONSE_KEY:
 			if (row->key != NULL)
-				*value = make_jsonb(http, as_text(row->key, row->key_length), true);
+				*value = make_jsonb(http, as_text(http, row->key, row->key_length, false), true);
 			return row->key != NULL;
 		case RESPONSE_STATUS:
 			*value = Int32GetDatum(row->status);
@@ -325,7 +388,8 @@ make_value(const Writing *writing, int column, Datum *value)
 			return row->response_headers != NULL;
 		case RESPONSE_BODY:
 			if (row->body_length > 0)
-				*value = make_jsonb(http, as_text(row->body, row->body_length), !row->is_cut);
+				*value = make_jsonb(http, as_text(http, row->body, row->body_length, row->is_cut),
+									!row->is_cut);
 			return row->body_length > 0;
 		case RESPONSE_DURATION:
 			*value = duration_datum(row->duration);
@@ -384,7 +448,7 @@ quote_response(const Writing *writing)
 
 	if (row->body_length == 0)
 		return "";
-	text = cq_secrets_strike(writing->http->secrets, as_text(row->body, row->body_length));
+	text = as_text(writing->http, row->body, row->body_length, row->is_cut);
 	text[pg_mbcliplen(text, strlen(text), LONGEST_QUOTE)] = '\0';
 	return psprintf(": %s", text);
 }

@@ -12,11 +12,24 @@
 #include "utils/json.h"
 
 #define SHORTEST 3				/* what is shorter is in every text */
+#define STARS "***"
 
 struct CqSecrets
 {
-	List	   *texts;			/* of char *, the longest first */
+	List	   *texts;			/* of char *, in lower case; the longest first */
 };
+
+/* ASCII alone: others differ by encoding. */
+static char *
+lower_bytes(const char *bytes, Size length)
+{
+	char	   *lower = palloc(length + 1);
+
+	for (Size i = 0; i < length; i++)
+		lower[i] = pg_ascii_tolower((unsigned char) bytes[i]);
+	lower[length] = '\0';
+	return lower;
+}
 
 CqSecrets *
 cq_secrets_make(void)
@@ -36,16 +49,17 @@ longest_first(const ListCell *one, const ListCell *other)
 static void
 add_text(CqSecrets *secrets, const char *text)
 {
+	char	   *lower = lower_bytes(text, strlen(text));
 	ListCell   *cell;
 
 	if (strlen(text) < SHORTEST)
 		return;
 	foreach(cell, secrets->texts)
 	{
-		if (strcmp(lfirst(cell), text) == 0)
+		if (strcmp(lfirst(cell), lower) == 0)
 			return;
 	}
-	secrets->texts = lappend(secrets->texts, pstrdup(text));
+	secrets->texts = lappend(secrets->texts, lower);
 	list_sort(secrets->texts, longest_first);
 }
 
@@ -84,28 +98,75 @@ cq_secrets_add_basic(CqSecrets *secrets, const char *user, const char *password)
 	add_text(secrets, header);
 }
 
-char *
-cq_secrets_strike(const CqSecrets *secrets, char *text)
+/* How many bytes at the end are the beginning of a secret; in time that is linear. */
+static Size
+begun_length(const char *lower, Size length, const char *secret)
+{
+	Size		whole = strlen(secret);
+	Size	   *borders = palloc0(sizeof(Size) * whole);
+	Size		n = 0;
+
+	for (Size i = 1; i < whole; borders[i++] = n)
+	{
+		while (n > 0 && secret[i] != secret[n])
+			n = borders[n - 1];
+		n += secret[i] == secret[n];
+	}
+	n = 0;
+	for (Size i = length - Min(length, whole - 1); i < length; i++)
+	{
+		while (n > 0 && lower[i] != secret[n])
+			n = borders[n - 1];
+		n += lower[i] == secret[n];
+	}
+	pfree(borders);
+	return n;
+}
+
+static const char *
+strike_one(const char *secret, const char *bytes, Size *length, bool is_cut)
+{
+	char	   *lower = lower_bytes(bytes, *length);
+	Size		begun = is_cut ? begun_length(lower, *length, secret) : 0;
+	const char *end = lower + *length - (begun >= SHORTEST ? begun : 0);
+	const char *rest = lower;
+	const char *place;
+	StringInfoData struck;
+
+	initStringInfo(&struck);
+	while ((place = memmem(rest, end - rest, secret, strlen(secret))) != NULL)
+	{
+		appendBinaryStringInfo(&struck, bytes + (rest - lower), place - rest);
+		appendStringInfoString(&struck, STARS);
+		rest = place + strlen(secret);
+	}
+	appendBinaryStringInfo(&struck, bytes + (rest - lower), end - rest);
+	if (begun >= SHORTEST)
+		appendStringInfoString(&struck, STARS);
+	pfree(lower);
+	if (rest == lower && begun < SHORTEST)
+	{
+		pfree(struck.data);
+		return bytes;
+	}
+	*length = struck.len;
+	return struck.data;
+}
+
+const char *
+cq_secrets_strike_bytes(const CqSecrets *secrets, const char *bytes, Size *length, bool is_cut)
 {
 	ListCell   *cell;
 
 	foreach(cell, secrets->texts)
-	{
-		const char *secret = lfirst(cell);
-		StringInfoData struck;
-		char	   *rest = text;
-		char	   *place;
+		bytes = strike_one(lfirst(cell), bytes, length, is_cut);
+	return bytes;
+}
 
-		if (strstr(text, secret) == NULL)
-			continue;
-		initStringInfo(&struck);
-		for (; (place = strstr(rest, secret)) != NULL; rest = place + strlen(secret))
-		{
-			appendBinaryStringInfo(&struck, rest, place - rest);
-			appendStringInfoString(&struck, "***");
-		}
-		appendStringInfoString(&struck, rest);
-		text = struck.data;
-	}
-	return text;
+char *
+cq_secrets_strike(const CqSecrets *secrets, char *text)
+{
+	Size		length = strlen(text);
+
+	return (char *) cq_secrets_strike_bytes(secrets, text, &length, false);
 }

@@ -19,7 +19,17 @@ extern void cq_secrets_add(CqSecrets *secrets, const char *secret);
 /* User and password as a header has them. */
 extern void cq_secrets_add_basic(CqSecrets *secrets, const char *user, const char *password);
 
-/* The text with stars in their place; palloc'd, or the text itself where none is in it. */
+/*
+ * The text with stars in their place, in whichever case their letters are; palloc'd, or the text
+ * itself where none is in it.
+ */
 extern char *cq_secrets_strike(const CqSecrets *secrets, char *text);
+
+/*
+ * The same of bytes, which need be no text. Of those that are cut the end may be the beginning of a
+ * secret, and is struck too. Zero-terminated where it is palloc'd.
+ */
+extern const char *cq_secrets_strike_bytes(const CqSecrets *secrets, const char *bytes,
+										   Size *length, bool is_cut);
 
 #endif							/* CQ_SECRETS_H */
