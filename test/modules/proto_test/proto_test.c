@@ -4,30 +4,11 @@
  */
 #include "postgres.h"
 
-#include <time.h>
-
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_type.h"
-#include "common/guc.h"
-#include "common/pg_prng.h"
-#include "fmgr.h"
+#include "../format_calls.h"
 #include "format/proto_schema.h"
-#include "format/format.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/typcache.h"
 
 PG_MODULE_MAGIC;
-
-/* Of the extension's settings what the clock asks for. */
-double		cq_clock = 0;
-double		cq_clock_step = 0;
 
 PG_FUNCTION_INFO_V1(proto_decode);
 PG_FUNCTION_INFO_V1(proto_encode);
@@ -36,217 +17,34 @@ PG_FUNCTION_INFO_V1(proto_check);
 PG_FUNCTION_INFO_V1(proto_fuzz);
 PG_FUNCTION_INFO_V1(proto_bench);
 
-static List *
-split_path(const char *name)
-{
-	List	   *path = NIL;
-	char	   *rest = pstrdup(strcmp(name, "*") == 0 ? "" : name);
-	char	   *part;
-
-	while ((part = strsep(&rest, ".")) != NULL)
-		path = lappend(path, part);
-	return path;
-}
-
-static CqColumn *
-table_columns(Oid relid, int *ncolumns)
-{
-	Relation	relation = table_open(relid, AccessShareLock);
-	TupleDesc	descriptor = RelationGetDescr(relation);
-	CqColumn   *columns = palloc0(sizeof(CqColumn) * Max(descriptor->natts, 1));
-
-	*ncolumns = descriptor->natts;
-	for (int i = 0; i < descriptor->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-
-		columns[i].attno = i + 1;
-		columns[i].name = pstrdup(NameStr(attribute->attname));
-		columns[i].path = split_path(columns[i].name);
-		columns[i].type = attribute->atttypid;
-		columns[i].typmod = attribute->atttypmod;
-		columns[i].collation = attribute->attcollation;
-		columns[i].is_not_null = attribute->attnotnull;
-	}
-	table_close(relation, AccessShareLock);
-	return columns;
-}
-
-/*
- * A copy that ends where the memory ends, so that valgrind sees a byte read too far. Freed with the current context.
- */
-static char *
-exact_copy(const char *bytes, Size length)
-{
-	char	   *copy = malloc(Max(length, 1));
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
-
-	if (copy == NULL)
-		elog(ERROR, "out of memory");
-	callback->func = free;
-	callback->arg = copy;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	return memcpy(copy, bytes, length);
-}
-
-static CqMessage *
-array_messages(ArrayType *array, int *nmessages)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	CqMessage  *messages;
-
-	deconstruct_array(array, BYTEAOID, -1, false, TYPALIGN_INT, &elements, &nulls, nmessages);
-	messages = palloc0(sizeof(CqMessage) * Max(*nmessages, 1));
-	for (int i = 0; i < *nmessages; i++)
-	{
-		bytea	   *message;
-
-		if (nulls[i])
-			continue;
-		message = DatumGetByteaPP(elements[i]);
-		messages[i].value_length = VARSIZE_ANY_EXHDR(message);
-		messages[i].value = exact_copy(VARDATA_ANY(message), messages[i].value_length);
-	}
-	return messages;
-}
-
-static void
-make_batch(int ncolumns, int nrows, Datum ***values, bool ***nulls)
-{
-	*values = palloc(sizeof(Datum *) * Max(ncolumns, 1));
-	*nulls = palloc(sizeof(bool *) * Max(ncolumns, 1));
-	for (int i = 0; i < ncolumns; i++)
-	{
-		(*values)[i] = palloc(sizeof(Datum) * Max(nrows, 1));
-		(*nulls)[i] = palloc(sizeof(bool) * Max(nrows, 1));
-	}
-}
-
-static Datum
-text_array(Datum *elements, bool *nulls, int nelements)
-{
-	int			lower_bound = 1;
-
-	return PointerGetDatum(construct_md_array(elements, nulls, 1, &nelements, &lower_bound, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-static Datum
-row_fields(const CqColumn *columns, int ncolumns, int row, Datum **values, bool **nulls)
-{
-	Datum	   *fields = palloc(sizeof(Datum) * Max(ncolumns, 1));
-	bool	   *are_null = palloc(sizeof(bool) * Max(ncolumns, 1));
-
-	for (int i = 0; i < ncolumns; i++)
-	{
-		Oid			output;
-		bool		is_varlena;
-
-		are_null[i] = nulls[i][row];
-		if (are_null[i])
-			continue;
-		getTypeOutputInfo(columns[i].type, &output, &is_varlena);
-		fields[i] = CStringGetTextDatum(OidOutputFunctionCall(output, values[i][row]));
-	}
-	return text_array(fields, are_null, ncolumns);
-}
-
-static Datum
-row_bad(const CqBadCells *bad, int row)
-{
-	Datum	   *texts = palloc(sizeof(Datum) * (bad->ncells + 1));
-	int			ntexts = 0;
-
-	for (int i = 0; i < bad->ncells; i++)
-	{
-		const CqReject *reject = bad->cells[i].reject;
-
-		if (i > 0 && bad->cells[i].row < bad->cells[i - 1].row)
-			elog(ERROR, "bad cells are out of order");
-		if (bad->cells[i].row == row)
-			texts[ntexts++] = CStringGetTextDatum(psprintf("%d %s %s%s%s", bad->cells[i].attno,
-														   unpack_sql_state(reject->sqlerrcode), reject->message,
-														   reject->detail ? " | " : "", reject->detail ? reject->detail : ""));
-	}
-	return text_array(texts, NULL, ntexts);
-}
-
+/* Of arguments 1 and 2: a schema, and which one of its messages, or null. */
 static CqFormatOptions *
-raw_options(text *schema, const char *message)
+argument_options(FunctionCallInfo fcinfo)
 {
-	CqFormatOptions *options = palloc0(sizeof(CqFormatOptions));
+	const char *message = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 
-	options->schema = text_to_cstring(schema);
-	options->message = message;
-	return options;
+	return format_calls_options(PG_GETARG_TEXT_PP(1), message);
 }
 
 Datum
 proto_decode(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	int			ncolumns;
-	CqColumn   *columns = table_columns(PG_GETARG_OID(0), &ncolumns);
-	int			nmessages;
-	CqMessage  *messages = array_messages(PG_GETARG_ARRAYTYPE_P(3), &nmessages);
-	const char *message = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
-	CqBadCells	bad = {0};
-	CqDecoder  *decoder;
-	Datum	  **values;
-	bool	  **nulls;
-
-	InitMaterializedSRF(fcinfo, 0);
-	make_batch(ncolumns, nmessages, &values, &nulls);
-	decoder = cq_proto_format.decoder_open(raw_options(PG_GETARG_TEXT_PP(1), message), columns, ncolumns);
-	cq_proto_format.decode(decoder, messages, nmessages, 0, values, nulls, &bad);
-	for (int i = 0; i < nmessages; i++)
-	{
-		Datum		out[3];
-		bool		out_nulls[3] = {false};
-
-		out[0] = Int32GetDatum(i + 1);
-		out[1] = row_fields(columns, ncolumns, i, values, nulls);
-		out[2] = row_bad(&bad, i);
-		tuplestore_putvalues(result->setResult, result->setDesc, out, out_nulls);
-	}
-	return (Datum) 0;
+	return format_calls_decode(fcinfo, &cq_proto_format, argument_options(fcinfo),
+							   PG_GETARG_ARRAYTYPE_P(3));
 }
 
 Datum
 proto_encode(PG_FUNCTION_ARGS)
 {
-	int			ncolumns;
-	CqColumn   *columns = table_columns(PG_GETARG_OID(0), &ncolumns);
-	HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(3);
-	TupleDesc	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
-	HeapTupleData tuple;
-	Datum	   *values = palloc(sizeof(Datum) * Max(ncolumns, 1));
-	bool	   *nulls = palloc(sizeof(bool) * Max(ncolumns, 1));
-	StringInfoData out;
-	bytea	   *result;
-
-	if (descriptor->natts != ncolumns)
-		elog(ERROR, "the row has %d columns, the table %d", descriptor->natts, ncolumns);
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
-	heap_deform_tuple(&tuple, descriptor, values, nulls);
-	ReleaseTupleDesc(descriptor);
-
-	initStringInfo(&out);
-	cq_proto_format.encode(cq_proto_format.encoder_open(raw_options(PG_GETARG_TEXT_PP(1), PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2))), columns, ncolumns), values, nulls, &out);
-	result = palloc(VARHDRSZ + out.len);
-	SET_VARSIZE(result, VARHDRSZ + out.len);
-	memcpy(VARDATA(result), out.data, out.len);
-	PG_RETURN_BYTEA_P(result);
+	PG_RETURN_BYTEA_P(format_calls_encode(&cq_proto_format, argument_options(fcinfo),
+										  PG_GETARG_OID(0), PG_GETARG_HEAPTUPLEHEADER(3)));
 }
 
 Datum
 proto_columns(PG_FUNCTION_ARGS)
 {
 	int			ncolumns;
-	CqColumn   *columns = table_columns(PG_GETARG_OID(0), &ncolumns);
+	CqColumn   *columns = format_calls_columns(PG_GETARG_OID(0), &ncolumns);
 	CqFormatOptions options = {.topic = "a.topic-1", .is_enveloped = PG_GETARG_BOOL(1)};
 
 	PG_RETURN_TEXT_P(cstring_to_text(cq_proto_format.written_schema(&options, columns, ncolumns)));
@@ -262,128 +60,20 @@ proto_check(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(reject->message));
 }
 
-/* A message with some bytes changed, cut off or added, in memory of exactly its length. */
-static char *
-spoil(pg_prng_state *chance, const char *bytes, int length, int *spoilt_length)
-{
-	char	   *copy = malloc(length + 8);
-	char	   *exact;
-	int			nchanges = 1 + pg_prng_uint64_range(chance, 0, 3);
-
-	memcpy(copy, bytes, length);
-	for (int i = 0; i < nchanges; i++)
-	{
-		int			place = length > 0 ? (int) pg_prng_uint64_range(chance, 0, length - 1) : 0;
-
-		switch (pg_prng_uint64_range(chance, 0, 5))
-		{
-			case 0:
-				length = place;
-				break;
-			case 1:
-				if (length < *spoilt_length + 8)
-				{
-					memmove(copy + place + 1, copy + place, length - place);
-					copy[place] = (char) pg_prng_uint64(chance);
-					length++;
-				}
-				break;
-			case 2:
-				if (length > 0)
-					copy[place] = "\0\1\2\177\200\377\376\100"[pg_prng_uint64_range(chance, 0, 7)];
-				break;
-			default:
-				if (length > 0)
-					copy[place] ^= 1 << pg_prng_uint64_range(chance, 0, 7);
-				break;
-		}
-	}
-	exact = malloc(Max(length, 1));
-	memcpy(exact, copy, length);
-	free(copy);
-	*spoilt_length = length;
-	return exact;
-}
-
 Datum
 proto_fuzz(PG_FUNCTION_ARGS)
 {
-	int			ncolumns;
-	CqColumn   *columns = table_columns(PG_GETARG_OID(0), &ncolumns);
-	bytea	   *original = PG_GETARG_BYTEA_PP(2);
-	int			rounds = PG_GETARG_INT32(3);
-	CqDecoder  *decoder = cq_proto_format.decoder_open(raw_options(PG_GETARG_TEXT_PP(1), NULL), columns, ncolumns);
-	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "batch", ALLOCSET_DEFAULT_SIZES);
-	TupleDesc	descriptor;
-	pg_prng_state chance;
-	Datum	  **values;
-	bool	  **nulls;
-	Datum		out[2];
-	bool		out_nulls[2] = {false};
-	int			counts[2] = {0};
-
-	pg_prng_seed(&chance, PG_GETARG_INT32(4));
-	make_batch(ncolumns, 1, &values, &nulls);
-	for (int i = 0; i < rounds; i++)
-	{
-		CqBadCells	bad = {0};
-		MemoryContext old = MemoryContextSwitchTo(batch);
-		int			length = VARSIZE_ANY_EXHDR(original);
-		char	   *spoilt = spoil(&chance, VARDATA_ANY(original), length, &length);
-		CqMessage	message = {.value = spoilt, .value_length = length};
-
-		CHECK_FOR_INTERRUPTS();
-		cq_proto_format.decode(decoder, &message, 1, 0, values, nulls, &bad);
-		counts[bad.ncells > 0]++;
-		free(spoilt);
-		if (MemoryContextMemAllocated(batch, true) > 64 * 1024 * 1024)
-			elog(ERROR, "a message of %d bytes took %zu", length, MemoryContextMemAllocated(batch, true));
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(batch);
-	}
-	get_call_result_type(fcinfo, NULL, &descriptor);
-	out[0] = Int32GetDatum(counts[0]);
-	out[1] = Int32GetDatum(counts[1]);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), out, out_nulls)));
-}
-
-/* Of this process: other processes' load does not count. */
-static double
-cpu_nanoseconds(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-	return time.tv_sec * 1e9 + time.tv_nsec;
+	return format_calls_fuzz(fcinfo, &cq_proto_format,
+							 format_calls_options(PG_GETARG_TEXT_PP(1), NULL));
 }
 
 Datum
 proto_bench(PG_FUNCTION_ARGS)
 {
-	int			ncolumns;
-	CqColumn   *columns = table_columns(PG_GETARG_OID(0), &ncolumns);
+	CqFormatOptions *options = format_calls_options(PG_GETARG_TEXT_PP(1), NULL);
 	int			nmessages;
-	CqMessage  *messages = array_messages(PG_GETARG_ARRAYTYPE_P(2), &nmessages);
-	int			rounds = PG_GETARG_INT32(3);
-	CqDecoder  *decoder = cq_proto_format.decoder_open(raw_options(PG_GETARG_TEXT_PP(1), NULL), columns, ncolumns);
-	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "batch", ALLOCSET_DEFAULT_SIZES);
-	Datum	  **values;
-	bool	  **nulls;
-	double		start;
+	CqMessage  *messages = format_calls_messages(PG_GETARG_ARRAYTYPE_P(2), &nmessages);
 
-	make_batch(ncolumns, nmessages, &values, &nulls);
-	start = cpu_nanoseconds();
-	for (int i = 0; i < rounds; i++)
-	{
-		CqBadCells	bad = {0};
-		MemoryContext old = MemoryContextSwitchTo(batch);
-
-		CHECK_FOR_INTERRUPTS();
-		cq_proto_format.decode(decoder, messages, nmessages, 0, values, nulls, &bad);
-		if (bad.ncells > 0)
-			elog(ERROR, "%s", bad.cells[0].reject->message);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(batch);
-	}
-	PG_RETURN_FLOAT8((cpu_nanoseconds() - start) / ((double) rounds * Max(nmessages, 1)));
+	PG_RETURN_FLOAT8(format_calls_bench(&cq_proto_format, options, PG_GETARG_OID(0),
+										messages, nmessages, PG_GETARG_INT32(3)));
 }
