@@ -28,9 +28,12 @@ CREATE TABLE _cq.view (
     expires         text CHECK (expires IN ('rows', 'groups', 'windows', 'results')), -- what retention makes go; null: it cannot be set
     retention_by    text CHECK (retention_by IN ('event_time', 'change')),
     query           text,                           -- as it was written
-    created_start   text,                           -- start as CREATE has it, where cq.reset has set another
-    on_expire       text CHECK (on_expire IN ('forget', 'delete')), -- what is told of rows that go by retention; null: forget
-    max_error_rate  double precision                -- it stops where more of its rows fail; null: it does not
+    -- start as CREATE has it, where cq.reset has set another
+    created_start   text,
+    -- what is told of rows that go by retention; null: forget
+    on_expire       text CHECK (on_expire IN ('forget', 'delete')),
+    -- it stops where more of its rows fail; null: it does not
+    max_error_rate  double precision
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 
@@ -215,9 +218,11 @@ CREATE TABLE _cq.error (
     message         text NOT NULL,
     column_name     text,                           -- the one that is bad
     constraint_name text,                           -- the one that is broken
-    "timestamp"     timestamptz,                    -- of the message; null: it has none, or 0.1.0 has kept it
+    -- of the message; null: it has none, or 0.1.0 has kept it
+    "timestamp"     timestamptz,
     headers         jsonb,
-    is_cut          boolean                         -- the key, or the headers, are not all there; null: they are
+    -- the key, or the headers, are not all there; null: they are
+    is_cut          boolean
 );
 CREATE INDEX error_view ON _cq.error (view, error_id);
 COMMENT ON TABLE _cq.error IS 'messages that a continuous view could not process';
@@ -243,7 +248,8 @@ CREATE TABLE _cq.field (
 );
 COMMENT ON TABLE _cq.field IS 'fields of messages that columns are read from: whether there have been any';
 
--- Sinks: continuous views whose changes go to a Kafka stream, or to a destination by HTTP. The outbox is a table of the view's owner in this schema, which goes with the view:
+-- Sinks: continuous views whose changes go to a Kafka stream, or to a destination by HTTP. The
+-- outbox is a table of the view's owner in this schema, which goes with the view:
 --     id bigint PRIMARY KEY, topic text, partition integer, "timestamp" timestamptz, key bytea, value bytea, headers jsonb
 -- Its ids are consecutive in the order of commits; where value is null the message is a tombstone. Written by the emitter once the view is there.
 CREATE TABLE _cq.sink (
@@ -252,7 +258,8 @@ CREATE TABLE _cq.sink (
     outbox          regclass NOT NULL,              -- rows on their way
     epoch           bigint NOT NULL,                -- random: names the producer and its place in Kafka, which count ids of this outbox and no other
     sent_id         bigint NOT NULL DEFAULT 0,      -- rows up to here have arrived, and are deleted
-    sending_id      bigint NOT NULL DEFAULT 0,      -- rows up to here may have; what counts is the place that Kafka keeps, for what goes there
+    -- rows up to here may have; what counts is the place that Kafka keeps, for what goes there
+    sending_id      bigint NOT NULL DEFAULT 0,
     status          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'failed')),
     detail          text,                           -- why it failed
     kafka_id        bigint                          -- where it failed because Kafka is ahead: rows up to here are in Kafka

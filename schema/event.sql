@@ -53,7 +53,8 @@ COMMENT ON FUNCTION _cq.note_view() IS 'writes down what has happened to a conti
 REVOKE ALL ON FUNCTION _cq.note_view() FROM PUBLIC;
 CREATE TRIGGER note_view AFTER UPDATE OF status, on_error, retention, max_error_rate ON _cq.view
     FOR EACH ROW WHEN (NEW.status <> OLD.status OR NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention
-                       OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate OR NEW.created_at <> OLD.created_at)
+                       OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate
+                       OR NEW.created_at <> OLD.created_at)
     EXECUTE FUNCTION _cq.note_view();
 COMMENT ON TRIGGER note_view ON _cq.view IS 'writes down what has happened to it';
 CREATE TRIGGER note_drop AFTER DELETE ON _cq.view FOR EACH ROW EXECUTE FUNCTION _cq.note_view();

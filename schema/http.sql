@@ -6,4 +6,5 @@ CREATE FUNCTION _cq.http_validator(text[], oid) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cq_http_validator';
 COMMENT ON FUNCTION _cq.http_validator(text[], oid) IS 'checks options of cq_http';
 CREATE FOREIGN DATA WRAPPER cq_http HANDLER _cq.http_handler VALIDATOR _cq.http_validator;
-COMMENT ON FOREIGN DATA WRAPPER cq_http IS 'destinations of requests by HTTP, as sinks of continuous views';
+COMMENT ON FOREIGN DATA WRAPPER cq_http IS
+    'destinations of requests by HTTP, as sinks of continuous views';

@@ -33,7 +33,8 @@ WITH reads AS (
     FROM _cq.input i
     LEFT JOIN reads r ON r.source = i.stream AND r.view = i.view
     UNION ALL
-    SELECT CASE WHEN EXISTS (SELECT FROM _cq.maintained m WHERE m.relation = n.named) THEN 'table' ELSE 'view' END,
+    SELECT CASE WHEN EXISTS (SELECT FROM _cq.maintained m WHERE m.relation = n.named)
+                THEN 'table' ELSE 'view' END,
            n.named::text, 'view', n.view::text, 'read', r.columns, n.view
     FROM _cq.reads n
     LEFT JOIN reads r ON r.source = n.named AND r.view = n.view
@@ -102,8 +103,10 @@ SELECT v.view AS relation,
                         'on_error = ' || quote_literal(v.on_error),
                         'max_error_rate = ' || quote_literal(v.max_error_rate::text),
                         'retention = ' || quote_literal(v.retention::text),
-                        CASE WHEN v.retention IS NOT NULL OR v.on_expire <> 'forget' THEN 'retention_by = ' || quote_literal(v.retention_by) END,
-                        CASE WHEN v.on_expire <> 'forget' THEN 'on_expire = ' || quote_literal(v.on_expire) END,
+                        CASE WHEN v.retention IS NOT NULL OR v.on_expire <> 'forget'
+                             THEN 'retention_by = ' || quote_literal(v.retention_by) END,
+                        CASE WHEN v.on_expire <> 'forget'
+                             THEN 'on_expire = ' || quote_literal(v.on_expire) END,
                         'emit = ' || quote_literal(v.emit),
                         'watermark = ' || quote_literal(v.watermark::text),
                         CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || quote_literal(v.allowed_lateness::text) END,

@@ -264,7 +264,8 @@ SELECT v.view,
                             'max_error_rate = ' || pg_catalog.quote_literal(v.max_error_rate::text),
                             'retention = ' || pg_catalog.quote_literal(v.retention::text),
                             'retention_by = ' || pg_catalog.quote_literal(v.retention_by),
-                            CASE WHEN v.on_expire <> 'forget' THEN 'on_expire = ' || pg_catalog.quote_literal(v.on_expire) END,
+                            CASE WHEN v.on_expire <> 'forget'
+                                 THEN 'on_expire = ' || pg_catalog.quote_literal(v.on_expire) END,
                             'emit = ' || pg_catalog.quote_literal(v.emit),
                             'watermark = ' || pg_catalog.quote_literal(v.watermark::text),
                             CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || pg_catalog.quote_literal(v.allowed_lateness::text) END,
@@ -453,21 +454,24 @@ BEGIN
             USING ERRCODE = 'feature_not_supported',
                   HINT = 'Delete it from cq.errors, and insert another one into the stream.';
     END IF;
-    UPDATE _cq.error SET payload = NEW.payload, payload_length = coalesce(octet_length(NEW.payload), 0)
+    UPDATE _cq.error SET payload = NEW.payload,
+        payload_length = coalesce(octet_length(NEW.payload), 0)
     WHERE error_id = OLD.error_id;
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION _cq.mend_error() IS 'changes the message of what is changed in cq.errors';
 REVOKE ALL ON FUNCTION _cq.mend_error() FROM PUBLIC;
-CREATE TRIGGER mend_error INSTEAD OF UPDATE ON cq.errors FOR EACH ROW EXECUTE FUNCTION _cq.mend_error();
+CREATE TRIGGER mend_error INSTEAD OF UPDATE ON cq.errors
+    FOR EACH ROW EXECUTE FUNCTION _cq.mend_error();
 COMMENT ON TRIGGER mend_error ON cq.errors IS 'changes the message of what is changed in cq.errors';
 
 CREATE FUNCTION cq.retry_errors(view regclass, "where" text DEFAULT 'true') RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cq_retry_errors';
 COMMENT ON FUNCTION cq.retry_errors(regclass, text) IS
-    'puts dead letters of a continuous view through again, those for which a condition over cq.errors holds, once each: how many passed';
+    'puts dead letters of a continuous view through again, those for which a condition over '
+    'cq.errors holds, once each: how many passed';
 
 CREATE VIEW cq.late WITH (security_barrier) AS
 SELECT l.late_id, l.occurred_at, l.view, l.stream, l.topic, l.partition, l."offset", l.event_time, l.window_end,

@@ -17,14 +17,19 @@ CREATE TABLE _cq.usage (
 COMMENT ON TABLE _cq.usage IS 'what continuous views have used';
 
 -- Of several views at once, each with its figures.
-CREATE FUNCTION _cq.note_usage(views oid[], cpu_ns bigint[], rows bigint[], bytes_in bigint[], bytes_out bigint[], wal_bytes bigint[])
+CREATE FUNCTION _cq.note_usage(views oid[], cpu_ns bigint[], rows bigint[], bytes_in bigint[],
+    bytes_out bigint[], wal_bytes bigint[])
     RETURNS void
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO _cq.usage AS u (period, began_at, view, name, owner, cpu_seconds, rows, bytes_in, bytes_out, state_bytes, wal_bytes)
-    SELECT p.period, date_trunc(p.period, statement_timestamp(), 'UTC'), n.view, coalesce(c.oid::regclass::text, k.name),
-           coalesce(c.relowner, k.owner), n.cpu_ns / 1e9::float8, n.rows, n.bytes_in, n.bytes_out, s.bytes, n.wal_bytes
-    FROM unnest(views, cpu_ns, rows, bytes_in, bytes_out, wal_bytes) n (view, cpu_ns, rows, bytes_in, bytes_out, wal_bytes)
+    INSERT INTO _cq.usage AS u (period, began_at, view, name, owner, cpu_seconds, rows, bytes_in,
+                                bytes_out, state_bytes, wal_bytes)
+    SELECT p.period, date_trunc(p.period, statement_timestamp(), 'UTC'), n.view,
+           coalesce(c.oid::regclass::text, k.name),
+           coalesce(c.relowner, k.owner), n.cpu_ns / 1e9::float8, n.rows, n.bytes_in, n.bytes_out,
+           s.bytes, n.wal_bytes
+    FROM unnest(views, cpu_ns, rows, bytes_in, bytes_out, wal_bytes)
+             n (view, cpu_ns, rows, bytes_in, bytes_out, wal_bytes)
     CROSS JOIN (VALUES ('minute'), ('hour'), ('day')) p (period)
     LEFT JOIN pg_class c ON c.oid = n.view
     -- Of one that is gone, what it was.
@@ -37,18 +42,23 @@ BEGIN ATOMIC
                        LATERAL _cq.relation_bytes(coalesce(l.log, q.relation)::oid) b
                        WHERE q.view = n.view::regclass AND q.role <> 'definition') s ON true
     ON CONFLICT (period, began_at, view) DO UPDATE SET
-        name = excluded.name, owner = excluded.owner, cpu_seconds = u.cpu_seconds + excluded.cpu_seconds,
-        rows = u.rows + excluded.rows, bytes_in = u.bytes_in + excluded.bytes_in, bytes_out = u.bytes_out + excluded.bytes_out,
-        state_bytes = greatest(u.state_bytes, excluded.state_bytes), wal_bytes = u.wal_bytes + excluded.wal_bytes;
+        name = excluded.name, owner = excluded.owner,
+        cpu_seconds = u.cpu_seconds + excluded.cpu_seconds,
+        rows = u.rows + excluded.rows, bytes_in = u.bytes_in + excluded.bytes_in,
+        bytes_out = u.bytes_out + excluded.bytes_out,
+        state_bytes = greatest(u.state_bytes, excluded.state_bytes),
+        wal_bytes = u.wal_bytes + excluded.wal_bytes;
 END;
 COMMENT ON FUNCTION _cq.note_usage(oid[], bigint[], bigint[], bigint[], bigint[], bigint[]) IS
     'adds to what continuous views have used in this minute, hour and day';
-REVOKE ALL ON FUNCTION _cq.note_usage(oid[], bigint[], bigint[], bigint[], bigint[], bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION _cq.note_usage(oid[], bigint[], bigint[], bigint[], bigint[], bigint[])
+    FROM PUBLIC;
 
 CREATE FUNCTION _cq.write_usage() RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cq_usage_write';
-COMMENT ON FUNCTION _cq.write_usage() IS 'writes down what continuous views have used since the last time';
+COMMENT ON FUNCTION _cq.write_usage() IS
+    'writes down what continuous views have used since the last time';
 REVOKE ALL ON FUNCTION _cq.write_usage() FROM PUBLIC;
 
 CREATE FUNCTION _cq.trim_usage() RETURNS bigint
@@ -59,7 +69,8 @@ DECLARE
     trimmed bigint;
 BEGIN
     DELETE FROM _cq.usage u
-    USING (VALUES ('minute', interval '2 days'), ('hour', interval '31 days'), ('day', interval '1000 years')) p (period, kept)
+    USING (VALUES ('minute', interval '2 days'), ('hour', interval '31 days'),
+                  ('day', interval '1000 years')) p (period, kept)
     WHERE u.period = p.period AND u.began_at < clock_timestamp() - least(p.kept, longest);
     GET DIAGNOSTICS trimmed = ROW_COUNT;
     RETURN trimmed;
@@ -69,10 +80,13 @@ COMMENT ON FUNCTION _cq.trim_usage() IS 'deletes what cq.usage keeps no longer';
 REVOKE ALL ON FUNCTION _cq.trim_usage() FROM PUBLIC;
 
 CREATE VIEW cq.usage WITH (security_barrier) AS
-SELECT u.period, u.began_at, CASE WHEN u.view <> 0 THEN u.view::regclass END AS view, u.name, pg_catalog.pg_get_userbyid(u.owner) AS owner,
+SELECT u.period, u.began_at, CASE WHEN u.view <> 0 THEN u.view::regclass END AS view, u.name,
+       pg_catalog.pg_get_userbyid(u.owner) AS owner,
        u.cpu_seconds, u.rows, u.bytes_in, u.bytes_out, u.state_bytes, u.wal_bytes
 FROM _cq.usage u
 WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE')
-   OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = u.owner AND pg_catalog.pg_has_role(r.oid, 'USAGE'));
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles r
+              WHERE r.oid = u.owner AND pg_catalog.pg_has_role(r.oid, 'USAGE'));
 COMMENT ON VIEW cq.usage IS
-    'what continuous views have used, by minute, hour and day; without a view, what was used for none in particular';
+    'what continuous views have used, by minute, hour and day; without a view, '
+    'what was used for none in particular';

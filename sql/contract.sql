@@ -32,9 +32,11 @@ CREATE VIEW y WITH (continuous) AS SELECT a, e FROM t;
 SELECT cq.wait('x'), cq.wait('y');
 SELECT view::text, sqlstate, column_name, constraint_name, count(*) FROM cq.errors WHERE stream = 't'::regclass GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
 -- What a view sends to a topic is held to them as well, but for what the topic or the reader makes.
-CREATE SERVER contract_kafka FOREIGN DATA WRAPPER cq_kafka OPTIONS (bootstrap_servers '127.0.0.1:1');
+CREATE SERVER contract_kafka FOREIGN DATA WRAPPER cq_kafka
+    OPTIONS (bootstrap_servers '127.0.0.1:1');
 CREATE FOREIGN TABLE held (k int NOT NULL, total bigint CONSTRAINT small CHECK (total < 50),
-  twice bigint NOT NULL GENERATED ALWAYS AS (total * 2) STORED, part int OPTIONS (metadata 'partition') NOT NULL)
+  twice bigint NOT NULL GENERATED ALWAYS AS (total * 2) STORED,
+  part int OPTIONS (metadata 'partition') NOT NULL)
   SERVER contract_kafka OPTIONS (topic 'held', mode 'upsert');
 CREATE FOREIGN TABLE kept (k int, v int) SERVER cq_log;
 CREATE VIEW z WITH (continuous, sink = 'held') AS SELECT k, sum(v) AS total FROM kept GROUP BY k;
@@ -42,6 +44,7 @@ INSERT INTO kept VALUES (1, 10), (2, 60), (NULL, 1), (1, 45), (1, 5);
 SELECT cq.wait('z');
 SELECT * FROM z ORDER BY k;
 SELECT convert_from(value, 'UTF8') AS value FROM _cq.z_outbox ORDER BY id;
-SELECT "offset", sqlstate, message, constraint_name FROM cq.errors WHERE view = 'z'::regclass ORDER BY 1;
+SELECT "offset", sqlstate, message, constraint_name FROM cq.errors
+    WHERE view = 'z'::regclass ORDER BY 1;
 DROP SCHEMA contract CASCADE;
 DROP SERVER contract_kafka;

@@ -21,11 +21,14 @@ INSERT INTO s SELECT i, 0 FROM generate_series(1, 60) i;
 SELECT cq.wait('v');
 INSERT INTO s SELECT i, 1 FROM generate_series(1, 60) i;
 SELECT cq.wait('v');
-SELECT status, regexp_replace(status_detail, '\d+', 'N', 'g') AS status_detail FROM _cq.view WHERE view = 'v'::regclass;
+SELECT status, regexp_replace(status_detail, '\d+', 'N', 'g') AS status_detail FROM _cq.view
+    WHERE view = 'v'::regclass;
 INSERT INTO s VALUES (1, 0);
 CALL await_failure();
-SELECT status, regexp_replace(status_detail, '\d+', 'N', 'g') AS status_detail FROM _cq.view WHERE view = 'v'::regclass;
-SELECT what, regexp_replace(detail, '\d+', 'N', 'g') AS detail FROM cq.events WHERE view = 'v'::regclass ORDER BY event_id;
+SELECT status, regexp_replace(status_detail, '\d+', 'N', 'g') AS status_detail FROM _cq.view
+    WHERE view = 'v'::regclass;
+SELECT what, regexp_replace(detail, '\d+', 'N', 'g') AS detail FROM cq.events
+    WHERE view = 'v'::regclass ORDER BY event_id;
 SELECT cq.wait('beside');
 TABLE beside;
 -- Nothing is lost, nothing is done twice.
@@ -34,11 +37,13 @@ SELECT cq.resume('v');
 SELECT cq.wait('v');
 SELECT cq.wait('beside');
 (TABLE v EXCEPT ALL TABLE beside) UNION ALL (TABLE beside EXCEPT ALL TABLE v);
-SELECT (SELECT count(*) FROM cq.errors WHERE view = 'v'::regclass), (SELECT count(*) FROM cq.errors WHERE view = 'beside'::regclass);
+SELECT (SELECT count(*) FROM cq.errors WHERE view = 'v'::regclass),
+    (SELECT count(*) FROM cq.errors WHERE view = 'beside'::regclass);
 -- It is counted anew: what was bad before is not held against it.
 INSERT INTO s SELECT i, 0 FROM generate_series(1, 50) i;
 SELECT cq.wait('v');
-SELECT status, regexp_replace(status_detail, '\d+', 'N', 'g') AS status_detail FROM _cq.view WHERE view = 'v'::regclass;
+SELECT status, regexp_replace(status_detail, '\d+', 'N', 'g') AS status_detail FROM _cq.view
+    WHERE view = 'v'::regclass;
 -- Other limits, and none.
 ALTER CONTINUOUS VIEW v SET (max_error_rate = 0);
 INSERT INTO s SELECT i, i % 100 FROM generate_series(1, 100) i;
@@ -51,7 +56,8 @@ SELECT cq.wait('v');
 SELECT cq.wait('beside');
 SELECT v.status, s.options FROM _cq.view v JOIN cq.views s USING (view) WHERE view = 'v'::regclass;
 (TABLE v EXCEPT ALL TABLE beside) UNION ALL (TABLE beside EXCEPT ALL TABLE v);
-SELECT what, detail FROM cq.events WHERE view = 'v'::regclass AND what = 'altered' ORDER BY event_id;
+SELECT what, detail FROM cq.events WHERE view = 'v'::regclass AND what = 'altered'
+    ORDER BY event_id;
 -- Letters that fail again are no news.
 ALTER CONTINUOUS VIEW v SET (max_error_rate = 0.1);
 SELECT cq.retry_errors('v');

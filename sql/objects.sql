@@ -8,7 +8,8 @@ WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
   AND obj_description(objid, classid::regclass::name) IS NULL
 ORDER BY 1;
 
--- Nothing is for everybody to write, but for deleting and mending one's own errors, which triggers do.
+-- Nothing is for everybody to write, but for deleting and mending one's own errors, which triggers
+-- do.
 SELECT c.oid::regclass AS writable_by_all, privilege_type
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(relacl) a
 WHERE nspname IN ('cq', '_cq') AND grantee = 0 AND privilege_type <> 'SELECT'

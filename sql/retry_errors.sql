@@ -10,7 +10,8 @@ CREATE FUNCTION divided(k int, v int) RETURNS int LANGUAGE sql STABLE
 CREATE FOREIGN TABLE s (k int, v int) SERVER cq_log;
 CREATE VIEW sums WITH (continuous) AS SELECT k, count(*) AS n, sum(divided(k, v)) FROM s GROUP BY k;
 CREATE VIEW rows WITH (continuous) AS SELECT k, divided(k, v) AS d FROM s;
-CREATE VIEW told WITH (continuous, changes = 'told_changes') AS SELECT k, sum(divided(k, v)) FROM s GROUP BY k;
+CREATE VIEW told WITH (continuous, changes = 'told_changes') AS
+  SELECT k, sum(divided(k, v)) FROM s GROUP BY k;
 CREATE VIEW chained WITH (continuous) AS SELECT count(*) AS n, sum((new).sum) FROM told_changes;
 CREATE VIEW above WITH (continuous) AS SELECT sum, count(*) FROM told GROUP BY sum;
 CREATE VIEW paired WITH (continuous) AS
@@ -21,11 +22,13 @@ INSERT INTO s SELECT i % 3 + 1, i FROM generate_series(1, 120) i;
 SELECT cq.wait(view) FROM cq.views \g /dev/null
 SELECT * FROM letters() WHERE view <> 'paired';
 TABLE sums;
-SELECT error_id AS first_error FROM cq.errors WHERE view = 'sums'::regclass ORDER BY error_id LIMIT 1 \gset
+SELECT error_id AS first_error FROM cq.errors WHERE view = 'sums'::regclass
+  ORDER BY error_id LIMIT 1 \gset
 
 -- Not mended yet: all stay.
 SELECT cq.retry_errors('sums');
-SELECT count(*), min(error_id) = :first_error AS same, min(message) FROM cq.errors WHERE view = 'sums'::regclass;
+SELECT count(*), min(error_id) = :first_error AS same, min(message) FROM cq.errors
+    WHERE view = 'sums'::regclass;
 -- Some are; others fail otherwise now.
 UPDATE limits SET divisor = CASE k WHEN 2 THEN 2 END WHERE k > 1;
 CREATE OR REPLACE FUNCTION divided(k int, v int) RETURNS int LANGUAGE plpgsql STABLE AS $$
@@ -37,7 +40,8 @@ BEGIN
 END $$;
 SELECT cq.retry_errors('sums', '"offset" < 60 -- of the first half');
 SELECT * FROM sums ORDER BY k;
-SELECT message, count(*), min(error_id) = :first_error AS first FROM cq.errors WHERE view = 'sums'::regclass GROUP BY message ORDER BY 1;
+SELECT message, count(*), min(error_id) = :first_error AS first FROM cq.errors
+    WHERE view = 'sums'::regclass GROUP BY message ORDER BY 1;
 -- Rolled back, the message has not counted and the letter is there.
 BEGIN;
 SELECT cq.retry_errors('sums');
@@ -56,15 +60,18 @@ SELECT cq.wait(view) FROM cq.views \g /dev/null
 CREATE FUNCTION wrong() RETURNS TABLE (view text, rows bigint) LANGUAGE plpgsql AS $$
 BEGIN
   FOR view IN SELECT v.view FROM _cq.view v WHERE v.view::text <> 'chained' ORDER BY 1 LOOP
-    EXECUTE format('WITH shown AS (SELECT x::text FROM %s x), batch AS (SELECT x::text FROM (%s) x) SELECT count(*) FROM '
-                   '((TABLE shown EXCEPT ALL TABLE batch) UNION ALL (TABLE batch EXCEPT ALL TABLE shown)) x',
+    EXECUTE format('WITH shown AS (SELECT x::text FROM %s x), '
+                   'batch AS (SELECT x::text FROM (%s) x) SELECT count(*) FROM '
+                   '((TABLE shown EXCEPT ALL TABLE batch) UNION ALL '
+                   '(TABLE batch EXCEPT ALL TABLE shown)) x',
                    view, (SELECT query FROM _cq.view v WHERE v.view::text = wrong.view)) INTO rows;
     RETURN NEXT;
   END LOOP;
 END $$;
 SELECT * FROM wrong();
 SELECT (SELECT sum FROM chained) = (SELECT sum((new).sum) FROM told_changes) AS chained_is_right,
-       (SELECT sum(coalesce((new).sum, 0) - coalesce((old).sum, 0)) FROM told_changes) = (SELECT sum(sum) FROM told) AS told_is_right;
+       (SELECT sum(coalesce((new).sum, 0) - coalesce((old).sum, 0)) FROM told_changes)
+       = (SELECT sum(sum) FROM told) AS told_is_right;
 
 -- A view that would stop at its next bad row: what fails again stays.
 CREATE VIEW careful WITH (continuous) AS SELECT count(10 / (v - 131)) FROM s;
@@ -72,7 +79,8 @@ INSERT INTO s VALUES (1, 131);
 SELECT cq.wait('careful');
 ALTER CONTINUOUS VIEW careful SET (on_error = 'pause');
 SELECT cq.retry_errors('careful');
-SELECT status, (SELECT count(*) FROM cq.errors WHERE view = 'careful'::regclass) FROM _cq.view WHERE view = 'careful'::regclass;
+SELECT status, (SELECT count(*) FROM cq.errors WHERE view = 'careful'::regclass) FROM _cq.view
+    WHERE view = 'careful'::regclass;
 SELECT cq.pause('careful');
 SELECT cq.retry_errors('careful');
 SELECT cq.resume('careful');
@@ -124,9 +132,11 @@ CREATE TABLE allowed (v int);
 CREATE FUNCTION checked(v int) RETURNS int LANGUAGE sql STABLE
   AS 'SELECT 1 / (SELECT count(*)::int FROM retried.allowed a WHERE a.v = checked.v)';
 CREATE VIEW windows WITH (continuous, emit = close, late = keep) AS
-  SELECT window_start, count(*), sum(checked(v)) FROM timed, cq.tumble(at, '1 min') GROUP BY window_start;
+  SELECT window_start, count(*), sum(checked(v)) FROM timed, cq.tumble(at, '1 min')
+  GROUP BY window_start;
 INSERT INTO allowed VALUES (0);
-INSERT INTO timed VALUES ('2025-01-01 00:00:10', 0), ('2025-01-01 00:00:20', 1), ('2025-01-01 00:01:10', 0),
+INSERT INTO timed VALUES ('2025-01-01 00:00:10', 0), ('2025-01-01 00:00:20', 1),
+    ('2025-01-01 00:01:10', 0),
   ('2025-01-01 00:02:10', 0), ('2025-01-01 00:02:30', 1), ('2025-01-01 00:02:20', 1);
 SELECT cq.wait('windows');
 INSERT INTO allowed VALUES (1);
@@ -138,7 +148,8 @@ SELECT event_time, window_end FROM cq.late WHERE view = 'windows'::regclass;
 SELECT count(*) FROM cq.errors WHERE view = 'windows'::regclass;
 
 -- Out of its place, a message could undo a newer one.
-CREATE FOREIGN TABLE latest (k text OPTIONS (metadata 'key'), v int) SERVER cq_log OPTIONS (mode 'upsert');
+CREATE FOREIGN TABLE latest (k text OPTIONS (metadata 'key'), v int)
+    SERVER cq_log OPTIONS (mode 'upsert');
 CREATE VIEW newest WITH (continuous) AS SELECT k, 10 / v AS d FROM latest;
 INSERT INTO latest VALUES (1, 0), (2, 2);
 SELECT cq.wait('newest');

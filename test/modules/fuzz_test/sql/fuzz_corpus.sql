@@ -2,7 +2,9 @@
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set corpus :abs_srcdir '/corpus/'
 SELECT target, count(*) > 3 AS has_several, sum(nrows) > 0 AS made_rows, sum(bad) > 0 AS refused_some
-FROM unnest(ARRAY['schema', 'schema_protobuf', 'registry', 'infer', 'fuzz.avro', 'fuzz.avro_debezium', 'fuzz.debezium', 'fuzz.json', 'fuzz.protobuf', 'fuzz.styles', 'fuzz.upsert']) target,
+FROM unnest(ARRAY['schema', 'schema_protobuf', 'registry', 'infer', 'fuzz.avro',
+    'fuzz.avro_debezium', 'fuzz.debezium', 'fuzz.json', 'fuzz.protobuf', 'fuzz.styles',
+    'fuzz.upsert']) target,
     regexp_split_to_table(rtrim(pg_read_file(:'corpus' || target || '.hex'), E'\n'), '\n') line, fuzz_one(target, decode(line, 'hex'))
 GROUP BY target ORDER BY target;
 \set VERBOSITY terse

@@ -49,13 +49,27 @@ CREATE FOREIGN TABLE fuzz.avro_debezium (
     schema '{"type":"record","name":"e","fields":[{"name":"before","type":["null",{"type":"record","name":"row","fields":[{"name":"id","type":"int"},{"name":"name","type":["null","string"]},{"name":"n","type":["null","string"]},{"name":"large","type":["null","string"]}]}]},
     {"name":"after","type":["null","row"]},{"name":"source","type":{"type":"record","name":"s","fields":[{"name":"lsn","type":["null","long"]}]}},{"name":"op","type":"string"}]}');
 CREATE FOREIGN TABLE fuzz.protobuf (
-    a int NOT NULL, b text, c numeric, d timestamptz, e jsonb, f bytea, g fuzz.mood, h int[], i uuid, j float8, k interval, l jsonb, mk text OPTIONS (path 'm.k'), m jsonb,
-    x int OPTIONS (path 'n.x'), nn jsonb OPTIONS (path 'n.n'), n fuzz.place, o int, p text, q jsonb, qk text OPTIONS (path 'q.k.k'), r bigint, s text[], t real, u jsonb, v int,
-    w date OPTIONS (path 'd'), y int[], all_of_it jsonb OPTIONS (path '""'), b8 bigint OPTIONS (path 'a'), bt text OPTIONS (path 'f'), gx int OPTIONS (path 'z.x'), z jsonb
-) SERVER fuzz OPTIONS (topic 'fuzz', format 'protobuf', framing 'none', schema 'syntax = "proto2"; import "google/protobuf/timestamp.proto"; import "google/protobuf/duration.proto";
-    import "google/protobuf/wrappers.proto"; import "google/protobuf/struct.proto"; enum mood { sad = 0; ok = 1; } message n { optional double x = 1 [default = 2.5]; optional n n = 2; repeated string tags = 3;
-    optional mood mood = 4; map<int32, n> many = 5; } message r { required int32 a = 1; optional string b = 2 [default = "b"]; optional uint64 c = 3; optional google.protobuf.Timestamp d = 4; repeated n e = 5;
-    optional bytes f = 6; optional mood g = 7; repeated sint32 h = 8; optional string i = 9; optional double j = 10; optional google.protobuf.Duration k = 11; repeated google.protobuf.Value l = 12;
-    map<string, string> m = 13; optional n n = 14; oneof choice { int32 o = 15; string p = 16; } optional google.protobuf.Struct q = 17; optional google.protobuf.Int64Value r = 18;
-    repeated string s = 19; optional float t = 20; map<bool, google.protobuf.Timestamp> u = 21; optional fixed32 v = 22; repeated fixed64 y = 23 [packed = true]; optional group Z = 24 { optional int32 x = 1; } }');
+    a int NOT NULL, b text, c numeric, d timestamptz, e jsonb, f bytea, g fuzz.mood, h int[],
+    i uuid, j float8, k interval, l jsonb, mk text OPTIONS (path 'm.k'), m jsonb,
+    x int OPTIONS (path 'n.x'), nn jsonb OPTIONS (path 'n.n'), n fuzz.place, o int, p text, q jsonb,
+    qk text OPTIONS (path 'q.k.k'), r bigint, s text[], t real, u jsonb, v int,
+    w date OPTIONS (path 'd'), y int[], all_of_it jsonb OPTIONS (path '""'),
+    b8 bigint OPTIONS (path 'a'), bt text OPTIONS (path 'f'), gx int OPTIONS (path 'z.x'), z jsonb
+) SERVER fuzz OPTIONS (topic 'fuzz', format 'protobuf', framing 'none',
+    schema 'syntax = "proto2"; import "google/protobuf/timestamp.proto";
+    import "google/protobuf/duration.proto";
+    import "google/protobuf/wrappers.proto"; import "google/protobuf/struct.proto";
+    enum mood { sad = 0; ok = 1; } message n { optional double x = 1 [default = 2.5];
+    optional n n = 2; repeated string tags = 3;
+    optional mood mood = 4; map<int32, n> many = 5; } message r { required int32 a = 1;
+    optional string b = 2 [default = "b"]; optional uint64 c = 3;
+    optional google.protobuf.Timestamp d = 4; repeated n e = 5;
+    optional bytes f = 6; optional mood g = 7; repeated sint32 h = 8; optional string i = 9;
+    optional double j = 10; optional google.protobuf.Duration k = 11;
+    repeated google.protobuf.Value l = 12;
+    map<string, string> m = 13; optional n n = 14; oneof choice { int32 o = 15; string p = 16; }
+    optional google.protobuf.Struct q = 17; optional google.protobuf.Int64Value r = 18;
+    repeated string s = 19; optional float t = 20; map<bool, google.protobuf.Timestamp> u = 21;
+    optional fixed32 v = 22; repeated fixed64 y = 23 [packed = true];
+    optional group Z = 24 { optional int32 x = 1; } }');
 SELECT foreign_table_name FROM information_schema.foreign_tables WHERE foreign_table_schema = 'fuzz' ORDER BY 1;
