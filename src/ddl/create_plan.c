@@ -152,7 +152,7 @@ cq_create_plan(const CqViewOptions *options, const Query *query, const char *que
 void
 cq_create_plan_index_expiry(const CqView *row, const CqViewPlan *plan)
 {
-	bool		is_pane;
+	CqTimeKind	kind;
 
 	if (plan != NULL && plan->closing.column_is_range)
 		cq_session_index_ends(row->state, plan->columns, plan->closing.column);
@@ -165,7 +165,7 @@ cq_create_plan_index_expiry(const CqView *row, const CqViewPlan *plan)
 		index_time(row->state, CQ_ROW_TIME_COLUMN);
 	else if (row->expiry == CQ_EXPIRES_WINDOWS && plan != NULL)
 	{
-		int			column = cq_read_closing_column(plan, &is_pane);
+		int			column = cq_read_closing_column(plan, &kind);
 
 		index_time(row->state, list_nth_node(ColumnDef, plan->columns, column)->colname);
 	}

@@ -33,136 +33,48 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
 #include "common/attempt.h"
 #include "common/version.h"
 #include "common/compat.h"
 #include "common/fault.h"
-#include "common/int.h"
-#include "common/name.h"
 #include "common/wake.h"
 #include "common/watch.h"
 #include "exec/closing.h"
-#include "exec/expired_told.h"
+#include "exec/ending.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
-#include "exec/node_cut.h"
 #include "exec/output.h"
+#include "exec/root.h"
 #include "exec/view_actor.h"
 #include "exec/view_lock.h"
 #include "exec/view_plan.h"
 #include "exec/watermark.h"
-#include "exec/window_bound.h"
 #include "exec/window_life.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "plan/plan.h"
-#include "rewrite/rewriteHandler.h"
-#include "state/merge.h"
-#include "state/retention.h"
 #include "stats/stats.h"
 #include "stats/usage.h"
 #include "storage/lmgr.h"
 #include "stream/batch.h"
-#include "tcop/tcopprot.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(cq_close_windows);
 PG_FUNCTION_INFO_V1(cq_emit_windows);
 
-#define DROPPED_ROWS	100000	/* in a transaction */
-
 /* A view whose windows are being closed. */
 typedef struct Closing
 {
 	Oid			relid;
-	CqView	   *view;
-	Oid			owner;
-	CqViewPlan *plan;
-	const struct Ending *ending;
-	bool		is_emitting;	/* its own query is running */
+	CqEndingView of;
+	const CqEndingRoutines *ending;
 	bool		is_done;		/* something was written */
 	void		(*step) (void *closing);
 } Closing;
-
-/* ---- the row of _cq.closing ---- */
-
-typedef struct Marks
-{
-	TimestampTz closed_through; /* DT_NOBEGIN: nothing */
-	TimestampTz emitted_through;
-	TimestampTz next_close;
-	TimestampTz expired_through;	/* where closed windows are amended */
-} Marks;
-
-/* What becomes of windows that are closed: by CqEnding. */
-typedef struct Ending
-{
-	bool		is_at_once;		/* in the transaction that decides that they are closed */
-	bool		is_seen_before; /* readers do not wait for it: what is closed is another thing */
-
-	/* Of windows that end after from and not after to. False: some of it is still to be done. */
-	bool		(*end) (Closing *closing, TimestampTz from, TimestampTz to);
-
-	/* What has been closed for long. watermark: less all that windows are waited for. */
-	void		(*expire) (Closing *closing, TimestampTz watermark, Marks *marks);
-} Ending;
-
-static const Ending *ending_of(const CqViewPlan *plan);
-
-static TimestampTz
-mark(int number)
-{
-	bool		is_null;
-	Datum		value = cq_query_column(0, number, &is_null);
-
-	return is_null ? DT_NOBEGIN : DatumGetTimestampTz(value);
-}
-
-static Marks
-read_marks(Oid view)
-{
-	Marks		marks = {DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN, DT_NOBEGIN};
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(view)};
-
-	SPI_connect();
-	cq_query_execute("SELECT closed_through, emitted_through, next_close, expired_through FROM "
-					 "_cq.closing WHERE view = $1", SPI_OK_SELECT,
-					 lengthof(types), types, args, NULL);
-	if (SPI_processed > 0)
-		marks = (Marks) {mark(1), mark(2), mark(3), mark(4)};
-	SPI_finish();
-	return marks;
-}
-
-static void
-write_marks(Oid view, const Marks *marks)
-{
-	static const char write[] =
-		"INSERT INTO _cq.closing (view, closed_through, emitted_through, next_close, "
-		"expired_through) VALUES ($1, $2, $3, $4, $5) "
-		"ON CONFLICT (view) DO UPDATE SET closed_through = $2, emitted_through = $3, next_close = "
-		"$4, expired_through = $5";
-	Oid			types[] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		args[] = {
-		ObjectIdGetDatum(view), TimestampTzGetDatum(marks->closed_through),
-		TimestampTzGetDatum(marks->emitted_through),
-		TimestampTzGetDatum(marks->next_close), TimestampTzGetDatum(marks->expired_through)
-	};
-
-	SPI_connect();
-	cq_query_execute(write, SPI_OK_INSERT, lengthof(types), types, args, NULL);
-	SPI_finish();
-}
 
 /* ---- the view ---- */
 
@@ -173,209 +85,20 @@ prepare_closing(Closing *closing)
 	Relation	definition;
 	CqActor		actor;
 
-	closing->view = cq_view_get(closing->relid);
-	if (closing->view == NULL || strcmp(closing->view->status, "running") != 0)
+	closing->of.view = cq_view_get(closing->relid);
+	if (closing->of.view == NULL || strcmp(closing->of.view->status, "running") != 0)
 		return false;
-	definition = table_open(closing->view->definition, AccessShareLock);
-	LockRelationOid(closing->view->state, RowExclusiveLock);
-	if (OidIsValid(closing->view->result))
-		LockRelationOid(closing->view->result, RowExclusiveLock);
-	closing->owner = definition->rd_rel->relowner;
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_reject_raise(cq_view_plan(closing->view, cq_compat_view_query(definition), &closing->plan),
-					NULL);
+	definition = table_open(closing->of.view->definition, AccessShareLock);
+	LockRelationOid(closing->of.view->state, RowExclusiveLock);
+	if (OidIsValid(closing->of.view->result))
+		LockRelationOid(closing->of.view->result, RowExclusiveLock);
+	closing->of.owner = definition->rd_rel->relowner;
+	cq_view_actor_begin(&actor, closing->of.view, closing->of.owner);
+	cq_reject_raise(cq_view_plan(closing->of.view, cq_compat_view_query(definition),
+								 &closing->of.plan), NULL);
 	cq_owner_end(&actor);
 	table_close(definition, NoLock);
-	closing->ending = ending_of(closing->plan);
-	return true;
-}
-
-/*
- * A batch must find the rows that it has found before; and it may be at rows of closed windows,
- * when it touches a key that is in several.
- */
-static void
-hold_batches(const Closing *closing)
-{
-	if (closing->plan->is_exclusive)
-		cq_view_lock_exclusive(closing->view->state);
-}
-
-/* ---- emission ---- */
-
-static ParamListInfo
-make_params(Oid type, const TimestampTz *values, int nvalues)
-{
-	ParamListInfo params = makeParamList(nvalues);
-
-	for (int i = 0; i < nvalues; i++)
-	{
-		params->params[i].value = TimestampTzGetDatum(values[i]);
-		params->params[i].isnull = false;
-		params->params[i].pflags = PARAM_FLAG_CONST;
-		params->params[i].ptype = type;
-	}
-	return params;
-}
-
-static void
-run_query(Query *query, ParamListInfo params, DestReceiver *receiver)
-{
-	CmdType		command = query->commandType;
-	List	   *rewritten;
-	PlannedStmt *planned;
-	QueryDesc  *description;
-
-	AcquireRewriteLocks(query, true, false);
-	rewritten = QueryRewrite(query);
-	if (list_length(rewritten) != 1 || linitial_node(Query, rewritten)->commandType != command)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a rule changes what is to be done with the state of a continuous view"),
-				 errhint("Drop the rule.")));
-	planned = pg_plan_query(linitial_node(Query, rewritten), "", 0, params);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	description = CreateQueryDesc(planned, "", GetActiveSnapshot(), InvalidSnapshot, receiver,
-								  params, NULL, 0);
-	ExecutorStart(description, 0);
-	cq_compat_executor_run(description);
-	ExecutorFinish(description);
-	ExecutorEnd(description);
-	FreeQueryDesc(description);
-	PopActiveSnapshot();
-}
-
-/* What nodes keep for windows that are closed, and were not so before. */
-static void
-cut_nodes(Closing *closing, TimestampTz before, TimestampTz closed_through)
-{
-	CqWindowBound bound;
-	CqActor		actor;
-
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_window_bound_init(&bound, &closing->plan->closing);
-	cq_node_cut(closing->view, closing->plan, &bound,
-				cq_window_bound_first_needed(&bound, before),
-				cq_window_bound_first_needed(&bound, closed_through));
-	cq_owner_end(&actor);
-}
-
-/* Writes the rows of windows that end after from and not after to, and drops what nobody needs. */
-static void
-emit_rows(Closing *closing, TimestampTz from, TimestampTz to,
-		  void (*drop) (Closing *closing, TimestampTz from, TimestampTz to))
-{
-	const TimestampTz bounds[] = {from, to};
-	Oid			type = closing->plan->closing.type;
-	CqMergeCounts counts = {0};	/* nobody asks */
-	Query	   *read;
-	CqChangeReceiver *changes;
-	DestReceiver *receiver;
-	CqActor		actor;
-
-	closing->is_emitting = true;
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	changes = cq_output_open(closing->view, closing->owner, closing->plan);
-	receiver = cq_merge_result_receiver(closing->view->result, &counts, changes);
-	cq_reject_raise(cq_read_closed(closing->plan, closing->view->state, &read), NULL);
-	run_query(read, make_params(type, bounds, lengthof(bounds)), receiver);
-	drop(closing, from, to);
-	if (changes != NULL)
-		changes->finish(changes);
-	cq_owner_end(&actor);
-	receiver->rDestroy(receiver);
-}
-
-/* Drops the state of what has ended not after a time. */
-static void
-delete_closed(Closing *closing, TimestampTz through)
-{
-	CqActor		actor;
-
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	run_query(cq_read_delete_closed(closing->plan, closing->view->state),
-			  make_params(closing->plan->closing.type, &through, 1), None_Receiver);
-	cq_owner_end(&actor);
-}
-
-/* What no other window needs. */
-static void
-drop_emitted(Closing *closing, TimestampTz from, TimestampTz to)
-{
-	hold_batches(closing);
-	delete_closed(closing, to);
-	cut_nodes(closing, from, to);
-}
-
-static bool
-emit_and_drop(Closing *closing, TimestampTz from, TimestampTz to)
-{
-	emit_rows(closing, from, to, drop_emitted);
-	return true;
-}
-
-static void
-drop_nothing(Closing *closing, TimestampTz from, TimestampTz to)
-{
-}
-
-static bool
-emit_and_keep(Closing *closing, TimestampTz from, TimestampTz to)
-{
-	emit_rows(closing, from, to, drop_nothing);
-	return true;
-}
-
-/* Deletes some of the state of windows that have expired. True where no more of it is left. */
-static bool
-drop_rows(Closing *closing, TimestampTz closed_through)
-{
-	bool		is_pane;
-	int			column = cq_read_closing_column(closing->plan, &is_pane);
-	const char *name = list_nth_node(ColumnDef, closing->plan->columns, column)->colname;
-	TimestampTz horizon = closed_through + (closing->plan->closing.is_by_row ? 0 : 1);
-	CqWindowBound bound;
-	DestReceiver *told;
-	CqActor		actor;
-	bool		is_all;
-
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	if (is_pane)
-	{
-		cq_window_bound_init(&bound, &closing->plan->closing);
-		horizon = cq_window_bound_first_needed(&bound, closed_through);
-	}
-	told = cq_expired_told_open(closing->view, closing->owner, closing->plan);
-	is_all = cq_retention_delete(closing->view->state, name, horizon, DROPPED_ROWS,
-								 told) < DROPPED_ROWS;
-	cq_expired_told_close(told);
-	cq_owner_end(&actor);
-	return is_all;
-}
-
-/*
- * A window's state goes in several transactions. What has no bounds but its own goes at once, and
- * with it what nodes have of it: a row that comes in between would have them make it anew.
- */
-static bool
-drop_all(Closing *closing, TimestampTz closed_through)
-{
-	bool		is_all = drop_rows(closing, closed_through);
-
-	while (!is_all && !OidIsValid(closing->plan->closing.bound))
-		is_all = drop_rows(closing, closed_through);
-	return is_all;
-}
-
-/* Some of it, and in the end what nodes keep. */
-static bool
-drop_by_and_by(Closing *closing, TimestampTz from, TimestampTz to)
-{
-	hold_batches(closing);
-	if (!drop_all(closing, to))
-		return false;
-	cut_nodes(closing, from, to);
+	closing->ending = cq_ending_of(closing->of.plan);
 	return true;
 }
 
@@ -383,7 +106,7 @@ drop_by_and_by(Closing *closing, TimestampTz from, TimestampTz to)
 static bool
 is_blocked(Closing *closing)
 {
-	const char *reason = cq_output_full(closing->view);
+	const char *reason = cq_output_full(closing->of.view);
 
 	if (reason == NULL)
 		return false;
@@ -397,18 +120,18 @@ static void
 emit(void *arg)
 {
 	Closing    *closing = arg;
-	Marks		marks;
+	CqClosingMarks marks;
 
 	if (!prepare_closing(closing) || is_blocked(closing))
 		return;
-	marks = read_marks(closing->relid);
+	marks = cq_closing_marks_read(closing->relid);
 	if (marks.closed_through <= marks.emitted_through)
 		return;
 	closing->is_done = true;
-	if (!closing->ending->end(closing, marks.emitted_through, marks.closed_through))
+	if (!closing->ending->end(&closing->of, marks.emitted_through, marks.closed_through))
 		return;
 	marks.emitted_through = marks.closed_through;
-	write_marks(closing->relid, &marks);
+	cq_closing_marks_write(closing->relid, &marks);
 	if (!closing->ending->is_seen_before)
 		cq_graph_push(closing->relid, false);
 }
@@ -426,129 +149,49 @@ watermark_for_closing(const CqView *view, TimestampTz *watermark)
 	return true;
 }
 
-/* Where the windows lie around the watermark: under the view's TimeZone. */
-static void
-find_bounds(const Closing *closing, TimestampTz watermark, TimestampTz *before, TimestampTz *after)
-{
-	CqWindowBound bound;
-	CqActor		actor;
-
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	cq_window_bound_init(&bound, &closing->plan->closing);
-	*before = cq_window_bound_before(&bound, watermark);
-	*after = cq_window_bound_after(&bound, watermark);
-	cq_owner_end(&actor);
-}
-
-/*
- * The first time at which a session may end from now on: of those that are stored, or of a row to
- * come, which is not before closed_through.
- */
 static TimestampTz
-next_session_end(Closing *closing, TimestampTz closed_through)
+next_end(const CqEndingView *of, const CqClosingMarks *marks)
 {
-	Oid			state = closing->view->state;
-	ColumnDef  *session = list_nth_node(ColumnDef, closing->plan->columns,
-										closing->plan->session->key);
-	TimestampTz end;
-	CqActor		actor;
-	bool		is_null;
-	Datum		stored;
-
-	if (pg_add_s64_overflow(closed_through, closing->plan->session->gap, &end))
-		end = DT_NOEND;
-	cq_view_actor_begin(&actor, closing->view, closing->owner);
-	SPI_connect();
-	cq_query_execute(psprintf("SELECT pg_catalog.min(pg_catalog.upper(%s)) FROM %s",
-							  quote_identifier(session->colname),
-							  cq_name_qualified(state)),
-					 SPI_OK_SELECT, 0, NULL, NULL, NULL);
-	stored = cq_query_column(0, 1, &is_null);
-	if (!is_null)
-		end = Min(end, DatumGetTimestampTz(stored));
-	SPI_finish();
-	cq_owner_end(&actor);
-	return end;
-}
-
-static void
-keep_all(Closing *closing, TimestampTz watermark, Marks *marks)
-{
-}
-
-/* Closed windows that are amended go when rows are too late for them. */
-static void
-drop_expired(Closing *closing, TimestampTz watermark, Marks *marks)
-{
-	CqWindowLife life = cq_window_life_gone(closing->view);
-	TimestampTz before;
-	TimestampTz after;
-
-	if (!life.is_over)
-		return;
-	find_bounds(closing, cq_window_life_ended(&life, watermark), &before, &after);
-	if (before <= marks->expired_through)
-		return;
-	marks->expired_through = before;
-	delete_closed(closing, before);
-}
-
-TimestampTz
-cq_closing_expired_through(Oid view)
-{
-	return read_marks(view).expired_through;
+	return cq_root_of(of->plan)->next_end(of->view, of->owner, of->plan, marks->closed_through,
+										  marks->next_close);
 }
 
 static void
 decide(void *arg)
 {
 	Closing    *closing = arg;
-	Marks		marks = read_marks(closing->relid);
+	CqClosingMarks marks = cq_closing_marks_read(closing->relid);
 	TimestampTz watermark;
 	TimestampTz before;
 	bool		has_closed = false;
 
-	closing->view = cq_view_get(closing->relid);
-	if (closing->view == NULL || !watermark_for_closing(closing->view, &watermark) ||
+	closing->of.view = cq_view_get(closing->relid);
+	if (closing->of.view == NULL || !watermark_for_closing(closing->of.view, &watermark) ||
 		watermark < marks.next_close ||
 		!prepare_closing(closing) || is_blocked(closing))
 		return;
-	cq_view_lock_close(closing->view->state);
-	marks = read_marks(closing->relid);
-	if (!watermark_for_closing(closing->view, &watermark))
+	cq_view_lock_close(closing->of.view->state);
+	marks = cq_closing_marks_read(closing->relid);
+	if (!watermark_for_closing(closing->of.view, &watermark))
 		return;
-	watermark -= closing->plan->longest_lag;
-	find_bounds(closing, watermark, &before, &marks.next_close);
+	watermark -= closing->of.plan->longest_lag;
+	cq_ending_find_bounds(&closing->of, watermark, &before, &marks.next_close);
 	if (!TIMESTAMP_NOT_FINITE(marks.next_close))
-		marks.next_close += closing->plan->longest_lag;
+		marks.next_close += closing->of.plan->longest_lag;
 	if (before > marks.closed_through)
 	{
 		marks.closed_through = before;
 		has_closed = true;
 	}
 	if (has_closed && closing->ending->is_at_once &&
-		closing->ending->end(closing, marks.emitted_through, marks.closed_through))
+		closing->ending->end(&closing->of, marks.emitted_through, marks.closed_through))
 		marks.emitted_through = marks.closed_through;
-	closing->ending->expire(closing, watermark, &marks);
-	if (closing->plan->session != NULL)
-		marks.next_close = next_session_end(closing, marks.closed_through);
-	write_marks(closing->relid, &marks);
+	closing->ending->expire(&closing->of, watermark, &marks);
+	marks.next_close = next_end(&closing->of, &marks);
+	cq_closing_marks_write(closing->relid, &marks);
 	if (has_closed && closing->ending->is_seen_before)
 		cq_graph_push(closing->relid, false);
 	closing->is_done = true;
-}
-
-static const Ending endings[] = {
-	[CQ_ENDS_EXPIRED] = {false, true, drop_by_and_by, keep_all},
-	[CQ_ENDS_EMITTED] = {false, false, emit_and_drop, keep_all},
-	[CQ_ENDS_EMITTED_AT_ONCE] = {true, true, emit_and_drop, keep_all},
-	[CQ_ENDS_AMENDED] = {true, true, emit_and_keep, drop_expired},
-};
-
-static const Ending *
-ending_of(const CqViewPlan *plan)
-{
-	return &endings[plan->ending];
 }
 
 bool
@@ -556,11 +199,11 @@ cq_closing_is_done(Oid relid)
 {
 	const CqView *view = cq_view_get(relid);
 	TimestampTz watermark;
-	Marks		marks;
+	CqClosingMarks marks;
 
 	if (view == NULL || !watermark_for_closing(view, &watermark))
 		return true;
-	marks = read_marks(relid);
+	marks = cq_closing_marks_read(relid);
 	return watermark < marks.next_close && (!view->emits_on_close ||
 											marks.closed_through == marks.emitted_through);
 }
@@ -589,13 +232,13 @@ take_error(const Closing *closing, ErrorData *error)
 
 	cq_attempt_name_view(error, get_rel_name(closing->relid));
 	cq_attempt_warn(error, &last_warning);
-	if (passes(error) || !(closing->is_emitting || cq_watch_timed_out()))
+	if (passes(error) || !(closing->of.is_emitting || cq_watch_timed_out()))
 		return;
 	if (cq_watch_timed_out())
 		reason = "it takes longer than ten times cq.view_timeout, which can be raised";
 	reason = psprintf("its windows cannot be closed: %s", reason);
 	cq_stats_view_error(closing->relid, reason);
-	if (!closing->is_emitting)
+	if (!closing->of.is_emitting)
 		return;
 	cq_view_set_status(closing->relid, "failed", reason);
 	cq_wake_catalog_changed();

@@ -7,14 +7,6 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-
-/*
- * Up to where windows have expired that are amended when they are closed; DT_NOBEGIN: nowhere. As a
- * user who may read the catalog.
- */
-extern TimestampTz cq_closing_expired_through(Oid view);
-
 /*
  * Has all been emitted that the watermark allows, and does nobody see what has expired? True of
  * views that close no windows. As a user who may read the catalog.

@@ -77,8 +77,8 @@ stop_telling(DestReceiver *self)
 {
 }
 
-DestReceiver *
-cq_expired_told_open(const CqView *view, Oid owner, const CqViewPlan *plan)
+static ExpiredTold *
+open_told(const CqView *view, Oid owner, const CqViewPlan *plan)
 {
 	CqChangeReceiver *changes = view->tells_expired ? cq_output_open(view, owner, plan) : NULL;
 	ExpiredTold *told;
@@ -92,11 +92,6 @@ cq_expired_told_open(const CqView *view, Oid owner, const CqViewPlan *plan)
 	told->pub.rShutdown = told->pub.rDestroy = stop_telling;
 	told->pub.mydest = DestNone;
 	told->changes = changes;
-	if (plan->shape == CQ_SHAPE_AGGREGATE && !view->emits_on_close)
-	{
-		cq_view_plan_check_state(view, plan);
-		told->group_row = cq_group_row_open(plan);
-	}
 	shown = table_open(view->view, AccessShareLock);
 	told->row = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(shown)),
 										 &TTSOpsVirtual);
@@ -104,6 +99,24 @@ cq_expired_told_open(const CqView *view, Oid owner, const CqViewPlan *plan)
 	told->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq expired row",
 										  ALLOCSET_SMALL_SIZES);
 	told->aggcontext = cq_combiner_context(told->context);
+	return told;
+}
+
+DestReceiver *
+cq_expired_told_open(const CqView *view, Oid owner, const CqViewPlan *plan)
+{
+	return (DestReceiver *) open_told(view, owner, plan);
+}
+
+DestReceiver *
+cq_expired_told_open_groups(const CqView *view, Oid owner, const CqViewPlan *plan)
+{
+	ExpiredTold *told = open_told(view, owner, plan);
+
+	if (told == NULL)
+		return NULL;
+	cq_view_plan_check_state(view, plan);
+	told->group_row = cq_group_row_open(plan);
 	return &told->pub;
 }
 

@@ -18,6 +18,10 @@
  */
 extern DestReceiver *cq_expired_told_open(const CqView *view, Oid owner, const CqViewPlan *plan);
 
+/* The same of the state of groups. */
+extern DestReceiver *cq_expired_told_open_groups(const CqView *view, Oid owner,
+												 const CqViewPlan *plan);
+
 /* There are no more. told may be NULL. */
 extern void cq_expired_told_close(DestReceiver *told);
 

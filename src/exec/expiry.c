@@ -34,7 +34,7 @@
 #include "common/watch.h"
 #include "common/compat.h"
 #include "common/guc.h"
-#include "exec/closing.h"
+#include "exec/closing_marks.h"
 #include "exec/expired_told.h"
 #include "exec/graph.h"
 #include "exec/lock.h"
@@ -141,7 +141,7 @@ delete_groups(const CqView *view, TimestampTz horizon, int64 max_rows)
 	cq_view_actor_begin(&actor, view, owner);
 	cq_reject_raise(cq_view_plan(view, cq_compat_view_query(definition), &plan), NULL);
 	cq_view_plan_check_state(view, plan);
-	told = cq_expired_told_open(view, owner, plan);
+	told = cq_expired_told_open_groups(view, owner, plan);
 	nexpired = cq_expire_groups(view->state, cq_group_layout(plan), horizon, max_rows,
 								(uint32) GetCurrentTimestamp(), told);
 	cq_expired_told_close(told);
@@ -282,7 +282,7 @@ static int64
 expire_results(const CqView *view, TimestampTz horizon, int64 max_rows)
 {
 	if (view->amends_late)
-		horizon = cq_closing_expired_through(view->view);
+		horizon = cq_closing_marks_read(view->view).expired_through;
 	return horizon == DT_NOBEGIN ? 0 :
 		delete_rows(view, view->result, CQ_END_COLUMN, horizon + 1, max_rows);
 }

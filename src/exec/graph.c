@@ -579,7 +579,8 @@ cq_graph_level(Oid view)
 	if (!hold_still(exec->row->named, &rows))
 		return false;
 	cq_graph_lock(graph);
-	if (find_standing(list_make1_oid(view)) == NIL && cq_version_seen_behind(exec->below, NULL) == NIL)
+	if (find_standing(list_make1_oid(view)) == NIL &&
+		cq_version_seen_behind(exec->below, NULL) == NIL)
 		catch_up(graph, exec, rows);
 	cq_graph_close(graph);
 	return true;

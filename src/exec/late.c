@@ -28,6 +28,7 @@
 #include "common/fault.h"
 #include "common/guc.h"
 #include "exec/dead_letter.h"
+#include "exec/ending.h"
 #include "exec/late.h"
 #include "exec/view_actor.h"
 #include "exec/view_lock.h"
@@ -42,28 +43,11 @@
 static TimestampTz
 find_late_through(CqViewExec *exec)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {OIDOID};
-	Datum		args[] = {ObjectIdGetDatum(exec->view)};
-	TimestampTz through[] = {DT_NOBEGIN, DT_NOBEGIN};
+	CqClosingMarks marks = cq_closing_marks_read(exec->view);
 
-	SPI_connect();
-	cq_query_keep(&plan, "SELECT closed_through, expired_through FROM _cq.closing WHERE view = $1",
-				  lengthof(types), types);
-	if (SPI_execute_plan(plan, args, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read _cq.closing: %s", SPI_result_code_string(SPI_result));
-	for (int i = 0; i < (int) lengthof(through) && SPI_processed > 0; i++)
-	{
-		bool		is_null;
-		Datum		value = cq_query_column(0, i + 1, &is_null);
-
-		if (!is_null)
-			through[i] = DatumGetTimestampTz(value);
-	}
-	SPI_finish();
-	exec->closed_through = through[0];
-	exec->expired_through = through[1];
-	return exec->row->amends_late ? through[1] : through[0];
+	exec->closed_through = marks.closed_through;
+	exec->expired_through = marks.expired_through;
+	return cq_ending_of(exec->plan)->late_through(&marks);
 }
 
 typedef struct Question

@@ -17,12 +17,10 @@ static bool
 find_horizon(const CqTimeColumn *time, CqWindowBound *bound, TimestampTz needed,
 			 TimestampTz *horizon)
 {
-	*horizon = needed - time->lead;
-	if (time->kind == CQ_TIME_OF_END || cq_time_is_of_session(time->kind))
-		(*horizon)++;
-	else if (time->kind == CQ_TIME_OF_START)
-		*horizon = cq_window_bound_first_needed(bound, cq_window_bound_before(bound, *horizon));
-	return time->column != InvalidAttrNumber;
+	if (time->column == InvalidAttrNumber)
+		return false;
+	*horizon = cq_window_bound_horizon(bound, time->kind, needed - time->lead);
+	return true;
 }
 
 /* The input that a part is, or NULL. */

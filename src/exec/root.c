@@ -12,8 +12,10 @@
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "exec/expired_told.h"
 #include "exec/output.h"
 #include "exec/root.h"
+#include "exec/session_end.h"
 #include "exec/told.h"
 #include "exec/view_exec.h"
 #include "node/flow.h"
@@ -145,10 +147,10 @@ static DestReceiver *
 open_amended_groups(CqViewExec *exec, CqMergeCounts *counts, const CqMergeChanges *changes)
 {
 	CqMergeChanges of_closed = *changes;
-	bool		is_pane;
+	CqTimeKind	kind;
 
 	of_closed.is_limited = true;
-	of_closed.end = cq_read_closing_column(exec->plan, &is_pane);
+	of_closed.end = cq_read_closing_column(exec->plan, &kind);
 	of_closed.after = exec->expired_through;
 	of_closed.through = exec->closed_through;
 	return open_told_groups(exec, counts, &of_closed);
@@ -187,8 +189,9 @@ plan_of_size(const CqViewExec *exec, int64 nrows)
 }
 
 static int64
-run_over_node(CqViewExec *exec, CqDelta *changes, DestReceiver *receiver)
+run_over_node(CqViewExec *exec, CqBinding *binding, CqDelta **deltas, DestReceiver *receiver)
 {
+	CqDelta    *changes = deltas[exec->plan->node - 1];
 	QueryEnvironment *environment = create_queryEnv();
 
 	if (changes == NULL)
@@ -199,7 +202,7 @@ run_over_node(CqViewExec *exec, CqDelta *changes, DestReceiver *receiver)
 }
 
 static int64
-run_over_batch(CqViewExec *exec, CqBinding *binding, DestReceiver *receiver)
+run_over_batch(CqViewExec *exec, CqBinding *binding, CqDelta **deltas, DestReceiver *receiver)
 {
 	PlannedStmt *plan = plan_of_size(exec, binding->end - binding->first);
 
@@ -233,11 +236,14 @@ static int64
 run_plan(CqViewExec *exec, CqBinding *binding, CqDelta **deltas, CqMergeCounts *counts,
 		 CqGroupRow *row)
 {
-	int			node = exec->plan->node;
+	static int64 (*const runs[]) (CqViewExec *exec, CqBinding *binding, CqDelta **deltas,
+								  DestReceiver *receiver) = {
+		[CQ_DRIVEN_BY_STREAM] = run_over_batch,
+		[CQ_DRIVEN_BY_NODE] = run_over_node,
+	};
 	CqMergeChanges changes = {.receiver = cq_told_open(exec, open_output(exec)), .row = row};
 	DestReceiver *receiver = exec->root->open(exec, counts, &changes);
-	int64		nrows = node > 0 ? run_over_node(exec, deltas[node - 1], receiver) :
-		run_over_batch(exec, binding, receiver);
+	int64		nrows = runs[exec->plan->driver] (exec, binding, deltas, receiver);
 
 	receiver->rDestroy(receiver);
 	finish_output(changes.receiver);
@@ -306,20 +312,32 @@ begin_stored(const CqView *view, Oid owner, const CqViewPlan *plan, CqDelta **de
 		tell_stored(plan, stored, cq_output_open(view, owner, plan));
 }
 
+/* ---- its windows end ---- */
+
+static TimestampTz
+next_bound(const CqView *view, Oid owner, const CqViewPlan *plan, TimestampTz closed_through,
+		   TimestampTz next)
+{
+	return next;
+}
+
 /* ---- which it is ---- */
 
 static const CqRoot roots[] = {
-	[CQ_ROOT_ROWS] = {prepare_rows, open_rows, cq_output_open, run_untold, begin_empty},
-	[CQ_ROOT_GROUPS] = {prepare_groups, open_groups, cq_output_open, run_untold, begin_empty},
+	[CQ_ROOT_ROWS] = {prepare_rows, open_rows, cq_output_open, run_untold, begin_empty,
+					  next_bound, cq_expired_told_open},
+	[CQ_ROOT_GROUPS] = {prepare_groups, open_groups, cq_output_open, run_untold, begin_empty,
+						next_bound, cq_expired_told_open_groups},
 	[CQ_ROOT_TOLD_GROUPS] = {prepare_groups, open_told_groups, cq_output_open, run_told,
-							 begin_empty},
+							 begin_empty, next_bound, cq_expired_told_open_groups},
 	[CQ_ROOT_AMENDED_GROUPS] = {prepare_groups, open_amended_groups, cq_output_open_amended,
-								run_told, begin_empty},
+								run_told, begin_empty, next_bound, cq_expired_told_open_groups},
 	[CQ_ROOT_SESSIONS] = {prepare_sessions, open_sessions, cq_output_open, run_untold,
-						  begin_empty},
+						  begin_empty, cq_session_end_next, cq_expired_told_open_groups},
 	[CQ_ROOT_TOLD_SESSIONS] = {prepare_sessions, open_told_sessions, cq_output_open, run_told,
-							   begin_empty},
-	[CQ_ROOT_STORED] = {prepare_nothing, NULL, cq_output_open, run_stored, begin_stored},
+							   begin_empty, cq_session_end_next, cq_expired_told_open_groups},
+	[CQ_ROOT_STORED] = {prepare_nothing, NULL, cq_output_open, run_stored, begin_stored,
+						next_bound, cq_expired_told_open},
 };
 
 const CqRoot *

@@ -42,6 +42,13 @@ typedef struct CqRoot
 	/* The view is to begin: tells what its nodes have made of nothing. */
 	void		(*begin) (const CqView *view, Oid owner, const CqViewPlan *plan,
 						  CqDelta **deltas);
+
+	/* Where windows are closed up to a time: the next one to be so is not before … */
+	TimestampTz (*next_end) (const CqView *view, Oid owner, const CqViewPlan *plan,
+							 TimestampTz closed_through, TimestampTz next);
+
+	/* Takes rows of the state that have expired: as in expired_told.h. */
+	DestReceiver *(*tell_expired) (const CqView *view, Oid owner, const CqViewPlan *plan);
 } CqRoot;
 
 extern const CqRoot *cq_root_of(const CqViewPlan *plan);

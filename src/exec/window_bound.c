@@ -80,3 +80,36 @@ cq_window_bound_first_needed(CqWindowBound *bound, TimestampTz end)
 	return bound->steps.block == 1 ? bound->find(bound, end, 1, 1 - bound->steps.last) :
 		bound->find(bound, end, bound->steps.block, 0);
 }
+
+static TimestampTz
+behind_end(CqWindowBound *bound, TimestampTz end)
+{
+	return end + 1;
+}
+
+static TimestampTz
+at_end(CqWindowBound *bound, TimestampTz end)
+{
+	return end;
+}
+
+static TimestampTz
+first_start(CqWindowBound *bound, TimestampTz end)
+{
+	return cq_window_bound_first_needed(bound, cq_window_bound_before(bound, end));
+}
+
+TimestampTz
+cq_window_bound_horizon(CqWindowBound *bound, CqTimeKind kind, TimestampTz end)
+{
+	static TimestampTz (*const horizons[]) (CqWindowBound *bound, TimestampTz end) = {
+		[CQ_TIME_OF_END] = behind_end,
+		[CQ_TIME_OF_ROW] = at_end,
+		[CQ_TIME_OF_START] = first_start,
+		[CQ_TIME_OF_SESSION_END] = behind_end,
+		[CQ_TIME_OF_SESSION] = behind_end,
+		[CQ_TIME_IN_SESSION] = behind_end,
+	};
+
+	return horizons[kind] (bound, end);
+}

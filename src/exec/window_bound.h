@@ -35,6 +35,12 @@ extern TimestampTz cq_window_bound_after(CqWindowBound *bound, TimestampTz time)
 /* The end of the last window in which time lies. */
 extern TimestampTz cq_window_bound_last_end(CqWindowBound *bound, TimestampTz time);
 
+/*
+ * What is told by a time, of windows, rows or sessions, which lies before that is of use to no
+ * window that ends after end.
+ */
+extern TimestampTz cq_window_bound_horizon(CqWindowBound *bound, CqTimeKind kind, TimestampTz end);
+
 /* Where the first pane begins that lies in any window which ends after a bound of windows. */
 extern TimestampTz cq_window_bound_first_needed(CqWindowBound *bound, TimestampTz end);
 

@@ -45,6 +45,13 @@ typedef enum CqRootKind
 	CQ_ROOT_STORED				/* the last node has it all */
 } CqRootKind;
 
+/* By what the plan of a root is driven: exec/root.c has a routine for each. */
+typedef enum CqDriver
+{
+	CQ_DRIVEN_BY_STREAM,		/* by batches of a stream */
+	CQ_DRIVEN_BY_NODE			/* by changes of a node */
+} CqDriver;
+
 /* What is known, when a batch has passed, of the rows that people see. */
 typedef enum CqTelling
 {
@@ -53,10 +60,11 @@ typedef enum CqTelling
 	CQ_TELLS_NOTHING			/* they are the same: closing windows makes them */
 } CqTelling;
 
-/* What becomes of windows when they are closed: exec/closing.c has a routine for each. */
+/* What becomes of windows when they are closed: exec/ending.c has routines for each. */
 typedef enum CqEnding
 {
-	CQ_ENDS_EXPIRED,			/* they are not shown any more */
+	CQ_ENDS_EXPIRED,			/* they are not shown any more, and their state goes by and by */
+	CQ_ENDS_EXPIRED_AT_ONCE,	/* the same of what has no bounds but its own: all of it goes */
 	CQ_ENDS_EMITTED,			/* their rows are made, while batches go on */
 	CQ_ENDS_EMITTED_AT_ONCE,	/* no batch runs meanwhile: they share rows with open ones */
 	CQ_ENDS_AMENDED				/* the same, and their state stays */
@@ -156,6 +164,7 @@ typedef struct CqViewPlan
 {
 	CqShape		shape;
 	CqRootKind	root;
+	CqDriver	driver;
 	CqTelling	telling;
 	CqEnding	ending;
 	bool		is_exclusive;	/* one batch after the other, over all workers */
@@ -351,10 +360,10 @@ extern CqReject *cq_changes_key(const CqViewPlan *plan, Bitmapset **columns);
 extern bool cq_changes_only_add(const CqViewPlan *plan, bool emits_on_close);
 
 /*
- * The column of the state, from 0, by which windows are told that nobody needs; whether it is that
- * of panes.
+ * The column of the state, from 0, by which windows are told that nobody needs, and what it says of
+ * them: their end, or their start or that of a pane, or it is the time of a row.
  */
-extern int	cq_read_closing_column(const CqViewPlan *plan, bool *is_pane);
+extern int	cq_read_closing_column(const CqViewPlan *plan, CqTimeKind *kind);
 
 /*
  * SELECT all columns FROM a table of closed windows' rows, in a form that cannot be updated
@@ -368,7 +377,7 @@ extern Oid	cq_aggregate_state_type(void);
 /* A constant of type integer. */
 extern Expr *cq_plan_int4(int32 value);
 
-/* Sets root, telling, ending and is_exclusive of what is planned otherwise (root.c). */
+/* Sets root, driver, telling, ending and is_exclusive of what is planned otherwise (root.c). */
 extern void cq_root_set(CqViewPlan *plan, const CqPlanOptions *options);
 
 /* Number of columns of the state table that make up the group, grouping id included. */

@@ -650,16 +650,23 @@ cq_read_closed(const CqViewPlan *plan, Oid state, Query **result)
 }
 
 int
-cq_read_closing_column(const CqViewPlan *plan, bool *is_pane)
+cq_read_closing_column(const CqViewPlan *plan, CqTimeKind *kind)
 {
 	ReadContext context = {.plan = plan};
 
-	*is_pane = plan->closing.column_is_start;
 	if (plan->shape != CQ_SHAPE_AGGREGATE)
+	{
+		*kind = plan->closing.column_is_start ? CQ_TIME_OF_START :
+			plan->closing.is_by_row ? CQ_TIME_OF_ROW : CQ_TIME_OF_END;
 		return plan->closing.column - 1;
-	*is_pane = plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex;
-	return *is_pane ? pane_column(plan) : ((Var *) over_state((Node *) cq_close_end(plan),
-															  &context))->varattno - 1;
+	}
+	if (plan->windows != NULL && plan->windows_rtindex == plan->closing.rtindex)
+	{
+		*kind = CQ_TIME_OF_START;
+		return pane_column(plan);
+	}
+	*kind = CQ_TIME_OF_END;
+	return ((Var *) over_state((Node *) cq_close_end(plan), &context))->varattno - 1;
 }
 
 Query *

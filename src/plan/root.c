@@ -47,7 +47,7 @@ static CqEnding
 ending_of(const CqViewPlan *plan, const CqPlanOptions *options)
 {
 	if (!options->emits_on_close)
-		return CQ_ENDS_EXPIRED;
+		return OidIsValid(plan->closing.bound) ? CQ_ENDS_EXPIRED : CQ_ENDS_EXPIRED_AT_ONCE;
 	if (plan->amends_closed)
 		return CQ_ENDS_AMENDED;
 	return plan->closing.last > 1 || plan->session != NULL || plan->closing.is_of_sessions ?
@@ -58,6 +58,7 @@ void
 cq_root_set(CqViewPlan *plan, const CqPlanOptions *options)
 {
 	plan->root = root_of(plan);
+	plan->driver = plan->node > 0 ? CQ_DRIVEN_BY_NODE : CQ_DRIVEN_BY_STREAM;
 	plan->telling = telling_of(plan, options);
 	plan->ending = ending_of(plan, options);
 	plan->is_exclusive = plan->session != NULL || plan->tells_changes || plan->tree != NULL ||
