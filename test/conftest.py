@@ -368,6 +368,23 @@ def fresh_database(server, name, broker):
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
+@contextlib.contextmanager
+def server_with(code, directory):
+    """A server of its own, in all of whose processes C code takes the place of libraries'."""
+    library = directory / "planted.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-", "-ldl"],
+                   input=code, text=True, check=True)
+    (directory / "server").mkdir()
+    server = Server(directory / "server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        server.start()
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
+
+
 @pytest.fixture
 def db(server, broker, name):
     """A fresh database with the extension and the foreign server kafka."""

@@ -1,13 +1,12 @@
 """Kafka clients: they come and go without holding anybody up, and many streams share one."""
 import os
 import resource
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import NewTopic
-from conftest import Server, fresh_database, is_alive, wait_until
+from conftest import fresh_database, is_alive, server_with, wait_until
 
 STREAMS = 500
 
@@ -44,23 +43,12 @@ def hang(tmp_path):
 
 
 @pytest.fixture
-def hanging_db(tmp_path, hang, broker, name, monkeypatch):
+def hanging_db(tmp_path, hang, broker, name):
     """A database of a server whose clients cannot be ended while the file is there."""
-    source, library = tmp_path / "hanging.c", tmp_path / "hanging.so"
-    source.write_text(HANGING % hang)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    (tmp_path / "server").mkdir()
-    server = Server(tmp_path / "server")
-    with monkeypatch.context() as patch:
-        patch.setenv("LD_PRELOAD", str(library))
-        server.start()
-    try:
-        with fresh_database(server, name, broker) as db:
-            db.create_server()
-            yield db
-            hang.unlink(missing_ok=True)
-    finally:
-        server.stop("immediate")
+    with server_with(HANGING % hang, tmp_path) as server, fresh_database(server, name, broker) as db:
+        db.create_server()
+        yield db
+        hang.unlink(missing_ok=True)
 
 
 def test_a_client_that_does_not_end(hanging_db, hang, broker, topic):

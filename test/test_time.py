@@ -7,10 +7,31 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from conftest import Database, wait_until, while_workers_end
+from conftest import Database, fresh_database, server_with, wait_until, while_workers_end
 
 START = datetime(2030, 1, 1, tzinfo=timezone.utc)
 MINUTES = "SELECT window_start, window_end, count(*), sum(id) FROM {source}, cq.tumble(at, '1 min') {condition} GROUP BY 1, 2"
+
+# The system's clock is off by so many seconds as a file says.
+OFF = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/time.h>
+int gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+	int (*ask) (struct timeval *, void *) =
+		(int (*) (struct timeval *, void *)) dlsym(RTLD_NEXT, "gettimeofday");
+	int status = ask(now, zone);
+	long seconds = 0;
+	FILE *file = fopen("%s", "r");
+	if (file != NULL && fscanf(file, "%%ld", &seconds) == 1)
+		now->tv_sec += seconds;
+	if (file != NULL)
+		fclose(file);
+	return status;
+}
+"""
 
 
 def at(seconds):
@@ -213,6 +234,27 @@ def test_a_step_of_the_clock_is_no_silence(db, broker, topic):
             assert watermark(db) == at(-5)
     finally:
         server.set(cq__clock_step=None)
+
+
+def test_what_is_due_goes_on_when_the_clock_is_set_back(tmp_path, broker, topic, name):
+    """What is done every so often is not put off until the clock shows again what it did."""
+    off = tmp_path / "off"
+    topic_name = topic(partitions=2)
+    with server_with(OFF % off, tmp_path) as server, fresh_database(server, name, broker) as db:
+        db.create_server()
+        create_stream(db, topic_name, idle_timeout="1 s", max_event_lead="36500 days")
+        create_view(db)
+        for partition in (0, 1):
+            broker.produce(topic_name, rows(5), partition=partition)
+        db.wait("v")
+        (tmp_path / "new").write_text("-36000")
+        (tmp_path / "new").rename(off)
+        wait_until(lambda: db.value("SELECT count(*) FROM cq.events WHERE what = 'clock'"),
+                   "it was not noticed")
+        # The first partition is idle from then on.
+        broker.produce(topic_name, rows(6, 500), partition=lambda row: row["id"])
+        wait_until(lambda: db.execute("SELECT count, sum FROM v") == [(3, 0)],
+                   lambda: str(db.state("v")))
 
 
 def test_a_broker_that_is_away_makes_nobody_idle(db, broker, topic, clock):

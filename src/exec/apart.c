@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "exec/apart.h"
 #include "exec/cursor.h"
 #include "exec/view_lock.h"
@@ -61,7 +62,7 @@ note(CqPartTimes *times, int nrows, TimestampTz since, TimestampTz now)
 void
 cq_apart_note(const List *execs, int nrows, TimestampTz since)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 	ListCell   *cell;
 
 	foreach(cell, execs)

@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/view.h"
+#include "common/clock.h"
 #include "common/fault.h"
 #include "common/guc.h"
 #include "common/watch.h"
@@ -294,7 +295,7 @@ apply(CqLane *lane, CqBatch *batch)
 	lane->event_times = cq_event_time_find(lane, batch);
 	chain = &link;
 	left |= !run_views(lane, batch, execs, NULL, &fed);
-	since = GetCurrentTimestamp();
+	since = cq_clock_real_monotonic();
 	cq_graph_lock(graph);
 	left |= !run_views(lane, batch, exclusive, graph, &fed);
 	left |= !cq_graph_follow(graph);

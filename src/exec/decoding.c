@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "common/attempt.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/hashfn.h"
 #include "common/owner.h"
@@ -51,7 +52,7 @@ static void
 decode_in_time(const CqLane *lane, void (*decode) (Decoding *decoding), Decoding *decoding)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz began = cq_clock_real_monotonic();
 	CqActor		actor;
 
 	cq_watch_begin_decoding(lane->stream, decoding->batch->nrows, NULL);
@@ -178,7 +179,7 @@ cq_decoding_run(CqLane *lane, CqBatch *batch, const List *execs)
 	lane->decodes_apart = batch->nrows == 1 && cq_pace_limit(lane->stream) == 1;
 	if (lane->decodes_apart)
 	{
-		TimestampTz began = GetCurrentTimestamp();
+		TimestampTz began = cq_clock_real_monotonic();
 
 		cq_decode_batch(batch, NULL, settings);
 		decode_apart(lane, batch, needed);

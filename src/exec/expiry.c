@@ -384,7 +384,7 @@ static ErrorData *
 take_turn(Expiry *expiry, bool is_patient)
 {
 	Turn	   *turn = find_turn(expiry->view);
-	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz start = cq_clock_real_monotonic();
 	TimestampTz end;
 	ErrorData  *error;
 
@@ -396,7 +396,7 @@ take_turn(Expiry *expiry, bool is_patient)
 	cq_usage_charge(expiry->view);
 	if (expiry->nexpired == 0)
 		cq_lock_let_view(expiry->view);
-	end = GetCurrentTimestamp();
+	end = cq_clock_real_monotonic();
 	turn->next = end - start > LONG_US && expiry->nexpired < expiry->max_rows ?
 		end + (end - start) * REST : start;
 	return error;

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "common/guc.h"
 #include "exec/pace.h"
 #include "utils/hsearch.h"
@@ -59,7 +60,7 @@ cq_pace_slow_down(Oid stream, int nrows)
 	pace = hash_search(paces, &stream, HASH_ENTER, NULL);
 	pace->limit = Max(nrows / DIVISOR, 1);
 	pace->nsuspects = nrows;
-	pace->noted_at = GetCurrentTimestamp();
+	pace->noted_at = cq_clock_real_monotonic();
 }
 
 void
@@ -69,7 +70,7 @@ cq_pace_note(Oid stream, int nrows, TimestampTz since)
 
 	if (pace == NULL)
 		return;
-	pace->noted_at = GetCurrentTimestamp();
+	pace->noted_at = cq_clock_real_monotonic();
 	pace->nsuspects -= Min(nrows, pace->nsuspects);
 	if (pace->nsuspects > 0 || nrows < pace->limit || pace->noted_at - since > QUICK_US)
 		return;
@@ -84,7 +85,7 @@ cq_pace_sweep(void)
 {
 	HASH_SEQ_STATUS scan;
 	Pace	   *pace;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 
 	if (paces == NULL)
 		return;

@@ -12,6 +12,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/view.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/fault.h"
 #include "common/guc.h"
@@ -361,7 +362,7 @@ take_timeout(ViewRun *run, int first, int end)
 static bool
 has_failed_for_long(const ViewRun *run)
 {
-	int64		took = GetCurrentTimestamp() - run->failing_since;
+	int64		took = cq_clock_real_monotonic() - run->failing_since;
 
 	/* One of which no row has ever passed stops soon. And nobody waits for what is done again. */
 	if (run->failing_since == 0 || run->lane->letters != NULL ||
@@ -389,7 +390,7 @@ run_range(ViewRun *run, int first, int end)
 	if (error == NULL)
 		return;
 	if (run->failing_since == 0)
-		run->failing_since = GetCurrentTimestamp();
+		run->failing_since = cq_clock_real_monotonic();
 	if (cq_watch_timed_out())
 		take_timeout(run, first, end);
 	else if (passes(error))

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "common/name.h"
 #include "sink/emitter_parts.h"
 #include "utils/builtins.h"
@@ -65,7 +66,7 @@ look_at_transport(CqEmitter *emitter, bool *is_known)
 static void
 tend(CqEmitter *emitter)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 
 	if (!TimestampDifferenceExceeds(emitter->tended_at, now, TEND_MS))
 		return;
@@ -83,7 +84,7 @@ cq_emitter_step(CqEmitter *emitter)
 	if (emitter->options_are_stale && emitter->transport != NULL &&
 		!cq_emitter_follow_options(emitter))
 		return false;
-	if (emitter->phase == EMITTER_RESTING && emitter->due <= GetCurrentTimestamp())
+	if (emitter->phase == EMITTER_RESTING && emitter->due <= cq_clock_real_monotonic())
 	{
 		if (emitter->transport == NULL)
 			is_known = cq_emitter_connect(emitter);
@@ -109,7 +110,8 @@ cq_emitter_delay(const CqEmitter *emitter, long most)
 	switch (emitter->phase)
 	{
 		case EMITTER_RESTING:
-			return Min(most, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), emitter->due));
+			return Min(most, TimestampDifferenceMilliseconds(cq_clock_real_monotonic(),
+															 emitter->due));
 		case EMITTER_CONNECTING:
 		case EMITTER_SENDING:
 			return Min(most, LOOK_MS);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "sink/emitter_parts.h"
 #include "utils/memutils.h"
@@ -145,7 +146,7 @@ rest(CqEmitter *emitter, int least_ms)
 
 	emitter->failures++;
 	emitter->phase = EMITTER_RESTING;
-	emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(backoff, least_ms));
+	emitter->due = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), Max(backoff, least_ms));
 }
 
 /* The transport's last job went wrong. Where it can go on it is kept. */
@@ -215,7 +216,7 @@ open_transport(CqEmitter *emitter)
 		if (trouble != NULL)
 			cq_emitter_tell_trouble(emitter, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, trouble,
 									NULL);
-		emitter->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), trouble != NULL ?
+		emitter->due = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), trouble != NULL ?
 												   REFUSED_MS : ASK_MS);
 		return true;
 	}
@@ -262,7 +263,7 @@ cq_emitter_follow_options(CqEmitter *emitter)
 	if (!emitter->options_are_stale || emitter->transport == NULL)
 		return true;
 	emitter->due = cq_emitter_close_transport(emitter) ? 0 :
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STRAGGLER_MS);
+		TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), STRAGGLER_MS);
 	emitter->phase = EMITTER_RESTING;
 	emitter->failures = 0;
 	emitter->options_are_stale = false;

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "miscadmin.h"
 #include "sink/emitter_parts.h"
 #include "stats/usage.h"
@@ -174,7 +175,7 @@ bool
 cq_emitter_send_is_renewal_due(const CqEmitter *emitter)
 {
 	return !emitter->has_place || TimestampDifferenceExceeds(emitter->placed_at,
-															 GetCurrentTimestamp(), RENEW_MS);
+															 cq_clock_real_monotonic(), RENEW_MS);
 }
 
 bool
@@ -238,7 +239,7 @@ cq_emitter_send_finish(CqEmitter *emitter)
 {
 	emitter->arrived_id = emitter->rows.last_id;
 	emitter->has_place = true;
-	emitter->placed_at = GetCurrentTimestamp();
+	emitter->placed_at = cq_clock_real_monotonic();
 	if (emitter->rows.nrows > 0)
 		note_sent(emitter);
 	if (emitter->rows.nrows > 0 && !emitter->rows.has_more)

@@ -22,6 +22,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "source/kafka_closer.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
@@ -256,7 +257,7 @@ cq_kafka_client_open(const CqSourceConfig *config, CqKafkaRole role, MemoryConte
 	client->stream_name = MemoryContextStrdup(context, config->stream_name);
 	client->is_lasting = role == CQ_KAFKA_EMITTER || (role == CQ_KAFKA_READER && !config->bounded);
 	client->log_budget = LOG_BUDGET;
-	client->log_time = client->heard_at = client->polled_at = GetCurrentTimestamp();
+	client->log_time = client->heard_at = client->polled_at = cq_clock_real_monotonic();
 	client->statistics_ms = statistics_interval(conf);
 	dlist_init(&client->readers);
 
@@ -331,7 +332,7 @@ cq_kafka_client_close(CqKafkaClient *client)
 void
 cq_kafka_client_poll(CqKafkaClient *client)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 
 	(void) rd_kafka_poll(client->rk, 0);
 	cq_kafka_client_write_log(client);
@@ -356,7 +357,7 @@ cq_kafka_client_is_silent(const CqKafkaClient *client)
 static bool
 may_log(CqKafkaClient *client)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 
 	client->log_budget += (double) (now - client->log_time) / USECS_PER_SEC / LOG_REFILL_SECONDS;
 	client->log_budget = Min(client->log_budget, LOG_BUDGET);

@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "common/topic_pattern.h"
 #include "miscadmin.h"
 #include "source/kafka_pool.h"
@@ -167,7 +168,7 @@ cq_kafka_consumer_open(const CqSourceConfig *config, const CqPosition *positions
 	consumer->config.properties = copyObject(config->properties);
 	consumer->is_bounded = config->bounded;
 	consumer->npartitions_seen = -1;
-	consumer->topics_looked_at = GetCurrentTimestamp();
+	consumer->topics_looked_at = cq_clock_real_monotonic();
 	consumer->partitions = palloc0(sizeof(CqKafkaPartition) * Max(npositions, 1));
 	consumer->slices = palloc(sizeof(CqSlice) * Max(npositions, 1));
 	consumer->npartitions = npositions;
@@ -424,7 +425,7 @@ nudge(CqKafkaConsumer *consumer)
 
 	if (rd_kafka_version() >= BACKOFF_PROPERTY_VERSION)
 		return -1;
-	now = GetCurrentTimestamp();
+	now = cq_clock_real_monotonic();
 	if (now < due)
 		return TimestampDifferenceMilliseconds(now, due);
 
@@ -520,7 +521,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 						int timeout_ms)
 {
 	CqKafkaConsumer *consumer = (CqKafkaConsumer *) source;
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), timeout_ms);
 	bool		is_waiting = timeout_ms > 0;
 
 	Assert(consumer->nmessages == 0);
@@ -536,7 +537,7 @@ cq_kafka_consumer_fetch(CqSource *source, CqFetch *fetch, int max_messages, Size
 		cq_kafka_event_note_client(consumer);
 		if (consumer->nslices > 0 || !is_waiting)
 			break;
-		remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		remaining = TimestampDifferenceMilliseconds(cq_clock_real_monotonic(), deadline);
 		/* The last look comes after the wait. */
 		is_waiting = remaining > 0 && wait_for_messages(consumer, remaining);
 	}

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "commands/defrem.h"
+#include "common/clock.h"
 #include "source/kafka_pool.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
@@ -336,7 +337,7 @@ look_for_topics(CqKafkaConsumer *consumer)
 		return;
 	if (consumer->topic_interval == 0)
 		consumer->topic_interval = find_topic_interval(&consumer->config);
-	now = GetCurrentTimestamp();
+	now = cq_clock_real_monotonic();
 	if (now - consumer->topics_looked_at < consumer->topic_interval)
 		return;
 	consumer->topics_looked_at = now;

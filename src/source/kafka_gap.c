@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "source/kafka_consumer.h"
 #include "source/kafka_question.h"
 #include "utils/timestamp.h"
@@ -287,7 +288,7 @@ cq_kafka_gap_settle(CqKafkaConsumer *consumer)
 
 	if (consumer->asked_about != NULL && !hear(consumer))
 		return;
-	now = GetCurrentTimestamp();
+	now = cq_clock_real_monotonic();
 	for (int i = 0; i < consumer->npartitions; i++)
 	{
 		CqKafkaPartition *partition;

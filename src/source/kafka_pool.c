@@ -26,6 +26,7 @@
 #include "postgres.h"
 
 #include "commands/defrem.h"
+#include "common/clock.h"
 #include "lib/stringinfo.h"
 #include "postmaster/bgworker.h"
 #include "source/kafka_closer.h"
@@ -197,7 +198,7 @@ cq_kafka_pool_tend(void)
 
 	if (askers == NIL)
 		return;
-	now = GetCurrentTimestamp();
+	now = cq_clock_real_monotonic();
 	foreach(cell, askers)
 	{
 		CqKafkaClient *asker = lfirst(cell);
@@ -249,7 +250,7 @@ cq_kafka_pool_borrow(const CqSourceConfig *config)
 	cq_kafka_client_rename(asker, config->stream_name);
 	asker->notes.is_down = false;
 	asker->nusers++;
-	asker->asked_at = GetCurrentTimestamp();
+	asker->asked_at = cq_clock_real_monotonic();
 	return asker;
 }
 

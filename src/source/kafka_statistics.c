@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "source/kafka_consumer.h"
 #include "utils/timestamp.h"
 
@@ -288,7 +289,7 @@ cq_kafka_statistics_note(rd_kafka_t *rk, char *json, size_t length, void *opaque
 	CqKafkaClient *client = opaque;
 	Statistics	scan = {.client = client, .depth = 1, .is_complete = true};
 
-	client->heard_at = GetCurrentTimestamp();
+	client->heard_at = cq_clock_real_monotonic();
 	cq_kafka_leader_forget_away(client);
 	scan.at = strstr(json, "\"brokers\":");
 	while (scan.at != NULL && scan_member(&scan) && skip(&scan, ','))

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "source/kafka_transaction_state.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
@@ -128,7 +129,7 @@ static void
 begin_job(CqKafkaTransaction *transaction, CqTransactionJob job, CqTransactionState state)
 {
 	transaction->state = state;
-	transaction->job_began = GetCurrentTimestamp();
+	transaction->job_began = cq_clock_real_monotonic();
 	transaction->error = RD_KAFKA_RESP_ERR_NO_ERROR;
 	transaction->is_fenced = false;
 	transaction->reason[0] = '\0';
@@ -303,11 +304,11 @@ cq_kafka_transaction_trouble(CqKafkaTransaction *transaction, char **text)
 	is_busy = transaction->job != CQ_TRANSACTION_REST;
 	strlcpy(trouble, transaction->trouble, sizeof(trouble));
 	pthread_mutex_unlock(&transaction->mutex);
-	if (!is_busy || !TimestampDifferenceExceeds(transaction->job_began, GetCurrentTimestamp(),
+	if (!is_busy || !TimestampDifferenceExceeds(transaction->job_began, cq_clock_real_monotonic(),
 												TROUBLE_MS))
 		return false;
 	if (trouble[0] == '\0' && TimestampDifferenceExceeds(transaction->job_began,
-														 GetCurrentTimestamp(), SILENCE_MS))
+														 cq_clock_real_monotonic(), SILENCE_MS))
 		strlcpy(trouble, "the brokers do not answer", sizeof(trouble));
 	if (trouble[0] == '\0')
 		return false;

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/clock.h"
 #include "common/version.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -154,7 +155,7 @@ static bool
 can_wait(void)
 {
 	static TimestampTz next = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 
 	if (is_charged && now < next && !has_views())
 		return true;

@@ -10,6 +10,7 @@
 
 #include "catalog/pg_foreign_server.h"
 #include "commands/defrem.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/name.h"
 #include "common/version.h"
@@ -125,11 +126,12 @@ read_sample(Sample *sample, const CqSourceConfig *config)
 
 	(void) cq_kafka_source.extents(config, TIMEOUT_MS, &extents);
 	positions = find_positions(extents, sample->wanted, &remaining);
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TIMEOUT_MS);
+	deadline = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), TIMEOUT_MS);
 	if (remaining == 0)
 		return;
 	source = cq_kafka_source.open(config, positions, list_length(extents));
-	while (remaining > 0 && sample->nmessages < sample->wanted && GetCurrentTimestamp() < deadline)
+	while (remaining > 0 && sample->nmessages < sample->wanted &&
+		   cq_clock_real_monotonic() < deadline)
 	{
 		CqFetch		fetch;
 

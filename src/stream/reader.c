@@ -14,6 +14,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/stream_options.h"
 #include "commands/defrem.h"
+#include "common/clock.h"
 #include "common/owner.h"
 #include "format/registry.h"
 #include "source/kafka_kept.h"
@@ -475,7 +476,7 @@ is_prepared(CqReader *reader)
 	if (trouble != NULL && reader->is_bounded)
 		raise_trouble(reader, awaits, trouble);
 	if (!is_here && !reader->is_held)
-		reader->held_since = GetCurrentTimestamp();
+		reader->held_since = cq_clock_real_monotonic();
 	reader->is_held = !is_here;
 	if (!is_here)
 		strlcpy(reader->awaits, trouble != NULL ? psprintf("%s (%s)", awaits, trouble) : awaits,
@@ -488,13 +489,13 @@ is_prepared(CqReader *reader)
 static bool
 await_prepared(CqReader *reader, int timeout_ms)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), timeout_ms);
 
 	while (!is_prepared(reader))
 	{
-		if (GetCurrentTimestamp() >= deadline)
+		if (cq_clock_real_monotonic() >= deadline)
 			return false;
-		cq_http_wait_any(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline));
+		cq_http_wait_any(TimestampDifferenceMilliseconds(cq_clock_real_monotonic(), deadline));
 	}
 	return true;
 }
@@ -574,7 +575,7 @@ static bool
 poll_held(CqReader *reader, CqSourceEvent *event)
 {
 	bool		is_long = reader->is_held &&
-		TimestampDifferenceExceeds(reader->held_since, GetCurrentTimestamp(), HELD_MS);
+		TimestampDifferenceExceeds(reader->held_since, cq_clock_real_monotonic(), HELD_MS);
 
 	if (is_long ? strcmp(reader->awaits, reader->told) == 0 : reader->told[0] == '\0')
 		return false;

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "common/version.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -132,7 +133,7 @@ hold(Oid database)
 void
 cq_database_stop_workers(Oid database)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT_MS);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), STOP_TIMEOUT_MS);
 
 	if (cq_shared == NULL)
 		return;
@@ -141,7 +142,7 @@ cq_database_stop_workers(Oid database)
 	ConditionVariablePrepareToSleep(&cq_shared->changed);
 	while (cq_shared_terminate(database, true))
 	{
-		if (GetCurrentTimestamp() > deadline)
+		if (cq_clock_real_monotonic() > deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("the workers of pg_cq did not leave the database")));

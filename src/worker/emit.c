@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/identity.h"
 #include "catalog/namespace.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/version.h"
 #include "fmgr.h"
@@ -235,7 +236,7 @@ static void
 look_at_outboxes(void)
 {
 	uint32		requests = cq_shared_emitting_requests();
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 
 	if (!anyone_is_idle())
 		return;

@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/view.h"
+#include "common/clock.h"
 #include "common/owner.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -110,7 +111,7 @@ cq_flush(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		deadline =
 			DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													TimestampTzGetDatum(GetCurrentTimestamp()),
+													TimestampTzGetDatum(cq_clock_real_monotonic()),
 													PG_GETARG_DATUM(1)));
 	require_outbox(view, &outbox);
 	goal = outbox.end_id;
@@ -118,7 +119,7 @@ cq_flush(PG_FUNCTION_ARGS)
 	{
 		cq_wait_require_workers();
 		tell_trouble(view, &has_told);
-		if (GetCurrentTimestamp() >= deadline)
+		if (cq_clock_real_monotonic() >= deadline)
 			PG_RETURN_BOOL(false);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,
 						 PG_WAIT_EXTENSION);

@@ -103,7 +103,7 @@ linger(TimestampTz began)
 {
 	for (;;)
 	{
-		long		left = cq_linger - (long) ((GetCurrentTimestamp() - began) / 1000);
+		long		left = cq_linger - (long) ((cq_clock_real_monotonic() - began) / 1000);
 
 		if (left <= 0 || ShutdownRequestPending)
 			return;
@@ -198,7 +198,7 @@ run_rounds(CqIngest *ingest)
 {
 	for (;;)
 	{
-		TimestampTz began = GetCurrentTimestamp();
+		TimestampTz began = cq_clock_real_monotonic();
 
 		cq_shared_hear(ingest->slot);
 		cq_shared_measure(ingest->slot);

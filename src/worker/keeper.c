@@ -15,6 +15,7 @@
 #include "catalog/query.h"
 #include "catalog/sink.h"
 #include "common/attempt.h"
+#include "common/clock.h"
 #include "common/version.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -87,7 +88,7 @@ run_duty(void *arg)
 		cq_identity_matches() && SPI_execute(duty->statement, false, 1) == SPI_OK_SELECT)
 		duty->done = DatumGetInt64(cq_query_column(0, 1, &isnull));
 	SPI_finish();
-	duty->next = GetCurrentTimestamp();
+	duty->next = cq_clock_real_monotonic();
 	if (duty->done < duty->much)
 		duty->next = TimestampTzPlusMilliseconds(duty->next, duty->interval_ms);
 }
@@ -114,7 +115,7 @@ static void
 do_duty(Duty *duty)
 {
 	/* Where it fails. */
-	duty->next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->interval_ms);
+	duty->next = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), duty->interval_ms);
 	duty->done = 0;
 	cq_usage_charge(InvalidOid);
 	run_apart(run_duty, duty, &duty->last_warning);
@@ -133,7 +134,7 @@ take_requests(void)
 {
 	static uint32 seen = 0;
 	uint32		requests = cq_shared_closing_requests();
-	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ON_REQUEST_MS);
+	TimestampTz soon = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), ON_REQUEST_MS);
 
 	if (requests == seen)
 		return;
@@ -153,9 +154,10 @@ do_duties(void)
 	take_requests();
 	for (int i = 0; i < (int) lengthof(duties); i++)
 	{
-		if (duties[i].next <= GetCurrentTimestamp())
+		if (duties[i].next <= cq_clock_real_monotonic())
 			do_duty(&duties[i]);
-		delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), duties[i].next));
+		delay = Min(delay, TimestampDifferenceMilliseconds(cq_clock_real_monotonic(),
+														   duties[i].next));
 	}
 	return delay;
 }
@@ -180,10 +182,10 @@ ask_for_emitter(void)
 	uint32		requests = cq_shared_emitting_requests();
 	bool		found = false;
 
-	if (requests == seen && GetCurrentTimestamp() < next)
+	if (requests == seen && cq_clock_real_monotonic() < next)
 		return;
 	seen = requests;
-	next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NAP_MS);
+	next = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), NAP_MS);
 	run_apart(look_around, &found, &last_warning);
 	cq_shared_want_emitter(found);
 }

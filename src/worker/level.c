@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "catalog/identity.h"
 #include "catalog/maintained.h"
+#include "common/clock.h"
 #include "common/fault.h"
 #include "common/watch.h"
 #include "exec/graph.h"
@@ -178,7 +179,7 @@ static void
 run_views(bool has_changed)
 {
 	static TimestampTz next_look = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 	List	   *tried = NIL;
 
 	if (!has_changed && now < next_look)

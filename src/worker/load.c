@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/identity.h"
 #include "catalog/namespace.h"
+#include "common/clock.h"
 #include "common/name.h"
 #include "stats/stats.h"
 #include "utils/builtins.h"
@@ -150,7 +151,7 @@ make_task(Oid stream)
 	CqTask	   *task = MemoryContextAllocZero(TopMemoryContext, sizeof(CqTask));
 
 	task->stream = stream;
-	task->due = GetCurrentTimestamp();
+	task->due = cq_clock_real_monotonic();
 	return task;
 }
 
@@ -174,7 +175,7 @@ want_task(List **tasks, Oid stream)
 static bool
 note_failure(CqIngest *ingest, CqTask *task, const char *message)
 {
-	task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+	task->due = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(),
 											Min(1000 << Min(task->failures, 10),
 												LONGEST_BACKOFF_MS));
 	task->failures++;
@@ -234,7 +235,7 @@ cq_load_wait_for_lock(CqIngestLane *lane)
 	if (trouble == NULL)
 		trouble = lane->trouble = make_task(lane->lane->stream);
 	trouble->due =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+		TimestampTzPlusMilliseconds(cq_clock_real_monotonic(),
 									Min(LOCK_MS << Min(trouble->failures, 10), RELOAD_MS));
 	trouble->failures++;
 }
@@ -270,7 +271,7 @@ cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane)
 bool
 cq_load_is_due(const CqIngest *ingest)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 	ListCell   *cell;
 
 	if (ingest->next_load != 0)
@@ -414,7 +415,7 @@ open_readers(CqIngest *ingest)
 		ErrorData  *error;
 
 		if (lane->lane->reader != NULL || (lane->trouble != NULL &&
-										   lane->trouble->due > GetCurrentTimestamp()))
+										   lane->trouble->due > cq_clock_real_monotonic()))
 			continue;
 		forget_wait_set(ingest);
 		cq_shared_hear(ingest->slot);
@@ -448,7 +449,7 @@ want_unsettled(CqIngest *ingest)
 		/* Somebody waits for it, as of now. */
 		if (ingest->settles_all)
 		{
-			task->due = GetCurrentTimestamp();
+			task->due = cq_clock_real_monotonic();
 			task->is_wanted_again = task->inquiry != NULL;
 		}
 	}
@@ -560,7 +561,7 @@ cq_load_lanes(CqIngest *ingest)
 	else
 	{
 		MemoryContextDelete(context);
-		ingest->next_load = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RELOAD_MS);
+		ingest->next_load = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), RELOAD_MS);
 	}
 	open_readers(ingest);
 }
@@ -629,7 +630,7 @@ end_settling(CqIngest *ingest, CqTask *task, CqSettling result)
 	}
 	task->accepts_faults = result == CQ_SETTLING_AGAIN;
 	if (result == CQ_SETTLING_LOCKED)
-		task->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RELOAD_MS);
+		task->due = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), RELOAD_MS);
 	else if (result == CQ_SETTLING_DONE && !task->is_wanted_again)
 		return true;
 	task->is_wanted_again = false;
@@ -647,7 +648,7 @@ cq_load_settle(CqIngest *ingest)
 		Attempt		settling = {task, CQ_SETTLING_DONE};
 		ErrorData  *error;
 
-		if (task->due > GetCurrentTimestamp() ||
+		if (task->due > cq_clock_real_monotonic() ||
 			(task->inquiry != NULL && cq_kafka_extent_is_open(task->inquiry)))
 			continue;
 		error = attempt(settle, ingest, &settling);
@@ -682,7 +683,7 @@ cq_load_asks(const CqIngest *ingest)
 static long
 delay_of(const List *tasks, long most)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 	ListCell   *cell;
 
 	foreach(cell, tasks)

@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "common/fault.h"
 #include "common/guc.h"
 #include "common/watch.h"
@@ -113,7 +114,7 @@ should_let_another_catch_up(const CqIngest *ingest, const CqIngestLane *lane)
 static void
 note_batch(CqIngest *ingest, CqIngestLane *lane, int nrows, TimestampTz began)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 	double		us_per_row = (double) (now - began) / nrows;
 
 	lane->us_per_row = lane->us_per_row == 0 ? us_per_row : (3 * lane->us_per_row + us_per_row) / 4;
@@ -156,7 +157,7 @@ try_exec(CqLane *lane, int timeout_ms, int *nrows, CqBatchResult *result)
 static bool
 run_lane(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz began = cq_clock_real_monotonic();
 	bool		is_apart = cq_apart_are_all(lane->lane->views);
 	CqBatchResult result = CQ_BATCH_RETRY;
 	char	   *message;
@@ -182,7 +183,7 @@ run_lane(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 		if (lane->lane->fills_outbox)
 			cq_shared_request_emitting();
 		cq_field_note(lane->lane);
-		cq_compaction_run(lane->lane, Max(COMPACTION_US, GetCurrentTimestamp() - began));
+		cq_compaction_run(lane->lane, Max(COMPACTION_US, cq_clock_real_monotonic() - began));
 	}
 	if (result == CQ_BATCH_VIEWS_LEFT)
 		ingest->lanes_are_stale = true;
@@ -209,11 +210,11 @@ find_behind(CqIngestLane *one, CqIngestLane *other)
 static void
 meet(CqIngest *ingest, CqIngestLane *one, CqIngestLane *other)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_MS);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), MEETING_MS);
 	CqIngestLane *behind;
 
 	cq_meet_set_stops(one->lane, other->lane);
-	while ((behind = find_behind(one, other)) != NULL && GetCurrentTimestamp() < deadline)
+	while ((behind = find_behind(one, other)) != NULL && cq_clock_real_monotonic() < deadline)
 	{
 		CHECK_FOR_INTERRUPTS();
 		run_lane(ingest, behind, 10);
@@ -226,14 +227,14 @@ meet(CqIngest *ingest, CqIngestLane *one, CqIngestLane *other)
 		ingest->lanes_are_stale = true;
 	/* Also where they have met: those that know of different event times stay apart for a while. */
 	one->next_meeting = other->next_meeting =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEETING_PAUSE_MS);
+		TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), MEETING_PAUSE_MS);
 }
 
 /* Two lanes that are near each other, and may meet now. */
 static bool
 find_meeting(const CqIngest *ingest, CqIngestLane **one, CqIngestLane **other)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cq_clock_real_monotonic();
 
 	for (int i = 0; i < list_length(ingest->lanes); i++)
 	{

@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/identity.h"
+#include "common/clock.h"
 #include "common/owner.h"
 #include "catalog/maintained.h"
 #include "catalog/pg_type.h"
@@ -355,7 +356,7 @@ wait_a_while(long delay)
 static bool
 wait_for_goal(const Goal *goal, TimestampTz deadline)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz began = cq_clock_real_monotonic();
 	int64		not_followed_before = 0;
 
 	if (!has_begun(goal->view))
@@ -371,7 +372,7 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 		require_progress(goal->view);
 		/* They may just be told to start. */
 		if (!RecoveryInProgress() &&
-			TimestampDifferenceExceeds(began, GetCurrentTimestamp(), GRACE_MS))
+			TimestampDifferenceExceeds(began, cq_clock_real_monotonic(), GRACE_MS))
 			cq_wait_require_workers();	/* a standby's are the primary's: what they do arrives */
 		/* Once for each set of partitions that are new to us. */
 		if (not_followed > not_followed_before)
@@ -379,7 +380,8 @@ wait_for_goal(const Goal *goal, TimestampTz deadline)
 		not_followed_before = not_followed;
 		if (deadline != DT_NOEND)
 		{
-			delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline));
+			delay = Min(delay, TimestampDifferenceMilliseconds(cq_clock_real_monotonic(),
+															   deadline));
 			if (delay <= 0)
 				return false;
 		}
@@ -394,7 +396,7 @@ patience(TimestampTz deadline)
 	if (deadline == DT_NOEND)
 		return EXTENTS_TIMEOUT_MS;
 	return Min(EXTENTS_TIMEOUT_MS,
-			   Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline)));
+			   Max(1, TimestampDifferenceMilliseconds(cq_clock_real_monotonic(), deadline)));
 }
 
 /*
@@ -477,7 +479,7 @@ are_tables_told(const CqView *view, const List *goals)
 static bool
 wait_for_level(const CqView *view, const List *table_goals, TimestampTz deadline)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz began = cq_clock_real_monotonic();
 
 	if (view->named == NIL)
 		return true;
@@ -487,11 +489,12 @@ wait_for_level(const CqView *view, const List *table_goals, TimestampTz deadline
 
 		require_progress(view->view);
 		if (!RecoveryInProgress() &&
-			TimestampDifferenceExceeds(began, GetCurrentTimestamp(), GRACE_MS))
+			TimestampDifferenceExceeds(began, cq_clock_real_monotonic(), GRACE_MS))
 			cq_wait_require_workers();
 		if (deadline != DT_NOEND)
 		{
-			delay = Min(delay, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline));
+			delay = Min(delay, TimestampDifferenceMilliseconds(cq_clock_real_monotonic(),
+															   deadline));
 			if (delay <= 0)
 				return false;
 		}
@@ -551,7 +554,7 @@ cq_wait(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		deadline =
 			DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													TimestampTzGetDatum(GetCurrentTimestamp()),
+													TimestampTzGetDatum(cq_clock_real_monotonic()),
 													PG_GETARG_DATUM(1)));
 	PG_RETURN_BOOL(wait_for_feeders(view, deadline) && wait_for_view(view, deadline));
 }
