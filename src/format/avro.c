@@ -23,14 +23,14 @@
 #include "format/avro_encode.h"
 #include "format/avro_infer.h"
 #include "format/avro_plan.h"
-#include "format/avro_write.h"
+#include "format/avro_unavailable.h"
 #include "format/json_settings.h"
 #include "format/json_value_private.h"
+#include "format/schema_encode.h"
 #include "format/schema_frame.h"
 #include "mb/pg_wchar.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-
 
 /* JSON of a value, beside what its schema's own text and the message's length account for. */
 #define JSON_ALLOWANCE	4096
@@ -53,29 +53,18 @@ typedef struct AvroDecoder
 	HTAB	   *writers;		/* by number */
 	Writer	   *last;			/* the one used last */
 	Writer	   *fixed;			/* of messages without a number, or where no registry is asked */
-	CqJsonLater *later;
-	CqAvroTarget *targets;
-	int			ntargets;
+	CqTargets	columns;
+	CqAvroTarget *targets;		/* these */
 	StringInfoData json;		/* of one value */
-	List	   *unavailable;	/* of Unavailable *: what stands for values that have not changed */
-	int64		nmessages;		/* so far */
+	List	   *unavailable;	/* see avro_unavailable.h; NIL: no value stands for another */
 } AvroDecoder;
-
-/* Such a value as messages have it. */
-typedef struct Unavailable
-{
-	CqAvroKind	kind;
-	StringInfoData bytes;
-} Unavailable;
 
 /* What decoding one message works on. */
 typedef struct Row
 {
+	CqTargetRow base;
 	AvroDecoder *decoder;
 	CqAvroInput in;
-	int			number;
-	CqJsonArena *arena;
-	CqBadCells *bad;
 } Row;
 
 /* ---- opening ---- */
@@ -86,130 +75,19 @@ check(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 	return options->schema != NULL ? cq_avro_schema_check(options->schema) : NULL;
 }
 
-static List *
-utf8_path(const List *path)
-{
-	List	   *result = NIL;
-	ListCell   *cell;
-
-	foreach(cell, path)
-	{
-		char	   *name = lfirst(cell);
-
-		result = lappend(result, pg_server_to_any(name, strlen(name), PG_UTF8));
-	}
-	return result;
-}
-
+/* What Avro alone has of a column. */
 static void
-open_target(CqAvroTarget *target, const CqColumn *column)
+open_target(CqAvroTarget *target)
 {
-	target->column = *column;
-	target->column.name = pstrdup(column->name);
-	target->path = utf8_path(column->path);
-	if (column->type == CQ_COLUMN_PRESENCE)
+	const CqColumn *column = &target->base.column;
+	CqValueStyle style = {.is_debezium = true};
+
+	if (target->base.converter == NULL)
 		return;
-	target->converter = cq_json_value_slow_create(column->type, column->typmod, &column->style);
-	target->is_document = target->converter->type == JSONOID || target->converter->type == JSONBOID;
+	target->is_document = target->base.converter->type == JSONOID ||
+		target->base.converter->type == JSONBOID;
 	if (target->is_document)
-	{
-		CqValueStyle style = {.is_debezium = true};
-
 		target->documents = cq_json_value_slow_create(column->type, column->typmod, &style);
-	}
-	target->may_change = cq_json_composite_is_within(target->converter);
-	target->checks_nulls = column->is_not_null ||
-		cq_json_value_slow_checks_nulls(target->converter);
-}
-
-/* ---- values that are not in the message ---- */
-
-static StringInfo
-add_unavailable(AvroDecoder *decoder, CqAvroKind kind)
-{
-	Unavailable *unavailable = palloc(sizeof(Unavailable));
-
-	unavailable->kind = kind;
-	initStringInfo(&unavailable->bytes);
-	decoder->unavailable = lappend(decoder->unavailable, unavailable);
-	return &unavailable->bytes;
-}
-
-static void
-write_text(const char *text, StringInfo out)
-{
-	cq_avro_write_long(strlen(text), out);
-	appendStringInfoString(out, text);
-}
-
-/*
- * Arrays of the text, and of its bytes as numbers; the items may be unions with null, which is
- * first.
- */
-static void
-add_arrays(AvroDecoder *decoder, const char *text, bool has_nulls)
-{
-	StringInfo	texts = add_unavailable(decoder, CQ_AVRO_ARRAY);
-	StringInfo	numbers = add_unavailable(decoder, CQ_AVRO_ARRAY);
-
-	cq_avro_write_long(1, texts);
-	if (has_nulls)
-		cq_avro_write_long(1, texts);
-	write_text(text, texts);
-	cq_avro_write_long(0, texts);
-	cq_avro_write_long(strlen(text), numbers);
-	for (const char *byte = text; *byte != '\0'; byte++)
-	{
-		if (has_nulls)
-			cq_avro_write_long(1, numbers);
-		cq_avro_write_long(*byte, numbers);
-	}
-	cq_avro_write_long(0, numbers);
-}
-
-/* A map with the text as its only key and value. */
-static void
-add_map(AvroDecoder *decoder, const char *text, bool has_nulls)
-{
-	StringInfo	map = add_unavailable(decoder, CQ_AVRO_MAP);
-
-	cq_avro_write_long(1, map);
-	write_text(text, map);
-	if (has_nulls)
-		cq_avro_write_long(1, map);
-	write_text(text, map);
-	cq_avro_write_long(0, map);
-}
-
-/* As json_unavailable.c has it for JSON. */
-static void
-describe_unavailable(AvroDecoder *decoder, const char *value)
-{
-	char	   *text = pg_server_to_any(value, strlen(value), PG_UTF8);
-
-	write_text(text, add_unavailable(decoder, CQ_AVRO_STRING));
-	write_text(text, add_unavailable(decoder, CQ_AVRO_BYTES));
-	for (int has_nulls = 0; has_nulls <= 1; has_nulls++)
-	{
-		add_arrays(decoder, text, has_nulls);
-		add_map(decoder, text, has_nulls);
-	}
-}
-
-static bool
-is_unavailable(const AvroDecoder *decoder, const CqAvroInput *in, CqAvroKind kind)
-{
-	ListCell   *cell;
-
-	foreach(cell, decoder->unavailable)
-	{
-		const Unavailable *unavailable = lfirst(cell);
-
-		if (unavailable->kind == kind && in->end - in->at >= unavailable->bytes.len &&
-			memcmp(in->at, unavailable->bytes.data, unavailable->bytes.len) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* The option schema, which may have been wrong when it was set. */
@@ -228,7 +106,7 @@ parse_option(const char *text)
 static void
 set_plan(AvroDecoder *decoder, Writer *writer, const CqAvroSchema *schema)
 {
-	writer->plan = cq_avro_plan_make(schema, decoder->targets, decoder->ntargets);
+	writer->plan = cq_avro_plan_make(schema, decoder->targets, decoder->columns.ntargets);
 }
 
 static CqDecoder *
@@ -239,23 +117,17 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 						   .hcxt = CurrentMemoryContext};
 
 	if (options->schema == NULL && (options->registry == NULL || !options->is_framed))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("a stream of format avro needs to know its schemas"),
-				 errhint("Set the option schema_registry of the server, or the option schema of "
-						 "the stream.")));
+		cq_schema_frame_raise_none(options, &cq_avro_format);
 	decoder->context = CurrentMemoryContext;
 	decoder->options = options;
-	decoder->later = cq_json_later_create();
-	decoder->targets = palloc0(sizeof(CqAvroTarget) * Max(ncolumns, 1));
-	decoder->ntargets = ncolumns;
+	decoder->targets = cq_target_open(&decoder->columns, sizeof(CqAvroTarget), columns, ncolumns);
 	for (int i = 0; i < ncolumns; i++)
-		open_target(&decoder->targets[i], &columns[i]);
+		open_target(&decoder->targets[i]);
 	decoder->writers = hash_create("pg_cq avro schemas", 16, &control, HASH_ELEM | HASH_BLOBS |
 								   HASH_CONTEXT);
 	initStringInfo(&decoder->json);
 	if (options->unavailable != NULL)
-		describe_unavailable(decoder, options->unavailable);
+		decoder->unavailable = cq_avro_unavailable_create(options->unavailable);
 	if (options->schema != NULL)
 		decoder->reader = parse_option(options->schema);
 	for (int i = 0; i < ncolumns && decoder->reader != NULL; i++)
@@ -322,11 +194,7 @@ find_writer(AvroDecoder *decoder, const CqSchemaFrame *frame)
 	{
 		static Writer unknown;
 
-		unknown.reject = state == CQ_REGISTRY_UNKNOWN
-			? cq_reject(ERRCODE_UNDEFINED_OBJECT, "the schema registry has no %s",
-						cq_schema_frame_name(frame))
-			: cq_reject(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "%s is not there yet",
-						cq_schema_frame_name(frame));
+		unknown.reject = cq_schema_frame_reject(frame, state);
 		return &unknown;
 	}
 	caller = MemoryContextSwitchTo(decoder->context);
@@ -341,37 +209,15 @@ find_writer(AvroDecoder *decoder, const CqSchemaFrame *frame)
 
 /* ---- one message ---- */
 
+/* The text of a document is always converted the slow way. */
 static void
-refuse_cell(Row *row, CqAvroTarget *target, CqReject *reject)
+take_token(Row *row, const CqAvroSchema *schema, CqAvroTarget *target, const CqJsonToken *token)
 {
-	target->outcome = CQ_AVRO_REFUSED;
-	target->reject = reject;
-	target->nulls[row->number] = true;
-}
-
-/*
- * What a token of JSON is for a column; what only the slow way may know waits until it is clear
- * that the message is good.
- */
-static void
-take_token(Row *row, CqAvroTarget *target, const CqJsonToken *token)
-{
-	bool		is_taken = token->kind != CQ_JSON_NULL &&
-		cq_json_value_convert(target->converter, token, row->arena, &target->values[row->number]);
-
-	target->outcome = is_taken ? CQ_AVRO_TAKEN : CQ_AVRO_AWAITS;
-	target->is_text_of_one = false;
-	target->nulls[row->number] = !is_taken;
-	target->token = *token;
-}
-
-static void
-take_document(Row *row, CqAvroTarget *target, const CqJsonToken *token)
-{
-	target->outcome = CQ_AVRO_AWAITS;
-	target->is_text_of_one = true;
-	target->nulls[row->number] = true;
-	target->token = *token;
+	target->is_text_of_one = schema->logical == CQ_AVRO_DOCUMENT && target->is_document;
+	if (target->is_text_of_one)
+		cq_target_await(&row->base, &target->base, token);
+	else
+		cq_target_take_token(&row->base, &target->base, token);
 }
 
 /* A value as JSON. Bytes for a column that takes text are text. */
@@ -379,9 +225,7 @@ static bool
 append_value(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target, int depth,
 			 StringInfo json)
 {
-	bool		is_text = target->converter->type == TEXTOID ||
-		target->converter->type == VARCHAROID ||
-		target->converter->type == BPCHAROID;
+	bool		is_text = cq_target_is_text(&target->base);
 	const char *bytes;
 	int64		length = schema->size;
 
@@ -411,45 +255,42 @@ take_slowly(Row *row, const CqAvroSchema *schema, CqAvroTarget *target, int dept
 	if (append_value(&row->in, schema, target, depth, json))
 	{
 		appendStringInfoChar(json, ' ');	/* which ends a number */
-		kept = memcpy(cq_json_value_take(row->arena, json->len), json->data, json->len);
+		kept = memcpy(cq_json_value_take(&row->base.arena, json->len), json->data, json->len);
 		(void) cq_json_token_read(kept, &token);
-		if (schema->logical == CQ_AVRO_DOCUMENT && target->is_document)
-			take_document(row, target, &token);
-		else
-			take_token(row, target, &token);
+		take_token(row, schema, target, &token);
 		return;
 	}
 	fault = row->in.fault;
 	row->in.fault = NULL;
 	row->in.at = start;
 	if (cq_avro_read_past(&row->in, schema, depth))
-		refuse_cell(row, target, cq_reject(ERRCODE_INVALID_BINARY_REPRESENTATION,
-										   "field \"%s\": %s", target->column.name, fault));
+		cq_target_refuse_fault(&row->base, &target->base, fault);
 }
 
 static inline void
 take_value(Row *row, const CqAvroSchema *schema, const CqAvroTaker *taker, int depth)
 {
-	CqAvroTarget *target = taker->target;
+	CqTarget   *target = &taker->target->base;
 	const char *start = row->in.at;
 
 	target->is_seen = true;
-	if (row->decoder->unavailable != NIL && is_unavailable(row->decoder, &row->in, schema->kind))
+	if (row->decoder->unavailable != NIL &&
+		cq_avro_unavailable_is(row->decoder->unavailable, &row->in, schema->kind))
 	{
 		if (cq_avro_read_past(&row->in, schema, depth))
-			refuse_cell(row, target, &cq_bad_cell_unavailable);
+			cq_target_refuse(&row->base, target, &cq_bad_cell_unavailable);
 		return;
 	}
-	if (taker->quick != NULL && taker->quick(&row->in, schema, target, row->arena,
-											 &target->values[row->number]))
+	if (taker->quick != NULL && taker->quick(&row->in, schema, target, &row->base.arena,
+											 &target->values[row->base.number]))
 	{
-		target->nulls[row->number] = false;
-		target->outcome = CQ_AVRO_TAKEN;
+		target->nulls[row->base.number] = false;
+		target->outcome = CQ_TARGET_TAKEN;
 		return;
 	}
 	row->in.at = start;
 	row->in.fault = NULL;
-	take_slowly(row, schema, target, depth);
+	take_slowly(row, schema, taker->target, depth);
 }
 
 static bool run_step(Row *row, const CqAvroStep *step, int depth);
@@ -526,21 +367,12 @@ take_null(Row *row, const CqAvroStep *step)
 {
 	for (int i = 0; i < step->ntakers; i++)
 	{
-		CqAvroTarget *target = step->takers[i].target;
+		CqTarget   *target = &step->takers[i].target->base;
 
 		target->is_seen = true;
-		target->outcome = CQ_AVRO_IS_NULL;
-		target->nulls[row->number] = true;
+		target->outcome = CQ_TARGET_IS_NULL;
+		target->nulls[row->base.number] = true;
 	}
-}
-
-static void
-note_presence(Row *row, CqAvroTarget *target)
-{
-	target->is_seen = true;
-	target->values[row->number] = BoolGetDatum(true);
-	target->nulls[row->number] = false;
-	target->outcome = CQ_AVRO_TAKEN;
 }
 
 /* Does nobody read the value? */
@@ -549,7 +381,7 @@ are_presences(const CqAvroStep *step)
 {
 	for (int i = 0; i < step->ntakers; i++)
 	{
-		if (step->takers[i].target->converter != NULL)
+		if (step->takers[i].target->base.converter != NULL)
 			return false;
 	}
 	return true;
@@ -580,9 +412,12 @@ run_step(Row *row, const CqAvroStep *step, int depth)
 		return false;
 	for (int i = 0; i < step->ntakers && row->in.fault == NULL; i++)
 	{
-		if (step->takers[i].target->converter == NULL)
+		CqTarget   *target = &step->takers[i].target->base;
+
+		if (target->converter == NULL)
 		{
-			note_presence(row, step->takers[i].target);
+			target->is_seen = true;
+			cq_target_note_presence(&row->base, target);
 			continue;
 		}
 		row->in.at = start;
@@ -591,70 +426,38 @@ run_step(Row *row, const CqAvroStep *step, int depth)
 	return row->in.fault == NULL;
 }
 
-static void
-set_row_null(AvroDecoder *decoder, int row)
-{
-	for (int i = 0; i < decoder->ntargets; i++)
-	{
-		decoder->targets[i].values[row] = (Datum) 0;
-		decoder->targets[i].nulls[row] = true;
-		decoder->targets[i].outcome = CQ_AVRO_ABSENT;
-	}
-}
-
 /* Of a column of which the message says nothing, or null. */
 static void
 settle_null(Row *row, CqAvroTarget *target)
 {
-	static const CqJsonToken null = {.text = "null", .length = 4, .kind = CQ_JSON_NULL};
+	CqTarget   *base = &target->base;
 
-	if (target->outcome == CQ_AVRO_ABSENT && target->fallback != NULL &&
+	if (base->outcome == CQ_TARGET_ABSENT && target->fallback != NULL &&
 		row->decoder->fixed == NULL)
 	{
 		row->in.at = target->fallback_value.data;
 		row->in.end = row->in.at + target->fallback_value.len;
 		(void) run_step(row, target->fallback, 0);
 	}
-	if (target->outcome != CQ_AVRO_ABSENT && target->outcome != CQ_AVRO_IS_NULL)
+	if (base->outcome != CQ_TARGET_ABSENT && base->outcome != CQ_TARGET_IS_NULL)
 		return;
-	if (target->column.is_not_null)
-		refuse_cell(row, target, cq_reject(ERRCODE_NOT_NULL_VIOLATION, "field \"%s\" is %s",
-										   target->column.name,
-										   target->outcome == CQ_AVRO_IS_NULL ? "null" :
-										   "missing"));
-	else if (target->checks_nulls)
-		take_token(row, target, &null);
+	target->is_text_of_one = false;
+	cq_target_take_null(&row->base, base, base->outcome == CQ_TARGET_IS_NULL);
 }
 
 /* A good message: what waited for that. */
 static void
 settle(Row *row)
 {
-	for (int i = 0; i < row->decoder->ntargets; i++)
+	for (int i = 0; i < row->base.targets->ntargets; i++)
 	{
 		CqAvroTarget *target = &row->decoder->targets[i];
-		CqJsonCell	cell;
 
-		if (target->outcome == CQ_AVRO_ABSENT || target->outcome == CQ_AVRO_IS_NULL)
+		if (target->base.outcome == CQ_TARGET_ABSENT || target->base.outcome == CQ_TARGET_IS_NULL)
 			settle_null(row, target);
-		if (target->outcome == CQ_AVRO_REFUSED)
-			cq_bad_cells_add(row->bad, row->number, target->column.attno, target->reject);
-		if (target->outcome != CQ_AVRO_AWAITS)
-			continue;
-		cell = (CqJsonCell) {
-			.token = target->token, .converter = target->is_text_of_one ? target->documents :
-			target->converter, .column = &target->column, .row = row->number,
-			.value = &target->values[row->number], .is_null = &target->nulls[row->number]
-		};
-		cq_json_later_add(row->decoder->later, &cell, row->bad);
+		cq_target_settle(&row->base, &target->base, target->is_text_of_one ? target->documents :
+						 target->base.converter);
 	}
-}
-
-static void
-refuse_message(Row *row, int sqlerrcode, const char *reason)
-{
-	set_row_null(row->decoder, row->number);
-	cq_bad_cells_add(row->bad, row->number, 0, cq_reject(sqlerrcode, "%s", reason));
 }
 
 static void
@@ -665,20 +468,20 @@ decode_message(Row *row, const CqMessage *message)
 	int			skipped = 0;
 	CqSchemaFrame frame = {0};
 
-	set_row_null(decoder, row->number);
+	cq_target_set_row_null(&row->base);
 	if (decoder->options->is_framed &&
 		!cq_schema_frame_read(decoder->options, message, &frame, NULL, &skipped))
 	{
-		refuse_message(row, ERRCODE_INVALID_BINARY_REPRESENTATION,
-					   "invalid Avro message: it does not begin with a zero byte and the number of "
-					   "a schema");
+		cq_target_refuse_message(&row->base, cq_schema_frame_fault(
+			"Avro", NULL, "it does not begin with a zero byte and the number of a schema"));
 		return;
 	}
 	if (writer == NULL)
 		writer = find_writer(decoder, &frame);
 	if (writer->plan == NULL)
 	{
-		refuse_message(row, writer->reject->sqlerrcode, writer->reject->message);
+		cq_target_refuse_message(&row->base, cq_reject(writer->reject->sqlerrcode, "%s",
+													   writer->reject->message));
 		return;
 	}
 	row->in = (CqAvroInput) {
@@ -691,55 +494,32 @@ decode_message(Row *row, const CqMessage *message)
 	if (row->in.fault == NULL)
 		settle(row);
 	else
-		refuse_message(row, ERRCODE_INVALID_BINARY_REPRESENTATION,
-					   writer == decoder->fixed ? psprintf("invalid Avro message: %s",
-														   row->in.fault) :
-					   psprintf("invalid Avro message of %s: %s", cq_schema_frame_name(&frame),
-								row->in.fault));
+		cq_target_refuse_message(&row->base, cq_schema_frame_fault(
+			"Avro", writer == decoder->fixed ? NULL : &frame, row->in.fault));
 }
 
 /* ---- the routine ---- */
 
 static void
 decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
-	   bool **nulls,
-	   CqBadCells *bad)
+	   bool **nulls, CqBadCells *bad)
 {
 	AvroDecoder *decoder = (AvroDecoder *) opaque;
-	CqJsonArena arena = {0};
-	Row			row = {.decoder = decoder, .arena = &arena, .bad = bad};
-	int			first_bad = bad->ncells;
+	Row			row = {.decoder = decoder};
 
-	cq_json_later_clear(decoder->later);
-	for (int i = 0; i < decoder->ntargets; i++)
-	{
-		decoder->targets[i].values = values[decoder->targets[i].column.attno - 1];
-		decoder->targets[i].nulls = nulls[decoder->targets[i].column.attno - 1];
-		if (decoder->targets[i].may_change)
-			cq_json_composite_refresh(decoder->targets[i].converter);
-	}
+	cq_target_begin(&decoder->columns, values, nulls, bad, &row.base);
 	for (int i = 0; i < nmessages; i++)
 	{
-		row.number = first_row + i;
+		row.base.number = first_row + i;
 		decode_message(&row, &messages[i]);
 	}
-	cq_json_later_run(decoder->later, bad);
-	decoder->nmessages += nmessages;
-	cq_bad_cells_sort(bad, first_bad);
+	cq_target_end(&row.base, nmessages);
 }
 
 static void
-fields(const CqDecoder *opaque, int64 many, Bitmapset **seen, Bitmapset **unseen)
+fields(const CqDecoder *decoder, int64 many, Bitmapset **seen, Bitmapset **unseen)
 {
-	const AvroDecoder *decoder = (const AvroDecoder *) opaque;
-
-	for (int i = 0; i < decoder->ntargets; i++)
-	{
-		if (decoder->targets[i].is_seen)
-			*seen = bms_add_member(*seen, decoder->targets[i].column.attno);
-		else if (decoder->nmessages >= many)
-			*unseen = bms_add_member(*unseen, decoder->targets[i].column.attno);
-	}
+	cq_target_fields(&((const AvroDecoder *) decoder)->columns, many, seen, unseen);
 }
 
 const CqFormat cq_avro_format = {
@@ -754,8 +534,8 @@ const CqFormat cq_avro_format = {
 	.bare_key = cq_schema_frame_bare_key,
 	.settings = cq_json_settings,
 	.encoder_open = cq_avro_encode_open,
-	.encode = cq_avro_encode,
+	.encode = cq_schema_encode_row,
 	.written_schema = cq_avro_encode_schema,
 	.described_name = cq_avro_encode_name,
-	.encode_change = cq_avro_encode_change,
+	.encode_change = cq_schema_encode_change,
 };

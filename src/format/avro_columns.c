@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "format/avro_columns.h"
+#include "format/schema_columns.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/lsyscache.h"
@@ -83,29 +84,11 @@ append_type(Oid type, int32 typmod, StringInfo out)
 		appendStringInfoString(out, type_name(base));
 }
 
-static bool
-is_name(const char *name)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-
-	return *name != '\0' && strchr(letters, *name) != NULL &&
-		strspn(name,
-			   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
-}
-
 static void
 append_field(const CqColumn *column, StringInfo out)
 {
-	const char *name = linitial(column->path);
+	const char *name = cq_schema_columns_field(column, "Avro");
 
-	if (list_length(column->path) != 1 || !is_name(name))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
-				 errmsg("column \"%s\" cannot be a field of a schema that is made of the columns",
-						column->name),
-				 errdetail("Names in Avro have letters without accents, digits and underscores."),
-				 errhint("Set the option schema of the stream, or the option path of the "
-						 "column.")));
 	appendStringInfo(out, "{\"name\":\"%s\",\"type\":", name);
 	if (!column->is_not_null)
 		appendStringInfoString(out, "[\"null\",");
@@ -119,12 +102,8 @@ cq_avro_columns_schema(const char *topic, bool is_key, const CqColumn *columns, 
 	StringInfoData schema;
 
 	initStringInfo(&schema);
-	appendStringInfoString(&schema, "{\"type\":\"record\",\"name\":\"");
-	if (!is_name(topic) && (*topic >= '0' && *topic <= '9'))
-		appendStringInfoChar(&schema, '_');
-	for (const char *at = topic; *at != '\0'; at++)
-		appendStringInfoChar(&schema, strchr(".-", *at) != NULL ? '_' : *at);
-	appendStringInfo(&schema, "%s\",\"fields\":[", is_key ? "_key" : "");
+	appendStringInfo(&schema, "{\"type\":\"record\",\"name\":\"%s\",\"fields\":[",
+					 cq_schema_columns_name(topic, is_key));
 	for (int i = 0; i < ncolumns; i++)
 	{
 		if (i > 0)

@@ -11,10 +11,6 @@
 
 extern CqEncoder *cq_avro_encode_open(const CqFormatOptions *options, const CqColumn *columns,
 									  int ncolumns);
-extern void cq_avro_encode(CqEncoder *encoder, const Datum *values, const bool *nulls,
-						   StringInfo out);
-
-extern void cq_avro_encode_change(CqEncoder *encoder, const CqChange *change, StringInfo out);
 
 /* See written_schema and described_name in format.h. */
 extern char *cq_avro_encode_schema(const CqFormatOptions *options, const CqColumn *columns,

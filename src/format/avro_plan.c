@@ -38,7 +38,7 @@ advance(const Seeker *seekers, int nseekers, const char *name, Seeker *advanced)
 		if (seekers[i].next == NULL || strcmp(name_of(&seekers[i]), name) != 0)
 			continue;
 		advanced[nadvanced].target = seekers[i].target;
-		advanced[nadvanced++].next = lnext(seekers[i].target->path, seekers[i].next);
+		advanced[nadvanced++].next = lnext(seekers[i].target->base.path, seekers[i].next);
 	}
 	return nadvanced;
 }
@@ -129,7 +129,8 @@ add_takers(CqAvroStep *step, const Seeker *seekers, int nseekers)
 		if (seekers[i].next != NULL)
 			continue;
 		step->takers[step->ntakers].target = seekers[i].target;
-		step->takers[step->ntakers++].quick = cq_avro_value_quick(step->schema, seekers[i].target);
+		step->takers[step->ntakers++].quick =
+			cq_avro_value_quick(step->schema, &seekers[i].target->base);
 	}
 }
 
@@ -166,9 +167,8 @@ cq_avro_plan_make(const CqAvroSchema *schema, CqAvroTarget *targets, int ntarget
 	for (int i = 0; i < ntargets; i++)
 	{
 		seekers[i].target = &targets[i];
-		seekers[i].next = list_head(targets[i].path);
-		if (list_length(targets[i].path) == 1 && *(const char *) linitial(targets[i].path) == '\0')
-			seekers[i].next = NULL;
+		seekers[i].next = cq_target_takes_message(&targets[i].base) ? NULL :
+			list_head(targets[i].base.path);
 	}
 	step = make_step(schema, seekers, ntargets);
 	if (step == NULL)
@@ -210,7 +210,7 @@ find_field(const CqAvroSchema *reader, const List *path)
 void
 cq_avro_plan_default(const CqAvroSchema *reader, CqAvroTarget *target)
 {
-	const CqAvroField *field = find_field(reader, target->path);
+	const CqAvroField *field = find_field(reader, target->base.path);
 
 	if (field == NULL || field->fallback.kind == CQ_JSON_MISSING)
 		return;

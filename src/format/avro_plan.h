@@ -12,44 +12,22 @@
 #include "postgres.h"
 
 #include "format/avro_read.h"
-#include "format/format.h"
-#include "format/json_later.h"
-
-/* What became of a column in the row that is being decoded. */
-typedef enum CqAvroOutcome
-{
-	CQ_AVRO_ABSENT,				/* its field is not there */
-	CQ_AVRO_IS_NULL,
-	CQ_AVRO_TAKEN,
-	CQ_AVRO_AWAITS,				/* its token is to be converted the slow way */
-	CQ_AVRO_REFUSED				/* it has a reject */
-} CqAvroOutcome;
+#include "format/target.h"
 
 /* A column while it is decoded. */
 typedef struct CqAvroTarget
 {
-	CqColumn	column;
-	List	   *path;			/* of char *, UTF-8 */
-	CqJsonConverter *converter; /* NULL: of CQ_COLUMN_PRESENCE */
+	CqTarget	base;
 	bool		is_document;	/* json or jsonb: strings keep their quotes */
 	CqJsonConverter *documents; /* the same for strings that are the text of one */
 	bool		is_text_of_one; /* what awaits */
-	bool		checks_nulls;	/* null is not simply null to it */
-	bool		may_change;		/* see cq_json_composite_refresh */
-	bool		is_seen;		/* some message has had the field */
-	CqAvroOutcome outcome;
-	CqJsonToken token;
-	CqReject   *reject;
 	struct CqAvroStep *fallback;	/* how the default is read; NULL: there is none */
 	StringInfoData fallback_value;
-	Datum	   *values;			/* of the present decode call */
-	bool	   *nulls;
 } CqAvroTarget;
 
 /* Converts a value without a look at anything else; false: it cannot, or there is a fault. */
 typedef bool (*CqAvroQuick) (CqAvroInput *in, const CqAvroSchema *schema,
-							 const CqAvroTarget *target, CqJsonArena *arena,
-							 Datum *value);
+							 const CqTarget *target, CqJsonArena *arena, Datum *value);
 
 /* A column that takes a value as a whole. */
 typedef struct CqAvroTaker
@@ -87,6 +65,6 @@ extern void cq_avro_plan_default(const CqAvroSchema *reader, CqAvroTarget *targe
 /* ---- avro_value.c ---- */
 
 /* The quick way from a schema, no union, to a column's type; NULL: there is none. */
-extern CqAvroQuick cq_avro_value_quick(const CqAvroSchema *schema, const CqAvroTarget *target);
+extern CqAvroQuick cq_avro_value_quick(const CqAvroSchema *schema, const CqTarget *target);
 
 #endif							/* CQ_AVRO_PLAN_H */

@@ -34,7 +34,7 @@ read_integer(CqAvroInput *in, const CqAvroSchema *schema, int64 *number)
 }
 
 static bool
-integer_to_int2(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+integer_to_int2(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -46,7 +46,7 @@ integer_to_int2(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-integer_to_int4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+integer_to_int4(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -58,7 +58,7 @@ integer_to_int4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-integer_to_int8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+integer_to_int8(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -70,7 +70,7 @@ integer_to_int8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-integer_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+integer_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				  CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -82,7 +82,7 @@ integer_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarge
 }
 
 static bool
-integer_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+integer_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				   CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -94,7 +94,7 @@ integer_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarg
 }
 
 static bool
-boolean_to_bool(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+boolean_to_bool(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	bool		flag;
@@ -106,7 +106,7 @@ boolean_to_bool(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-float_to_float4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+float_to_float4(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	float4		number;
@@ -119,7 +119,7 @@ float_to_float4(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 
 /* As one is promoted to the other: not by its digits. */
 static bool
-float_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+float_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	float4		number;
@@ -131,7 +131,7 @@ float_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget 
 }
 
 static bool
-double_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+double_to_float8(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				 CqJsonArena *arena, Datum *value)
 {
 	float8		number;
@@ -174,7 +174,7 @@ is_plain(const char *text, int64 length)
 
 /* Only where the server's encoding takes it as it is. */
 static bool
-bytes_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+bytes_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 			  CqJsonArena *arena, Datum *value)
 {
 	const char *bytes;
@@ -192,7 +192,7 @@ bytes_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *t
 }
 
 static bool
-bytes_to_bytea(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+bytes_to_bytea(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 			   CqJsonArena *arena, Datum *value)
 {
 	const char *bytes;
@@ -202,7 +202,7 @@ bytes_to_bytea(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *
 }
 
 static bool
-enum_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+enum_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 			 CqJsonArena *arena, Datum *value)
 {
 	const char *symbol;
@@ -217,7 +217,7 @@ enum_to_text(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *ta
 }
 
 static bool
-fixed_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+fixed_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 			  CqJsonArena *arena, Datum *value)
 {
 	const char *bytes;
@@ -229,7 +229,7 @@ fixed_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *t
 }
 
 static bool
-string_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+string_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 			   CqJsonArena *arena, Datum *value)
 {
 	CqJsonToken token = {.kind = CQ_JSON_STRING};
@@ -243,7 +243,7 @@ string_to_uuid(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *
 
 /* Up to 18 digits. */
 static bool
-decimal_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+decimal_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				   CqJsonArena *arena, Datum *value)
 {
 	int64		limit = 1;
@@ -270,7 +270,7 @@ decimal_to_numeric(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarg
 /* ---- times ---- */
 
 static bool
-integer_to_timestamp(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+integer_to_timestamp(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 					 CqJsonArena *arena,
 					 Datum *value)
 {
@@ -286,7 +286,7 @@ integer_to_timestamp(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTa
 }
 
 static bool
-int_to_date(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+int_to_date(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 			CqJsonArena *arena, Datum *value)
 {
 	int64		days;
@@ -299,7 +299,7 @@ int_to_date(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *tar
 }
 
 static bool
-integer_to_time(CqAvroInput *in, const CqAvroSchema *schema, const CqAvroTarget *target,
+integer_to_time(CqAvroInput *in, const CqAvroSchema *schema, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	int64		units;
@@ -368,7 +368,7 @@ quick_of_bytes(const CqAvroSchema *schema, Oid type)
 }
 
 CqAvroQuick
-cq_avro_value_quick(const CqAvroSchema *schema, const CqAvroTarget *target)
+cq_avro_value_quick(const CqAvroSchema *schema, const CqTarget *target)
 {
 	Oid			type = target->converter != NULL ? target->converter->type : InvalidOid;
 

@@ -24,27 +24,19 @@
 #include "format/json_bare.h"
 #include "format/json_encode.h"
 #include "format/json_infer.h"
-#include "format/json_later.h"
 #include "format/json_parser.h"
 #include "format/json_settings.h"
 #include "format/json_unavailable.h"
-#include "format/json_value.h"
 #include "format/json_walk.h"
-#include "mb/pg_wchar.h"
+#include "format/target.h"
 #include "port/pg_bswap.h"
 
 /* A column while it is decoded. */
 typedef struct Target
 {
-	CqColumn	column;
+	CqTarget	base;
 	int			token;
 	int			wrapped_token;	/* where the message is wrapped */
-	CqJsonConverter *converter; /* NULL: of CQ_COLUMN_PRESENCE */
-	bool		checks_nulls;	/* null is not simply null to it */
-	bool		is_seen;		/* some message has had the field */
-	bool		may_change;		/* its type may be altered: see cq_json_composite_refresh */
-	Datum	   *values;			/* of the present decode call */
-	bool	   *nulls;
 } Target;
 
 typedef struct JsonDecoder
@@ -52,15 +44,13 @@ typedef struct JsonDecoder
 	CqJsonParser *parser;
 	MemoryContextCallback free_parser;
 	CqJsonShape *shape;
-	CqJsonLater *later;
-	Target	   *targets;
-	int			ntargets;
+	CqTargets	columns;
+	Target	   *targets;		/* these */
 	CqJsonUnavailable *unavailable; /* NULL: no value stands for another */
 	bool		may_be_wrapped;
 	bool		must_be_wrapped;
 	int			schema_token;	/* of Connect's envelope */
 	int			payload_token;
-	int64		nmessages;		/* so far */
 	bool		has_unseen;		/* some target is not seen yet, as far as is known */
 } JsonDecoder;
 
@@ -74,38 +64,14 @@ free_parser(void *parser)
 	cq_json_parser_free(parser);
 }
 
-/* The names of a path as messages write them. */
-static List *
-utf8_path(const List *path)
-{
-	List	   *result = NIL;
-	ListCell   *cell;
-
-	foreach(cell, path)
-	{
-		char	   *name = lfirst(cell);
-
-		result = lappend(result, pg_server_to_any(name, strlen(name), PG_UTF8));
-	}
-	return result;
-}
-
 static void
-open_target(JsonDecoder *decoder, Target *target, const CqColumn *column)
+find_tokens(JsonDecoder *decoder, Target *target)
 {
-	List	   *path = utf8_path(column->path);
+	List	   *path = target->base.path;
 
-	target->column = *column;
-	target->column.name = pstrdup(column->name);
 	target->token = cq_json_shape_add(decoder->shape, path);
 	if (decoder->may_be_wrapped)
 		target->wrapped_token = cq_json_shape_add(decoder->shape, lcons(PAYLOAD, list_copy(path)));
-	if (column->type == CQ_COLUMN_PRESENCE)
-		return;
-	target->converter = cq_json_value_slow_create(column->type, column->typmod, &column->style);
-	target->may_change = cq_json_composite_is_within(target->converter);
-	target->checks_nulls = column->is_not_null ||
-		cq_json_value_slow_checks_nulls(target->converter);
 }
 
 static CqDecoder *
@@ -114,9 +80,7 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	JsonDecoder *decoder = palloc0(sizeof(JsonDecoder));
 
 	decoder->shape = cq_json_shape_create(false);
-	decoder->later = cq_json_later_create();
-	decoder->targets = palloc0(sizeof(Target) * ncolumns);
-	decoder->ntargets = ncolumns;
+	decoder->targets = cq_target_open(&decoder->columns, sizeof(Target), columns, ncolumns);
 	decoder->has_unseen = true;
 	decoder->may_be_wrapped = options->may_be_wrapped || options->is_wrapped;
 	decoder->must_be_wrapped = options->is_wrapped;
@@ -128,7 +92,7 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	if (options->unavailable != NULL)
 		decoder->unavailable = cq_json_unavailable_create(options->unavailable);
 	for (int i = 0; i < ncolumns; i++)
-		open_target(decoder, &decoder->targets[i], &columns[i]);
+		find_tokens(decoder, &decoder->targets[i]);
 
 	decoder->parser = cq_json_parser_create();
 	if (decoder->parser == NULL)
@@ -171,66 +135,42 @@ reject_message(const CqJsonFault *fault, const CqMessage *message)
 					 (long long) fault->offset);
 }
 
-static void
-set_row_null(JsonDecoder *decoder, int row)
-{
-	for (int i = 0; i < decoder->ntargets; i++)
-	{
-		decoder->targets[i].values[row] = (Datum) 0;
-		decoder->targets[i].nulls[row] = true;
-	}
-}
-
 /* Sets a cell that the quick way has no value for: null, or left for later. */
 static void
-set_hard_cell(JsonDecoder *decoder, Target *target, const CqJsonToken *token, int row,
-			  CqBadCells *bad)
+set_hard_cell(const CqTargetRow *row, CqTarget *target, const CqJsonToken *token)
 {
 	bool		is_null = token->kind == CQ_JSON_NULL || token->kind == CQ_JSON_MISSING;
-	CqJsonCell	cell;
 
-	target->values[row] = (Datum) 0;
-	target->nulls[row] = true;
+	cq_target_set_null(target, row->number);
 	if (token->kind != CQ_JSON_MISSING)
 		target->is_seen = true;
 	if (is_null && !target->checks_nulls)
 		return;
 	if (is_null && target->column.is_not_null)
-	{
-		cq_bad_cells_add(bad, row, target->column.attno,
-						 cq_reject(ERRCODE_NOT_NULL_VIOLATION, "field \"%s\" is %s",
-								   target->column.name,
-								   token->kind == CQ_JSON_NULL ? "null" : "missing"));
-		return;
-	}
-
-	cell.token = *token;
-	cell.converter = target->converter;
-	cell.column = &target->column;
-	cell.row = row;
-	cell.value = &target->values[row];
-	cell.is_null = &target->nulls[row];
-	cq_json_later_add(decoder->later, &cell, bad);
+		cq_bad_cells_add(row->bad, row->number, target->column.attno,
+						 cq_target_reject_null(target, token->kind == CQ_JSON_NULL));
+	else
+		cq_target_convert_later(row, target, token, target->converter);
 }
 
 /* Columns that only ask, and values that are not there. */
 static bool
-decode_specially(JsonDecoder *decoder, Target *target, const CqJsonToken *token, int row,
-				 CqBadCells *bad)
+decode_specially(const JsonDecoder *decoder, const CqTargetRow *row, CqTarget *target,
+				 const CqJsonToken *token)
 {
 	if (target->converter == NULL)
 	{
-		target->values[row] = BoolGetDatum(true);
-		target->nulls[row] = token->kind == CQ_JSON_MISSING || token->kind == CQ_JSON_NULL;
+		target->values[row->number] = BoolGetDatum(true);
+		target->nulls[row->number] = token->kind == CQ_JSON_MISSING ||
+			token->kind == CQ_JSON_NULL;
 		return true;
 	}
 	if (decoder->unavailable == NULL ||
 		!cq_json_unavailable_is(decoder->unavailable, token))
 		return false;
 	target->is_seen = true;
-	target->values[row] = (Datum) 0;
-	target->nulls[row] = true;
-	cq_bad_cells_add(bad, row, target->column.attno, &cq_bad_cell_unavailable);
+	cq_target_set_null(target, row->number);
+	cq_bad_cells_add(row->bad, row->number, target->column.attno, &cq_bad_cell_unavailable);
 	return true;
 }
 
@@ -245,7 +185,7 @@ is_wrapped(const JsonDecoder *decoder)
 }
 
 static inline void
-decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
+decode_row(JsonDecoder *decoder, CqTargetRow *row)
 {
 	const CqJsonToken *tokens = decoder->shape->tokens;
 	bool		in_payload = decoder->may_be_wrapped && is_wrapped(decoder);
@@ -253,24 +193,25 @@ decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
 
 	if (decoder->must_be_wrapped && !in_payload)
 	{
-		set_row_null(decoder, row);
-		cq_bad_cells_add(bad, row, 0,
-						 cq_reject(ERRCODE_INVALID_TEXT_REPRESENTATION,
-								   "invalid JSON message: it has no schema and payload"));
+		cq_target_refuse_message(row, cq_reject(ERRCODE_INVALID_TEXT_REPRESENTATION,
+												"invalid JSON message: it has no schema and "
+												"payload"));
 		return;
 	}
-	for (int i = 0; i < decoder->ntargets; i++)
+	for (int i = 0; i < decoder->columns.ntargets; i++)
 	{
-		Target	   *target = &decoder->targets[i];
-		const CqJsonToken *token = &tokens[in_payload ? target->wrapped_token : target->token];
+		CqTarget   *target = &decoder->targets[i].base;
+		const CqJsonToken *token = &tokens[in_payload ? decoder->targets[i].wrapped_token :
+										   decoder->targets[i].token];
 
-		if (unlikely(is_special) && decode_specially(decoder, target, token, row, bad))
+		if (unlikely(is_special) && decode_specially(decoder, row, target, token))
 			continue;
 		if (token->kind != CQ_JSON_MISSING && token->kind != CQ_JSON_NULL &&
-			cq_json_value_convert(target->converter, token, arena, &target->values[row]))
-			target->nulls[row] = false;
+			cq_json_value_convert(target->converter, token, &row->arena,
+								  &target->values[row->number]))
+			target->nulls[row->number] = false;
 		else
-			set_hard_cell(decoder, target, token, row, bad);
+			set_hard_cell(row, target, token);
 	}
 }
 
@@ -281,13 +222,12 @@ decode_row(JsonDecoder *decoder, int row, CqJsonArena *arena, CqBadCells *bad)
 static void
 note_seen(JsonDecoder *decoder, int nmessages, int first_row)
 {
-	decoder->nmessages += nmessages;
 	if (!decoder->has_unseen)
 		return;
 	decoder->has_unseen = false;
-	for (int i = 0; i < decoder->ntargets; i++)
+	for (int i = 0; i < decoder->columns.ntargets; i++)
 	{
-		Target	   *target = &decoder->targets[i];
+		CqTarget   *target = &decoder->targets[i].base;
 
 		if (!target->is_seen)
 			target->is_seen = memchr(target->nulls + first_row, false, nmessages) != NULL;
@@ -296,59 +236,35 @@ note_seen(JsonDecoder *decoder, int nmessages, int first_row)
 }
 
 static void
-fields(const CqDecoder *opaque, int64 many, Bitmapset **seen, Bitmapset **unseen)
+fields(const CqDecoder *decoder, int64 many, Bitmapset **seen, Bitmapset **unseen)
 {
-	const JsonDecoder *decoder = (const JsonDecoder *) opaque;
-
-	for (int i = 0; i < decoder->ntargets; i++)
-	{
-		const Target *target = &decoder->targets[i];
-
-		if (target->is_seen)
-			*seen = bms_add_member(*seen, target->column.attno);
-		else if (decoder->nmessages >= many)
-			*unseen = bms_add_member(*unseen, target->column.attno);
-	}
+	cq_target_fields(&((const JsonDecoder *) decoder)->columns, many, seen, unseen);
 }
 
 static void
 decode(CqDecoder *opaque, const CqMessage *messages, int nmessages, int first_row, Datum **values,
-	   bool **nulls,
-	   CqBadCells *bad)
+	   bool **nulls, CqBadCells *bad)
 {
 	JsonDecoder *decoder = (JsonDecoder *) opaque;
-	CqJsonArena arena = {0};
-	int			first_bad = bad->ncells;
+	CqTargetRow row = {0};
 
-	cq_json_later_clear(decoder->later);
-	for (int i = 0; i < decoder->ntargets; i++)
-	{
-		decoder->targets[i].values = values[decoder->targets[i].column.attno - 1];
-		decoder->targets[i].nulls = nulls[decoder->targets[i].column.attno - 1];
-		if (decoder->targets[i].may_change)
-			cq_json_composite_refresh(decoder->targets[i].converter);
-	}
-
+	cq_target_begin(&decoder->columns, values, nulls, bad, &row);
 	for (int i = 0; i < nmessages; i++)
 	{
-		int			row = first_row + i;
 		CqJsonFault fault;
 
+		row.number = first_row + i;
 		if (messages[i].value == NULL)
-			set_row_null(decoder, row);
+			cq_target_set_row_null(&row);
 		else if (cq_json_walk(decoder->shape, decoder->parser, messages[i].value,
 							  messages[i].value_length, &fault))
-			decode_row(decoder, row, &arena, bad);
+			decode_row(decoder, &row);
 		else
-		{
-			set_row_null(decoder, row);
-			cq_bad_cells_add(bad, row, 0, reject_message(&fault, &messages[i]));
-		}
+			cq_target_refuse_message(&row, reject_message(&fault, &messages[i]));
 	}
-	cq_json_later_run(decoder->later, bad);
+	cq_target_end(&row, nmessages);
 	note_seen(decoder, nmessages, first_row);
 	cq_json_parser_trim(decoder->parser);
-	cq_bad_cells_sort(bad, first_bad);
 }
 
 const CqFormat cq_json_format = {

@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "format/proto_columns.h"
+#include "format/schema_columns.h"
 #include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
 
@@ -42,32 +43,13 @@ type_name(Oid type)
 	}
 }
 
-static bool
-is_name(const char *name)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-
-	return *name != '\0' && strchr(letters, *name) != NULL &&
-		strspn(name,
-			   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
-}
-
 static void
 append_field(const CqColumn *column, StringInfo out)
 {
-	const char *name = linitial(column->path);
+	const char *name = cq_schema_columns_field(column, "Protobuf");
 	Oid			type = getBaseType(column->type);
 	Oid			element = get_element_type(type);
 
-	if (list_length(column->path) != 1 || !is_name(name))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
-				 errmsg("column \"%s\" cannot be a field of a schema that is made of the columns",
-						column->name),
-				 errdetail("Names in Protobuf have letters without accents, digits and "
-						   "underscores."),
-				 errhint("Set the option schema of the stream, or the option path of the "
-						 "column.")));
 	if (OidIsValid(element))
 		appendStringInfo(out, "  repeated %s %s = %d;\n", type_name(getBaseType(element)), name,
 						 column->attno);
@@ -95,20 +77,6 @@ append_imports(const char *messages, StringInfo out)
 		appendStringInfoString(out, "import \"google/protobuf/struct.proto\";\n");
 }
 
-static char *
-message_name(const char *topic, bool is_key)
-{
-	StringInfoData name;
-
-	initStringInfo(&name);
-	if (!is_name(topic) && *topic >= '0' && *topic <= '9')
-		appendStringInfoChar(&name, '_');
-	for (const char *at = topic; *at != '\0'; at++)
-		appendStringInfoChar(&name, strchr(".-", *at) != NULL ? '_' : *at);
-	appendStringInfoString(&name, is_key ? "_key" : "");
-	return name.data;
-}
-
 char *
 cq_proto_columns_schema(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
@@ -123,7 +91,8 @@ cq_proto_columns_schema(const CqFormatOptions *options, const CqColumn *columns,
 		append_row("Row", columns, ncolumns, &messages);
 	}
 	else
-		append_row(message_name(options->topic, options->is_key), columns, ncolumns, &messages);
+		append_row(cq_schema_columns_name(options->topic, options->is_key), columns, ncolumns,
+				   &messages);
 	initStringInfo(&schema);
 	appendStringInfoString(&schema, "syntax = \"proto3\";\n");
 	append_imports(messages.data, &schema);

@@ -37,7 +37,7 @@ advance(const Seeker *seekers, int nseekers, const char *name, bool is_by_key, S
 		if (seekers[i].next == NULL || strcmp(name_of(&seekers[i]), name) != 0)
 			continue;
 		advanced[nadvanced] = seekers[i];
-		advanced[nadvanced].next = lnext(seekers[i].target->path, seekers[i].next);
+		advanced[nadvanced].next = lnext(seekers[i].target->base.path, seekers[i].next);
 		advanced[nadvanced++].is_by_key |= is_by_key;
 	}
 	return nadvanced;
@@ -56,9 +56,9 @@ add_takers(CqProtoEntry *entry, const Seeker *seekers, int nseekers)
 		taker->target = seekers[i].target;
 		taker->field = entry->field;
 		if (!entry->field->is_repeated)
-			taker->quick = cq_proto_value_quick(entry->field, taker->target);
+			taker->quick = cq_proto_value_quick(entry->field, &taker->target->base);
 		if (!seekers[i].is_by_key)
-			taker->target->is_seen = true;
+			taker->target->base.is_seen = true;
 		entry->ntakers++;
 	}
 }
@@ -217,14 +217,14 @@ cq_proto_plan_make(const CqProtoMessage *message, CqProtoTarget *targets, int nt
 
 	for (int i = 0; i < ntargets; i++)
 	{
-		if (list_length(targets[i].path) == 1 && *(const char *) linitial(targets[i].path) == '\0')
+		if (cq_target_takes_message(&targets[i].base))
 		{
-			targets[i].is_seen = true;
+			targets[i].base.is_seen = true;
 			takers[ntakers++] = &targets[i];
 			continue;
 		}
 		seekers[nseekers].target = &targets[i];
-		seekers[nseekers++].next = list_head(targets[i].path);
+		seekers[nseekers++].next = list_head(targets[i].base.path);
 	}
 	step = make_step(message, seekers, nseekers);
 	step->takers = takers;

@@ -11,43 +11,21 @@
 
 #include "postgres.h"
 
-#include "format/format.h"
-#include "format/json_later.h"
 #include "format/proto_read.h"
-
-/* What became of a column in the row that is being decoded. */
-typedef enum CqProtoOutcome
-{
-	CQ_PROTO_ABSENT,			/* its field is not there, or what it would be in */
-	CQ_PROTO_DEFAULT,			/* its field is not there, which says that it has its default */
-	CQ_PROTO_TAKEN,
-	CQ_PROTO_FOUND,				/* it is at its places, which were not looked at yet */
-	CQ_PROTO_AWAITS,			/* its token is to be converted the slow way */
-	CQ_PROTO_REFUSED			/* it has a reject */
-} CqProtoOutcome;
+#include "format/target.h"
 
 /* A column while it is decoded. */
 typedef struct CqProtoTarget
 {
-	CqColumn	column;
-	List	   *path;			/* of char *, UTF-8 */
-	CqJsonConverter *converter; /* NULL: of CQ_COLUMN_PRESENCE */
+	CqTarget	base;
 	bool		is_text;		/* takes bytes as text */
-	bool		checks_nulls;	/* null is not simply null to it */
-	bool		may_change;		/* see cq_json_composite_refresh */
-	bool		is_seen;		/* some message has had the field */
-	CqProtoOutcome outcome;
 	const struct CqProtoTaker *taker;	/* by which it was found, or has its default */
 	CqProtoPlaces places;
-	CqJsonToken token;
-	CqReject   *reject;
-	Datum	   *values;			/* of the present decode call */
-	bool	   *nulls;
 } CqProtoTarget;
 
 /* Converts a value without a look at anything else; false: it cannot. */
 typedef bool (*CqProtoQuick) (const CqProtoField *field, const CqProtoRaw *raw,
-							  const CqProtoTarget *target, CqJsonArena *arena, Datum *value);
+							  const CqTarget *target, CqJsonArena *arena, Datum *value);
 
 /* A column that takes a field as a whole. */
 typedef struct CqProtoTaker
@@ -114,6 +92,6 @@ cq_proto_plan_find(const CqProtoStep *step, uint32 number)
 /* ---- proto_value.c ---- */
 
 /* The quick way from a field, none that repeats, to a column's type; NULL: there is none. */
-extern CqProtoQuick cq_proto_value_quick(const CqProtoField *field, const CqProtoTarget *target);
+extern CqProtoQuick cq_proto_value_quick(const CqProtoField *field, const CqTarget *target);
 
 #endif							/* CQ_PROTO_PLAN_H */

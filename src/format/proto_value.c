@@ -30,7 +30,7 @@ read_integer(const CqProtoField *field, const CqProtoRaw *raw, int64 *number)
 }
 
 static bool
-integer_to_int2(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+integer_to_int2(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -42,7 +42,7 @@ integer_to_int2(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoT
 }
 
 static bool
-integer_to_int4(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+integer_to_int4(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -54,7 +54,7 @@ integer_to_int4(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoT
 }
 
 static bool
-integer_to_int8(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+integer_to_int8(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -66,7 +66,7 @@ integer_to_int8(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoT
 }
 
 static bool
-integer_to_float8(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+integer_to_float8(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				  CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -78,7 +78,7 @@ integer_to_float8(const CqProtoField *field, const CqProtoRaw *raw, const CqProt
 }
 
 static bool
-integer_to_numeric(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+integer_to_numeric(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				   CqJsonArena *arena, Datum *value)
 {
 	int64		number;
@@ -90,7 +90,7 @@ integer_to_numeric(const CqProtoField *field, const CqProtoRaw *raw, const CqPro
 }
 
 static bool
-boolean_to_bool(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+boolean_to_bool(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	*value = BoolGetDatum(raw->bits != 0);
@@ -98,7 +98,7 @@ boolean_to_bool(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoT
 }
 
 static bool
-float_to_float4(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+float_to_float4(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				CqJsonArena *arena, Datum *value)
 {
 	*value = Float4GetDatum(cq_proto_read_float(raw->bits));
@@ -106,7 +106,7 @@ float_to_float4(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoT
 }
 
 static bool
-number_to_float8(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+number_to_float8(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 				 CqJsonArena *arena, Datum *value)
 {
 	*value = Float8GetDatum(field->kind == CQ_PROTO_FLOAT ?
@@ -141,7 +141,7 @@ is_plain(const char *text, int64 length)
 }
 
 static bool
-make_text(const char *text, int64 length, const CqProtoTarget *target, CqJsonArena *arena,
+make_text(const char *text, int64 length, const CqTarget *target, CqJsonArena *arena,
 		  Datum *value)
 {
 	int32		typmod = target->converter->typmod;
@@ -152,7 +152,7 @@ make_text(const char *text, int64 length, const CqProtoTarget *target, CqJsonAre
 
 /* Only where the server's encoding takes it as it is. */
 static bool
-bytes_to_text(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+bytes_to_text(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 			  CqJsonArena *arena, Datum *value)
 {
 	if (!is_plain(raw->bytes, raw->length) &&
@@ -163,14 +163,14 @@ bytes_to_text(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTar
 }
 
 static bool
-bytes_to_bytea(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+bytes_to_bytea(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 			   CqJsonArena *arena, Datum *value)
 {
 	return make_varlena(raw->bytes, raw->length, arena, value);
 }
 
 static bool
-string_to_uuid(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+string_to_uuid(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 			   CqJsonArena *arena, Datum *value)
 {
 	CqJsonToken token = {.kind = CQ_JSON_STRING, .text = raw->bytes, .length = 36};
@@ -181,7 +181,7 @@ string_to_uuid(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTa
 }
 
 static bool
-enum_to_text(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+enum_to_text(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 			 CqJsonArena *arena, Datum *value)
 {
 	int64		number = cq_proto_read_integer(field, raw->bits);
@@ -194,7 +194,7 @@ enum_to_text(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarg
 
 static bool
 message_to_timestamp(const CqProtoField *field, const CqProtoRaw *raw,
-					 const CqProtoTarget *target, CqJsonArena *arena, Datum *value)
+					 const CqTarget *target, CqJsonArena *arena, Datum *value)
 {
 	CqProtoInput in = {.at = raw->bytes, .end = raw->bytes + raw->length};
 	int64		seconds;
@@ -212,7 +212,7 @@ message_to_timestamp(const CqProtoField *field, const CqProtoRaw *raw,
 
 /* The value that a wrapper has, or the default of its only field. */
 static bool
-wrapper_to_any(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTarget *target,
+wrapper_to_any(const CqProtoField *field, const CqProtoRaw *raw, const CqTarget *target,
 			   CqJsonArena *arena, Datum *value)
 {
 	const CqProtoField *only = &field->message->fields[0];
@@ -235,7 +235,7 @@ wrapper_to_any(const CqProtoField *field, const CqProtoRaw *raw, const CqProtoTa
 }
 
 static CqProtoQuick
-quick_of_message(const CqProtoField *field, const CqProtoTarget *target)
+quick_of_message(const CqProtoField *field, const CqTarget *target)
 {
 	Oid			type = target->converter->type;
 
@@ -304,7 +304,7 @@ quick_of_bytes(const CqProtoField *field, Oid type)
 }
 
 CqProtoQuick
-cq_proto_value_quick(const CqProtoField *field, const CqProtoTarget *target)
+cq_proto_value_quick(const CqProtoField *field, const CqTarget *target)
 {
 	Oid			type = target->converter != NULL ? target->converter->type : InvalidOid;
 

@@ -206,3 +206,33 @@ cq_schema_frame_find(CqRegistry *registry, const CqSchemaFrame *frame, CqRegistr
 		return cq_registry_by_guid(registry, guid_text(frame), schema, trouble);
 	return cq_registry_by_id(registry, frame->id, schema, trouble);
 }
+
+CqReject *
+cq_schema_frame_reject(const CqSchemaFrame *frame, CqRegistryState state)
+{
+	if (state == CQ_REGISTRY_UNKNOWN)
+		return cq_reject(ERRCODE_UNDEFINED_OBJECT, "the schema registry has no %s",
+						 cq_schema_frame_name(frame));
+	return cq_reject(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "%s is not there yet",
+					 cq_schema_frame_name(frame));
+}
+
+CqReject *
+cq_schema_frame_fault(const char *format, const CqSchemaFrame *frame, const char *fault)
+{
+	if (frame == NULL)
+		return cq_reject(ERRCODE_INVALID_BINARY_REPRESENTATION, "invalid %s message: %s", format,
+						 fault);
+	return cq_reject(ERRCODE_INVALID_BINARY_REPRESENTATION, "invalid %s message of %s: %s", format,
+					 cq_schema_frame_name(frame), fault);
+}
+
+void
+cq_schema_frame_raise_none(const CqFormatOptions *options, const CqFormat *format)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+			 errmsg("a stream of format %s needs to know its schemas", format->name),
+			 errhint("Set the option schema_registry of the server, or the option %s of the "
+					 "stream.", options->is_key ? "key_schema" : "schema")));
+}

@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "format/format.h"
 #include "format/registry.h"
 #include "utils/uuid.h"
@@ -62,6 +63,17 @@ extern char *cq_schema_frame_name(const CqSchemaFrame *frame);
 /* See cq_registry_by_id. */
 extern CqRegistryState cq_schema_frame_find(CqRegistry *registry, const CqSchemaFrame *frame,
 											CqRegistrySchema *schema, const char **trouble);
+
+/* Why there is no such schema, as that says, which is not CQ_REGISTRY_HERE. */
+extern CqReject *cq_schema_frame_reject(const CqSchemaFrame *frame, CqRegistryState state);
+
+/* Of a message that is no value of its schema; frame is NULL where that is in no registry. */
+extern CqReject *cq_schema_frame_fault(const char *format, const CqSchemaFrame *frame,
+									   const char *fault);
+
+/* Raises ERROR: neither a registry nor an option says of which schema messages are. */
+pg_noreturn extern void cq_schema_frame_raise_none(const CqFormatOptions *options,
+												   const CqFormat *format);
 
 /* Is the message's key, or value, without a frame of its own, since a header is there? */
 extern bool cq_schema_frame_is_header(CqMessageHeader header, const CqMessage *message,

@@ -11,8 +11,10 @@ objects       = $(patsubst %.c,%.o,$(patsubst %.cc,%.o,$(1)))
 
 # Of modules that call one format: the calls, what any format needs, and what one with schemas does.
 FORMAT_OBJS   = ../format_calls.o $(FORMAT)/bad_cells.o $(FORMAT)/json_parser.o \
+                $(FORMAT)/target.o \
                 $(patsubst %,$(ROOT)/src/common/%.o,reject settings name fault attempt time_text)
-SCHEMA_OBJS   = $(patsubst %,$(FORMAT)/%.o,infer_names registry schema_frame schema_number) \
+SCHEMA_OBJS   = $(FORMAT)/infer_names.o $(FORMAT)/registry.o \
+                $(call objects,$(wildcard $(FORMAT)/schema_*.c)) \
                 $(call objects,$(wildcard $(ROOT)/src/http/*.c)) $(ROOT)/src/common/clock.o
 
 PG_CPPFLAGS  += -I$(ROOT)/src
