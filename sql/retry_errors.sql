@@ -72,6 +72,24 @@ SELECT * FROM wrong();
 SELECT (SELECT sum FROM chained) = (SELECT sum((new).sum) FROM told_changes) AS chained_is_right,
        (SELECT sum(coalesce((new).sum, 0) - coalesce((old).sum, 0)) FROM told_changes)
        = (SELECT sum(sum) FROM told) AS told_is_right;
+-- Tables that the session has made for itself are none of the view's.
+CREATE TABLE scale (by int);
+INSERT INTO scale VALUES (0);
+CREATE FUNCTION scaled(v int) RETURNS int LANGUAGE plpgsql STABLE
+  AS 'BEGIN RETURN v / (SELECT by FROM scale); END';
+CREATE SCHEMA no_pg_temp;
+SET search_path = no_pg_temp, pg_temp, retried;
+CREATE VIEW retried.to_scale WITH (continuous) AS SELECT scaled(v) FROM s WHERE v = 1;
+SET search_path = retried;
+SELECT cq.wait('to_scale');
+UPDATE scale SET by = 1;
+CREATE TEMP TABLE scale (by int);
+INSERT INTO pg_temp.scale VALUES (-1);
+SELECT cq.retry_errors('to_scale');
+TABLE to_scale;
+DROP TABLE pg_temp.scale;
+DROP VIEW to_scale;
+DROP SCHEMA no_pg_temp;
 
 -- A view that would stop at its next bad row: what fails again stays.
 CREATE VIEW careful WITH (continuous) AS SELECT count(10 / (v - 131)) FROM s;
@@ -92,6 +110,12 @@ SELECT cq.retry_errors('careful');
 ROLLBACK;
 SELECT cq.retry_errors('limits');
 SELECT cq.retry_errors('careful', 'no_column = 1');
+-- Nothing but a condition; and what its functions do to the view is seen.
+SELECT cq.retry_errors('careful', 'true) HAVING (false');
+SELECT cq.retry_errors('careful', 'true) LIMIT (0');
+SELECT cq.retry_errors('careful', 'true) UNION ALL (SELECT NULL');
+SELECT cq.retry_errors('careful', 'true); SELECT (repeat(''x'', 1000)');
+SELECT cq.retry_errors('careful', 'cq.pause(''careful'')::text = ''''');
 SELECT cq.retry_errors('careful', NULL) IS NULL AS nothing;
 -- What is in the stream is not to be changed.
 UPDATE cq.errors SET payload = 'x' WHERE view = 'careful'::regclass;

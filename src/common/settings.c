@@ -4,11 +4,15 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "common/settings.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/varlena.h"
 
 /*
  * What conversions and stable functions may depend on. Lists of views name their settings, so that
@@ -126,6 +130,32 @@ cq_settings_without(const List *settings, CqSettingSet which)
 	return others;
 }
 
+/*
+ * What a session has made for itself comes first in its search_path unless that says otherwise. No
+ * worker has such, so where a session does a worker's work it comes last.
+ */
+static const char *
+without_temporary(const char *search_path)
+{
+	Oid			schema;
+	Oid			toast_schema;
+	List	   *names;
+	ListCell   *cell;
+	StringInfoData others;
+
+	GetTempNamespaceState(&schema, &toast_schema);
+	if (!OidIsValid(schema) || !SplitIdentifierString(pstrdup(search_path), ',', &names))
+		return search_path;
+	initStringInfo(&others);
+	foreach(cell, names)
+	{
+		if (strcmp(lfirst(cell), "pg_temp") != 0)
+			appendStringInfo(&others, "%s, ", quote_identifier(lfirst(cell)));
+	}
+	appendStringInfoString(&others, "pg_temp");
+	return others.data;
+}
+
 void
 cq_settings_apply(const List *settings, CqSettingSet which)
 {
@@ -133,8 +163,11 @@ cq_settings_apply(const List *settings, CqSettingSet which)
 	{
 		const char *value = find_value(settings, kept_settings[i]);
 
-		if (value != NULL && (which & ((CqSettingSet) 1 << i)) != 0)
-			set(kept_settings[i], value);
+		if (value == NULL || (which & ((CqSettingSet) 1 << i)) == 0)
+			continue;
+		if (((CqSettingSet) 1 << i) == CQ_SETTING_SEARCH_PATH)
+			value = without_temporary(value);
+		set(kept_settings[i], value);
 	}
 }
 

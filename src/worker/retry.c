@@ -13,12 +13,34 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "worker/control.h"
 
 PG_FUNCTION_INFO_V1(cq_retry_errors);
+
+/*
+ * It is a condition, and nothing else: it does not end the parentheses that it is in, for a clause
+ * or a statement of its own, whose result would be none of ours.
+ */
+static void
+require_condition(SPIPlanPtr plan)
+{
+	const List *sources = SPI_plan_get_plan_sources(plan);
+	const CachedPlanSource *source = linitial(sources);
+	const SelectStmt *given = castNode(SelectStmt, source->raw_parse_tree->stmt);
+	SelectStmt	bare = {.type = T_SelectStmt, .targetList = given->targetList,
+						.fromClause = given->fromClause, .whereClause = given->whereClause};
+
+	if (list_length(sources) != 1 || !equal(given, &bare))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("what cq.retry_errors is given is no condition over cq.errors"),
+				 errhint("It is what follows WHERE.")));
+}
 
 /*
  * The view's letters for which the condition holds, as bigint[]; false: there are none. As who
@@ -30,14 +52,17 @@ find_ids(Oid view, const char *condition, Datum *ids)
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[] = {OIDOID};
 	Datum		args[] = {ObjectIdGetDatum(view)};
+	SPIPlanPtr	plan;
 	bool		is_null;
 	Datum		value;
 
 	SPI_connect();
 	/* The line's end is for a comment. */
-	cq_query_execute(psprintf("SELECT pg_catalog.array_agg(error_id) FROM cq.errors WHERE view "
-							  "OPERATOR(pg_catalog.=) $1 AND (%s\n)", condition),
-					 SPI_OK_SELECT, lengthof(types), types, args, NULL);
+	plan = cq_query_prepare(psprintf("SELECT pg_catalog.array_agg(error_id) FROM cq.errors WHERE "
+									 "view OPERATOR(pg_catalog.=) $1 AND (%s\n)", condition),
+							lengthof(types), types);
+	require_condition(plan);
+	SPI_execute_plan(plan, args, NULL, false, 0);
 	value = cq_query_column(0, 1, &is_null);
 	if (!is_null)
 	{
@@ -94,14 +119,18 @@ cq_retry_errors(PG_FUNCTION_ARGS)
 	CqRetryCounts counts = {0};
 	CqView	   *view;
 	Datum		ids = 0;
+	bool		has_letters;
 
 	PreventCommandIfReadOnly("cq.retry_errors()");
 	cq_version_require();
 	cq_control_require_session("cq.retry_errors");
 	require_read_committed();
-	view = cq_control_own_view(relid);
+	(void) cq_control_own_view(relid);
+	has_letters = find_ids(relid, text_to_cstring(PG_GETARG_TEXT_PP(1)), &ids);
+	/* As it is now: functions in the condition may have done something to it. */
+	view = cq_view_require(relid);
 	require_running(view);
-	if (find_ids(relid, text_to_cstring(PG_GETARG_TEXT_PP(1)), &ids))
+	if (has_letters)
 		counts = cq_retry_run(view, ids);
 	tell_what_stays(&counts);
 	/* The emitter, and the workers whose streams were written to. */
