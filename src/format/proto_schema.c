@@ -21,6 +21,18 @@ free_schema(void *schema)
 	cq_proto_parser_free(schema);
 }
 
+/* What libprotobuf says has names and bytes of the schema in it, which may be anything. */
+static const char *
+make_readable(char *fault)
+{
+	bool		is_text = GetDatabaseEncoding() == PG_UTF8 &&
+		pg_verify_mbstr(PG_UTF8, fault, strlen(fault), true);
+
+	for (char *c = fault; !is_text && *c != '\0'; c++)
+		*c = IS_HIGHBIT_SET(*c) ? '?' : *c;
+	return fault;
+}
+
 const CqProtoSchema *
 cq_proto_schema_parse(List *texts, List *names, CqReject **reject)
 {
@@ -47,7 +59,7 @@ cq_proto_schema_parse(List *texts, List *names, CqReject **reject)
 	{
 		fault[pg_encoding_mbcliplen(PG_UTF8, fault, strlen(fault), sizeof(fault) - 8)] = '\0';
 		*reject = cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid Protobuf schema: %s",
-							pg_any_to_server(fault, strlen(fault), PG_UTF8));
+							make_readable(fault));
 		return NULL;
 	}
 	callback->func = free_schema;
