@@ -33,7 +33,9 @@ CREATE TABLE _cq.view (
     -- what is told of rows that go by retention; null: forget
     on_expire       text CHECK (on_expire IN ('forget', 'delete')),
     -- it stops where more of its rows fail; null: it does not
-    max_error_rate  double precision
+    max_error_rate  double precision,
+    -- whose workers maintain it; null: those of the default pool
+    pool            text COLLATE "C"
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 

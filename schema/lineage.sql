@@ -102,6 +102,7 @@ SELECT v.view AS relation,
               concat_ws(', ', 'start = ' || quote_literal(coalesce(v.created_start, v.start)),
                         'on_error = ' || quote_literal(v.on_error),
                         'max_error_rate = ' || quote_literal(v.max_error_rate::text),
+                        'pool = ' || quote_literal(v.pool),
                         'retention = ' || quote_literal(v.retention::text),
                         CASE WHEN v.retention IS NOT NULL OR v.on_expire <> 'forget'
                              THEN 'retention_by = ' || quote_literal(v.retention_by) END,

@@ -277,6 +277,7 @@ ALTER TABLE _cq.view ADD COLUMN query text;
 ALTER TABLE _cq.view ADD COLUMN created_start text;
 ALTER TABLE _cq.view ADD COLUMN on_expire text CHECK (on_expire IN ('forget', 'delete'));
 ALTER TABLE _cq.view ADD COLUMN max_error_rate double precision;
+ALTER TABLE _cq.view ADD COLUMN pool text COLLATE "C";
 
 CREATE FUNCTION _cq.stream_states(OUT stream oid, OUT state text) RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10
@@ -386,6 +387,7 @@ SELECT v.view,
        coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time,
        pg_catalog.concat_ws(', ', 'start = ' || pg_catalog.quote_literal(v.start), 'on_error = ' || pg_catalog.quote_literal(v.on_error),
                             'max_error_rate = ' || pg_catalog.quote_literal(v.max_error_rate::text),
+                            'pool = ' || pg_catalog.quote_literal(v.pool),
                             'retention = ' || pg_catalog.quote_literal(v.retention::text),
                             'retention_by = ' || pg_catalog.quote_literal(v.retention_by),
                             CASE WHEN v.on_expire <> 'forget'
@@ -582,8 +584,9 @@ COMMENT ON TABLE _cq.sink IS 'continuous views whose changes leave the database,
 -- topic: figures.sql
 -- topic: topics.sql
 -- topic: usage.sql
+-- topic: pool.sql
 GRANT SELECT ON cq.events, cq.lineage, _cq.statement, cq.view_parts, cq.stat_times, cq.lanes,
-    cq.usage TO PUBLIC;
+    cq.usage, cq.pools TO PUBLIC;
 
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();

@@ -262,6 +262,7 @@ SELECT v.view,
        coalesce(round(n.rows_per_second::numeric, 2), 0)::float8 AS rows_per_second, n.last_batch_time, n.last_error, n.last_error_time,
        pg_catalog.concat_ws(', ', 'start = ' || pg_catalog.quote_literal(v.start), 'on_error = ' || pg_catalog.quote_literal(v.on_error),
                             'max_error_rate = ' || pg_catalog.quote_literal(v.max_error_rate::text),
+                            'pool = ' || pg_catalog.quote_literal(v.pool),
                             'retention = ' || pg_catalog.quote_literal(v.retention::text),
                             'retention_by = ' || pg_catalog.quote_literal(v.retention_by),
                             CASE WHEN v.on_expire <> 'forget'

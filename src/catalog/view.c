@@ -64,7 +64,8 @@ enum
 	VIEW_CREATED_START,
 	VIEW_ON_EXPIRE,
 	VIEW_MAX_ERROR_RATE,
-	VIEW_NATTS = VIEW_MAX_ERROR_RATE
+	VIEW_POOL,
+	VIEW_NATTS = VIEW_POOL
 };
 
 static Oid
@@ -327,6 +328,8 @@ cq_view_get(Oid relid)
 			view->created_start = TextDatumGetCString(values[VIEW_CREATED_START - 1]);
 		view->max_error_rate = nulls[VIEW_MAX_ERROR_RATE - 1] ? 1 :
 			DatumGetFloat8(values[VIEW_MAX_ERROR_RATE - 1]);
+		if (!nulls[VIEW_POOL - 1])
+			view->pool = TextDatumGetCString(values[VIEW_POOL - 1]);
 		view->is_changed_here =
 			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
@@ -416,6 +419,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_ON_EXPIRE - 1] = CStringGetTextDatum(view->tells_expired ? "delete" : "forget");
 	nulls[VIEW_MAX_ERROR_RATE - 1] = view->max_error_rate >= 1;
 	values[VIEW_MAX_ERROR_RATE - 1] = Float8GetDatum(view->max_error_rate);
+	nulls[VIEW_POOL - 1] = view->pool == NULL;
+	values[VIEW_POOL - 1] = view->pool ? CStringGetTextDatum(view->pool) : (Datum) 0;
 }
 
 void
@@ -457,7 +462,7 @@ cq_view_replace(const CqView *view)
 		TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
 		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID,
 		OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID
+		TEXTOID, TEXTOID, FLOAT8OID, TEXTOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -473,7 +478,7 @@ cq_view_replace(const CqView *view)
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, "
 			   "sink = $18, notify = $20, tells_changes = $21, steps_kept = $23, "
 			   "expires = $24, retention_by = $25, query = $26, created_start = $27, "
-			   "on_expire = $28",
+			   "on_expire = $28, max_error_rate = $29, pool = $30",
 			   VIEW_NATTS, types, values, nulls);
 	CommandCounterIncrement();
 	cq_input_forget(view->view);
@@ -484,18 +489,20 @@ cq_view_replace(const CqView *view)
 }
 
 void
-cq_view_set_options(Oid relid, bool pause_on_error, double max_error_rate,
-					const Interval *retention)
+cq_view_set_options(const CqView *view)
 {
-	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID, FLOAT8OID};
+	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID, FLOAT8OID, TEXTOID};
 	Datum		args[] = {
-		ObjectIdGetDatum(relid), CStringGetTextDatum(pause_on_error ? "pause" : "skip"),
-			IntervalPGetDatum(retention), Float8GetDatum(max_error_rate)
+		ObjectIdGetDatum(view->view), CStringGetTextDatum(view->pause_on_error ? "pause" : "skip"),
+		IntervalPGetDatum(view->retention), Float8GetDatum(view->max_error_rate),
+		CStringGetTextDatum(view->pool ? view->pool : "")
 	};
 
-	update_row("on_error = $2, retention = $3, max_error_rate = nullif($4, 1)", lengthof(types),
-			   types, args, retention ? "    " : "  n ");
-	CacheInvalidateRelcacheByRelid(relid);	/* workers keep the row with the view's plan */
+	update_row("on_error = $2, retention = $3, max_error_rate = nullif($4, 1), "
+			   "pool = nullif($5, '')", lengthof(types), types, args,
+			   view->retention ? "     " : "  n  ");
+	/* Workers keep the row with the view's plan. */
+	CacheInvalidateRelcacheByRelid(view->view);
 }
 
 void

@@ -34,6 +34,7 @@ typedef struct CqView
 	char	   *query;			/* as it was written; NULL: of a dump of 0.1.0 */
 	bool		pause_on_error; /* else skip */
 	double		max_error_rate; /* it stops where more of its rows fail; 1: it does not */
+	char	   *pool;			/* whose workers maintain it, or NULL: the default one */
 	char	   *start;
 	char	   *created_start;	/* as CREATE has it, where cq.reset has set another, or NULL */
 	Interval   *retention;		/* or NULL */
@@ -98,8 +99,7 @@ extern void cq_view_insert(const CqView *view);
  * it, such as a worker's.
  */
 extern void cq_view_replace(const CqView *view);	/* all of it; those of other nodes go */
-extern void cq_view_set_options(Oid relid, bool pause_on_error, double max_error_rate,
-								const Interval *retention);
+extern void cq_view_set_options(const CqView *view);	/* those that ALTER can set */
 /* detail may be NULL */
 extern void cq_view_set_status(Oid relid, const char *status, const char *detail);
 

@@ -426,6 +426,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 	row->status = "running";
 	row->pause_on_error = options->pause_on_error;
 	row->max_error_rate = options->max_error_rate;
+	row->pool = options->pool;
 	row->start = options->start;
 	row->retention = options->retention;
 	row->expiry = planned->expiry;
@@ -571,6 +572,7 @@ cq_create_alter_options(Oid view, List *changes, bool reset, const char *query_s
 		elog(ERROR, "relation %u is not a continuous view", view);
 	options.pause_on_error = row->pause_on_error;
 	options.max_error_rate = row->max_error_rate;
+	options.pool = row->pool;
 	options.start = row->start;
 	options.retention = row->retention;
 	cq_view_options_change(&options, changes, reset, query_string);
@@ -581,9 +583,12 @@ cq_create_alter_options(Oid view, List *changes, bool reset, const char *query_s
 				 errdetail("What it has stored does not tell what is too old, since it was created "
 						   "without that option."),
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
+	row->pause_on_error = options.pause_on_error;
+	row->max_error_rate = options.max_error_rate;
 	row->retention = options.retention;
+	row->pool = options.pool;
 	cq_create_plan_index_expiry(row, NULL);
-	cq_view_set_options(view, options.pause_on_error, options.max_error_rate, options.retention);
+	cq_view_set_options(row);
 	cq_wake_catalog_changed();
 }
 

@@ -60,6 +60,7 @@ has_same_options(const CqView *before, const CqView *row)
 {
 	return equal(before->streams, row->streams) && before->pause_on_error == row->pause_on_error &&
 		before->max_error_rate == row->max_error_rate &&
+		is_same_text(before->pool, row->pool) &&
 		is_same_start(before, row) &&
 			is_same_interval(before->retention, row->retention) &&
 		before->expiry == row->expiry &&

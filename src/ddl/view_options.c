@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "catalog/pool.h"
 #include "catalog/view_start.h"
 #include "commands/defrem.h"
 #include "common/closest.h"
@@ -21,6 +22,7 @@
 static void set_emit(CqViewOptions *result, const char *value);
 static void set_on_error(CqViewOptions *result, const char *value);
 static void set_max_error_rate(CqViewOptions *result, const char *value);
+static void set_pool(CqViewOptions *result, const char *value);
 static void set_start(CqViewOptions *result, const char *value);
 static void set_retention(CqViewOptions *result, const char *value);
 static void set_retention_by(CqViewOptions *result, const char *value);
@@ -49,6 +51,7 @@ static const OptionRule rules[] = {
 	{"emit", "change", false, set_emit},
 	{"on_error", "skip", true, set_on_error},
 	{"max_error_rate", "1", true, set_max_error_rate},
+	{"pool", NULL, true, set_pool},
 	{"start", "earliest", false, set_start},
 	{"retention", NULL, true, set_retention},
 	{"retention_by", NULL, false, set_retention_by},
@@ -97,6 +100,16 @@ set_max_error_rate(CqViewOptions *result, const char *value)
 	if (end == value || *end != '\0' || errno != 0 || !(result->max_error_rate >= 0) ||
 		result->max_error_rate > 1)
 		bad_value("max_error_rate", value, "It must be a share of the rows, from 0 to 1.");
+}
+
+static void
+set_pool(CqViewOptions *result, const char *value)
+{
+	result->pool = NULL;
+	if (value == NULL || strcmp(value, CQ_POOL_DEFAULT) == 0)
+		return;
+	cq_pool_require_usable(value);
+	result->pool = pstrdup(value);
 }
 
 static void

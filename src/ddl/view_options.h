@@ -14,6 +14,7 @@ typedef struct CqViewOptions
 {
 	bool		pause_on_error;
 	double		max_error_rate; /* 1: any */
+	char	   *pool;			/* NULL: the default one */
 	char	   *start;
 	Interval   *retention;		/* NULL: what there is is kept for ever */
 	bool		says_retention_by;

@@ -1,0 +1,50 @@
+-- Compute pools: views that have workers of their own.
+
+CREATE TABLE _cq.pool (
+    name            text COLLATE "C" PRIMARY KEY,   -- as in _cq.view.pool
+    owner           regrole NOT NULL,               -- who may change and drop it
+    users           regrole NOT NULL,               -- whose members may put views into it
+    min_workers     integer NOT NULL CHECK (min_workers >= 0),
+    max_workers     integer NOT NULL CHECK (max_workers BETWEEN 1 AND 64),
+    nice            integer NOT NULL DEFAULT 0 CHECK (nice BETWEEN 0 AND 19),
+    CHECK (min_workers <= max_workers)
+);
+COMMENT ON TABLE _cq.pool IS 'compute pools: what of workers their views have for themselves';
+SELECT pg_catalog.pg_extension_config_dump('_cq.pool', '');
+
+CREATE FUNCTION cq.create_pool(
+        name text, min_workers integer DEFAULT 0, max_workers integer DEFAULT NULL,
+        nice integer DEFAULT 0, owner regrole DEFAULT NULL, users regrole DEFAULT NULL)
+    RETURNS void
+    LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_create_pool';
+COMMENT ON FUNCTION cq.create_pool(text, integer, integer, integer, regrole, regrole) IS
+    'makes a compute pool, whose views have workers of their own, from a least to a largest '
+    'number; members of the role users may put views into it';
+-- It takes processes of the server.
+REVOKE ALL ON FUNCTION cq.create_pool(text, integer, integer, integer, regrole, regrole)
+    FROM PUBLIC;
+
+CREATE FUNCTION cq.alter_pool(
+        name text, min_workers integer DEFAULT NULL, max_workers integer DEFAULT NULL,
+        nice integer DEFAULT NULL, owner regrole DEFAULT NULL, users regrole DEFAULT NULL)
+    RETURNS void
+    LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_alter_pool';
+COMMENT ON FUNCTION cq.alter_pool(text, integer, integer, integer, regrole, regrole) IS
+    'changes a compute pool; what is null stays';
+
+CREATE FUNCTION cq.drop_pool(name text) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cq_drop_pool';
+COMMENT ON FUNCTION cq.drop_pool(text) IS 'drops a compute pool without views';
+
+CREATE VIEW cq.pools WITH (security_barrier) AS
+SELECT p.name, pg_catalog.pg_get_userbyid(p.owner) AS owner,
+       pg_catalog.pg_get_userbyid(p.users) AS users,
+       p.min_workers, p.max_workers, p.nice,
+       (SELECT count(*) FROM _cq.view v WHERE v.pool = p.name) AS views
+FROM _cq.pool p
+WHERE pg_catalog.pg_has_role(p.owner, 'USAGE') OR pg_catalog.pg_has_role(p.users, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW cq.pools IS 'compute pools, for who may use them';
