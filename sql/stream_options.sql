@@ -20,6 +20,14 @@ CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', time_for
 CREATE FOREIGN TABLE t (a int OPTIONS (time_format '')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (number_format 'roman')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', values 'all');
+-- What says that a row is gone is a field of a message.
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', deleted_field 'gone');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka
+    OPTIONS (topic 'x', mode 'debezium', deleted_field 'gone');
+CREATE FOREIGN TABLE t (k text OPTIONS (metadata 'key'), a int) SERVER options_kafka
+    OPTIONS (topic 'x', mode 'upsert', format 'csv', deleted_field 'gone');
+CREATE FOREIGN TABLE t (k text OPTIONS (metadata 'key'), a int) SERVER options_kafka
+    OPTIONS (topic 'x', mode 'upsert', deleted_field 'meta.');
 CREATE FOREIGN TABLE t (a int OPTIONS (envelope 'op')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int, op text OPTIONS (envelope 'op')) SERVER options_kafka OPTIONS (topic 'x, y', mode 'debezium');
 SELECT a FROM t;

@@ -146,6 +146,75 @@ def test_messages_that_are_not_right(broker, db, topic):
         db.execute("INSERT INTO s (id) VALUES (1)")
 
 
+def flat(op, id, city=None, n=None, deleted="false", **more):
+    """Key and value as ExtractNewRecordState makes them, with add.fields=op,lsn,source.ts_ms."""
+    added = {"__op": op, "__lsn": 5, "__source_ts_ms": 1700000000123, "__deleted": deleted}
+    return {"id": id}, {**row(id, city, n), **more, **added}
+
+
+FLAT_COLUMNS = COLUMNS.replace("city text", "city text NOT NULL") + """,
+    CHECK (n < 1000), op text OPTIONS (path '__op'), lsn bigint OPTIONS (path '__lsn'),
+    told timestamptz(3) OPTIONS (path '__source_ts_ms')"""
+
+
+def plain(id, city, n, doc=None):
+    return id, city, n, doc, None, None, None
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+def test_flattened(broker, db, topic, wraps):
+    """Each way of the transform to tell of a delete: a field, no value, or one after the other."""
+    name = topic()
+    options = f"topic '{name}', mode 'upsert', values 'debezium'" + ", framing 'connect'" * wraps
+    db.execute(f"CREATE FOREIGN TABLE s ({FLAT_COLUMNS}) SERVER kafka OPTIONS ({options})")
+    for view, query in VIEWS.items():
+        db.execute(f"CREATE CONTINUOUS VIEW {view} AS {query}")
+    send(broker, name, [
+        flat("r", 1, "Graz", 1, doc="a doc"), flat("c", 2, "Linz", 2), flat("c", 3, "Linz", 3),
+        flat("c", 4, "Wels", 4, deleted=False),
+        # What was before is the key alone, as by default, and the rest means nothing.
+        flat("d", 2, deleted="true"), flat("d", 3, "", "many", deleted="true"), ({"id": 3}, None),
+        flat("u", 1, "Wels", 1, doc=UNAVAILABLE),
+        flat("d", 4, deleted=True), flat("c", 4, "Enns", 5)], wraps)
+    assert_shows(db, [plain(1, "Wels", 1, "a doc"), plain(4, "Enns", 5)])
+    send(broker, name, [({"id": 4}, None), flat("c", 5, "Graz", 1),
+                        flat("c", 2, "Linz", 7, deleted=None)], wraps)
+    assert_shows(db, [plain(1, "Wels", 1, "a doc"), plain(5, "Graz", 1), plain(2, "Linz", 7)])
+    assert db.execute("SELECT DISTINCT op, lsn, extract(epoch FROM told)::float8 FROM s "
+                      "WHERE id <> 1") == [("c", 5, 1700000000.123)]
+    assert errors(db) == []
+    send(broker, name, [
+        flat("u", 1, "Graz", 1, deleted="perhaps"), (None, flat("c", 6, "Graz")[1]),
+        flat("d", 5, deleted="true"), flat("c", 8, None), flat("c", 9, "Graz", 1000)], wraps)
+    db.execute("ALTER FOREIGN TABLE s OPTIONS (ADD on_error 'skip')")
+    assert_shows(db, [plain(1, "Wels", 1, "a doc"), plain(2, "Linz", 7)])
+    assert errors(db) == [
+        'field "__deleted" does not say whether the row is deleted',
+        'field "city" is null or missing', "the message has no key",
+        'the row violates check constraint "s_n_check"']
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="cannot change what"):
+        db.execute("ALTER FOREIGN TABLE s OPTIONS (ADD deleted_field '__op')")
+
+
+def test_deleted_by_another_field(broker, db, topic):
+    """Another prefix of added fields, the operation, or a topic that is not Debezium's at all."""
+    fields = [("meta.gone", {"gone": True}, {"gone": False}), ("meta", "d", "u"), ("meta", 1, 0)]
+    for number, (field, gone, kept) in enumerate(fields):
+        name, table = topic(str(number)), f"o{number}"
+        db.execute(f"CREATE FOREIGN TABLE {table} (key text OPTIONS (metadata 'key'), "
+                   f"id int NOT NULL) SERVER kafka "
+                   f"OPTIONS (topic '{name}', mode 'upsert', deleted_field '{field}')")
+        db.execute(f"CREATE CONTINUOUS VIEW ids{number} AS SELECT id FROM {table}")
+        send(broker, name, [("a", {"id": 1, "meta": kept}), ("b", {"id": 2}), ("a", {"meta": gone}),
+                            ("c", {"id": 3, "meta": kept})])
+        assert sorted(db.execute(f"SELECT id FROM {table}")) == [(2,), (3,)]
+        db.execute(f"INSERT INTO {table} (key) VALUES ('\"b\"')")
+        db.execute(f"INSERT INTO {table} VALUES ('a', 4)")
+        assert sorted(db.execute(f"SELECT id FROM {table}")) == [(3,), (4,)]
+        db.wait(f"ids{number}")
+        db.assert_equal(f"TABLE ids{number}", f"SELECT id FROM {table}")
+
+
 def test_types_as_debezium_writes_them(broker, db, topic):
     name = topic()
     columns = ("id int, day date, tod time, tod3 time(3), ts timestamp, ts3 timestamp(3), tz timestamptz, span interval, js jsonb, j json, "

@@ -246,6 +246,8 @@ apply_option(CqStream *stream, DefElem *option)
 	}
 	else if (strcmp(name, "unavailable_value") == 0)
 		stream->unavailable = value;
+	else if (strcmp(name, "deleted_field") == 0)
+		reject = cq_stream_options_parse_path(value, &stream->deleted_field);
 	/* How values are written is settled before: describe_values. */
 	else if (!is_of_values(name) && !apply_csv_option(&stream->csv, name, value))
 		stream->properties = lappend(stream->properties, option);
@@ -282,7 +284,17 @@ apply_formats(const List *options, CqValueStyle *style)
 	style->numbers = CQ_NUMBERS_NUMBER + choice;
 }
 
-#define UNAVAILABLE_VALUE	"__debezium_unavailable_value"	/* Debezium's own default */
+/* Debezium's own defaults. */
+#define UNAVAILABLE_VALUE	"__debezium_unavailable_value"
+#define DELETED_FIELD		"__deleted"
+
+/* Are its messages Debezium's, less the envelope? Keys are as a connector writes them, then. */
+static bool
+is_flattened(const CqStream *stream)
+{
+	return stream->mode == CQ_MODE_UPSERT && stream->style.is_debezium &&
+		cq_stream_has_named_fields(stream);
+}
 
 /* How values are written: as Debezium does, where its envelope is, or the option values says so. */
 static void
@@ -297,8 +309,23 @@ describe_values(CqStream *stream, const List *options)
 		stream->style.is_debezium = true;
 		if (stream->unavailable == NULL && cq_mode_changes(stream->mode))
 			stream->unavailable = UNAVAILABLE_VALUE;
+		if (stream->deleted_field == NIL && is_flattened(stream))
+			stream->deleted_field = list_make1(DELETED_FIELD);
 	}
 	apply_formats(options, &stream->style);
+}
+
+/* Elsewhere a message has no such field, or is what says that a row is gone. */
+static void
+require_deleted_field_means(const CqStream *stream)
+{
+	if (stream->deleted_field != NIL &&
+		(stream->mode != CQ_MODE_UPSERT || !cq_stream_has_named_fields(stream)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"deleted_field\" of stream %s has no meaning", stream->name),
+				 errdetail("It is for streams with mode upsert whose messages have fields with "
+						   "names, and says which of them tells that the row is gone.")));
 }
 
 /* The kinds of metadata, and the types that a column of each may have. */
@@ -445,6 +472,7 @@ cq_stream_get(Oid relid, Oid userid)
 	foreach(cell, GetForeignTable(relid)->options)
 		apply_option(stream, lfirst_node(DefElem, cell));
 	describe_values(stream, GetForeignTable(relid)->options);
+	require_deleted_field_means(stream);
 	if (stream->csv.escape == '\0')
 		stream->csv.escape = stream->csv.quote;
 	/* What the options say stands before these, and counts. */
@@ -457,9 +485,23 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->registry = cq_stream_server_registry(server_id, userid, &stream->registry_is_trusted);
 	describe_columns(stream);
 	if (stream->key_format == NULL &&
-		(stream->mode == CQ_MODE_DEBEZIUM || cq_stream_has_key_fields(stream)))
+		(stream->mode == CQ_MODE_DEBEZIUM || is_flattened(stream) ||
+		 cq_stream_has_key_fields(stream)))
 		stream->key_format = stream->format;
 	return stream;
+}
+
+bool
+cq_stream_has_named_fields(const CqStream *stream)
+{
+	static const char *const formats[] = {"json", "json_sr", "avro", "protobuf"};
+
+	for (int i = 0; i < (int) lengthof(formats); i++)
+	{
+		if (strcmp(stream->format, formats[i]) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -478,7 +520,7 @@ static void
 require_keyed(const CqStream *stream)
 {
 	if (stream->key == InvalidAttrNumber && stream->mode == CQ_MODE_UPSERT &&
-		!cq_stream_has_key_fields(stream))
+		!is_flattened(stream) && !cq_stream_has_key_fields(stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
 				 errmsg("stream %s has no column for the key of a message", stream->name),

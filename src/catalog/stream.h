@@ -89,6 +89,7 @@ typedef struct CqStream
 	CqStreamMode mode;
 	CqValueStyle style;			/* of columns that say nothing else */
 	const char *unavailable;	/* stands for a value that has not changed; NULL: nothing does */
+	List	   *deleted_field;	/* path of the field that says that the row is gone; NIL: none does */
 	CqTombstone tombstone;
 	CqOnGap		on_gap;
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */
@@ -154,6 +155,9 @@ extern CqStream *cq_stream_get(Oid relid, Oid userid);
 
 /* Raises ERROR where the stream's mode needs for reading what the stream has not. */
 extern void cq_stream_require_readable(const CqStream *stream);
+
+/* May messages have fields that no column has, and that have a name? */
+extern bool cq_stream_has_named_fields(const CqStream *stream);
 
 /* Are there columns for fields of the key? */
 extern bool cq_stream_has_key_fields(const CqStream *stream);

@@ -323,6 +323,7 @@ static const CqOptionRule rules[] = {
 	{"time_format", KAFKA_TABLE | KAFKA_COLUMN, check_time_format},
 	{"number_format", KAFKA_TABLE | KAFKA_COLUMN, check_number_format},
 	{"unavailable_value", KAFKA_TABLE, NULL},
+	{"deleted_field", KAFKA_TABLE, check_path},
 	{"delimiter", KAFKA_TABLE, check_character},
 	{"quote", KAFKA_TABLE, check_character},
 	{"escape", KAFKA_TABLE, check_character},

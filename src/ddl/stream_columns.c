@@ -182,24 +182,30 @@ is_read_by_views(Oid stream)
 }
 
 /*
- * What of its messages' keys tells a stream's rows apart; NULL: they are only added, or nobody
- * reads.
+ * What of its messages' keys tells a stream's rows apart, and what says that one is gone; NULL:
+ * rows are only added, or nobody reads.
  */
 static char *
 identity_of(Oid stream)
 {
 	const char *mode = find_option(GetForeignTable(stream)->options, "mode");
 	const CqStream *described;
+	StringInfoData identity;
+	ListCell   *cell;
 
 	if (mode == NULL || strcmp(mode, "append") == 0 || !is_kafka_table(stream) ||
 		!is_read_by_views(stream))
 		return NULL;
 	described = cq_stream_get(stream, InvalidOid);
-	return psprintf("%s %d %d", described->key_format ? described->key_format : "",
-					described->is_framed, described->is_wrapped);
+	initStringInfo(&identity);
+	appendStringInfo(&identity, "%s %d %d", described->key_format ? described->key_format : "",
+					 described->is_framed, described->is_wrapped);
+	foreach(cell, described->deleted_field)
+		appendStringInfo(&identity, " %s", quote_identifier(lfirst(cell)));
+	return identity.data;
 }
 
-/* What views keep is told apart by keys as they were: nothing of it would be found again. */
+/* What views keep is told apart by keys, and gone, as they were: nothing would be found again. */
 static void
 require_same_identity(Oid stream, const char *before)
 {
@@ -208,8 +214,9 @@ require_same_identity(Oid stream, const char *before)
 	if (after != NULL && strcmp(before, after) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("cannot change how keys of stream \"%s\" are read", get_rel_name(stream)),
-				 errdetail("Continuous views keep rows by their keys as they were read so far."),
+				 errmsg("cannot change what messages of stream \"%s\" mean", get_rel_name(stream)),
+				 errdetail("Continuous views keep rows by their keys, and until they are gone, as "
+						   "messages were read so far."),
 				 errhint("Make another stream of the topic, or drop the views first.")));
 }
 

@@ -31,7 +31,7 @@ static CqKeptDecoder *
 open_decoder(CqReader *reader, const Bitmapset *columns, bool is_of_key)
 {
 	CqColumnOrigin origin = is_of_key ? CQ_COLUMN_KEY_FIELD : CQ_COLUMN_VALUE;
-	bool		is_debezium = reader->stream->mode == CQ_MODE_DEBEZIUM && !is_of_key;
+	bool		has_envelope = cq_envelope_columns(reader->stream) > 0 && !is_of_key;
 	MemoryContext context = AllocSetContextCreate(reader->context, "pg_cq decoder",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
@@ -47,11 +47,11 @@ open_decoder(CqReader *reader, const Bitmapset *columns, bool is_of_key)
 		if (column->origin != origin || !bms_is_member(column->attno, columns))
 			continue;
 		described[ncolumns] = reader->columns[i];
-		if (is_debezium)
-			cq_envelope_place(column, &described[ncolumns]);
+		if (has_envelope)
+			cq_envelope_place(reader->stream, column, &described[ncolumns]);
 		ncolumns++;
 	}
-	if (is_debezium)
+	if (has_envelope)
 		ncolumns = cq_envelope_add_columns(reader, described, ncolumns);
 	kept->context = context;
 	kept->columns = bms_copy(columns);
@@ -134,12 +134,13 @@ static void
 prepare_arrays(CqReader *reader, CqBatch *batch, const Bitmapset *columns)
 {
 	int			nrows = Max(batch->nrows, 1);
+	int			nfilled = batch->natts + cq_envelope_columns(reader->stream);
 
 	for (int i = 0; i < batch->natts + CQ_ENVELOPE_COLUMNS; i++)
 	{
 		CqColumnArrays *arrays = &reader->arrays[i];
 		bool		is_needed = bms_is_member(i + 1, columns) ||
-			(i >= batch->natts && reader->stream->mode == CQ_MODE_DEBEZIUM);
+			(i >= batch->natts && i < nfilled);
 
 		if (is_needed && arrays->capacity < nrows)
 		{

@@ -15,6 +15,9 @@
  * A heartbeat, or the beginning and end of a transaction, which go to topics of their own, has a
  * time and neither op nor source: it is no row's, either.
  *
+ * Flattened, as by Debezium's transform ExtractNewRecordState, a message is the row itself, which
+ * may have a field that says that the row is gone: of that message no other field counts.
+ *
  * A large value that has not changed, and that the source's log therefore does not have, is one
  * text that stands for it. The value is that of the message before of the same key: of the batch,
  * or else what is stored (plan/cut_latest.c) or was read before (latest.c). Where the key is gone
@@ -28,6 +31,7 @@
 #include "fmgr.h"
 #include "format/schema_frame.h"
 #include "stream/envelope.h"
+#include "utils/builtins.h"
 
 /* From the number of the table's columns on. */
 enum
@@ -38,15 +42,38 @@ enum
 	TIME
 };
 
+/* The only one, where messages are flattened. */
+#define DELETED 0
+
 /* ---- what is decoded ---- */
 
+int
+cq_envelope_columns(const CqStream *stream)
+{
+	if (stream->mode == CQ_MODE_DEBEZIUM)
+		return CQ_ENVELOPE_COLUMNS;
+	return stream->deleted_field != NIL ? 1 : 0;
+}
+
 void
-cq_envelope_place(const CqStreamColumn *described, CqColumn *column)
+cq_envelope_place(const CqStream *stream, const CqStreamColumn *described, CqColumn *column)
 {
 	/* A row that is gone has no values, which is settled only afterwards. */
 	column->is_not_null = false;
-	if (!described->is_of_envelope)
+	if (stream->mode == CQ_MODE_DEBEZIUM && !described->is_of_envelope)
 		column->path = lcons("after", list_copy(column->path));
+}
+
+static CqColumn
+hidden_column(const CqReader *reader, int number, List *path, Oid type)
+{
+	return (CqColumn) {
+		.attno = reader->batch.natts + 1 + number,
+		.name = llast(path),
+		.path = path,
+		.type = type,
+		.typmod = -1
+	};
 }
 
 int
@@ -63,14 +90,12 @@ cq_envelope_add_columns(const CqReader *reader, CqColumn *columns, int ncolumns)
 		[TIME] = {"ts_ms", CQ_COLUMN_PRESENCE}
 	};
 
-	for (int i = 0; i < CQ_ENVELOPE_COLUMNS; i++)
-		columns[ncolumns++] = (CqColumn) {
-			.attno = reader->batch.natts + 1 + i,
-			.name = fields[i].name,
-			.path = list_make1(pstrdup(fields[i].name)),
-			.type = fields[i].type,
-			.typmod = -1
-		};
+	if (reader->stream->deleted_field != NIL)
+		columns[ncolumns++] = hidden_column(reader, DELETED, reader->stream->deleted_field,
+											TEXTOID);
+	for (int i = 0; i < CQ_ENVELOPE_COLUMNS && reader->stream->mode == CQ_MODE_DEBEZIUM; i++)
+		columns[ncolumns++] = hidden_column(reader, i, list_make1(pstrdup(fields[i].name)),
+											fields[i].type);
 	return ncolumns;
 }
 
@@ -82,12 +107,57 @@ has_field(const CqBatch *batch, int row, int field)
 	return !batch->nulls[batch->natts + field][row];
 }
 
-static void
+static CqReject *
 reject_message(CqBatch *batch, int row, const char *reason)
 {
-	cq_bad_cells_add(&batch->bad, row, 0,
-					 cq_reject(ERRCODE_INVALID_TEXT_REPRESENTATION,
-							   "invalid message of Debezium: %s", reason));
+	CqReject   *reject = cq_reject(ERRCODE_INVALID_TEXT_REPRESENTATION,
+								   "invalid message of Debezium: %s", reason);
+
+	cq_bad_cells_add(&batch->bad, row, 0, reject);
+	return reject;
+}
+
+/* Without all of the envelope's fields it is flattened, probably. */
+static void
+reject_without_op(CqBatch *batch, int row)
+{
+	CqReject   *reject = reject_message(batch, row, "it has no op");
+
+	if (!has_field(batch, row, AFTER) && !has_field(batch, row, SOURCE))
+		cq_reject_hint(reject, "Where the connector flattens its messages, as by "
+					   "ExtractNewRecordState, the stream has mode 'upsert' and "
+					   "values 'debezium'.");
+}
+
+/*
+ * By its field, which takes what a boolean does, and the codes of Debezium's operations: its own
+ * field is "true" or "false". Returns whether there is a row.
+ */
+static bool
+settle_flattened(const CqStream *stream, CqBatch *batch, int row)
+{
+	char	   *said;
+	bool		is_deleted = false;
+
+	if (!has_field(batch, row, DELETED))
+		return true;
+	said = text_to_cstring(DatumGetTextPP(batch->values[batch->natts + DELETED][row]));
+	if (strcmp(said, "d") == 0)
+		is_deleted = true;
+	else if (strlen(said) != 1 || strchr("cru", *said) == NULL)
+	{
+		if (!parse_bool(said, &is_deleted))
+		{
+			cq_bad_cells_add(&batch->bad, row, 0,
+							 cq_reject(ERRCODE_INVALID_TEXT_REPRESENTATION,
+									   "field \"%s\" does not say whether the row is deleted",
+									   (char *) llast(stream->deleted_field)));
+			return false;
+		}
+	}
+	if (is_deleted)
+		batch->gone = bms_add_member(batch->gone, row);
+	return !is_deleted;
 }
 
 /* Returns whether there is a row. */
@@ -123,8 +193,10 @@ settle_message(CqBatch *batch, int row)
 			batch->absent = bms_add_member(batch->absent, row);
 			return false;
 		default:
-			reject_message(batch, row, op == NULL ? "it has no op" :
-						   "its op is none that is known");
+			if (op == NULL)
+				reject_without_op(batch, row);
+			else
+				reject_message(batch, row, "its op is none that is known");
 			return false;
 	}
 }
@@ -201,7 +273,9 @@ settle_envelopes(CqReader *reader, CqBatch *batch, const Bitmapset *columns, int
 	}
 	for (int row = first; row < end; row++)
 	{
-		if (!bms_is_member(row, no_rows) && !settle_message(batch, row))
+		if (!bms_is_member(row, no_rows) &&
+			!(reader->stream->mode == CQ_MODE_DEBEZIUM ? settle_message(batch, row) :
+			  settle_flattened(reader->stream, batch, row)))
 			no_rows = bms_add_member(no_rows, row);
 	}
 	sort_out_cells(batch, first_bad, no_rows);
@@ -218,7 +292,7 @@ void
 cq_envelope_settle(CqReader *reader, CqBatch *batch, const Bitmapset *columns, int first, int end,
 				   int first_bad)
 {
-	if (reader->stream->mode == CQ_MODE_DEBEZIUM)
+	if (cq_envelope_columns(reader->stream) > 0)
 		settle_envelopes(reader, batch, columns, first, end, first_bad);
 	else
 		sort_out_cells(batch, first_bad, NULL);

@@ -1,18 +1,22 @@
 /*
  * envelope.h
- *		Debezium's envelope: what a message says of the row of its key, and values that it leaves
- *		out.
+ *		What a message says of the row of its key, in Debezium's envelope or, flattened, by a field
+ *		of the row; and values that it leaves out.
  */
 #ifndef CQ_ENVELOPE_H
 #define CQ_ENVELOPE_H
 
 #include "stream/reader_state.h"
 
-/* Columns of a batch behind those of the table, in streams with mode debezium. */
+/* Columns of a batch behind those of the table, at most. */
 #define CQ_ENVELOPE_COLUMNS 4
 
-/* Makes of a column of the table, for a decoder, a field of the envelope. */
-extern void cq_envelope_place(const CqStreamColumn *described, CqColumn *column);
+/* How many there are of a stream. */
+extern int	cq_envelope_columns(const CqStream *stream);
+
+/* Makes of a column of the table, for a decoder, a field of a message of such a stream. */
+extern void cq_envelope_place(const CqStream *stream, const CqStreamColumn *described,
+							  CqColumn *column);
 
 /*
  * Adds the columns of the envelope itself, for which there is room. Returns how many there are

@@ -22,7 +22,7 @@ CREATE FOREIGN TABLE fuzz.styles (
 
 CREATE FOREIGN TABLE fuzz.upsert (
     k text OPTIONS (key '"k"'), id int OPTIONS (key 'id'), v jsonb, n numeric NOT NULL, large text
-) SERVER fuzz OPTIONS (topic 'fuzz', mode 'upsert');
+) SERVER fuzz OPTIONS (topic 'fuzz', mode 'upsert', deleted_field 'gone');
 
 CREATE FOREIGN TABLE fuzz.debezium (
     id int OPTIONS (key 'id'), name text, n numeric, at timestamptz, day date, doc jsonb, large text, large_json json, iv interval,
