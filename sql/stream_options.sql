@@ -15,6 +15,16 @@ CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic '');
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'a, b c');
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'a,,b');
 
+-- Where what fails goes: not to where it is read, and not of rows that are kept here.
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', error_topic 'a,b');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', error_topic '^a');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'w, x', error_topic 'x');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic '^x', error_topic 'xy');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', error_topic 'y');
+ALTER FOREIGN TABLE t OPTIONS (SET topic 'y');
+DROP FOREIGN TABLE t;
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (error_topic 'y');
+
 -- How values are written.
 CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', time_format 'later');
 CREATE FOREIGN TABLE t (a int OPTIONS (time_format '')) SERVER options_kafka OPTIONS (topic 'x');

@@ -1,6 +1,7 @@
 /*
  * sink.h
- *		Rows of _cq.sink: continuous views whose changes go to a Kafka stream, and how far.
+ *		Rows of _cq.sink: continuous views whose changes go to a Kafka stream, and how far; and
+ *		streams whose dead letters go to a topic, which are the view in their row, and the sink.
  *
  *		ids of the outbox:   … sent_id │ … sending_id │ … next_id - 1 (in _cq.outbox_end)
  *		                     in Kafka, │ may be in    │ not handed over yet
@@ -27,6 +28,9 @@ typedef struct CqViewSink
 	int64		sending_id;
 	bool		has_failed;		/* stands until somebody decides */
 } CqViewSink;
+
+/* Is it of a stream's dead letters? */
+#define cq_sink_is_of_errors(row) ((row)->view == (row)->sink)
 
 /* Is there any? False where the extension is not there, or knows of no sinks. */
 extern bool cq_sink_any(void);

@@ -183,6 +183,8 @@ apply_option(CqStream *stream, DefElem *option)
 
 	if (strcmp(name, "topic") == 0)
 		reject = cq_stream_options_parse_topics(value, &stream->topics);
+	else if (strcmp(name, "error_topic") == 0)
+		stream->error_topic = value;
 	else if (strcmp(name, "format") == 0)
 		stream->format = value;
 	else if (strcmp(name, "key_format") == 0)

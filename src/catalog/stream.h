@@ -82,6 +82,7 @@ typedef struct CqStream
 	CqStreamKind kind;
 	char	   *name;			/* schema-qualified and quoted, for messages */
 	List	   *topics;			/* of char *; or one pattern: see topic_pattern.h */
+	char	   *error_topic;	/* gets messages that views cannot process; or NULL */
 	char	   *format;
 	char	   *key_format;		/* of the key's fields; NULL: keys are bytes, or text */
 	char	   *key_schema;		/* as schema, of keys */

@@ -49,6 +49,16 @@ check_topics(const char *name, const char *value)
 }
 
 static CqReject *
+check_error_topic(const char *name, const char *value)
+{
+	List	   *topics;
+	CqReject   *reject = cq_topic_pattern_is(value) || strchr(value, ',') != NULL ?
+		cq_options_bad_value(name, value) : cq_stream_options_parse_topics(value, &topics);
+
+	return reject == NULL ? NULL : cq_reject_hint(reject, "It is the name of one topic.");
+}
+
+static CqReject *
 check_path(const char *name, const char *value)
 {
 	List	   *path;
@@ -307,6 +317,7 @@ check_secret(const char *name, const char *value)
 
 static const CqOptionRule rules[] = {
 	{"topic", KAFKA_TABLE, check_topics},
+	{"error_topic", KAFKA_TABLE, check_error_topic},
 	{"format", KAFKA_TABLE, check_format},
 	{"key_format", KAFKA_TABLE, check_format},
 	{"schema", KAFKA_TABLE, NULL},

@@ -197,7 +197,8 @@ cq_adopt_parts_sql(PG_FUNCTION_ARGS)
 	SPI_connect();
 	adopt_pairs("SELECT part.oid, whole.oid"
 				" FROM (SELECT relation AS part, view AS whole FROM _cq.part"
-				"       UNION ALL SELECT log, stream FROM _cq.log) AS pair"
+				"       UNION ALL SELECT log, stream FROM _cq.log"
+				"       UNION ALL SELECT outbox, view FROM _cq.sink WHERE view = sink) AS pair"
 				" JOIN pg_catalog.pg_class part ON part.oid = pair.part"
 				" JOIN pg_catalog.pg_class whole ON whole.oid = pair.whole", cq_adopt_part);
 	adopt_pairs("SELECT s.oid, v.view FROM _cq.view v JOIN pg_catalog.pg_class s ON s.oid = v.sink",

@@ -125,6 +125,7 @@ forget_streams(Datum dropped)
 	run_over("SELECT FROM _cq.cursor WHERE stream = ANY ($1)"
 			 " UNION ALL SELECT FROM _cq.gap WHERE stream = ANY ($1)"
 			 " UNION ALL SELECT FROM _cq.field WHERE stream = ANY ($1)"
+			 " UNION ALL SELECT FROM _cq.sink WHERE view = ANY ($1)"
 			 " UNION ALL SELECT FROM _cq.log WHERE stream = ANY ($1) LIMIT 1", dropped);
 	if (SPI_processed == 0)
 		return;
@@ -136,6 +137,10 @@ forget_streams(Datum dropped)
 			 dropped);
 	run_over("DELETE FROM _cq.gap WHERE stream = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.field WHERE stream = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1)", dropped);
+	if (SPI_processed > 0)
+		cq_wake_catalog_changed();
+	run_over("DELETE FROM _cq.outbox_end WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.log WHERE stream = ANY ($1) RETURNING log::oid", dropped);
 	if (SPI_processed > 0)
 		drop_remaining(collect_oids(1));

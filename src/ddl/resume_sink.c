@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "catalog/sink.h"
+#include "catalog/stream.h"
 #include "catalog/view.h"
 #include "common/owner.h"
 #include "common/wake.h"
@@ -80,7 +81,8 @@ cq_resume_sink(PG_FUNCTION_ARGS)
 	CqActor		actor;
 
 	PreventCommandIfReadOnly("cq.resume_sink()");
-	(void) cq_view_require(view);
+	if (!cq_stream_is(view))
+		(void) cq_view_require(view);
 	cq_owner_require(view);
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	cq_owner_begin_catalog(&actor);

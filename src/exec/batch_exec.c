@@ -37,6 +37,7 @@
 #include "exec/view_plan.h"
 #include "exec/view_run.h"
 #include "miscadmin.h"
+#include "sink/error_topic.h"
 #include "stats/stats.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
@@ -333,7 +334,10 @@ apply_and_commit(CqLane *lane, CqBatch *batch)
 
 	chain = NULL;				/* an error may have left one */
 	cq_graph_begin_order();
+	cq_error_topic_begin();
 	result = apply(lane, batch);
+	if (result != CQ_BATCH_RETRY && result != CQ_BATCH_AWAITS)
+		lane->fills_outbox |= cq_error_topic_write();
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
 	cq_watch_end();

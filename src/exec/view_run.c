@@ -31,6 +31,7 @@
 #include "exec/view_run.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "sink/error_topic.h"
 #include "stats/meter.h"
 #include "stats/stats.h"
 #include "utils/lsyscache.h"
@@ -204,6 +205,23 @@ is_hopeless(const ViewRun *run)
 	return cq_dead_letter_count(exec->view) <= exec->nhopeless && !has_rows(exec->row->state);
 }
 
+static void
+send_to_error_topic(const ViewRun *run, int row, const CqReject *reject, const char *column)
+{
+	const CqMessage *message = &run->batch->fetch.messages[row];
+	const CqSlice *slice = &run->batch->fetch.slices[message->slice];
+	CqFailedMessage failed = {
+		.stream = cq_reader_stream(run->lane->reader), .view = run->exec->view,
+		.message = message, .topic = slice->topic, .partition = slice->partition,
+		.reject = reject, .column = column
+	};
+
+	if (failed.stream->error_topic == NULL)
+		return;
+	failed.has_headers = cq_batch_headers(run->batch, row, &failed.headers);
+	cq_error_topic_add(&failed);
+}
+
 /* column, or NULL: the one that is bad. */
 static void
 reject_row(ViewRun *run, int row, const CqReject *reject, const char *column)
@@ -225,6 +243,7 @@ reject_row(ViewRun *run, int row, const CqReject *reject, const char *column)
 	}
 	cq_dead_letter_add(run->exec->view, run->lane->stream, run->batch, row, run->nbad, reject,
 					   column);
+	send_to_error_topic(run, row, reject, column);
 	run->nbad++;
 }
 

@@ -36,6 +36,21 @@ typedef struct KafkaTransport
 
 /* ---- opening ---- */
 
+/* The stream, as dead letters are written: as bytes, to a topic of theirs. */
+static CqStream *
+open_error_stream(const CqViewSink *sink)
+{
+	CqStream   *stream = cq_stream_get(sink->sink, cq_owner_of_relation(sink->sink));
+
+	if (stream->error_topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream %s has no option \"error_topic\" any more", stream->name)));
+	stream->topics = list_make1(stream->error_topic);
+	stream->is_framed = false;
+	return stream;
+}
+
 /* The stream, with the properties of the view's owner, who may or may not write to it. */
 static CqStream *
 open_stream(const CqViewSink *sink)
@@ -43,6 +58,8 @@ open_stream(const CqViewSink *sink)
 	Oid			owner = cq_owner_of_relation(sink->view);
 	CqStream   *stream;
 
+	if (cq_sink_is_of_errors(sink))
+		return open_error_stream(sink);
 	if (pg_class_aclcheck(sink->sink, owner, ACL_INSERT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(sink->sink));
 	stream = cq_stream_get(sink->sink, owner);
@@ -205,7 +222,7 @@ tend_kafka(CqTransport *transport)
 static void
 check_topics(const CqViewSink *sink, const CqOutboxRows *rows)
 {
-	const CqStream *stream = NULL;
+	const CqStream *stream = NULL;	/* looked for once a row says its topic */
 
 	for (uint64 i = 0; i < rows->nrows; i++)
 	{
@@ -215,7 +232,7 @@ check_topics(const CqViewSink *sink, const CqOutboxRows *rows)
 		if (topic == NULL)
 			continue;
 		if (stream == NULL)
-			stream = cq_stream_get(sink->sink, InvalidOid);
+			stream = open_stream(sink);
 		foreach(cell, stream->topics)
 		{
 			if (strcmp(lfirst(cell), topic) == 0)

@@ -14,6 +14,7 @@
 #include "catalog/stream_options.h"
 #include "commands/defrem.h"
 #include "common/closest.h"
+#include "common/topic_pattern.h"
 #include "fmgr.h"
 #include "source/property.h"
 #include "stream/modify.h"
@@ -72,10 +73,14 @@ reject_unknown(CqStreamKind kind, Oid place, const char *name)
 	CqReject   *reject = cq_reject(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "invalid option \"%s\"",
 								   name);
 	char	   *names = cq_stream_options_names(kind, place);
+	bool		is_of_kafka = false;
 
 	if (names[0] == '\0')
 		return cq_reject_hint(reject, "There are no valid options here.");
-	return cq_reject_hint(reject, "%sValid options: %s.", closest_of(names, name), names);
+	(void) cq_stream_options_check(CQ_STREAM_KAFKA, place, name, "", &is_of_kafka);
+	return cq_reject_hint(reject, "%sValid options: %s.", is_of_kafka ?
+						  "It is of messages of Kafka, which come as bytes. " :
+						  closest_of(names, name), names);
 }
 
 /* Options of the wrapper that are none of ours are librdkafka's, except on columns. */
@@ -129,17 +134,39 @@ validate(CqStreamKind kind, List *options, Oid place)
 	}
 }
 
-static bool
-has_option(List *options, const char *name)
+/* NULL: it is not there. */
+static const char *
+find_option(List *options, const char *name)
 {
 	ListCell   *cell;
 
 	foreach(cell, options)
 	{
 		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
-			return true;
+			return defGetString(lfirst_node(DefElem, cell));
 	}
-	return false;
+	return NULL;
+}
+
+/* What fails would come back, and fail again. */
+static void
+refuse_error_loop(const char *topic, const char *error_topic)
+{
+	List	   *topics;
+	ListCell   *cell;
+
+	cq_reject_raise(cq_stream_options_parse_topics(topic, &topics), NULL);
+	foreach(cell, topics)
+	{
+		const char *one = lfirst(cell);
+
+		if (cq_topic_pattern_is(one) ? cq_topic_pattern_matches(one, error_topic) :
+			strcmp(one, error_topic) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("error_topic \"%s\" is a topic of the stream itself", error_topic),
+					 errdetail("What fails would be read, and would fail, again and again.")));
+	}
 }
 
 Datum
@@ -156,18 +183,20 @@ cq_kafka_validator(PG_FUNCTION_ARGS)
 	Oid			place = PG_GETARG_OID(1);
 
 	validate(CQ_STREAM_KAFKA, options, place);
-	if (place == AttributeRelationId && has_option(options, "path") &&
-		has_option(options, "metadata"))
+	if (place == AttributeRelationId && find_option(options, "path") != NULL &&
+		find_option(options, "metadata") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("options \"path\" and \"metadata\" exclude each other"),
 				 errdetail("A column is a field of the message or something that Kafka knows of "
 						   "it.")));
-	if (place == ForeignTableRelationId && !has_option(options, "topic"))
+	if (place == ForeignTableRelationId && find_option(options, "topic") == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"topic\" is required"),
 				 errhint("It names the topic of the stream, or several topics with commas "
 						 "between.")));
+	if (place == ForeignTableRelationId && find_option(options, "error_topic") != NULL)
+		refuse_error_loop(find_option(options, "topic"), find_option(options, "error_topic"));
 	PG_RETURN_VOID();
 }

@@ -1,12 +1,14 @@
 /*
  * flush.c
- *		cq.flush: until what waits in the outbox of a view is in the topic of its sink.
+ *		cq.flush: until what waits in the outbox of a view, or of a stream's dead letters, is in the
+ *		topic.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
+#include "catalog/stream.h"
 #include "catalog/view.h"
 #include "common/clock.h"
 #include "common/owner.h"
@@ -65,6 +67,16 @@ look(Oid view, Outbox *outbox)
 	return is_there;
 }
 
+/* Of a stream that its owner may ask for: have any had to be sent so far? */
+static bool
+has_dead_letters(Oid stream)
+{
+	Outbox		outbox;
+
+	cq_owner_require(stream);
+	return look(stream, &outbox);
+}
+
 static void
 require_outbox(Oid view, Outbox *outbox)
 {
@@ -107,7 +119,10 @@ cq_flush(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	cq_shared_require();
-	(void) cq_view_require_readable(view);
+	if (!cq_stream_is(view))
+		(void) cq_view_require_readable(view);
+	else if (!has_dead_letters(view))
+		PG_RETURN_BOOL(true);
 	if (!PG_ARGISNULL(1))
 		deadline =
 			DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
