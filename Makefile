@@ -1,7 +1,7 @@
 # pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
-# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium`, `make test-monitoring`, `make test-tls` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
+# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium`, `make test-monitoring`, `make test-tls`, `make test-http-kills` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
 
-SELF_MADE = demo check fuzz fuzz-formats test-debezium test-monitoring test-tls bench
+SELF_MADE = demo check fuzz fuzz-formats test-debezium test-monitoring test-tls test-http-kills bench
 ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
 
 .PHONY: $(SELF_MADE)
@@ -17,6 +17,8 @@ test-monitoring:
 	@tools/check build monitoring
 test-tls:
 	@tools/install-packages tls && tools/check build tls
+test-http-kills:
+	@HTTP_KILLS=$${HTTP_KILLS:-50} PYTEST_ADDOPTS='-k test_kill_9' tools/check build broker
 bench:
 	@bench/run $(if $(QUERY),compare,all)
 

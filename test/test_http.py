@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
 import random
 import signal
 import socket
@@ -370,25 +371,44 @@ def test_breaker_and_others(log_db, destination):
         assert {request.json()["v"] for request in server.requests if request.path == path} == set(range(1, 22))
 
 
+def end_emitter(db, number):
+    (pid,) = db.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_cq emitter' "
+                        "AND datname = current_database()")[0]
+    kill(pid, number)
+    # A server that has lost a process so starts again.
+    wait_until(lambda: is_served_by_another(db, pid), "the server does not come back")
+
+
+def kill_server(db):
+    db.server.kill()
+    db.server.start()
+    db.close()
+    wait_until(lambda: is_served_by_another(db, 0), "the server does not come back")
+
+
+ENDS = [lambda db: end_emitter(db, signal.SIGTERM), lambda db: end_emitter(db, signal.SIGKILL),
+        kill_server]
+
+
 def test_kill_9(log_db, destination):
-    """Whatever ends the emitter whenever: every row arrives, and what comes again has the key that it had."""
+    """Whatever ends the emitter, or all of the server, whenever: every row arrives, and what comes
+    again has the key that it had. HTTP_KILLS says how often."""
     db = log_db
     server = destination(lambda request: (200, {}))
     create_server(db, server.url, connect_timeout="5 s")
     create_rows(db)
-    db.execute("CREATE FOREIGN TABLE out (id int) SERVER hook")
+    db.execute("CREATE FOREIGN TABLE answer (request text, status int) SERVER cq_log")
+    db.execute("CREATE FOREIGN TABLE out (id int) SERVER hook OPTIONS (responses 'answer')")
     db.execute("CREATE CONTINUOUS VIEW v WITH (sink = 'out') AS SELECT id FROM s")
     rng = random.Random(5)
-    sent = 0
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    kills = int(os.environ.get("HTTP_KILLS", 3))
+    sent = 300 * kills
+    for number in range(kills):
         target = len(server.requests) + rng.randrange(1, 250)
-        db.execute(f"INSERT INTO s SELECT i, '', 0 FROM generate_series({sent + 1}, {sent + 300}) i")
-        sent += 300
+        db.execute("INSERT INTO s SELECT i, '', 0 FROM generate_series(%s::int + 1, %s + 300) i",
+                   number * 300, number * 300)
         wait_until(lambda: len(server.requests) >= target, "nothing is sent")
-        (pid,) = db.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_cq emitter' AND datname = current_database()")[0]
-        kill(pid, number)
-        # A server that has lost a process so starts again.
-        wait_until(lambda: is_served_by_another(db, pid), "the server does not come back")
+        ENDS[number % len(ENDS)](db)
     flush(db)
     ids = defaultdict(set)
     for request in server.requests:
@@ -396,6 +416,9 @@ def test_kill_9(log_db, destination):
     assert set(ids) == set(range(1, sent + 1))
     assert all(len(keys) == 1 for keys in ids.values())
     assert len(set().union(*ids.values())) == sent
+    assert db.execute("SELECT count(*), count(DISTINCT request) FROM answer WHERE status = 200") \
+        == [(sent, sent)]
+    print(f"{kills} kills, {len(server.requests) - sent} of {sent} rows were sent again")
 
 
 def is_served_by_another(db, before):
