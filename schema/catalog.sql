@@ -6,7 +6,7 @@ CREATE TABLE _cq.view (
     state           regclass,                       -- of a dump of 0.1.0
     stream          regclass,                       -- of a dump of 0.1.0
     status          text NOT NULL DEFAULT 'running'
-                    CHECK (status IN ('running', 'paused', 'blocked', 'failed', 'restored')), -- blocked: its sink is too far behind
+                    CHECK (status IN ('running', 'paused', 'blocked', 'failed', 'restored')),
     status_detail   text,                           -- why it failed, or what it waits for
     on_error        text NOT NULL DEFAULT 'skip' CHECK (on_error IN ('skip', 'pause')),
     start           text NOT NULL DEFAULT 'earliest', -- earliest, latest, a timestamp, or JSON of offsets for each partition
@@ -241,6 +241,22 @@ CREATE TABLE _cq.gap (
 );
 COMMENT ON TABLE _cq.gap IS 'ranges of offsets that were gone before they could be read';
 
+-- What owners, pools and views may use at most.
+CREATE TABLE _cq.budget (
+    name            text COLLATE "C" PRIMARY KEY,
+    view            regclass,                       -- whose it is: one of these
+    owner           regrole,
+    pool            text COLLATE "C",
+    what            text COLLATE "C" NOT NULL,      -- cpu_seconds, rows, state_bytes, bytes_out
+    amount          float8 NOT NULL,
+    per             text COLLATE "C",               -- minute, hour, day, month; null: of state
+    at_limit        text COLLATE "C" NOT NULL,      -- notify, slow, stop
+    reached_in      timestamptz,                    -- it was used up in the period that began
+        -- then; -infinity: in none that counts; null: it was not
+    told            text                            -- what is said of that
+);
+COMMENT ON TABLE _cq.budget IS 'limits of what continuous views use';
+
 -- Of columns that are fields of messages: has any message had the field? Known after some time.
 CREATE TABLE _cq.field (
     stream          regclass NOT NULL,
@@ -300,7 +316,8 @@ BEGIN
     FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.input', '_cq.reads', '_cq.version', '_cq.maintained', '_cq.node', '_cq.part',
                                     '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing',
                                     '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
-                                    '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink', '_cq.outbox_end', '_cq.log', '_cq.identity']::regclass[] LOOP
+                                    '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink', '_cq.outbox_end', '_cq.log', '_cq.identity',
+                                    '_cq.budget']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;
 END

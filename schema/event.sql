@@ -32,7 +32,8 @@ BEGIN
         what := 'reset';
         detail := 'to ' || NEW.start;
     ELSIF NEW.status <> OLD.status THEN
-        what := CASE NEW.status WHEN 'running' THEN 'resumed' WHEN 'blocked' THEN 'limit reached' ELSE NEW.status END;
+        what := CASE NEW.status WHEN 'running' THEN CASE OLD.status WHEN 'blocked' THEN 'limit lifted' ELSE 'resumed' END
+                                WHEN 'blocked' THEN 'limit reached' ELSE NEW.status END;
         detail := NEW.status_detail;
     ELSIF NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention
           OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate OR NEW.pool IS DISTINCT FROM OLD.pool THEN

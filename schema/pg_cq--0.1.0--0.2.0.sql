@@ -344,6 +344,23 @@ LATERAL (SELECT coalesce(v.watermark, (SELECT o.option_value::interval
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
+-- What owners, pools and views may use at most.
+CREATE TABLE _cq.budget (
+    name            text COLLATE "C" PRIMARY KEY,
+    view            regclass,                       -- whose it is: one of these
+    owner           regrole,
+    pool            text COLLATE "C",
+    what            text COLLATE "C" NOT NULL,      -- cpu_seconds, rows, state_bytes, bytes_out
+    amount          float8 NOT NULL,
+    per             text COLLATE "C",               -- minute, hour, day, month; null: of state
+    at_limit        text COLLATE "C" NOT NULL,      -- notify, slow, stop
+    reached_in      timestamptz,                    -- it was used up in the period that began
+        -- then; -infinity: in none that counts; null: it was not
+    told            text                            -- what is said of that
+);
+COMMENT ON TABLE _cq.budget IS 'limits of what continuous views use';
+SELECT pg_catalog.pg_extension_config_dump('_cq.budget', '');
+
 CREATE OR REPLACE VIEW cq.views WITH (security_barrier) AS
 SELECT v.view,
        CASE WHEN x.is_copy THEN 'restored'
@@ -374,7 +391,8 @@ SELECT v.view,
                      WHEN NOT i.is_started THEN 'has not begun yet'
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN k.trouble IS NOT NULL THEN k.trouble
-                     WHEN b.is_behind THEN b.progress END) AS status_detail,
+                     ELSE nullif(concat_ws('; ', g.told, CASE WHEN b.is_behind THEN b.progress END),
+                                 '') END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
        v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, c.relation AS changes, v.notify,
@@ -443,6 +461,10 @@ LEFT JOIN (SELECT o.view, CASE WHEN o.status = 'failed' THEN 'its sink has faile
                                WHEN s.state = 'down' THEN concat_ws(': ', 'its sink is down', s.last_error) END AS trouble
            FROM _cq.sink o
            LEFT JOIN _cq.stat_sinks() s ON s.view = o.view) k ON k.view = v.view
+CROSS JOIN LATERAL (SELECT string_agg(o.told, '; ' ORDER BY o.name) AS told
+                    FROM _cq.budget o
+                    WHERE o.told IS NOT NULL
+                      AND (o.view = v.view OR o.owner = r.relowner OR o.pool = v.pool)) g
 -- A stream that is not as far behind is one that a worker keeps up with.
 CROSS JOIN LATERAL (SELECT p.lag_messages >= greatest(20000, 10 * n.rows_per_second) AS is_behind,
                            pg_catalog.format('%s %% of what there is to read is read, %s messages are left%s',
@@ -585,8 +607,9 @@ COMMENT ON TABLE _cq.sink IS 'continuous views whose changes leave the database,
 -- topic: topics.sql
 -- topic: usage.sql
 -- topic: pool.sql
+-- topic: budget.sql
 GRANT SELECT ON cq.events, cq.lineage, _cq.statement, cq.view_parts, cq.stat_times, cq.lanes,
-    cq.usage, cq.pools TO PUBLIC;
+    cq.usage, cq.pools, cq.budgets TO PUBLIC;
 
 -- Last: what there is of views and streams; then workers look at the catalog again.
 SELECT _cq.complete_parts();

@@ -249,7 +249,8 @@ SELECT v.view,
                      WHEN NOT i.is_started THEN 'has not begun yet'
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN k.trouble IS NOT NULL THEN k.trouble
-                     WHEN b.is_behind THEN b.progress END) AS status_detail,
+                     ELSE nullif(concat_ws('; ', g.told, CASE WHEN b.is_behind THEN b.progress END),
+                                 '') END) AS status_detail,
        CASE WHEN cardinality(i.streams) = 1 THEN i.streams[1] END AS stream,
        pg_catalog.pg_get_userbyid(r.relowner) AS owner,
        v.start, v.on_error, v.retention, v.retention_by, v.emit, v.allowed_lateness, v.late, v.sink, c.relation AS changes, v.notify,
@@ -318,6 +319,10 @@ LEFT JOIN (SELECT o.view, CASE WHEN o.status = 'failed' THEN 'its sink has faile
                                WHEN s.state = 'down' THEN concat_ws(': ', 'its sink is down', s.last_error) END AS trouble
            FROM _cq.sink o
            LEFT JOIN _cq.stat_sinks() s ON s.view = o.view) k ON k.view = v.view
+CROSS JOIN LATERAL (SELECT string_agg(o.told, '; ' ORDER BY o.name) AS told
+                    FROM _cq.budget o
+                    WHERE o.told IS NOT NULL
+                      AND (o.view = v.view OR o.owner = r.relowner OR o.pool = v.pool)) g
 -- A stream that is not as far behind is one that a worker keeps up with.
 CROSS JOIN LATERAL (SELECT p.lag_messages >= greatest(20000, 10 * n.rows_per_second) AS is_behind,
                            pg_catalog.format('%s %% of what there is to read is read, %s messages are left%s',

@@ -6,6 +6,7 @@ CREATE TABLE _cq.usage (
     view            oid NOT NULL,                   -- it may be gone; 0: nobody in particular
     name            text,                           -- as it was then
     owner           oid,
+    pool            text COLLATE "C",
     cpu_seconds     float8 NOT NULL,
     rows            bigint NOT NULL,
     bytes_in        bigint NOT NULL,
@@ -22,18 +23,21 @@ CREATE FUNCTION _cq.note_usage(views oid[], cpu_ns bigint[], rows bigint[], byte
     RETURNS void
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO _cq.usage AS u (period, began_at, view, name, owner, cpu_seconds, rows, bytes_in,
-                                bytes_out, state_bytes, wal_bytes)
-    SELECT p.period, date_trunc(p.period, statement_timestamp(), 'UTC'), n.view,
+    INSERT INTO _cq.usage AS u (period, began_at, view, name, owner, pool, cpu_seconds, rows,
+                                bytes_in, bytes_out, state_bytes, wal_bytes)
+    SELECT p.period, date_trunc(p.period, t.now, 'UTC'), n.view,
            coalesce(c.oid::regclass::text, k.name),
-           coalesce(c.relowner, k.owner), n.cpu_ns / 1e9::float8, n.rows, n.bytes_in, n.bytes_out,
+           coalesce(c.relowner, k.owner), CASE WHEN v.view IS NULL THEN k.pool ELSE v.pool END,
+           n.cpu_ns / 1e9::float8, n.rows, n.bytes_in, n.bytes_out,
            s.bytes, n.wal_bytes
     FROM unnest(views, cpu_ns, rows, bytes_in, bytes_out, wal_bytes)
              n (view, cpu_ns, rows, bytes_in, bytes_out, wal_bytes)
     CROSS JOIN (VALUES ('minute'), ('hour'), ('day')) p (period)
+    CROSS JOIN (SELECT _cq.clock() AS now OFFSET 0) t
     LEFT JOIN pg_class c ON c.oid = n.view
+    LEFT JOIN _cq.view v ON v.view = n.view
     -- Of one that is gone, what it was.
-    LEFT JOIN LATERAL (SELECT o.name, o.owner FROM _cq.usage o
+    LEFT JOIN LATERAL (SELECT o.name, o.owner, o.pool FROM _cq.usage o
                        WHERE o.period = 'day' AND o.view = n.view AND c.oid IS NULL
                        ORDER BY o.began_at DESC LIMIT 1) k ON true
     LEFT JOIN LATERAL (SELECT sum(b.table_bytes + b.index_bytes)::bigint AS bytes
@@ -42,7 +46,7 @@ BEGIN ATOMIC
                        LATERAL _cq.relation_bytes(coalesce(l.log, q.relation)::oid) b
                        WHERE q.view = n.view::regclass AND q.role <> 'definition') s ON true
     ON CONFLICT (period, began_at, view) DO UPDATE SET
-        name = excluded.name, owner = excluded.owner,
+        name = excluded.name, owner = excluded.owner, pool = excluded.pool,
         cpu_seconds = u.cpu_seconds + excluded.cpu_seconds,
         rows = u.rows + excluded.rows, bytes_in = u.bytes_in + excluded.bytes_in,
         bytes_out = u.bytes_out + excluded.bytes_out,
@@ -81,7 +85,7 @@ REVOKE ALL ON FUNCTION _cq.trim_usage() FROM PUBLIC;
 
 CREATE VIEW cq.usage WITH (security_barrier) AS
 SELECT u.period, u.began_at, CASE WHEN u.view <> 0 THEN u.view::regclass END AS view, u.name,
-       pg_catalog.pg_get_userbyid(u.owner) AS owner,
+       pg_catalog.pg_get_userbyid(u.owner) AS owner, u.pool,
        u.cpu_seconds, u.rows, u.bytes_in, u.bytes_out, u.state_bytes, u.wal_bytes
 FROM _cq.usage u
 WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE')

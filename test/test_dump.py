@@ -75,6 +75,7 @@ def test_sinks_changes_and_windows_come_along(server, log_db, tmp_path):
     db.execute(f"CREATE CONTINUOUS VIEW closed WITH (emit = 'close', late = 'amend', retention = '1 day') AS {TELLING['closed']}")
     db.execute(f"CREATE CONTINUOUS VIEW sessions AS {TELLING['sessions']}")
     db.execute("INSERT INTO s SELECT i % 3, timestamptz '2025-01-01' + i * interval '10 s' FROM generate_series(1, 30) i")
+    db.execute("SELECT cq.set_budget('kept', 'rows', 1000, 'day', view => 'net')")
     for view in ("net", "on_its_way", "closed", "sessions"):
         db.wait(view)
     dump = tmp_path / "dump"
@@ -86,6 +87,8 @@ def test_sinks_changes_and_windows_come_along(server, log_db, tmp_path):
     try:
         server.program("pg_restore", "--exit-on-error", "-d", copy.name, str(dump))
         copy.execute("SELECT cq.resume_all()")
+        assert copy.execute("SELECT name, view::text, amount FROM cq.budgets") == [
+            ("kept", "net", 1000)]
         copy.execute("INSERT INTO s SELECT i % 4, timestamptz '2025-01-01' + i * interval '10 s' FROM generate_series(20, 40) i")
         for view in ("net", "on_its_way", "closed", "sessions"):
             copy.wait(view)

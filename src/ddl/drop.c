@@ -107,6 +107,7 @@ forget_views(Datum dropped)
 	run_over("DELETE FROM _cq.sink WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.outbox_end WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.late WHERE view = ANY ($1)", dropped);
+	run_over("DELETE FROM _cq.budget WHERE view = ANY ($1)", dropped);
 	run_over("DELETE FROM _cq.part WHERE view = ANY ($1) RETURNING relation", dropped);
 	if (SPI_processed > 0)
 		drop_remaining(collect_oids(1));

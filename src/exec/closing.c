@@ -44,6 +44,7 @@
 #include "exec/closing.h"
 #include "exec/ending.h"
 #include "exec/graph.h"
+#include "exec/limit.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/root.h"
@@ -102,11 +103,11 @@ prepare_closing(Closing *closing)
 	return true;
 }
 
-/* Its output takes no more for the moment: it goes on when it does. */
+/* It may not go on for the moment: it does when it may. */
 static bool
 is_blocked(Closing *closing)
 {
-	const char *reason = cq_output_full(closing->of.view);
+	const char *reason = cq_limit_reached(closing->of.view);
 
 	if (reason == NULL)
 		return false;

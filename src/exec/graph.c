@@ -28,6 +28,7 @@
 #include "common/owner.h"
 #include "common/wake.h"
 #include "exec/graph.h"
+#include "exec/limit.h"
 #include "exec/lock.h"
 #include "exec/output.h"
 #include "exec/table_turn.h"
@@ -348,11 +349,11 @@ find_told(const CqGraph *graph, const List *named)
 	return told;
 }
 
-/* Too much waits to be sent. */
+/* It may not go on for now. */
 static bool
 is_blocked(const CqViewExec *exec)
 {
-	const char *reason = cq_output_full(exec->row);
+	const char *reason = cq_limit_reached(exec->row);
 
 	if (reason != NULL)
 		stop(exec->view, "blocked", reason);

@@ -12,8 +12,8 @@
  * - Views that no longer run get a cursor of their own where they are, and the others go on. Until
  *   then nobody goes on, since a batch checks that all followers run; so a view is stopped by its
  *   status alone.
- * - Cursors of one partition that have met become one, but for those of views that fail, or go on
- *   apart (apart.c), which would leave again. They meet because the one behind stops exactly where
+ * - Cursors of one partition that have met become one, but for those of views that fail, are slowed
+ *   down, or go on apart (apart.c), which would leave again. They meet because the one behind stops exactly where
  *   the one ahead stands, which its worker holds meanwhile.
  *
  * Rows of _cq.cursor and _cq.follow are written by workers alone, so that no command, and no
@@ -230,19 +230,6 @@ have_met(const CursorRow *one, const CursorRow *other)
 																	 other->cursor.topic) == 0;
 }
 
-static bool
-stays_apart(const CursorRow *row)
-{
-	ListCell   *cell;
-
-	foreach(cell, row->running)
-	{
-		if (cq_view_exec_stays_apart(lfirst_oid(cell)))
-			return true;
-	}
-	return false;
-}
-
 /* True where anything was written, so that the cursors must be read again. */
 static bool
 mend(List *rows)
@@ -261,7 +248,7 @@ mend(List *rows)
 			split(row);
 			changed = true;
 		}
-		if (stays_apart(row))
+		if (cq_view_exec_any_stays_apart(row->running))
 			continue;
 		if (*previous != NULL && have_met(*previous, row) && merge(*previous, row))
 			changed = true;

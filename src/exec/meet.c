@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "exec/exec.h"
+#include "exec/view_exec.h"
 
 static int
 compare_cursors(const CqCursor *one, const CqCursor *other)
@@ -46,7 +47,8 @@ bool
 cq_meet_may(const CqLane *one, const CqLane *other)
 {
 	return one->stream == other->stream &&
-		cq_apart_are_all(one->views) == cq_apart_are_all(other->views);
+		cq_apart_are_all(one->views) == cq_apart_are_all(other->views) &&
+		!cq_view_exec_any_stays_apart(one->views) && !cq_view_exec_any_stays_apart(other->views);
 }
 
 int64

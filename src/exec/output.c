@@ -15,21 +15,13 @@
 
 #include "access/table.h"
 #include "catalog/pg_class.h"
-#include "catalog/query.h"
 #include "common/guc.h"
-#include "common/version.h"
 #include "common/owner.h"
-#include "common/wake.h"
-#include "catalog/pg_type.h"
 #include "exec/output.h"
-#include "executor/spi.h"
-#include "fmgr.h"
 #include "sink/sink.h"
 #include "state/change_buffer.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-
-PG_FUNCTION_INFO_V1(cq_unblock_views);
 
 typedef struct Output
 {
@@ -270,37 +262,4 @@ cq_output_add_streams(List *streams, const CqView *view)
 			streams = add_relation(streams, way->written);
 	}
 	return streams;
-}
-
-/* _cq.unblock_views(). What such a view has not read meanwhile is not idle. */
-Datum
-cq_unblock_views(PG_FUNCTION_ARGS)
-{
-	static const char unblock[] =
-		"WITH unlocked AS (SELECT view FROM _cq.view WHERE status = 'blocked' "
-		"FOR UPDATE SKIP LOCKED), "
-		"unblocked AS (UPDATE _cq.view v SET status = 'running', status_detail = NULL "
-		"FROM unlocked WHERE v.view = unlocked.view AND (v.notify IS NULL OR $2) AND ($1 < 0 OR "
-		"NOT EXISTS "
-		"(SELECT FROM _cq.sink s JOIN _cq.outbox_end e USING (view) "
-		"WHERE s.view = v.view AND e.next_id - 1 - s.sent_id > $1 / 2)) RETURNING v.view), "
-		"active AS (UPDATE _cq.cursor c SET active_at = _cq.clock() FROM _cq.follow f "
-		"WHERE f.view IN (SELECT view FROM unblocked) AND f.cursor_id = c.cursor_id) "
-		"SELECT count(*) FROM unblocked";
-	Oid			types[] = {INT8OID, BOOLOID};
-	Datum		args[] = {
-		Int64GetDatum(cq_max_outbox_rows),
-		BoolGetDatum(cq_notify_usage() <= cq_max_notify_queue / 2)
-	};
-	int64		nviews;
-	bool		is_null;
-
-	cq_version_require();
-	SPI_connect();
-	cq_query_execute(unblock, SPI_OK_SELECT, lengthof(types), types, args, NULL);
-	nviews = DatumGetInt64(cq_query_column(0, 1, &is_null));
-	SPI_finish();
-	if (nviews > 0)
-		cq_wake_catalog_changed();
-	PG_RETURN_INT64(nviews);
 }

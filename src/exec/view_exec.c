@@ -25,6 +25,7 @@
 #include "exec/view_plan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "stats/budget.h"
 #include "stream/reader.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -444,12 +445,25 @@ cq_view_exec_failures(Oid view)
 	return &find_entry(view)->nfailures;
 }
 
-bool
-cq_view_exec_stays_apart(Oid view)
+static bool
+stays_apart(Oid view)
 {
 	const CqViewExec *exec = find_entry(view);
 
-	return exec->nfailures >= CQ_FAILURES_TOGETHER || exec->row_limit > 0;
+	return exec->nfailures >= CQ_FAILURES_TOGETHER || exec->row_limit > 0 || cq_budget_slows(view);
+}
+
+bool
+cq_view_exec_any_stays_apart(const List *views)
+{
+	ListCell   *cell;
+
+	foreach(cell, views)
+	{
+		if (stays_apart(lfirst_oid(cell)))
+			return true;
+	}
+	return false;
 }
 
 /* A batch on its way through the nodes. */

@@ -118,10 +118,11 @@ extern CqViewExec *cq_view_exec_get(Oid view, Oid stream);
 extern int *cq_view_exec_failures(Oid view);
 
 /*
- * Is it better off alone? It makes transactions fail, or takes fewer rows at a time than others:
- * together with others of the kind, at the same place, it would leave them again for ever.
+ * Is one of them better off alone? It makes transactions fail, takes fewer rows at a time than
+ * others, or is slowed down by a budget: together with others of the kind, at the same place, it
+ * would leave them again for ever.
  */
-extern bool cq_view_exec_stays_apart(Oid view);
+extern bool cq_view_exec_any_stays_apart(const List *views);
 
 /*
  * Runs the plan over rows [first, end) of the batch except those in skip, and merges what comes out

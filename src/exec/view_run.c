@@ -21,6 +21,7 @@
 #include "exec/dead_letter.h"
 #include "exec/error_rate.h"
 #include "exec/late.h"
+#include "exec/limit.h"
 #include "exec/lock.h"
 #include "exec/node_count.h"
 #include "exec/output.h"
@@ -32,6 +33,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "sink/error_topic.h"
+#include "stats/budget.h"
 #include "stats/meter.h"
 #include "stats/stats.h"
 #include "utils/lsyscache.h"
@@ -553,11 +555,11 @@ cq_view_run_stop(const CqLane *lane, const CqBatch *batch, Oid view, int row, co
 	fail(view, reason);
 }
 
-/* Too much waits to be sent: the view goes no further, and the others do. */
+/* The view goes no further for now, and the others do. */
 static bool
 leave_if_blocked(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
 {
-	const char *reason = cq_output_full(exec->row);
+	const char *reason = cq_limit_reached(exec->row);
 
 	if (reason == NULL)
 		return false;
@@ -573,6 +575,16 @@ leave(const CqLane *lane, const CqBatch *batch, Oid view, int row)
 			(errmsg("continuous view \"%s\" goes on by itself", get_rel_name(view)),
 			 errdetail("It would hold up the others.")));
 	cq_cursor_leave(lane, view, &batch->fetch, row);
+}
+
+/* What has used up a budget goes on slowly (worker/turn.c), and the others as before. */
+static bool
+leave_if_slowed(CqLane *lane, const CqBatch *batch, const CqViewExec *exec)
+{
+	if (!cq_budget_slows(exec->view) || list_length(lane->views) == 1)
+		return false;
+	leave(lane, batch, exec->view, 0);
+	return true;
 }
 
 /* It has not managed as many rows in its time. */
@@ -620,7 +632,8 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 
 	INSTR_TIME_SET_CURRENT(start);
 	cq_meter_read(&run.used_before);
-	if (leave_if_blocked(lane, batch, exec) || leave_if_too_much(lane, batch, exec))
+	if (leave_if_blocked(lane, batch, exec) || leave_if_slowed(lane, batch, exec) ||
+		leave_if_too_much(lane, batch, exec))
 		return false;
 	run.context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq run", ALLOCSET_DEFAULT_SIZES);
 	cq_node_count_begin(exec);

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/name.h"
 #include "sink/emitter_parts.h"
+#include "stats/budget.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -98,7 +99,7 @@ cq_emitter_step(CqEmitter *emitter)
 		return is_known;
 	if (cq_emitter_send_is_renewal_due(emitter))
 		return cq_emitter_send_place(emitter);
-	if (cq_emitter_send_has_work(emitter))
+	if (cq_emitter_send_has_work(emitter) && cq_budget_stops(emitter->sink.view) == NULL)
 		return cq_emitter_send_next(emitter);
 	tend(emitter);
 	return true;

@@ -9,9 +9,11 @@
 #include "common/version.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "stats/meter.h"
 #include "stats/shared_table.h"
+#include "stats/stats.h"
 #include "stats/usage.h"
 #include "storage/spin.h"
 #include "utils/array.h"
@@ -27,6 +29,7 @@ typedef struct Entry
 } Entry;
 
 PG_FUNCTION_INFO_V1(cq_usage_write);
+PG_FUNCTION_INFO_V1(cq_usage_pending);
 
 static void
 revive(void *entry)
@@ -163,26 +166,29 @@ can_wait(void)
 	return false;
 }
 
-/* Takes away all entries of this database: of Entry *. */
+/* All entries of this database, of Entry *; takes: they go. */
 static List *
-take_entries(void)
+copy_entries(bool takes)
 {
 	HASH_SEQ_STATUS scan;
 	Entry	   *entry;
-	List	   *taken = NIL;
+	List	   *copies = NIL;
 
+	/* Nobody adds to one meanwhile. */
 	LWLockAcquire(table.lock, LW_EXCLUSIVE);
 	hash_seq_init(&scan, table.entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
 		if (entry->key.database != MyDatabaseId)
 			continue;
-		taken = lappend(taken, memcpy(palloc(sizeof(Entry)), entry, sizeof(Entry)));
-		hash_search(table.entries, &entry->key, HASH_REMOVE, NULL);
+		copies = lappend(copies, memcpy(palloc(sizeof(Entry)), entry, sizeof(Entry)));
+		if (takes)
+			hash_search(table.entries, &entry->key, HASH_REMOVE, NULL);
 	}
-	*table.was_full = false;
+	if (takes)
+		*table.was_full = false;
 	LWLockRelease(table.lock);
-	return taken;
+	return copies;
 }
 
 /* One of the figures of all entries, as an array of bigint. */
@@ -247,7 +253,7 @@ cq_usage_write(PG_FUNCTION_ARGS)
 	cq_version_require();
 	if (table.entries == NULL || can_wait())
 		PG_RETURN_INT64(0);
-	taken = take_entries();
+	taken = copy_entries(true);
 	PG_TRY();
 	{
 		write_entries(taken);
@@ -262,4 +268,33 @@ cq_usage_write(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	PG_RETURN_INT64(list_length(taken));
+}
+
+/*
+ * _cq.usage_pending(): of views that the current user may know, what has not been written down yet.
+ * Anybody may call it.
+ */
+Datum
+cq_usage_pending(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, table.entries != NULL ? copy_entries(false) : NIL)
+	{
+		const Entry *entry = lfirst(cell);
+		Datum		values[] = {
+			ObjectIdGetDatum(entry->key.relation),
+			Float8GetDatum(entry->usage.cpu_ns / 1e9),
+			Int64GetDatum(entry->usage.rows),
+			Int64GetDatum(entry->usage.bytes_out)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		if (superuser() || cq_stats_may_see(entry->key.relation))
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

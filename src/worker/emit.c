@@ -28,6 +28,7 @@
 #include "postmaster/interrupt.h"
 #include "sink/emitter.h"
 #include "sink/outbox_read.h"
+#include "stats/budget.h"
 #include "stats/sink_stats.h"
 #include "stats/usage.h"
 #include "storage/ipc.h"
@@ -313,6 +314,7 @@ work(void)
 	cq_shared_is_busy = true;
 	CHECK_FOR_INTERRUPTS();
 	hear_of_changes();
+	cq_budget_look(false);
 	look_at_outboxes();
 	foreach(cell, emitters)
 	{

@@ -24,6 +24,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "stats/budget.h"
 #include "stats/reading.h"
 #include "stats/usage.h"
 #include "storage/ipc.h"
@@ -182,6 +183,7 @@ work(CqIngest *ingest)
 	if (has_changed)
 		cq_load_lanes(ingest);
 	cq_load_settle(ingest);
+	cq_budget_look(has_changed);
 	had_something = cq_level_run(ingest, has_changed);
 	had_something |= cq_turn_run(ingest);
 	cq_event_take(ingest);

@@ -37,6 +37,7 @@ typedef struct CqIngestLane
 	double		us_per_row;		/* lately */
 	TimestampTz last_batch;		/* with rows in it */
 	TimestampTz next_meeting;	/* not before */
+	TimestampTz rests_until;	/* it has no turn before */
 	int			nskipped;		/* turns in a row */
 	bool		gave_way;		/* it has left its turn to another worker, and wants the next one */
 } CqIngestLane;

@@ -22,6 +22,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "stats/budget.h"
 #include "stats/sink_stats.h"
 #include "stats/stats.h"
 #include "stats/usage.h"
@@ -65,6 +66,8 @@ static Duty duties[] = {
 	DUTY("advance_watermarks", "", "", 1, 1000, false),
 	DUTY("close_windows", "", "", 1, 1000, true),
 	DUTY("emit_windows", "", "", 1, 1000, true),
+	DUTY("note_budgets", "", "", PG_INT64_MAX, 1000, false),
+	DUTY("block_views", "", "", PG_INT64_MAX, 1000, false),
 	DUTY("unblock_views", "", "", PG_INT64_MAX, 1000, false),
 	DUTY("trim_events", "", "", PG_INT64_MAX, 10000, false),
 	DUTY("write_usage", "", "", PG_INT64_MAX, 10000, false),
@@ -233,6 +236,7 @@ cq_keeper_main(Datum arg)
 		cq_yield_condemn(slot);
 		cq_shared_is_busy = false;
 		ask_for_emitter();
+		cq_budget_look(false);
 		delay = do_duties();
 		cq_note_run(run_apart);
 		cq_shared_measure(slot);

@@ -10,6 +10,9 @@
  * A lane whose views go on apart (exec/apart.c) takes batches of a few milliseconds beside one that
  * is live, behind or not: about as long as a round of that one waits for its next messages.
  *
+ * A lane whose view has used up a budget that makes it slow rests after each turn, so that it takes
+ * a twentieth of the worker's time.
+ *
  * Two lanes that are near each other meet, unless the views of one go on apart: neither gets a turn
  * of its own, and each is read up to where the other one stands. A reader that has gone past that
  * place is closed at once, so a meeting costs at most two; where it fails the next one is not
@@ -23,6 +26,7 @@
 #include "common/guc.h"
 #include "common/watch.h"
 #include "miscadmin.h"
+#include "stats/budget.h"
 #include "utils/timestamp.h"
 #include "worker/ingest.h"
 
@@ -32,6 +36,8 @@
 #define SMALLEST_SLICE	1000	/* messages */
 #define APART_SLICE_US	3000	/* of a lane whose views go on apart, beside a live one */
 #define SMALLEST_APART_SLICE 50
+#define BUDGET_SLICE_US	200000	/* of a lane one of whose views has a budget */
+#define SLOWED_REST		19		/* so many times as long as its turn does one rest that is slowed */
 #define COMPACTION_US	5000	/* after a batch, and no less than that took, while a view's state is due */
 #define NEAR			20000	/* messages: so close that two lanes may meet */
 #define MEETING_MS		200		/* after which a meeting has failed */
@@ -41,6 +47,14 @@ static bool
 is_live(const CqIngestLane *lane, TimestampTz now)
 {
 	return lane->lane->lag < LIVE_LAG && now - lane->last_batch < LIVE_SECONDS * USECS_PER_SEC;
+}
+
+/* By a budget. Together with others no view stays that is. */
+static bool
+is_slowed(const CqIngestLane *lane)
+{
+	return list_length(lane->lane->views) == 1 &&
+		cq_budget_slows(linitial_oid(lane->lane->views));
 }
 
 /* is_apart: are the lane's views so? Then the others of their kind do not count. */
@@ -76,18 +90,33 @@ has_plain_lane(const CqIngest *ingest)
 	return false;
 }
 
-/* How many messages the lane may take, so that others need not wait for it; 0: any number. */
+/* How many messages the lane takes in so long a time, as far as is known. */
 static int
-slice_of(const CqIngestLane *lane, bool is_apart)
+slice_of(const CqIngestLane *lane, double us, int smallest)
 {
-	double		us = is_apart ? APART_SLICE_US : SLICE_US;
-	int			smallest = is_apart ? SMALLEST_APART_SLICE : SMALLEST_SLICE;
-
-	if (!is_apart && (lane->us_per_row == 0 || lane->lane->lag < LIVE_LAG))
-		return 0;
 	if (lane->us_per_row == 0)
 		return smallest;
 	return Max(smallest, (int) Min(us / lane->us_per_row, (double) cq_batch_rows));
+}
+
+/*
+ * How many messages the lane may take, so that others need not wait for it, or that it does not
+ * take much more than its budget; 0: any number.
+ */
+static int
+limit_rows(const CqIngest *ingest, const CqIngestLane *lane, bool is_apart, TimestampTz now)
+{
+	bool		has_neighbour = other_is_live(ingest, lane, is_apart, now);
+
+	if (has_neighbour && is_apart)
+		return slice_of(lane, APART_SLICE_US, SMALLEST_APART_SLICE);
+	if (is_slowed(lane))
+		return slice_of(lane, SLICE_US, SMALLEST_APART_SLICE);
+	if (has_neighbour && lane->us_per_row > 0 && lane->lane->lag >= LIVE_LAG)
+		return slice_of(lane, SLICE_US, SMALLEST_SLICE);
+	if (cq_budget_has_any(lane->lane->views))
+		return slice_of(lane, BUDGET_SLICE_US, SMALLEST_APART_SLICE);
+	return 0;
 }
 
 /* Is there one behind it, with a backlog as it has itself? */
@@ -164,9 +193,10 @@ run_lane(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 	int			nrows;
 
 	lane->lane->gives_way = is_apart && ingest->nworkers > 1 && has_plain_lane(ingest);
-	lane->lane->max_rows = other_is_live(ingest, lane, is_apart, began) ?
-		slice_of(lane, is_apart) : 0;
+	lane->lane->max_rows = limit_rows(ingest, lane, is_apart, began);
 	message = try_exec(lane->lane, timeout_ms, &nrows, &result);
+	lane->rests_until = !is_slowed(lane) ? 0 :
+		began + (1 + SLOWED_REST) * (cq_clock_real_monotonic() - began);
 	lane->gave_way = result == CQ_BATCH_GIVES_WAY;
 	if (lane->gave_way)
 		return false;
@@ -271,7 +301,7 @@ cq_turn_run(CqIngest *ingest)
 
 		CHECK_FOR_INTERRUPTS();
 		cq_shared_hear(ingest->slot);
-		if (lane->lane->reader == NULL)
+		if (lane->lane->reader == NULL || lane->rests_until > cq_clock_real_monotonic())
 			continue;
 		if (lane->nskipped < 3 && should_let_another_catch_up(ingest, lane))
 		{
