@@ -234,6 +234,8 @@ cq_fault_of(const ErrorData *error)
 			 */
 			return is_raised_in(error, plans, lengthof(plans)) ?
 				CQ_FAULT_OF_SERVER : CQ_FAULT_OF_ROW;
+		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:	/* temp_file_limit: next time as well */
+			return CQ_FAULT_OF_VIEW;
 		case ERRCODE_DUPLICATE_TABLE:	/* two that make the same */
 		case ERRCODE_DUPLICATE_OBJECT:
 		case ERRCODE_LOCK_NOT_AVAILABLE:

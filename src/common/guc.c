@@ -24,6 +24,7 @@ int			cq_max_errors = 10000;
 int			cq_max_events = 10000;
 int			cq_max_errors_size = 262144;
 int			cq_error_retention = 43200;
+int			cq_view_memory = 1048576;
 int			cq_view_timeout = 30000;
 int			cq_max_views = 1000;
 int			cq_usage_retention = 400;
@@ -101,6 +102,12 @@ cq_guc_init(void)
 							"The same holds for cq.late. -1 keeps them for good.",
 							&cq_error_retention, 43200, -1, INT_MAX / 60, PGC_SIGHUP,
 							GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.view_memory",
+							"Most memory that a view's part of a batch may take.",
+							"It then goes on by itself with fewer rows, and fails if a single row "
+							"takes more. It is looked at ten times a second. -1 sets no limit.",
+							&cq_view_memory, 1048576, -1, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.view_timeout",
 							"Longest time that a view's part of a batch may take.",
 							"It then goes on by itself with fewer rows, and fails if a single row "

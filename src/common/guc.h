@@ -17,6 +17,7 @@ extern bool cq_synchronous_commit;	/* cq.synchronous_commit, for the workers' ow
 extern int	cq_work_mem;			/* cq.work_mem, in kB, for each operation of a batch */
 extern int	cq_group_cache_size;	/* cq.group_cache_size, in kB, for each view and worker */
 extern int	cq_error_payload_limit; /* cq.error_payload_limit, in kB */
+extern int	cq_view_memory;	/* cq.view_memory, in kB; -1: no limit */
 extern int	cq_view_timeout;	/* cq.view_timeout, in ms; 0: none */
 extern int	cq_max_global_rows;	/* cq.max_global_rows, of an input; -1: no limit */
 extern int	cq_max_errors;		/* cq.max_errors, for each view; -1: all */

@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "common/guc.h"
 #include "common/watch.h"
 #include "miscadmin.h"
@@ -23,11 +26,14 @@ static TimeoutId timer;
 static volatile sig_atomic_t is_armed = false;	/* an interrupt would be taken for what it is */
 static volatile sig_atomic_t is_canceling = false;
 static volatile sig_atomic_t ncaught = 0;
-static volatile sig_atomic_t timed_out = false;
+static volatile sig_atomic_t excess = CQ_WATCH_WITHIN;	/* of the part: a CqWatchExcess */
 static volatile Oid part = InvalidOid;	/* the view or stream whose part it is */
 static volatile int part_rows = 0;	/* of a stream */
 static CqWatchPlace part_place;	/* of which value; or none */
 static volatile TimestampTz part_ends = DT_NOEND;
+static bool is_alone = false;	/* it is of many batches: see cq_watch_run */
+static volatile int64 part_memory = 0;	/* bytes that the process had when it began */
+static int	memory_fd = -1;
 static bool is_taken[CQ_WATCH_MESSAGES];	/* of slot->deaf: by this batch */
 
 static bool
@@ -97,20 +103,64 @@ cancel(void)
 	SetLatch(MyLatch);
 }
 
+/* The next of several numbers. */
+static int64
+take_number(const char **text)
+{
+	int64		number = 0;
+
+	while (**text == ' ')
+		(*text)++;
+	while (**text >= '0' && **text <= '9')
+		number = number * 10 + *(*text)++ - '0';
+	return number;
+}
+
+/*
+ * What this process has of memory that it shares with nobody, in bytes, whoever has asked for it;
+ * 0: unknown. Spilled rows are in files, and not in it. Also called in a signal handler.
+ */
+static int64
+private_memory(void)
+{
+	char		text[128];
+	const char *rest = text;
+	ssize_t		length = memory_fd >= 0 ? pread(memory_fd, text, sizeof(text) - 1, 0) : -1;
+	int64		resident;
+
+	if (length <= 0)
+		return 0;
+	text[length] = '\0';
+	(void) take_number(&rest);
+	resident = take_number(&rest);
+	return (resident - take_number(&rest)) * sysconf(_SC_PAGESIZE);
+}
+
+/* In a signal handler. */
+static void
+measure_part(void)
+{
+	if (GetCurrentTimestamp() >= part_ends)
+		excess = CQ_WATCH_TIME;
+	else if (cq_view_memory >= 0 && part_memory > 0 &&
+			 private_memory() - part_memory > (int64) cq_view_memory * 1024)
+		excess = CQ_WATCH_MEMORY;
+}
+
 /* In a signal handler. */
 static void
 tick(void)
 {
-	if (!slot->is_long)
+	if (!slot->is_long && TimestampDifferenceExceeds(slot->began, GetCurrentTimestamp(), LONG_MS))
 	{
 		slot->is_long = true;
 		tell_launcher();
 	}
 	if (!is_armed)
 		return;
-	if (OidIsValid(part) && GetCurrentTimestamp() >= part_ends)
-		timed_out = true;
-	if (slot->must_yield || (OidIsValid(part) && timed_out))
+	if (OidIsValid(part) && excess == CQ_WATCH_WITHIN)
+		measure_part();
+	if (slot->must_yield || (OidIsValid(part) && excess != CQ_WATCH_WITHIN))
 		cancel();
 }
 
@@ -120,6 +170,7 @@ cq_watch_init(CqWatchSlot *of_process, void (*tell) (void))
 	slot = of_process;
 	slot->is_long = slot->must_yield = false;
 	tell_launcher = tell;
+	memory_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	timer = RegisterTimeout(USER_TIMEOUT, tick);
 }
 
@@ -143,10 +194,10 @@ cq_watch_begin(void)
 	slot->is_long = slot->must_yield = false;
 	slot->began = GetCurrentTimestamp();
 	memset(is_taken, 0, sizeof(is_taken));
-	timed_out = false;
+	excess = CQ_WATCH_WITHIN;
 	part = InvalidOid;
 	is_armed = true;
-	enable_timeout_every(timer, TimestampTzPlusMilliseconds(slot->began, LONG_MS), TICK_MS);
+	enable_timeout_every(timer, TimestampTzPlusMilliseconds(slot->began, TICK_MS), TICK_MS);
 }
 
 void
@@ -164,11 +215,13 @@ cq_watch_begin_part(Oid view)
 {
 	if (slot == NULL)
 		return;
-	timed_out = false;
+	excess = CQ_WATCH_WITHIN;
 	part_ends = cq_view_timeout > 0 ?
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cq_view_timeout) : DT_NOEND;
+	part_memory = cq_view_memory >= 0 ? private_memory() : 0;
 	part_rows = 0;
 	part_place.stream = InvalidOid;
+	is_alone = false;
 	part = view;
 	is_armed = true;
 }
@@ -216,18 +269,26 @@ cq_watch_end_part(void)
 }
 
 bool
-cq_watch_timed_out(void)
+cq_watch_exceeded(void)
 {
-	return timed_out;
+	return excess != CQ_WATCH_WITHIN;
+}
+
+const char *
+cq_watch_excess(void)
+{
+	if (excess == CQ_WATCH_MEMORY)
+		return "more memory than cq.view_memory";
+	return is_alone ? "longer than ten times cq.view_timeout" : "longer than cq.view_timeout";
 }
 
 void
-cq_watch_require_time(void)
+cq_watch_require_within(void)
 {
-	if (timed_out)
+	if (cq_watch_exceeded())
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("a function went on though it took longer than cq.view_timeout")));
+				 errmsg("a function went on though it took %s", cq_watch_excess())));
 }
 
 void
@@ -237,10 +298,11 @@ cq_watch_run(Oid view, void (*run) (void *arg), void *arg)
 	{
 		cq_watch_begin();
 		cq_watch_begin_part(view);
+		is_alone = true;
 		if (slot != NULL && part_ends != DT_NOEND)
 			part_ends += (ALONE_FACTOR - 1) * (int64) cq_view_timeout * 1000;
 		run(arg);
-		cq_watch_require_time();
+		cq_watch_require_within();
 	}
 	PG_CATCH();
 	{

@@ -2,12 +2,13 @@
  * watch.h
  *		How long somebody's code runs in a process of ours, and whether others wait meanwhile.
  *
- *		begin ──── 300 ms ──── tick, each 100 ms ──────────────────────────────► end
- *		                         │ says in shared memory that it takes long; the launcher then looks
- *		                         │ who waits for a lock that this process holds
- *		                         ├─ somebody does ──► cancel: all is rolled back, and done again
- *		                         ├─ the view's time is over ──► cancel: its part is rolled back
- *		                         └─ a function has caught several such ──► the process ends
+ *		begin ──── tick, each 100 ms ──────────────────────────────────────────► end
+ *		             │ after 300 ms says in shared memory that it takes long; the launcher then
+ *		             │ looks who waits for a lock that this process holds
+ *		             ├─ somebody does ──► cancel: all is rolled back, and done again
+ *		             ├─ the view's time is over, or its memory is used up ──► cancel: its part is
+ *		             │  rolled back
+ *		             └─ a function has caught several such ──► the process ends
  *
  * As autovacuum does, a process of ours gives way to whoever waits for a relation that it has
  * locked. All functions do nothing in a process that has not been told of a slot.
@@ -22,6 +23,13 @@
 #include "access/attnum.h"
 #include "access/htup_details.h"
 #include "datatype/timestamp.h"
+
+typedef enum CqWatchExcess
+{
+	CQ_WATCH_WITHIN,
+	CQ_WATCH_TIME,
+	CQ_WATCH_MEMORY
+} CqWatchExcess;
 
 /* A value of a stream. */
 typedef struct CqWatchPlace
@@ -63,8 +71,8 @@ extern void cq_watch_begin(void);
 extern void cq_watch_end(void);
 
 /*
- * The part of a view in it, for which it has cq.view_timeout. An error ends it as well: then end is
- * to be called first of all.
+ * The part of a view in it, for which it has cq.view_timeout and cq.view_memory. An error ends it
+ * as well: then end is to be called first of all.
  */
 extern void cq_watch_begin_part(Oid view);
 
@@ -79,8 +87,14 @@ extern void cq_watch_forget_deaf(void);
 
 extern void cq_watch_end_part(void);
 
-/* After the end: was the view's time over? Nothing that it has done since is to be trusted. */
-extern bool cq_watch_timed_out(void);
+/*
+ * After the end: has the view had its time, or its memory? Nothing that it has done since is to be
+ * trusted.
+ */
+extern bool cq_watch_exceeded(void);
+
+/* What of, for "it takes …". */
+extern const char *cq_watch_excess(void);
 
 /*
  * Does something as the part of a view, alone, for which it has ten times as long: it is of many
@@ -89,7 +103,7 @@ extern bool cq_watch_timed_out(void);
 extern void cq_watch_run(Oid view, void (*run) (void *arg), void *arg);
 
 /* Raises ERROR where it was: a function has caught the cancel. */
-extern void cq_watch_require_time(void);
+extern void cq_watch_require_within(void);
 
 /* Is this a process of ours? */
 extern bool cq_watch_is_here(void);

@@ -215,7 +215,7 @@ cq_closing_is_done(Oid relid)
 static bool
 passes(const ErrorData *error)
 {
-	if (cq_fault_of(error) != CQ_FAULT_OF_SERVER || cq_watch_timed_out())
+	if (cq_fault_of(error) != CQ_FAULT_OF_SERVER || cq_watch_exceeded())
 		return false;
 	return ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION ||
 		!cq_fault_is_of_function(error);
@@ -233,10 +233,10 @@ take_error(const Closing *closing, ErrorData *error)
 
 	cq_attempt_name_view(error, get_rel_name(closing->relid));
 	cq_attempt_warn(error, &last_warning);
-	if (passes(error) || !(closing->of.is_emitting || cq_watch_timed_out()))
+	if (passes(error) || !(closing->of.is_emitting || cq_watch_exceeded()))
 		return;
-	if (cq_watch_timed_out())
-		reason = "it takes longer than ten times cq.view_timeout, which can be raised";
+	if (cq_watch_exceeded())
+		reason = psprintf("it takes %s, which can be raised", cq_watch_excess());
 	reason = psprintf("its windows cannot be closed: %s", reason);
 	cq_stats_view_error(closing->relid, reason);
 	if (!closing->of.is_emitting)

@@ -98,7 +98,7 @@ compact(CqViewExec *exec, int64 budget_us)
 		cq_watch_begin();
 		cq_watch_begin_part(exec->view);
 		go_on(exec->view, budget_us);
-		cq_watch_require_time();
+		cq_watch_require_within();
 		cq_watch_end();
 		PopActiveSnapshot();
 		CommitTransactionCommand();

@@ -42,8 +42,8 @@ raise_timeout(Oid stream, const CqBatch *batch)
 	cq_pace_slow_down(stream, batch->nrows);
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
-			 errmsg("to decode %d messages of stream \"%s\" takes longer than cq.view_timeout",
-					batch->nrows, get_rel_name(stream)),
+			 errmsg("to decode %d messages of stream \"%s\" takes %s",
+					batch->nrows, get_rel_name(stream), cq_watch_excess()),
 			 errdetail("They will be read %d at a time.", cq_pace_limit(stream))));
 }
 
@@ -61,13 +61,13 @@ decode_in_time(const CqLane *lane, void (*decode) (Decoding *decoding), Decoding
 		cq_owner_begin_user(&actor, cq_owner_of_relation(lane->stream));
 		decode(decoding);
 		cq_owner_end(&actor);
-		cq_watch_require_time();
+		cq_watch_require_within();
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
 		cq_watch_end_part();
-		if (cq_watch_timed_out() && !cq_watch_yields())
+		if (cq_watch_exceeded() && !cq_watch_yields())
 			raise_timeout(lane->stream, decoding->batch);
 		PG_RE_THROW();
 	}
@@ -109,7 +109,7 @@ decode_column(void *arg)
 	Decoding   *decoding = arg;
 
 	cq_decode_column(decoding->batch, decoding->attno);
-	cq_watch_require_time();
+	cq_watch_require_within();
 }
 
 /* The only message's value of a column: NULL, or why it is a bad one. */
@@ -130,10 +130,9 @@ try_column(const CqLane *lane, CqBatch *batch, AttrNumber attno)
 	cq_watch_end_part();
 	if (error == NULL)
 		return NULL;
-	if (!cq_watch_timed_out() || cq_watch_yields())
+	if (!cq_watch_exceeded() || cq_watch_yields())
 		ReThrowError(error);
-	return cq_reject(ERRCODE_QUERY_CANCELED, "column \"%s\" takes longer than cq.view_timeout",
-					 name);
+	return cq_reject(ERRCODE_QUERY_CANCELED, "column \"%s\" takes %s", name, cq_watch_excess());
 }
 
 static void

@@ -406,8 +406,8 @@ take_turn(Expiry *expiry, bool is_patient)
 static void
 tell_error(Oid view, const ErrorData *error)
 {
-	const char *reason = cq_watch_timed_out() ?
-		"it takes longer than ten times cq.view_timeout, which can be raised" :
+	const char *reason = cq_watch_exceeded() ?
+		psprintf("it takes %s, which can be raised", cq_watch_excess()) :
 		cq_fault_text(error);
 
 	cq_stats_view_error(view, psprintf("what is too old cannot be deleted: %s", reason));

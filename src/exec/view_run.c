@@ -95,11 +95,21 @@ raise_as_passing(ViewRun *run, ErrorData *error)
 	ReThrowError(error);
 }
 
+/*
+ * Does it take more time, memory or temporary files than there are for the view's part? Another
+ * attempt at the same rows would as well.
+ */
+static bool
+is_too_much(const ErrorData *error)
+{
+	return cq_watch_exceeded() || error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+}
+
 /* It will pass, or so the error says. */
 static bool
 passes(const ErrorData *error)
 {
-	return cq_fault_of(error) == CQ_FAULT_OF_SERVER && !cq_watch_timed_out();
+	return cq_fault_of(error) == CQ_FAULT_OF_SERVER && !is_too_much(error);
 }
 
 /* What a function says of the server does not concern the other views. */
@@ -139,7 +149,7 @@ attempt(ViewRun *run, int first, int end)
 		else
 			cq_view_exec_run(run->exec, run->batch, first, end, run->skip, &run->counts);
 		cq_batch_end_part();
-		cq_watch_require_time();
+		cq_watch_require_within();
 		cq_watch_end_part();
 		cq_fault_unwatch(&watch);
 		cq_told_keep(run->exec);
@@ -359,15 +369,21 @@ go_on_slowly(ViewRun *run, int row, int row_limit, const char *reason)
 	go_on_alone(run, row, reason);
 }
 
-/* Rows [first, end) take too long: fewer next time, until it is one, twice. */
+static const char *
+excess_of(const ErrorData *error)
+{
+	return cq_watch_exceeded() ? cq_watch_excess() : "more temporary files than temp_file_limit";
+}
+
+/* Rows [first, end) take too much: fewer next time, until it is one, twice. */
 static void
-take_timeout(ViewRun *run, int first, int end)
+take_excess(ViewRun *run, int first, int end, const char *excess)
 {
 	const CqMessage *source = &run->batch->fetch.messages[first];
 	const CqSlice *slice = &run->batch->fetch.slices[source->slice];
 	char	   *reason = psprintf("topic \"%s\" partition %d offset " INT64_FORMAT ": %d rows "
-								  "take longer than cq.view_timeout", slice->topic,
-								  slice->partition, source->offset, end - first);
+								  "take %s", slice->topic, slice->partition, source->offset,
+								  end - first, excess);
 
 	run->exec->ntimeouts++;
 	if (end - first > 1 || run->exec->ntimeouts < 2)
@@ -412,8 +428,8 @@ run_range(ViewRun *run, int first, int end)
 		return;
 	if (run->failing_since == 0)
 		run->failing_since = cq_clock_real_monotonic();
-	if (cq_watch_timed_out())
-		take_timeout(run, first, end);
+	if (is_too_much(error))
+		take_excess(run, first, end, excess_of(error));
 	else if (passes(error))
 	{
 		run->is_failing = true;
@@ -673,13 +689,13 @@ cq_view_run(CqLane *lane, CqBatch *batch, CqViewExec *exec)
 
 /* ---- what other views have told ---- */
 
-/* To plan it runs functions of constants. Did it take too long, as it did the last time? */
+/* To plan it runs functions of constants. Did it take too much, as it did the last time? */
 static bool
-takes_too_long_again(Oid view)
+takes_too_much_again(Oid view)
 {
 	CqViewExec *exec = cq_view_exec_find(view);
 
-	return exec != NULL && cq_watch_timed_out() && !cq_watch_yields() && exec->ntimeouts++ > 0;
+	return exec != NULL && cq_watch_exceeded() && !cq_watch_yields() && exec->ntimeouts++ > 0;
 }
 
 CqViewExec *
@@ -715,8 +731,8 @@ cq_view_run_get(Oid view, Oid stream, bool waits, const char **reason)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		*reason = takes_too_long_again(view) ?
-			"to plan it takes longer than cq.view_timeout" : NULL;
+		*reason = takes_too_much_again(view) ?
+			psprintf("to plan it takes %s", cq_watch_excess()) : NULL;
 		if (!waits && cq_lock_is_wanted() && !cq_watch_yields())
 			cq_lock_forget();
 		else if (cq_fault_passes(error) && *reason == NULL)
@@ -754,8 +770,8 @@ cq_view_run_told(CqViewExec *exec, const List *told)
 		exec->nfailures = 0;
 		return true;
 	}
-	if (cq_watch_timed_out())
-		cq_stats_view_error(exec->view, "it takes longer than cq.view_timeout");
+	if (cq_watch_exceeded())
+		cq_stats_view_error(exec->view, psprintf("it takes %s", cq_watch_excess()));
 	else
 		fail(exec->view, error->message);
 	return false;
