@@ -241,6 +241,17 @@ CREATE TABLE _cq.gap (
 );
 COMMENT ON TABLE _cq.gap IS 'ranges of offsets that were gone before they could be read';
 
+-- How far streams reach that nobody reads now.
+CREATE TABLE _cq.extent (
+    stream          regclass NOT NULL,
+    topic           text COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    end_offset      bigint NOT NULL,
+    asked_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stream, topic, partition)
+);
+COMMENT ON TABLE _cq.extent IS 'where partitions of streams end that nobody reads now';
+
 -- What owners, pools and views may use at most.
 CREATE TABLE _cq.budget (
     name            text COLLATE "C" PRIMARY KEY,

@@ -318,11 +318,25 @@ END;
 COMMENT ON FUNCTION _cq.error_class(text) IS 'what an error is about, without values';
 
 -- What people see: as in schema/status.sql.
+-- How far streams reach that nobody reads now.
+CREATE TABLE _cq.extent (
+    stream          regclass NOT NULL,
+    topic           text COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    end_offset      bigint NOT NULL,
+    asked_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stream, topic, partition)
+);
+COMMENT ON TABLE _cq.extent IS 'where partitions of streams end that nobody reads now';
+
 CREATE OR REPLACE VIEW cq.positions WITH (security_barrier) AS
-SELECT f.view, c.stream, f.topic, f.partition, c.next_offset, e.end_offset,
-       CASE WHEN w.lack IS NULL AND u.trouble IS NULL AND (t.state IS NULL OR t.state = 'reading' OR pg_catalog.pg_is_in_recovery())
-             AND EXISTS (SELECT FROM _cq.input o JOIN _cq.view v USING (view)
-                         WHERE o.stream = c.stream AND v.status = 'running')
+SELECT f.view, c.stream, f.topic, f.partition, c.next_offset,
+       greatest(e.end_offset, x.end_offset) AS end_offset,
+       CASE WHEN w.lack IS NOT NULL THEN NULL
+            WHEN NOT y.is_read THEN CASE WHEN x.end_offset IS NOT NULL
+                                         THEN greatest(x.end_offset - c.next_offset, 0) END
+            WHEN u.trouble IS NULL AND (t.state IS NULL OR t.state = 'reading'
+                                        OR pg_catalog.pg_is_in_recovery())
             THEN greatest(e.end_offset - c.next_offset, 0) END AS lag_messages,
        c.last_timestamp,
        c.event_time, c.event_time - d.delay AS watermark, c.active_at
@@ -336,6 +350,13 @@ CROSS JOIN (SELECT _cq.workers_lack() AS lack) w,
 LATERAL (SELECT max(o.end_offset) AS end_offset
          FROM _cq.cursor o
          WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition) e,
+-- Where no view reads the stream, the keeper asks how far it reaches.
+LATERAL (SELECT max(o.end_offset) AS end_offset
+         FROM _cq.extent o
+         WHERE o.stream = c.stream AND o.topic = c.topic AND o.partition = c.partition
+           AND o.asked_at > pg_catalog.clock_timestamp() - interval '1 min') x,
+LATERAL (SELECT EXISTS (SELECT FROM _cq.input o JOIN _cq.view v USING (view)
+                        WHERE o.stream = c.stream AND v.status = 'running') AS is_read) y,
 LATERAL (SELECT coalesce(v.watermark, (SELECT o.option_value::interval
                                        FROM pg_catalog.pg_foreign_table t, pg_catalog.pg_options_to_table(t.ftoptions) o
                                        WHERE t.ftrelid = c.stream AND o.option_name = 'watermark'), '0') AS delay
@@ -652,7 +673,11 @@ CROSS JOIN (SELECT CASE WHEN _cq.is_copy() THEN 'restored' ELSE _cq.workers_lack
 LATERAL (SELECT EXISTS (SELECT FROM _cq.input i JOIN _cq.view v USING (view)
                         WHERE i.stream = t.ftrelid AND v.status = 'running') AS is_wanted) u,
 LATERAL (SELECT count(*) AS partitions, sum(p.end_offset)::bigint AS end_offset
-         FROM (SELECT max(end_offset) AS end_offset FROM _cq.cursor WHERE stream = t.ftrelid GROUP BY topic, partition) p) c,
+         FROM (SELECT max(end_offset) AS end_offset
+               FROM (SELECT topic, partition, end_offset FROM _cq.cursor WHERE stream = t.ftrelid
+                     UNION ALL
+                     SELECT topic, partition, end_offset FROM _cq.extent WHERE stream = t.ftrelid) o
+               GROUP BY topic, partition) p) c,
 LATERAL (SELECT count(*) AS gaps, sum(greatest(to_offset - from_offset, 0))::bigint AS missing_messages, max(occurred_at) AS last_gap_time
          FROM _cq.gap WHERE stream = t.ftrelid) g
 WHERE w.fdwname IN ('cq_kafka', 'cq_log')

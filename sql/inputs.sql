@@ -13,7 +13,7 @@ SELECT cq.wait('v');
 SELECT view, stream, number, is_started FROM _cq.input ORDER BY number;
 INSERT INTO b VALUES (2, 100, '2025-01-01 00:00:10Z');
 SELECT cq.pause('v');
-SELECT status, status_detail, stream, streams, lag_messages FROM cq.views
+SELECT status, status_detail, stream, streams FROM cq.views
 WHERE view = 'v'::regclass;
 SELECT cq.resume('v');
 SELECT cq.wait('v');

@@ -125,6 +125,25 @@ def test_retention_has_overtaken(db, broker, topic):
     assert "offset 0 is no longer there" in db.server.log()
 
 
+def test_what_is_paused_falls_behind(db, broker, topic):
+    """How far, brokers are asked."""
+    name = topic(partitions=2)
+    db.execute(f"CREATE FOREIGN TABLE s (k int) SERVER kafka OPTIONS (topic '{name}')")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k FROM s")
+    broker.produce(name, [{"k": i} for i in range(5)], partition=0)
+    db.wait("v")
+    db.execute("SELECT cq.pause('v')")
+    broker.produce(name, [{"k": i} for i in range(10)], partition=lambda row: row["k"] % 2)
+    lag = "SELECT status, lag_messages, lag > '0' FROM cq.views"
+    wait_until(lambda: db.execute(lag) == [("paused", 10, True)], lambda: db.execute(lag))
+    assert db.execute("SELECT partition, end_offset, lag_messages FROM cq.positions "
+                      "ORDER BY 1") == [(0, 10, 5), (1, 5, 5)]
+    assert db.execute("SELECT state, end_offset FROM cq.streams") == [("unread", 15)]
+    db.execute("SELECT cq.resume('v')")
+    db.wait("v")
+    wait_until(lambda: db.execute(lag) == [("running", 0, False)], lambda: db.execute(lag))
+
+
 def test_poisoned_rows(log_db):
     create(log_db, "100 / k AS q FROM s")
     log_db.execute("INSERT INTO s SELECT 0 FROM generate_series(1, 200)")

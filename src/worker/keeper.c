@@ -3,8 +3,8 @@
  *		The keeper of one database: does what is due from time to time, so that neither tending
  *		processes nor ingest waits for it.
  *
- * It closes windows and makes their rows, deletes what is too old, lets blocked views go on, and
- * tells the supervisor whether an emitter is needed. Each of these is a transaction of its own.
+ * It closes windows and makes their rows, deletes what is too old, lets blocked views go on, asks
+ * how far streams reach that nobody reads, and tells the supervisor whether an emitter is needed. Each of these is a transaction of its own.
  * However long one takes, workers are started and ended meanwhile by the supervisor.
  */
 #include "postgres.h"
@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/extent.h"
 #include "worker/note.h"
 #include "worker/session.h"
 #include "worker/shared.h"
@@ -239,6 +240,7 @@ cq_keeper_main(Datum arg)
 		cq_budget_look(false);
 		delay = do_duties();
 		cq_note_run(run_apart);
+		cq_extent_run(run_apart);
 		cq_shared_measure(slot);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, delay,
