@@ -18,6 +18,11 @@ WITH reads AS (
     JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'cq_kafka',
     pg_catalog.pg_options_to_table(t.ftoptions) o
     WHERE o.option_name = 'topic'
+), destination AS (
+    SELECT t.ftrelid AS destination, t.ftoptions AS options
+    FROM pg_catalog.pg_foreign_table t
+    JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
+    JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'cq_http'
 ), edge AS (
     SELECT 'topic' AS from_kind, s.topic AS "from", 'stream' AS to_kind, s.stream::regclass::text AS "to", 'read' AS kind,
            NULL::name[] AS columns, s.stream AS relation
@@ -48,9 +53,24 @@ WITH reads AS (
       AND NOT EXISTS (SELECT FROM _cq.input i WHERE i.stream = r.source AND i.view = r.view)
       AND NOT EXISTS (SELECT FROM _cq.reads n WHERE n.named = r.source AND n.view = r.view)
     UNION ALL
-    SELECT 'view', v.view::text, CASE WHEN c.relkind = 'f' THEN 'stream' ELSE 'table' END, v.sink::text, 'sink', NULL, v.view
+    SELECT 'view', v.view::text,
+           CASE WHEN EXISTS (SELECT FROM destination d WHERE d.destination = v.sink)
+                THEN 'destination' WHEN c.relkind = 'f' THEN 'stream' ELSE 'table' END,
+           v.sink::text, 'sink', NULL, v.view
     FROM _cq.view v
     JOIN pg_catalog.pg_class c ON c.oid = v.sink
+    UNION ALL
+    SELECT 'destination', d.destination::regclass::text, 'stream',
+           -- Without a schema it is in the destination's.
+           coalesce(to_regclass(CASE WHEN cardinality(parse_ident(o.option_value)) = 1
+                                     THEN format('%I.%s', n.nspname, o.option_value)
+                                     ELSE o.option_value END)::text, o.option_value),
+           'responses', NULL, d.destination
+    FROM destination d
+    JOIN pg_catalog.pg_class c ON c.oid = d.destination
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
+    pg_catalog.pg_options_to_table(d.options) o
+    WHERE o.option_name = 'responses'
     UNION ALL
     SELECT 'view', p.view::text, 'stream', p.relation::text, 'changes', NULL, p.view
     FROM _cq.part p
@@ -67,7 +87,7 @@ JOIN pg_catalog.pg_class r ON r.oid = e.relation
 LEFT JOIN _cq.stat_relations() n ON n.relation = e.relation
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
-COMMENT ON VIEW cq.lineage IS 'what flows from where to where: topics, streams, continuous views, tables, channels';
+COMMENT ON VIEW cq.lineage IS 'what flows from where to where: topics, streams, continuous views, tables, channels, destinations';
 
 CREATE FUNCTION cq.lineage_dot() RETURNS text
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
@@ -83,7 +103,8 @@ BEGIN ATOMIC
     SELECT E'digraph lineage {\n    rankdir = LR;\n'
         || coalesce((SELECT string_agg(format(E'    %s [shape = %s];\n', n.name,
                          CASE n.kind WHEN 'topic' THEN 'cds' WHEN 'stream' THEN 'cylinder' WHEN 'view' THEN 'box'
-                                     WHEN 'channel' THEN 'oval' ELSE 'folder' END), '' ORDER BY n.name COLLATE "C")
+                                     WHEN 'channel' THEN 'oval' WHEN 'destination' THEN 'component'
+                                     ELSE 'folder' END), '' ORDER BY n.name COLLATE "C")
                      FROM node n), '')
         || coalesce((SELECT string_agg(format(E'    %s -> %s [label = "%s"];\n', q.source, q.target,
                          concat_ws(', ', nullif(q.kind, 'read'), nullif(q.rows_per_second, 0) || '/s')), ''

@@ -28,6 +28,19 @@ SELECT cq.show_create('s');
 SELECT cq.show_create('"from"');
 SELECT cq.show_create('dim');
 
+-- Destinations of requests, and what they answer.
+CREATE SERVER web FOREIGN DATA WRAPPER cq_http OPTIONS (url 'http://127.0.0.1:1');
+CREATE FOREIGN TABLE said (status int, body jsonb) SERVER cq_log;
+CREATE FOREIGN TABLE hook (k int) SERVER web OPTIONS (responses 'said');
+CREATE CONTINUOUS VIEW posted WITH (sink = 'hook') AS SELECT k FROM s;
+SELECT from_kind, "from", to_kind, "to", kind FROM cq.lineage
+    WHERE 'hook' IN ("from", "to") ORDER BY "from" COLLATE "C";
+SELECT line FROM regexp_split_to_table(cq.lineage_dot(), '\n') WITH ORDINALITY l (line, n)
+    WHERE line ~ '"destination hook"' ORDER BY n;
+DROP VIEW posted;
+DROP FOREIGN TABLE hook, said;
+DROP SERVER web;
+
 -- Dropped and made anew, all is as it was.
 CREATE TABLE made AS SELECT view::text, cq.show_create(view) AS statement FROM cq.views WHERE view::text !~ '[.]';
 CREATE TABLE streams AS SELECT cq.show_create(s::regclass) AS statement FROM unnest('{s,"from","out"}'::text[]) s;
