@@ -54,6 +54,7 @@ cq_anchor_merge_lags(const List *lags, const List *others, int64 more, int64 ahe
 		lag->lag = Max(lag->lag, other->lag + Max(more, 0));
 		lag->lead = lag->lead < 0 || other->lead < 0 || ahead < 0 ? -1 :
 			Max(lag->lead, other->lead + ahead);
+		lag->nwindows = Max(lag->nwindows, other->nwindows);
 	}
 	return merged;
 }

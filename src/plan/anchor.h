@@ -85,6 +85,17 @@ extern bool cq_anchor_same_windows(const CqAnchor *one, const CqAnchor *other);
 /* Those of the anchors that are among the expressions of clauses (of SortGroupClause *). */
 extern List *cq_anchor_among(const List *anchors, const List *clauses, const Query *query);
 
+/* ---- anchor_window.c ---- */
+
+/*
+ * The anchor as a time that such windows are over: it is one, or a bound of other windows. NULL: it
+ * cannot be.
+ */
+extern const CqAnchor *cq_anchor_window_time(const CqAnchor *anchor, const RangeTblEntry *windows);
+
+/* How long windows are at most, in microseconds. False: they might be altered. */
+extern bool cq_anchor_window_size(const RangeTblEntry *windows, int64 *size);
+
 /* ---- anchor_over.c ---- */
 
 /*

@@ -190,7 +190,8 @@ check_named(const Check *check, const CqView *view)
 									 "a continuous view over a continuous view is not supported "
 									 "with these options",
 									 "Those that close windows or have rows go are for views "
-									 "over streams.");
+									 "over streams: put the query of the view in the place of "
+									 "its name.");
 	if (view->steps_kept >= 0)
 		return cq_reject_unsupported(location,
 									 "a continuous view over one that slides with the clock is "

@@ -5,9 +5,9 @@
  * A window can be closed by itself where the whole query falls apart by windows: each row of the
  * answer has the window that it is of, and is made of rows of streams that belong to it. So each
  * level of the query has an anchor, a column with a time by which all that happens there is told
- * apart: the event time of a stream, or a bound of its windows. A join needs anchors that are
- * equal, or times that are bound to one another (a.at BETWEEN b.at - x AND b.at + y); all above has
- * to group, or partition, by it.
+ * apart: the event time of a stream, or a bound of its windows, or of windows over these. A join
+ * needs anchors that are equal, or times that are bound to one another (a.at BETWEEN b.at - x AND
+ * b.at + y); all above has to group, or partition, by it.
  *
  * Where the answer shows no windows, but the event times of its rows, these are closed one by one:
  * a row waits until nothing can come any more that it would be another one with, and is told once.
@@ -148,7 +148,7 @@ take_item(const Query *query, Node *item, CqAnchorPart *part)
 	return NULL;
 }
 
-/* Windows in FROM over the time of a part are that part's. */
+/* Windows in FROM over the time of a part, or over bounds of its windows, are that part's. */
 static void
 take_windows(const Query *query, CqAnchorPart *part)
 {
@@ -160,12 +160,12 @@ take_windows(const Query *query, CqAnchorPart *part)
 		int			rtindex = foreach_current_index(cell) + 1;
 		CqWindowKind kind;
 		FuncExpr   *call = cq_window_call(entry, &kind);
-		CqAnchor   *time = call != NULL ? cq_anchor_find(part->anchors, linitial(call->args)) :
-			NULL;
+		const CqAnchor *time = call != NULL ?
+			cq_anchor_find(part->anchors, linitial(call->args)) : NULL;
 		Oid			type = call != NULL ? exprType(linitial(call->args)) : InvalidOid;
 
-		if (time == NULL || time->kind != CQ_ANCHOR_TIME ||
-			!cq_window_call_is_inner(query, rtindex))
+		if (time == NULL || !cq_window_call_is_inner(query, rtindex) ||
+			(time = cq_anchor_window_time(time, entry)) == NULL)
 			continue;
 		for (AttrNumber bound = CQ_WINDOW_START; bound <= CQ_WINDOW_END; bound++)
 		{
@@ -294,6 +294,7 @@ anchors_of_from(Query *query, List **anchors)
 			return not_bound(query, query->jointree->quals);
 		joined->anchors = both;
 		parts = list_delete_ptr(parts, part);
+		take_windows(query, joined);
 	}
 	*anchors = joined->anchors;
 	return anchors_with_laterals(query, anchors);
@@ -361,8 +362,9 @@ check_above(Query *query, List **anchors)
 		return not_closable("it is not grouped by windows of event time", location,
 							"Group by window_start or window_end of cq.tumble, cq.hop or "
 							"cq.cumulate over the column that the stream's option event_time "
-							"names. In a join it must not lie any time behind that of the other "
-							"rows: a.at >= b.at - interval '1 min'.");
+							"names, or over a bound of such windows. In a join it must not lie "
+							"any time behind that of the other rows: "
+							"a.at >= b.at - interval '1 min'.");
 	if ((reject = cq_anchor_over(query, anchors)) != NULL)
 		return reject;
 	if (query->hasDistinctOn && cq_anchor_among(*anchors, query->distinctClause, query) == NIL)

@@ -421,13 +421,17 @@ check_options_over_views(const Query *definition, const CqPlanOptions *options)
 	const char *message = options->maintains_tables ?
 		"tables = 'maintained' is not supported with these options" :
 		"a continuous view over a continuous view is not supported with these options";
+	const char *hint = options->maintains_tables ?
+		"Those that close windows or have rows go are for views over streams." :
+		"Those that close windows or have rows go are for views over streams: put the query of the "
+		"view in the place of its name.";
 
 	if (!is_about_windows(options) && !options->amends_closed &&
 		options->expiry == CQ_EXPIRES_NOTHING)
 		return NULL;
 	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", message),
 									   exprLocation((Node *) definition->targetList)),
-						  "Those that close windows or have rows go are for views over streams.");
+						  "%s", hint);
 }
 
 static CqReject *

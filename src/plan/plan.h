@@ -146,6 +146,7 @@ typedef struct CqStreamLag
 	AttrNumber	event_time;		/* the stream's column */
 	int64		lag;			/* microseconds */
 	int64		lead;			/* and so far behind it at most; -1: any */
+	int			nwindows;		/* so many windows, one over the bounds of another, lie between */
 } CqStreamLag;
 
 /* What is to be planned for, besides the query. */

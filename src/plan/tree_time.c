@@ -13,6 +13,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
+#include "plan/anchor.h"
 #include "plan/cut_level.h"
 #include "plan/tree_session.h"
 #include "plan/tree_time.h"
@@ -45,10 +46,23 @@ lead_of(const CqViewPlan *plan, Oid stream)
 	return -1;
 }
 
+/* How many windows lie below those that are closed. */
+static int
+nwindows_below(const CqViewPlan *plan)
+{
+	int			nwindows = 0;
+	ListCell   *cell;
+
+	foreach(cell, plan->lags)
+		nwindows = Max(nwindows, ((const CqStreamLag *) lfirst(cell))->nwindows);
+	return nwindows;
+}
+
 /* What is one or the other. */
 static bool
 add_found(CqTimeFound *found, const CqTimeFound *other)
 {
+	found->nwindows = Max(found->nwindows, other->nwindows);
 	found->lead = found->lead < 0 || other->lead < 0 ? -1 : Max(found->lead, other->lead);
 	return found->kind == other->kind;
 }
@@ -92,6 +106,22 @@ cq_tree_time_follow_input(const CqViewPlan *plan, const CqNode *node, int n, Att
 	return follow_target(&search, input->flow, column, found);
 }
 
+/*
+ * A bound of windows that others are over is a time like that of a row, which lies before its end,
+ * and no further behind its start than they are long.
+ */
+static bool
+become_time(const RangeTblEntry *entry, AttrNumber bound, CqTimeFound *found)
+{
+	int64		size;
+
+	if (!cq_anchor_window_size(entry, &size))
+		return false;
+	if (bound == CQ_WINDOW_START && found->lead >= 0)
+		found->lead += size;
+	return true;
+}
+
 /* A bound of the windows that are closed; of others the end will do as well. */
 static bool
 follow_windows(const Search *search, const Query *query, const RangeTblEntry *entry,
@@ -105,6 +135,8 @@ follow_windows(const Search *search, const Query *query, const RangeTblEntry *en
 	if (call == NULL || !follow(search, query, linitial(call->args), found) ||
 		found->kind != CQ_TIME_OF_ROW)
 		return false;
+	if (++found->nwindows <= nwindows_below(search->plan))
+		return become_time(entry, bound, found);
 	found->kind = bound == CQ_WINDOW_END ? CQ_TIME_OF_END : CQ_TIME_OF_START;
 	if (bound == CQ_WINDOW_END)
 		return true;
@@ -169,7 +201,7 @@ follow(const Search *search, const Query *query, const Node *expr, CqTimeFound *
 
 	if (search->plan->closing.is_of_sessions && cq_tree_session_is_call(expr))
 	{
-		*found = (CqTimeFound) {CQ_TIME_OF_SESSION, 0};
+		*found = (CqTimeFound) {CQ_TIME_OF_SESSION, 0, 0};
 		return true;
 	}
 	if (IsA(expr, FuncExpr) && ((const FuncExpr *) expr)->funcid == F_UPPER_ANYRANGE)
@@ -193,7 +225,7 @@ follow_column(const Search *search, const Query *query, const Var *var, CqTimeFo
 		case RTE_RELATION:
 			if (!cq_stream_is(entry->relid))
 				return false;
-			*found = (CqTimeFound) {CQ_TIME_OF_ROW, lead_of(search->plan, entry->relid)};
+			*found = (CqTimeFound) {CQ_TIME_OF_ROW, lead_of(search->plan, entry->relid), 0};
 			return cq_stream_get(entry->relid, InvalidOid)->event_time == var->varattno;
 		case RTE_SUBQUERY:
 			return follow_target(search, entry->subquery, var->varattno, found);

@@ -12,6 +12,7 @@ typedef struct CqTimeFound
 {
 	CqTimeKind	kind;
 	int64		lead;			/* so long after it a row is of use, at most; -1: it is not known */
+	int			nwindows;		/* of those that lie between, one over bounds of another */
 } CqTimeFound;
 
 /*
