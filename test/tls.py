@@ -64,6 +64,7 @@ def certificates(directory):
         "expired": certify(directory, "expired", authority, days=-1),
         "mismatch": certify(directory, "mismatch", authority, alternative="IP:127.0.0.2"),
         "client": certify(directory, "client", authority),
+        "six": certify(directory, "six", authority, alternative="IP:::1"),
     }
 
 
@@ -261,15 +262,16 @@ def test_token(db, topic, connect):
     )
 
 
-# ---- a registry behind nginx ----
+# ---- a registry, and a destination of requests, behind nginx ----
 
 
 @pytest.fixture
 def nginx(tmp_path, certificates, registry):
-    """Starts one in front of the registry that asks for what is said; gives its URL."""
+    """Starts one that asks for what is said; gives its URL. It is in front of the registry, unless
+    something is to be answered."""
     running = []
 
-    def start(certificate="right", **asked):
+    def start(certificate="right", listen="127.0.0.1", answer=None, **asked):
         (port,) = free_ports(1)
         directory = tmp_path / f"nginx{len(running)}"
         directory.mkdir()
@@ -297,22 +299,26 @@ def nginx(tmp_path, certificates, registry):
             f"{kind}_temp_path {directory};"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        lines.append(f"location / {{ proxy_pass {registry.url.split('/apis')[0]}; }}")
+        behind = registry.url.split("/apis")[0]
+        does = f'return 200 "{answer}"' if answer else f"proxy_pass {behind}"
+        lines.append(f"location / {{ {does}; }}")
         (directory / "nginx.conf").write_text(
             f"daemon off; pid {directory}/pid; error_log {directory}/log; events {{}} "
             f"http {{ access_log off; {paths} "
-            f"server {{ listen 127.0.0.1:{port} ssl; {' '.join(lines)} }} }}"
+            f"server {{ listen {listen}:{port} ssl{' http2' if answer else ''}; "
+            f"{' '.join(lines)} }} }}"
         )
         running.append(
             subprocess.Popen(
                 ["/usr/sbin/nginx", "-e", f"{directory}/log", "-c", f"{directory}/nginx.conf"]
             )
         )
-        url = f"https://127.0.0.1:{port}/apis{registry.url.split('/apis')[1]}"
+        path = "" if answer else f"/apis{registry.url.split('/apis')[1]}"
+        url = f"https://{listen}:{port}{path}"
 
         def answers():
-            with socket.socket() as one:
-                return one.connect_ex(("127.0.0.1", port)) == 0
+            with socket.socket(socket.AF_INET6 if ":" in listen else socket.AF_INET) as one:
+                return one.connect_ex((listen.strip("[]"), port)) == 0
 
         wait_until(answers, f"nginx does not answer: {directory}")
         return url
@@ -369,3 +375,51 @@ def test_registry(db, topic, registry, nginx, certificates):
     certificate, key = (file.read_text() for file in certificates["client"])
     assert ask(url, schema_registry_certificate=certificate, schema_registry_key=key) is True
     assert isinstance(ask(url), str)
+
+
+def test_requests(db, nginx, certificates):
+    """By HTTP/2, with a certificate of ours, and over IPv6; what is not right waits."""
+    db.execute("CREATE FOREIGN TABLE said (key jsonb, body jsonb) SERVER cq_log")
+    db.execute("CREATE FOREIGN TABLE s (id int) SERVER cq_log")
+    authority = certificates["authority"][0].read_text()
+    certificate, key = (file.read_text() for file in certificates["client"])
+    answer = "$server_protocol $ssl_client_verify"
+
+    def send(name, url, with_certificate=True):
+        db.execute(
+            f"CREATE SERVER {name} FOREIGN DATA WRAPPER cq_http "
+            f"OPTIONS (url '{url}', authority '{authority}', breaker '0', backoff '10 ms', "
+            "max_backoff '50 ms', attempts '1')"
+        )
+        if with_certificate:
+            db.execute(
+                f"CREATE USER MAPPING FOR CURRENT_USER SERVER {name} "
+                f"OPTIONS (certificate '{certificate}', certificate_key '{key}')"
+            )
+        db.execute(
+            f"CREATE FOREIGN TABLE to_{name} (server text, id int) SERVER {name} "
+            "OPTIONS (key 'server', responses 'said')"
+        )
+        db.execute(
+            f"CREATE CONTINUOUS VIEW v_{name} WITH (sink = 'to_{name}') AS "
+            f"SELECT '{name}' AS server, id FROM s"
+        )
+
+    def said(name):
+        return db.execute("SELECT body #>> '{}' FROM said WHERE key ->> 'server' = %s", name)
+
+    send("four", nginx(answer=answer, client=True))
+    send("six", nginx(certificate="six", listen="[::1]", answer=answer, client=True))
+    send("without", nginx(answer=answer, client=True), with_certificate=False)
+    send("mismatch", nginx(certificate="mismatch", answer=answer))
+    db.execute("INSERT INTO s VALUES (1)")
+    for name in ("four", "six", "without"):
+        db.wait(f"v_{name}")
+        assert db.value("SELECT cq.flush(%s::regclass, '60 s')", f"v_{name}")
+    assert said("four") == said("six") == [("HTTP/2.0 SUCCESS",)]
+    assert "400" in str(said("without"))
+    wait_until(
+        lambda: "subject name" in str(db.execute("SELECT last_error FROM cq.sinks")),
+        lambda: db.execute("TABLE cq.sinks"),
+    )
+    assert said("mismatch") == []
