@@ -64,6 +64,23 @@ CREATE FOREIGN TABLE t (a int OPTIONS (metadata 'colour')) SERVER cq_log;
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a..b')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a."b')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a.')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path '[0]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[x]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[0')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[1]b')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a.[0]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[ 0]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[--1]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[1234567890]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a"b"')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[0].')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[0]')) SERVER options_kafka OPTIONS (topic 'x', format 'csv');
+CREATE FOREIGN TABLE t (a int OPTIONS (path '""[0]')) SERVER options_kafka OPTIONS (topic 'x', format 'text');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[-1][0]."b[0]"."[]"[7]')) SERVER options_kafka OPTIONS (topic 'x');
+INSERT INTO t VALUES (1);
+DROP FOREIGN TABLE t;
 
 -- All at once, and changed.
 CREATE FOREIGN TABLE t (

@@ -12,6 +12,7 @@
 #include "catalog/pg_user_mapping.h"
 #include "catalog/stream.h"
 #include "catalog/stream_options.h"
+#include "catalog/stream_path.h"
 #include "commands/defrem.h"
 #include "common/name.h"
 #include "common/options.h"
@@ -179,6 +180,7 @@ apply_option(CqStream *stream, DefElem *option)
 	const char *name = option->defname;
 	char	   *value = defGetString(option);
 	CqReject   *reject = NULL;
+	List	   *items;
 	int			choice = 0;
 
 	if (strcmp(name, "topic") == 0)
@@ -249,7 +251,7 @@ apply_option(CqStream *stream, DefElem *option)
 	else if (strcmp(name, "unavailable_value") == 0)
 		stream->unavailable = value;
 	else if (strcmp(name, "deleted_field") == 0)
-		reject = cq_stream_options_parse_path(value, &stream->deleted_field);
+		reject = cq_stream_path_parse(value, &stream->deleted_field, &items);
 	/* How values are written is settled before: describe_values. */
 	else if (!is_of_values(name) && !apply_csv_option(&stream->csv, name, value))
 		stream->properties = lappend(stream->properties, option);
@@ -379,7 +381,7 @@ describe_envelope(const CqStream *stream, CqStreamColumn *column, const char *pa
 				 errmsg("option \"envelope\" of column \"%s\" has no meaning", column->name),
 				 errdetail("It is for streams with mode debezium, and says which field of the "
 						   "envelope the column has.")));
-	cq_reject_raise(cq_stream_options_parse_path(path, &column->path), NULL);
+	cq_reject_raise(cq_stream_path_parse(path, &column->path, &column->items), NULL);
 	column->is_of_envelope = true;
 	column->style.times = CQ_TIMES_MILLISECONDS;
 }
@@ -408,14 +410,14 @@ describe_column(const CqStream *stream, CqStreamColumn *column, const Form_pg_at
 							column->name),
 					 errdetail("It is generated: computed of others, and no part of a message.")));
 		if (strcmp(option->defname, "path") == 0)
-			cq_reject_raise(cq_stream_options_parse_path(defGetString(option), &column->path),
-							NULL);
+			cq_reject_raise(cq_stream_path_parse(defGetString(option), &column->path,
+												 &column->items), NULL);
 		else if (strcmp(option->defname, "metadata") == 0)
 			column->origin = find_origin(attribute, defGetString(option));
 		else if (strcmp(option->defname, "key") == 0)
 		{
-			cq_reject_raise(cq_stream_options_parse_path(defGetString(option), &column->path),
-							NULL);
+			cq_reject_raise(cq_stream_path_parse(defGetString(option), &column->path,
+												 &column->items), NULL);
 			column->origin = CQ_COLUMN_KEY_FIELD;
 		}
 		else if (strcmp(option->defname, "force_null") == 0)

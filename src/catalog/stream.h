@@ -71,6 +71,7 @@ typedef struct CqStreamColumn
 	char	   *name;			/* of the column */
 	CqColumnOrigin origin;
 	List	   *path;			/* of char *, for CQ_COLUMN_VALUE and CQ_COLUMN_KEY_FIELD */
+	List	   *items;			/* of CqPathStep *, from there on into an array; or NIL */
 	bool		has_path;		/* an option says it; else it is the name */
 	bool		is_of_envelope; /* path begins beside the row, where mode debezium has one */
 	CqValueStyle style;
@@ -128,12 +129,8 @@ extern CqReject *cq_stream_options_check(CqStreamKind kind, Oid place, const cha
 										 const char *value, bool *is_ours);
 extern char *cq_stream_options_names(CqStreamKind kind, Oid place);
 
-/*
- * The option's parts: topics between commas; names between dots, quoted like identifiers where they
- * hold a dot.
- */
+/* The option's parts: topics between commas. */
 extern CqReject *cq_stream_options_parse_topics(const char *value, List **topics);
-extern CqReject *cq_stream_options_parse_path(const char *value, List **path);
 
 /* A server's properties, then those of userid's mapping (of DefElem). */
 extern List *cq_stream_server_properties(Oid server, Oid userid);

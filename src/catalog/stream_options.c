@@ -14,6 +14,7 @@
 #include "catalog/pg_user_mapping.h"
 #include "catalog/stream.h"
 #include "catalog/stream_options.h"
+#include "catalog/stream_path.h"
 #include "common/options.h"
 #include "common/topic_pattern.h"
 #include "lib/stringinfo.h"
@@ -62,8 +63,22 @@ static CqReject *
 check_path(const char *name, const char *value)
 {
 	List	   *path;
+	List	   *items;
 
-	return cq_stream_options_parse_path(value, &path);
+	return cq_stream_path_parse(value, &path, &items);
+}
+
+/* Of a field that is no item of an array. */
+static CqReject *
+check_field(const char *name, const char *value)
+{
+	List	   *path;
+	List	   *items;
+	CqReject   *reject = cq_stream_path_parse(value, &path, &items);
+
+	if (reject == NULL && items != NIL)
+		reject = cq_options_bad_value(name, value);
+	return reject;
 }
 
 static CqReject *
@@ -334,7 +349,7 @@ static const CqOptionRule rules[] = {
 	{"time_format", KAFKA_TABLE | KAFKA_COLUMN, check_time_format},
 	{"number_format", KAFKA_TABLE | KAFKA_COLUMN, check_number_format},
 	{"unavailable_value", KAFKA_TABLE, NULL},
-	{"deleted_field", KAFKA_TABLE, check_path},
+	{"deleted_field", KAFKA_TABLE, check_field},
 	{"delimiter", KAFKA_TABLE, check_character},
 	{"quote", KAFKA_TABLE, check_character},
 	{"escape", KAFKA_TABLE, check_character},
@@ -442,54 +457,5 @@ cq_stream_options_parse_topics(const char *value, List **topics)
 		if (*end == '\0')
 			return NULL;
 		value = end + 1;
-	}
-}
-
-/* Reads one name of a path from *place on; false where there is none. */
-static bool
-read_name(const char **place, StringInfo name)
-{
-	const char *next = *place;
-	bool		is_quoted = *next == '"';
-
-	if (is_quoted)
-		next++;
-	for (;; next++)
-	{
-		if (*next == '\0' && is_quoted)
-			return false;
-		if (is_quoted && *next == '"')
-		{
-			if (next[1] != '"')
-				break;
-			next++;
-		}
-		else if (!is_quoted && (*next == '\0' || *next == '.' || *next == '"'))
-			break;
-		appendStringInfoChar(name, *next);
-	}
-	*place = is_quoted ? next + 1 : next;
-	return name->len > 0 || is_quoted;
-}
-
-CqReject *
-cq_stream_options_parse_path(const char *value, List **path)
-{
-	const char *place = value;
-
-	*path = NIL;
-	for (;;)
-	{
-		StringInfoData name;
-
-		initStringInfo(&name);
-		if (!read_name(&place, &name) || (*place != '\0' && *place != '.'))
-			return cq_reject_hint(cq_options_bad_value("path", value),
-								  "Names are separated by dots; one that holds a dot or a quote "
-								  "stands in double quotes.");
-		*path = lappend(*path, name.data);
-		if (*place == '\0')
-			return NULL;
-		place++;
 	}
 }

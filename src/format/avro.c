@@ -273,7 +273,7 @@ take_value(Row *row, const CqAvroSchema *schema, const CqAvroTaker *taker, int d
 	CqTarget   *target = &taker->target->base;
 	const char *start = row->in.at;
 
-	target->is_seen = true;
+	cq_target_mark_seen(target);
 	if (row->decoder->unavailable != NIL &&
 		cq_avro_unavailable_is(row->decoder->unavailable, &row->in, schema->kind))
 	{
@@ -369,7 +369,7 @@ take_null(Row *row, const CqAvroStep *step)
 	{
 		CqTarget   *target = &step->takers[i].target->base;
 
-		target->is_seen = true;
+		cq_target_mark_seen(target);
 		target->outcome = CQ_TARGET_IS_NULL;
 		target->nulls[row->base.number] = true;
 	}
@@ -416,7 +416,7 @@ run_step(Row *row, const CqAvroStep *step, int depth)
 
 		if (target->converter == NULL)
 		{
-			target->is_seen = true;
+			cq_target_mark_seen(target);
 			cq_target_note_presence(&row->base, target);
 			continue;
 		}

@@ -372,6 +372,9 @@ cq_avro_value_quick(const CqAvroSchema *schema, const CqTarget *target)
 {
 	Oid			type = target->converter != NULL ? target->converter->type : InvalidOid;
 
+	if (target->items != NIL)
+		return NULL;
+
 	if (target->converter == NULL)
 		return NULL;
 	if (OidIsValid(target->converter->domain))

@@ -35,6 +35,8 @@ cq_flat_place(const List *path, int place)
 static int
 find_place(const CqColumn *column)
 {
+	if (column->items != NIL)
+		return -1;
 	return cq_flat_place(column->has_path ? column->path : NIL, column->place);
 }
 
@@ -63,7 +65,8 @@ cq_flat_check_whole(const char *format, const CqColumn *columns, int ncolumns)
 							  "Columns of the key have the option key, what Kafka knows of a "
 							  "message the option metadata.");
 	if (ncolumns == 1 && columns[0].has_path &&
-		(list_length(columns[0].path) != 1 || *(char *) linitial(columns[0].path) != '\0'))
+		(list_length(columns[0].path) != 1 || *(char *) linitial(columns[0].path) != '\0' ||
+		 columns[0].items != NIL))
 		return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
 										"the path of column \"%s\" leads to nothing",
 										columns[0].name),

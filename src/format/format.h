@@ -31,6 +31,7 @@ typedef struct CqColumn
 	const char *name;			/* of the column */
 	/* of char *: names from the top to a nested field; a one-element list for a plain one */
 	List	   *path;
+	List	   *items;			/* of CqPathStep *, from there on into an array; or NIL */
 	bool		has_path;		/* it is not just the column's name */
 	int			place;			/* among the columns of the value, or of the key, from 0 */
 	Oid			type;

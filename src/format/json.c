@@ -24,6 +24,7 @@
 #include "format/json_bare.h"
 #include "format/json_encode.h"
 #include "format/json_infer.h"
+#include "format/json_items.h"
 #include "format/json_parser.h"
 #include "format/json_settings.h"
 #include "format/json_unavailable.h"
@@ -153,6 +154,15 @@ set_hard_cell(const CqTargetRow *row, CqTarget *target, const CqJsonToken *token
 		cq_target_convert_later(row, target, token, target->converter);
 }
 
+/* What of an array the column has. */
+static const CqJsonToken *
+find_item(CqTarget *target, const CqJsonToken *token, CqJsonToken *item)
+{
+	*item = *token;
+	cq_json_items_follow(target->items, item);
+	return item;
+}
+
 /* Columns that only ask, and values that are not there. */
 static bool
 decode_specially(const JsonDecoder *decoder, const CqTargetRow *row, CqTarget *target,
@@ -190,6 +200,7 @@ decode_row(JsonDecoder *decoder, CqTargetRow *row)
 	const CqJsonToken *tokens = decoder->shape->tokens;
 	bool		in_payload = decoder->may_be_wrapped && is_wrapped(decoder);
 	bool		is_special = decoder->may_be_wrapped || decoder->unavailable != NULL;
+	CqJsonToken item;
 
 	if (decoder->must_be_wrapped && !in_payload)
 	{
@@ -206,6 +217,8 @@ decode_row(JsonDecoder *decoder, CqTargetRow *row)
 
 		if (unlikely(is_special) && decode_specially(decoder, row, target, token))
 			continue;
+		if (unlikely(target->items != NIL))
+			token = find_item(target, token, &item);
 		if (token->kind != CQ_JSON_MISSING && token->kind != CQ_JSON_NULL &&
 			cq_json_value_convert(target->converter, token, &row->arena,
 								  &target->values[row->number]))

@@ -58,7 +58,7 @@ add_takers(CqProtoEntry *entry, const Seeker *seekers, int nseekers)
 		if (!entry->field->is_repeated)
 			taker->quick = cq_proto_value_quick(entry->field, &taker->target->base);
 		if (!seekers[i].is_by_key)
-			taker->target->base.is_seen = true;
+			cq_target_mark_seen(&taker->target->base);
 		entry->ntakers++;
 	}
 }
@@ -219,7 +219,7 @@ cq_proto_plan_make(const CqProtoMessage *message, CqProtoTarget *targets, int nt
 	{
 		if (cq_target_takes_message(&targets[i].base))
 		{
-			targets[i].base.is_seen = true;
+			cq_target_mark_seen(&targets[i].base);
 			takers[ntakers++] = &targets[i];
 			continue;
 		}

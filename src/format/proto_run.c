@@ -18,7 +18,7 @@ take_field(CqTargetRow *row, const CqProtoTaker *taker, const char *tag, const C
 	CqTarget   *base = &target->base;
 	bool		is_one = !taker->field->is_repeated;
 
-	base->is_seen = true;
+	cq_target_mark_seen(base);
 	target->taker = taker;
 	if (base->converter == NULL)
 	{

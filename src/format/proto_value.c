@@ -308,6 +308,9 @@ cq_proto_value_quick(const CqProtoField *field, const CqTarget *target)
 {
 	Oid			type = target->converter != NULL ? target->converter->type : InvalidOid;
 
+	if (target->items != NIL)
+		return NULL;
+
 	if (target->converter == NULL || OidIsValid(target->converter->domain))
 		return NULL;
 	switch (field->kind)

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "format/json_items.h"
 #include "format/json_value_private.h"
 #include "format/target.h"
 #include "mb/pg_wchar.h"
@@ -40,6 +41,7 @@ open_target(CqTarget *target, const CqColumn *column)
 	target->column = *column;
 	target->column.name = pstrdup(column->name);
 	target->path = utf8_path(column->path);
+	target->items = cq_json_items_copy(column->items);
 	if (column->type == CQ_COLUMN_PRESENCE)
 		return;
 	target->converter = cq_json_value_slow_create(column->type, column->typmod, &column->style);
@@ -72,7 +74,8 @@ cq_target_is_text(const CqTarget *target)
 {
 	Oid			type = target->converter->type;
 
-	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+	return target->items == NIL &&
+		(type == TEXTOID || type == VARCHAROID || type == BPCHAROID);
 }
 
 /* ---- a decode call ---- */
@@ -157,8 +160,8 @@ cq_target_await(const CqTargetRow *row, CqTarget *target, const CqJsonToken *tok
 	target->token = *token;
 }
 
-void
-cq_target_take_token(CqTargetRow *row, CqTarget *target, const CqJsonToken *token)
+static void
+take_value(CqTargetRow *row, CqTarget *target, const CqJsonToken *token)
 {
 	if (token->kind != CQ_JSON_NULL &&
 		cq_json_value_convert(target->converter, token, &row->arena, &target->values[row->number]))
@@ -171,6 +174,26 @@ cq_target_take_token(CqTargetRow *row, CqTarget *target, const CqJsonToken *toke
 }
 
 void
+cq_target_take_token(CqTargetRow *row, CqTarget *target, const CqJsonToken *token)
+{
+	CqJsonToken item = *token;
+
+	if (target->items != NIL)
+	{
+		cq_json_items_follow(target->items, &item);
+		target->is_seen |= item.kind != CQ_JSON_MISSING;
+	}
+	if (target->items == NIL || (item.kind != CQ_JSON_MISSING && item.kind != CQ_JSON_NULL))
+	{
+		take_value(row, target, &item);
+		return;
+	}
+	cq_target_set_null(target, row->number);
+	target->outcome = CQ_TARGET_TAKEN;
+	cq_target_take_null(row, target, item.kind == CQ_JSON_NULL);
+}
+
+void
 cq_target_take_null(CqTargetRow *row, CqTarget *target, bool is_null)
 {
 	static const CqJsonToken null = {.text = "null", .length = 4, .kind = CQ_JSON_NULL};
@@ -178,7 +201,7 @@ cq_target_take_null(CqTargetRow *row, CqTarget *target, bool is_null)
 	if (target->column.is_not_null)
 		cq_target_refuse(row, target, cq_target_reject_null(target, is_null));
 	else if (target->checks_nulls)
-		cq_target_take_token(row, target, &null);
+		take_value(row, target, &null);
 }
 
 void

@@ -39,6 +39,7 @@ typedef struct CqTarget
 	CqReject   *reject;
 	CqColumn	column;
 	List	   *path;			/* of char *, as messages write them: UTF-8 */
+	List	   *items;			/* within the array that is there: see json_items.h */
 } CqTarget;
 
 /* All of a decoder. */
@@ -67,7 +68,7 @@ extern void *cq_target_open(CqTargets *targets, Size size, const CqColumn *colum
 /* Is the column's path the empty name, which is that of the message as a whole? */
 extern bool cq_target_takes_message(const CqTarget *target);
 
-/* Is text what the column has, padded or not? */
+/* Is text what the column has of the field, padded or not? */
 extern bool cq_target_is_text(const CqTarget *target);
 
 /* Around the messages of a decode call. The row is all zeros to begin with. */
@@ -96,6 +97,13 @@ cq_target_set_row_null(const CqTargetRow *row)
 
 	for (int i = 0; i < row->targets->ntargets; i++, target += row->targets->size)
 		cq_target_set_null((CqTarget *) target, row->number);
+}
+
+/* Its field is there; whether an item of it is, is seen only with the value. */
+static inline void
+cq_target_mark_seen(CqTarget *target)
+{
+	target->is_seen |= target->items == NIL;
 }
 
 /* What a column that only asks is of a field that is there. */

@@ -22,6 +22,20 @@ require_encoder(const CqStream *stream, const char *name, const CqFormat *format
 						stream->name, name)));
 }
 
+/* What else would be in the array is not known. */
+static void
+require_whole_arrays(const CqStream *stream)
+{
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		if (stream->columns[i].items != NIL && !stream->columns[i].is_of_envelope)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("stream %s cannot be written to: column \"%s\" is an item of an array",
+							stream->name, stream->columns[i].name)));
+	}
+}
+
 static void
 open_key(CqOutgoingRows *rows, CqColumn *columns, bool defers)
 {
@@ -56,6 +70,7 @@ open_rows(const CqStream *stream, TupleDesc descriptor, const CqFormatOptions *o
 				 errhint("Make a stream of the topic that is to be written to.")));
 	rows->format = cq_format_find(stream->format);
 	require_encoder(stream, stream->format, rows->format);
+	require_whole_arrays(stream);
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
 		if (stream->columns[i].origin == CQ_COLUMN_VALUE && !stream->columns[i].is_of_envelope)

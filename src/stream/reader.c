@@ -62,6 +62,7 @@ cq_reader_columns(const CqStream *stream, TupleDesc descriptor)
 		columns[i].attno = described->attno;
 		columns[i].name = described->name;
 		columns[i].path = described->path;
+		columns[i].items = described->items;
 		columns[i].has_path = described->has_path;
 		if (described->origin == CQ_COLUMN_VALUE)
 			columns[i].place = nvalues++;

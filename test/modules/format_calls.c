@@ -2,6 +2,7 @@
  * format_calls.c
  *		A format called from SQL: see format_calls.h.
  */
+#include "catalog/stream_path.h"
 #include "format_calls.h"
 
 #include <time.h>
@@ -52,6 +53,9 @@ format_calls_columns(Oid relid, int *ncolumns)
 		columns[i].attno = i + 1;
 		columns[i].name = pstrdup(NameStr(attribute->attname));
 		columns[i].path = split_path(columns[i].name);
+		if (strchr(columns[i].name, '[') != NULL)
+			cq_reject_raise(cq_stream_path_parse(columns[i].name, &columns[i].path,
+												 &columns[i].items), NULL);
 		columns[i].type = attribute->atttypid;
 		columns[i].typmod = attribute->atttypmod;
 		columns[i].collation = attribute->attcollation;
