@@ -73,14 +73,23 @@ CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[1]b')) SERVER options_kafka OPTIO
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a.[0]')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[ 0]')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[--1]')) SERVER options_kafka OPTIONS (topic 'x');
-CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[1234567890]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[1234567890]'))
+    SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a"b"')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[0].')) SERVER options_kafka OPTIONS (topic 'x');
-CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[0]')) SERVER options_kafka OPTIONS (topic 'x', format 'csv');
-CREATE FOREIGN TABLE t (a int OPTIONS (path '""[0]')) SERVER options_kafka OPTIONS (topic 'x', format 'text');
-CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[-1][0]."b[0]"."[]"[7]')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[0]'))
+    SERVER options_kafka OPTIONS (topic 'x', format 'csv');
+CREATE FOREIGN TABLE t (a int OPTIONS (path '""[0]'))
+    SERVER options_kafka OPTIONS (topic 'x', format 'text');
+CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[-1][0]."b[0]"."[]"[7]'))
+    SERVER options_kafka OPTIONS (topic 'x');
 INSERT INTO t VALUES (1);
 DROP FOREIGN TABLE t;
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', ignore_case 'perhaps');
+CREATE FOREIGN TABLE t (a int) SERVER options_kafka OPTIONS (topic 'x', format 'avro',
+    ignore_case 'true', schema '{"type":"record","name":"r","fields":[{"name":"a","type":"int"},
+    {"name":"A","type":"int"}]}');
+CREATE FOREIGN TABLE t (a int) SERVER cq_log OPTIONS (ignore_case 'true');
 
 -- All at once, and changed.
 CREATE FOREIGN TABLE t (

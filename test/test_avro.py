@@ -322,6 +322,28 @@ def test_messages_that_cannot_be_read_are_dead_letters(db, broker, topic, stub):
     ]
 
 
+def test_names_of_schemas_in_any_case(db, broker, topic, stub):
+    """Fields are one by their names in any case; a schema in which two are is not read by."""
+    name = topic()
+    fields = [{"name": "K", "type": "string"}, {"name": "N", "type": "long"}]
+    more = [*fields, {"name": "k", "type": "string"}]
+    registry = stub(schemas({1: EVENT, **{
+        number: json.dumps({"type": "record", "name": "event", "fields": said})
+        for number, said in ((2, fields), (3, more))}}))
+    use(db, registry.url)
+    create(db, name, "k text, n int", options=", ignore_case 'true'")
+    broker.produce(name, [event("a", 1), event("b", 2, 2), framed(3, b"\x02c\x06\x02d")])
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT k, n FROM s")
+    db.execute("CREATE CONTINUOUS VIEW counted AS SELECT count(*) FROM s")
+    db.wait("v")
+    db.wait("counted")
+    assert sorted(db.execute("TABLE v")) == [("a", 1), ("b", 2)]
+    assert db.execute("TABLE counted") == [(2,)]
+    assert db.execute("SELECT DISTINCT message FROM cq.errors") == [
+        ('schema 3: two fields of type "event" have names that differ by case only, '
+         'which the stream ignores: "k"',)]
+
+
 def test_import(db, broker, registry, topic):
     """Tables as the latest schemas say; topics without one as their messages are."""
     name, plain, other = topic(), topic("_plain"), topic("_json_schema")

@@ -173,6 +173,30 @@ def test_nested_fields(db, broker, topic):
     assert db.execute("SELECT bc, e FROM s ORDER BY e") == [([1, 2], "x"), (None, None)]
 
 
+def test_names_in_any_case_and_items(db, broker, topic):
+    name = topic()
+    broker.produce(name, [{"ID": 1, "Lines": [{"SKU": "a", "n": 2}]}, {"id": 2, "lines": []},
+                          {"Id": 3, "lines": [{"Sku": "b", "N": 1}]},
+                          {"id": 4, "ID": 5, "lines": [{"sku": "c", "n": 1}]},
+                          {"id": 6, "lines": [{"sku": "d", "SKU": "e", "n": 1}]}])
+    create_stream(db, "id int, sku text OPTIONS (path 'lines[0].sku'), "
+                  "n int OPTIONS (path 'lines[0].n') NOT NULL",
+                  topic=name, ignore_case="true", on_error="skip")
+    db.execute("CREATE CONTINUOUS VIEW v AS SELECT id, sku, n FROM s")
+    db.execute("CREATE CONTINUOUS VIEW counted AS SELECT sum(n) FROM s")
+    db.wait("v")
+    db.wait("counted")
+    assert sorted(db.execute("TABLE v")) == [(1, "a", 2), (3, "b", 1)]
+    assert db.execute("TABLE counted") == [(5,)]
+    twice = "is there more than once, by names that differ by case only"
+    assert db.execute("""SELECT "offset", message FROM cq.errors
+                         WHERE view = 'v'::regclass ORDER BY 1""") == [
+        (1, 'field "n" is missing'), (3, f'field "id" {twice}'), (4, f'field "sku" {twice}')]
+    db.assert_equal("TABLE v", "SELECT id, sku, n FROM s")
+    with pytest.raises(errors.FeatureNotSupported, match='column "sku" is an item of an array'):
+        db.execute("INSERT INTO s VALUES (1, 'x', 1)")
+
+
 def test_compressions_large_messages_and_an_empty_topic(db, broker, topic):
     """By each codec, in batches; and a message near the limit of the broker. The other topic of the stream stays empty."""
     name, empty = topic(), topic("_empty")

@@ -237,6 +237,8 @@ apply_option(CqStream *stream, DefElem *option)
 	}
 	else if (strcmp(name, "register_schema") == 0)
 		(void) parse_bool(value, &stream->registers);
+	else if (strcmp(name, "ignore_case") == 0)
+		(void) parse_bool(value, &stream->style.ignores_case);
 	else if (strcmp(name, "framing") == 0)
 	{
 		reject = cq_options_choice(name, value, cq_stream_framings, &choice);

@@ -37,6 +37,7 @@ typedef struct CqValueStyle
 	bool		is_text;
 	bool		is_never_null;	/* of CSV: what is null without quotes is text as well */
 	bool		null_if_quoted; /* of CSV: what is null without quotes is null with them, too */
+	bool		ignores_case;	/* names of fields are the same if they differ by case only */
 } CqValueStyle;
 
 #endif							/* CQ_VALUE_STYLE_H */

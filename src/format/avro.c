@@ -72,7 +72,8 @@ typedef struct Row
 static CqReject *
 check(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
-	return options->schema != NULL ? cq_avro_schema_check(options->schema) : NULL;
+	return options->schema != NULL ?
+		cq_avro_schema_check(options->schema, options->ignores_case) : NULL;
 }
 
 /* What Avro alone has of a column. */
@@ -92,13 +93,15 @@ open_target(CqAvroTarget *target)
 
 /* The option schema, which may have been wrong when it was set. */
 static CqAvroSchema *
-parse_option(const char *text)
+parse_option(const CqFormatOptions *options)
 {
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+	char	   *utf8 = pg_server_to_any(options->schema, strlen(options->schema), PG_UTF8);
 	CqAvroNames names = {0};
 	CqReject   *reject = NULL;
 	CqAvroSchema *schema = cq_avro_schema_parse(utf8, strlen(utf8), &names, &reject);
 
+	if (schema != NULL && options->ignores_case)
+		reject = cq_avro_schema_check_case(&names);
 	cq_reject_raise(reject, NULL);
 	return schema;
 }
@@ -129,7 +132,7 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	if (options->unavailable != NULL)
 		decoder->unavailable = cq_avro_unavailable_create(options->unavailable);
 	if (options->schema != NULL)
-		decoder->reader = parse_option(options->schema);
+		decoder->reader = parse_option(options);
 	for (int i = 0; i < ncolumns && decoder->reader != NULL; i++)
 		cq_avro_plan_default(decoder->reader, &decoder->targets[i]);
 	if (options->registry == NULL || !options->is_framed)
@@ -167,7 +170,9 @@ make_writer(AvroDecoder *decoder, Writer *writer, const CqRegistrySchema *found)
 		if (schema == NULL)
 			break;
 	}
-	if (schema != NULL)
+	if (schema != NULL && decoder->options->ignores_case)
+		writer->reject = cq_avro_schema_check_case(&names);
+	if (writer->reject == NULL)
 		set_plan(decoder, writer, schema);
 	else
 		writer->reject = cq_reject(writer->reject->sqlerrcode, "%s: %s",

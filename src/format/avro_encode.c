@@ -20,7 +20,7 @@ typedef struct AvroEncoder
 } AvroEncoder;
 
 static CqAvroSchema *
-parse(const List *texts)
+parse(const CqFormatOptions *options, const List *texts)
 {
 	CqAvroNames names = {0};
 	CqAvroSchema *schema = NULL;
@@ -34,6 +34,8 @@ parse(const List *texts)
 		schema = cq_avro_schema_parse(text, strlen(text), &names, &reject);
 		cq_reject_raise(reject, NULL);
 	}
+	if (options->ignores_case)
+		cq_reject_raise(cq_avro_schema_check_case(&names), NULL);
 	return schema;
 }
 
@@ -42,14 +44,14 @@ parse(const List *texts)
 char *
 cq_avro_encode_name(const CqFormatOptions *options, const char *schema)
 {
-	return pstrdup(cq_avro_schema_name(parse(list_make1((char *) schema))));
+	return pstrdup(cq_avro_schema_name(parse(options, list_make1((char *) schema))));
 }
 
 /* Rows before and after, by the names that Debezium has for them. */
 static char *
-wrap_schema(const char *row)
+wrap_schema(const CqFormatOptions *options, const char *row)
 {
-	const CqAvroSchema *schema = parse(list_make1((char *) row));
+	const CqAvroSchema *schema = parse(options, list_make1((char *) row));
 
 	if (schema->kind != CQ_AVRO_RECORD)
 		ereport(ERROR,
@@ -70,7 +72,7 @@ cq_avro_encode_schema(const CqFormatOptions *options, const CqColumn *columns, i
 		pg_server_to_any(options->schema, strlen(options->schema), PG_UTF8) :
 		cq_avro_columns_schema(options->topic, options->is_key, columns, ncolumns);
 
-	return options->is_enveloped ? wrap_schema(row) : row;
+	return options->is_enveloped ? wrap_schema(options, row) : row;
 }
 
 /* ---- rows ---- */
@@ -78,7 +80,7 @@ cq_avro_encode_schema(const CqFormatOptions *options, const CqColumn *columns, i
 static void
 set_schema(CqSchemaEncoder *encoder, const CqFormatOptions *options, List *texts, List *names)
 {
-	((AvroEncoder *) encoder)->schema = parse(texts);
+	((AvroEncoder *) encoder)->schema = parse(options, texts);
 }
 
 /* Of a row, where it is in an envelope. */
@@ -100,14 +102,14 @@ schema_of_row(const CqSchemaEncoder *encoder, const CqFormatOptions *options)
 	return cq_avro_schema_without_null(after->type);
 }
 
-static void
-check_column(const CqSchemaEncoder *encoder, const CqFormatOptions *options,
-			 const CqColumn *column)
+static List *
+find_path(const CqSchemaEncoder *encoder, const CqFormatOptions *options, const CqColumn *column)
 {
 	const CqAvroSchema *schema = schema_of_row(encoder, options);
+	List	   *path = list_copy(column->path);
 	ListCell   *cell;
 
-	foreach(cell, column->path)
+	foreach(cell, path)
 	{
 		char	   *name = lfirst(cell);
 		CqAvroField *field;
@@ -120,16 +122,20 @@ check_column(const CqSchemaEncoder *encoder, const CqFormatOptions *options,
 		}
 		/* Which branch it may be for is seen with the value. */
 		if (schema->kind == CQ_AVRO_UNION)
-			return;
+			break;
 		field = schema->kind == CQ_AVRO_RECORD
-			? cq_avro_schema_field(schema, pg_server_to_any(name, strlen(name), PG_UTF8)) : NULL;
+			? cq_avro_schema_field_in_case(schema, pg_server_to_any(name, strlen(name), PG_UTF8),
+										   options->ignores_case) : NULL;
 		if (field == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 					 errmsg("column \"%s\" is no field of the Avro schema", column->name),
 					 errdetail("Type %s has no field \"%s\".", cq_avro_schema_name(schema), name)));
+		if (options->ignores_case)
+			lfirst(cell) = pg_any_to_server(field->name, strlen(field->name), PG_UTF8);
 		schema = field->type;
 	}
+	return path;
 }
 
 static CqReject *
@@ -142,7 +148,7 @@ static const CqSchemaWriting writing = {
 	.format = &cq_avro_format,
 	.language = "Avro",
 	.parse = set_schema,
-	.check_column = check_column,
+	.find_path = find_path,
 	.write = write_value,
 };
 

@@ -27,37 +27,62 @@ name_of(const Seeker *seeker)
 	return lfirst(seeker->next);
 }
 
-/* Those that look for this name, one name further. */
+static bool
+ignores_case(const CqAvroTarget *target)
+{
+	return target->base.column.style.ignores_case;
+}
+
+static Seeker
+advance(const Seeker *seeker)
+{
+	return (Seeker) {
+		.target = seeker->target, .next = lnext(seeker->target->base.path, seeker->next)
+	};
+}
+
+/* Those that look for this key, one name further. */
 static int
-advance(const Seeker *seekers, int nseekers, const char *name, Seeker *advanced)
+advance_to_key(const Seeker *seekers, int nseekers, const char *key, Seeker *advanced)
 {
 	int			nadvanced = 0;
 
 	for (int i = 0; i < nseekers; i++)
 	{
-		if (seekers[i].next == NULL || strcmp(name_of(&seekers[i]), name) != 0)
-			continue;
-		advanced[nadvanced].target = seekers[i].target;
-		advanced[nadvanced++].next = lnext(seekers[i].target->base.path, seekers[i].next);
+		if (seekers[i].next != NULL && strcmp(name_of(&seekers[i]), key) == 0)
+			advanced[nadvanced++] = advance(&seekers[i]);
 	}
 	return nadvanced;
 }
 
-/* Those that look for a field, by its name or by an alias that is no other field's name. */
+/* Those that look for a field of a record, of which each one's is known. */
 static int
-advance_to_field(const CqAvroSchema *record, const CqAvroField *field, const Seeker *seekers,
+advance_to_field(const CqAvroField *field, CqAvroField **fields, const Seeker *seekers,
 				 int nseekers, Seeker *advanced)
 {
-	int			nadvanced = advance(seekers, nseekers, field->name, advanced);
-	ListCell   *cell;
+	int			nadvanced = 0;
 
-	foreach(cell, field->aliases)
+	for (int i = 0; i < nseekers; i++)
 	{
-		if (cq_avro_schema_field(record, lfirst(cell)) == field &&
-			strcmp(lfirst(cell), field->name) != 0)
-			nadvanced += advance(seekers, nseekers, lfirst(cell), advanced + nadvanced);
+		if (fields[i] == field)
+			advanced[nadvanced++] = advance(&seekers[i]);
 	}
 	return nadvanced;
+}
+
+/* The field that each looks for, by its name or by an alias that is no other's name. */
+static CqAvroField **
+find_fields(const CqAvroSchema *record, const Seeker *seekers, int nseekers)
+{
+	CqAvroField **fields = palloc0(sizeof(CqAvroField *) * Max(nseekers, 1));
+
+	for (int i = 0; i < nseekers; i++)
+	{
+		if (seekers[i].next != NULL)
+			fields[i] = cq_avro_schema_field_in_case(record, name_of(&seekers[i]),
+													 ignores_case(seekers[i].target));
+	}
+	return fields;
 }
 
 static bool
@@ -75,17 +100,19 @@ static void
 enter_record(CqAvroStep *step, const Seeker *seekers, int nseekers, Seeker *advanced)
 {
 	const CqAvroSchema *schema = step->schema;
+	CqAvroField **fields = find_fields(schema, seekers, nseekers);
 
 	step->inner = palloc0(sizeof(CqAvroStep *) * Max(schema->nfields, 1));
 	step->ninner = schema->nfields;
 	for (int i = 0; i < schema->nfields; i++)
 	{
-		int			nadvanced = advance_to_field(schema, &schema->fields[i], seekers, nseekers,
+		int			nadvanced = advance_to_field(&schema->fields[i], fields, seekers, nseekers,
 												 advanced);
 
 		if (nadvanced > 0)
 			step->inner[i] = make_step(schema->fields[i].type, advanced, nadvanced);
 	}
+	pfree(fields);
 }
 
 static void
@@ -115,7 +142,7 @@ enter_map(CqAvroStep *step, const Seeker *seekers, int nseekers, Seeker *advance
 		step->keys[step->ninner] = name_of(&seekers[i]);
 		step->inner[step->ninner++] =
 			make_step(step->schema->items, advanced,
-					  advance(seekers, nseekers, name_of(&seekers[i]), advanced));
+					  advance_to_key(seekers, nseekers, name_of(&seekers[i]), advanced));
 	}
 }
 
@@ -189,7 +216,7 @@ cq_avro_plan_value(const CqAvroSchema *schema, CqAvroTarget *target)
 
 /* Down to the record that holds a field, through unions with null. */
 static const CqAvroField *
-find_field(const CqAvroSchema *reader, const List *path)
+find_field(const CqAvroSchema *reader, const List *path, bool is_in_any_case)
 {
 	const CqAvroField *field = NULL;
 	ListCell   *cell;
@@ -200,7 +227,7 @@ find_field(const CqAvroSchema *reader, const List *path)
 			reader = cq_avro_schema_without_null(field->type);
 		if (reader->kind != CQ_AVRO_RECORD)
 			return NULL;
-		field = cq_avro_schema_field(reader, lfirst(cell));
+		field = cq_avro_schema_field_in_case(reader, lfirst(cell), is_in_any_case);
 		if (field == NULL)
 			return NULL;
 	}
@@ -210,7 +237,7 @@ find_field(const CqAvroSchema *reader, const List *path)
 void
 cq_avro_plan_default(const CqAvroSchema *reader, CqAvroTarget *target)
 {
-	const CqAvroField *field = find_field(reader, target->base.path);
+	const CqAvroField *field = find_field(reader, target->base.path, ignores_case(target));
 
 	if (field == NULL || field->fallback.kind == CQ_JSON_MISSING)
 		return;

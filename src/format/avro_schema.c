@@ -12,6 +12,7 @@
 #include "format/avro_schema.h"
 #include "format/json_parser.h"
 #include "format/json_walk.h"
+#include "format/name_case.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
@@ -648,22 +649,29 @@ cq_avro_schema_parse(const char *text, Size length, CqAvroNames *names, CqReject
 }
 
 CqReject *
-cq_avro_schema_check(const char *text)
+cq_avro_schema_check(const char *text, bool ignores_case)
 {
 	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
 	CqAvroNames names = {0};
 	CqReject   *reject = NULL;
 
-	(void) cq_avro_schema_parse(utf8, strlen(utf8), &names, &reject);
+	if (cq_avro_schema_parse(utf8, strlen(utf8), &names, &reject) != NULL && ignores_case)
+		reject = cq_avro_schema_check_case(&names);
 	return reject;
 }
 
 CqAvroField *
 cq_avro_schema_field(const CqAvroSchema *schema, const char *name)
 {
+	return cq_avro_schema_field_in_case(schema, name, false);
+}
+
+CqAvroField *
+cq_avro_schema_field_in_case(const CqAvroSchema *schema, const char *name, bool ignores_case)
+{
 	for (int i = 0; i < schema->nfields; i++)
 	{
-		if (strcmp(schema->fields[i].name, name) == 0)
+		if (cq_name_case_same(schema->fields[i].name, name, ignores_case))
 			return &schema->fields[i];
 	}
 	for (int i = 0; i < schema->nfields; i++)
@@ -671,10 +679,31 @@ cq_avro_schema_field(const CqAvroSchema *schema, const char *name)
 		ListCell   *cell;
 
 		foreach(cell, schema->fields[i].aliases)
-			if (strcmp(lfirst(cell), name) == 0)
+			if (cq_name_case_same(lfirst(cell), name, ignores_case))
 				return &schema->fields[i];
 	}
 	return NULL;
+}
+
+CqReject *
+cq_avro_schema_check_case(const CqAvroNames *names)
+{
+	CqReject   *reject = NULL;
+	ListCell   *cell;
+
+	foreach(cell, names->types)
+	{
+		const CqAvroSchema *schema = lfirst(cell);
+		const char **fields = palloc(sizeof(char *) * Max(schema->nfields, 1));
+
+		for (int i = 0; i < schema->nfields; i++)
+			fields[i] = schema->fields[i].name;
+		reject = cq_name_case_check(fields, schema->nfields, schema->name);
+		pfree(fields);
+		if (reject != NULL)
+			break;
+	}
+	return reject;
 }
 
 CqAvroSchema *

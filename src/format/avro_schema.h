@@ -101,13 +101,20 @@ extern CqAvroSchema *cq_avro_schema_parse(const char *text, Size length, CqAvroN
  * The same of a text in the server's encoding, only to see whether it is one: NULL, or what is
  * wrong.
  */
-extern CqReject *cq_avro_schema_check(const char *text);
+extern CqReject *cq_avro_schema_check(const char *text, bool ignores_case);
 
 /* "long", "union", or the name of a named type. */
 extern const char *cq_avro_schema_name(const CqAvroSchema *schema);
 
 /* The field of that name, or that has it among its aliases; NULL: none. */
 extern CqAvroField *cq_avro_schema_field(const CqAvroSchema *schema, const char *name);
+
+/* The same, without regard to case: then no alias is the name of another field so, either. */
+extern CqAvroField *cq_avro_schema_field_in_case(const CqAvroSchema *schema, const char *name,
+												 bool ignores_case);
+
+/* Of records that have fields whose names are one without regard to case; NULL: there are none. */
+extern CqReject *cq_avro_schema_check_case(const CqAvroNames *names);
 
 /* Of a union of null and one other type: that type. Any other schema: itself. */
 extern CqAvroSchema *cq_avro_schema_without_null(CqAvroSchema *schema);

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "format/flat.h"
+#include "format/name_case.h"
 #include "format/json_settings.h"
 #include "mb/pg_wchar.h"
 
@@ -171,7 +172,9 @@ read_header(CsvDecoder *decoder, Line *line)
 		if (!read_field(&decoder->style, line, &field))
 			return false;
 		if (decoder->style.header == CQ_CSV_MATCH &&
-			(name == NULL || strcmp(pg_any_to_server(field.text, field.length, PG_UTF8), name) != 0))
+			(name == NULL ||
+			 !cq_name_case_same(pg_any_to_server(field.text, field.length, PG_UTF8), name,
+								decoder->flat.options->ignores_case)))
 			line->fault = psprintf("its header has \"%s\" where the column is \"%s\"",
 								   pg_any_to_server(field.text, field.length, PG_UTF8),
 								   name != NULL ? name : "");

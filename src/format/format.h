@@ -101,6 +101,7 @@ typedef struct CqFormatOptions
 	bool		may_be_wrapped; /* of JSON: values may be in Connect's envelope with a schema */
 	bool		is_wrapped;		/* they are */
 	const char *unavailable;	/* text in place of a value that has not changed; NULL: none is */
+	bool		ignores_case;	/* names of fields are the same if they differ by case only */
 	CqCsvStyle	csv;
 	/* of all columns of the value, or of the key, in their order: their names, and paths (or NIL) */
 	List	   *names;

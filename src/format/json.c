@@ -7,8 +7,9 @@
  *   UTF-8 with nothing behind it, of at most CQ_JSON_MAX_LENGTH bytes and CQ_JSON_MAX_DEPTH levels
  *   (json_walk.c).
  * - A field belongs to the column of exactly its name, escapes resolved, or to the one whose path
- *   leads to it. Where a name comes twice in an object, the last one counts, as in jsonb. Fields
- *   that no column wants are checked and passed over.
+ *   leads to it; where case is ignored, two that are one then are a bad cell. Where a name comes
+ *   twice in an object, the last one counts, as in jsonb. Fields that no column wants are checked
+ *   and passed over.
  * - A field that is missing or null is null; a bad cell if the column is NOT NULL.
  * - How values become Datums: json_value.h.
  *
@@ -29,6 +30,7 @@
 #include "format/json_settings.h"
 #include "format/json_unavailable.h"
 #include "format/json_walk.h"
+#include "format/name_case.h"
 #include "format/target.h"
 #include "port/pg_bswap.h"
 
@@ -52,6 +54,7 @@ typedef struct JsonDecoder
 	bool		must_be_wrapped;
 	int			schema_token;	/* of Connect's envelope */
 	int			payload_token;
+	bool		is_special;		/* some column may be more than the value of a field */
 	bool		has_unseen;		/* some target is not seen yet, as far as is known */
 } JsonDecoder;
 
@@ -81,6 +84,7 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	JsonDecoder *decoder = palloc0(sizeof(JsonDecoder));
 
 	decoder->shape = cq_json_shape_create(false);
+	decoder->shape->ignores_case = options->ignores_case;
 	decoder->targets = cq_target_open(&decoder->columns, sizeof(Target), columns, ncolumns);
 	decoder->has_unseen = true;
 	decoder->may_be_wrapped = options->may_be_wrapped || options->is_wrapped;
@@ -92,8 +96,13 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 	}
 	if (options->unavailable != NULL)
 		decoder->unavailable = cq_json_unavailable_create(options->unavailable);
+	decoder->is_special = decoder->may_be_wrapped || options->unavailable != NULL ||
+		options->ignores_case;
 	for (int i = 0; i < ncolumns; i++)
+	{
 		find_tokens(decoder, &decoder->targets[i]);
+		decoder->is_special |= columns[i].items != NIL;
+	}
 
 	decoder->parser = cq_json_parser_create();
 	if (decoder->parser == NULL)
@@ -154,34 +163,41 @@ set_hard_cell(const CqTargetRow *row, CqTarget *target, const CqJsonToken *token
 		cq_target_convert_later(row, target, token, target->converter);
 }
 
-/* What of an array the column has. */
-static const CqJsonToken *
-find_item(CqTarget *target, const CqJsonToken *token, CqJsonToken *item)
+static void
+set_ambiguous(const CqTargetRow *row, CqTarget *target)
 {
-	*item = *token;
-	cq_json_items_follow(target->items, item);
-	return item;
+	target->is_seen = true;
+	cq_target_set_null(target, row->number);
+	cq_bad_cells_add(row->bad, row->number, target->column.attno,
+					 cq_name_case_twins(target->column.name));
 }
 
-/* Columns that only ask, and values that are not there. */
+/*
+ * What is not simply the value of a field. True: that is all. False: the token, which may be
+ * another one then, is to be converted.
+ */
 static bool
 decode_specially(const JsonDecoder *decoder, const CqTargetRow *row, CqTarget *target,
-				 const CqJsonToken *token)
+				 CqJsonToken *token)
 {
-	if (target->converter == NULL)
+	if (target->converter == NULL && token->kind != CQ_JSON_AMBIGUOUS)
 	{
 		target->values[row->number] = BoolGetDatum(true);
 		target->nulls[row->number] = token->kind == CQ_JSON_MISSING ||
 			token->kind == CQ_JSON_NULL;
 		return true;
 	}
-	if (decoder->unavailable == NULL ||
-		!cq_json_unavailable_is(decoder->unavailable, token))
-		return false;
-	target->is_seen = true;
-	cq_target_set_null(target, row->number);
-	cq_bad_cells_add(row->bad, row->number, target->column.attno, &cq_bad_cell_unavailable);
-	return true;
+	if (decoder->unavailable != NULL && cq_json_unavailable_is(decoder->unavailable, token))
+	{
+		target->is_seen = true;
+		cq_target_set_null(target, row->number);
+		cq_bad_cells_add(row->bad, row->number, target->column.attno, &cq_bad_cell_unavailable);
+		return true;
+	}
+	cq_json_items_follow(target->items, target->column.style.ignores_case, token);
+	if (token->kind == CQ_JSON_AMBIGUOUS)
+		set_ambiguous(row, target);
+	return token->kind == CQ_JSON_AMBIGUOUS;
 }
 
 /* Is the value within Connect's envelope? */
@@ -199,8 +215,7 @@ decode_row(JsonDecoder *decoder, CqTargetRow *row)
 {
 	const CqJsonToken *tokens = decoder->shape->tokens;
 	bool		in_payload = decoder->may_be_wrapped && is_wrapped(decoder);
-	bool		is_special = decoder->may_be_wrapped || decoder->unavailable != NULL;
-	CqJsonToken item;
+	CqJsonToken special;
 
 	if (decoder->must_be_wrapped && !in_payload)
 	{
@@ -215,10 +230,13 @@ decode_row(JsonDecoder *decoder, CqTargetRow *row)
 		const CqJsonToken *token = &tokens[in_payload ? decoder->targets[i].wrapped_token :
 										   decoder->targets[i].token];
 
-		if (unlikely(is_special) && decode_specially(decoder, row, target, token))
-			continue;
-		if (unlikely(target->items != NIL))
-			token = find_item(target, token, &item);
+		if (unlikely(decoder->is_special))
+		{
+			special = *token;
+			if (decode_specially(decoder, row, target, &special))
+				continue;
+			token = &special;
+		}
 		if (token->kind != CQ_JSON_MISSING && token->kind != CQ_JSON_NULL &&
 			cq_json_value_convert(target->converter, token, &row->arena,
 								  &target->values[row->number]))

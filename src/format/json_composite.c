@@ -2,15 +2,16 @@
  * json_composite.c
  *		Composite types: an object's fields to attributes, each by the rules of json_value.h.
  *
- * Attributes belong to the fields of exactly their names; a field that is missing is null, of
- * several of one name the last one counts. ALTER TYPE changes attributes while decoders are kept:
- * the server's type cache gives each shape of a row type a number of its own, which is compared
- * before messages are decoded.
+ * Attributes belong to the fields of exactly their names, or of those but for case; a field that is
+ * missing is null, of several of one name the last one counts. ALTER TYPE changes attributes while
+ * decoders are kept: the server's type cache gives each shape of a row type a number of its own,
+ * which is compared before messages are decoded.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "format/json_value_private.h"
+#include "format/name_case.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
@@ -130,32 +131,33 @@ cq_json_composite_any(const CqJsonComposite *composite,
 	return false;
 }
 
+static bool
+is_attribute(const CqJsonComposite *composite, const Attribute *attribute, const char *name,
+			 int64 length)
+{
+	if (attribute->converter == NULL || (int64) attribute->length != length)
+		return false;
+	if (composite->style.ignores_case)
+		return cq_name_case_same(attribute->name, name, true);
+	return memcmp(attribute->name, name, length) == 0;
+}
+
 /* Which attribute the name of a field means, or -1. */
 static int
 find_attribute(const CqJsonComposite *composite, const CqJsonToken *name)
 {
-	char	   *unescaped = NULL;
-	const char *text = name->text;
-	int64		length = name->length;
+	char	   *plain = palloc(name->length + 1);
 	const char *reason;
+	int64		length = cq_json_token_unescape(name->text, name->length, plain, &reason);
 	int			found = -1;
 
-	if (name->is_escaped)
-	{
-		unescaped = palloc(name->length + 1);
-		length = cq_json_token_unescape(name->text, name->length, unescaped, &reason);
-		text = unescaped;
-	}
+	plain[Max(length, 0)] = '\0';
 	for (int i = 0; i < composite->descriptor->natts && found < 0; i++)
 	{
-		const Attribute *attribute = &composite->attributes[i];
-
-		if (attribute->converter != NULL && (int64) attribute->length == length &&
-			memcmp(attribute->name, text, length) == 0)
+		if (is_attribute(composite, &composite->attributes[i], plain, length))
 			found = i;
 	}
-	if (unescaped != NULL)
-		pfree(unescaped);
+	pfree(plain);
 	return found;
 }
 
@@ -165,6 +167,7 @@ find_tokens(const CqJsonComposite *composite, const CqJsonToken *object)
 {
 	int			natts = composite->descriptor->natts;
 	CqJsonToken *tokens = palloc(sizeof(CqJsonToken) * Max(natts, 1));
+	CqJsonToken *names = palloc(sizeof(CqJsonToken) * Max(natts, 1));
 	CqJsonToken name;
 	CqJsonToken value;
 	uint32		place = 1;
@@ -173,11 +176,17 @@ find_tokens(const CqJsonComposite *composite, const CqJsonToken *object)
 		tokens[i].kind = CQ_JSON_MISSING;
 	while (cq_json_token_next_member(object, &place, &name, &value))
 	{
-		int			attribute = find_attribute(composite, &name);
+		int			i = find_attribute(composite, &name);
 
-		if (attribute >= 0)
-			tokens[attribute] = value;
+		if (i < 0)
+			continue;
+		if (tokens[i].kind == CQ_JSON_AMBIGUOUS ||
+			(tokens[i].kind != CQ_JSON_MISSING && !cq_json_token_same_text(&names[i], &name)))
+			value.kind = CQ_JSON_AMBIGUOUS;
+		tokens[i] = value;
+		names[i] = name;
 	}
+	pfree(names);
 	return tokens;
 }
 
@@ -190,6 +199,10 @@ convert_attribute(const Attribute *attribute, const CqJsonToken *token, CqJsonAr
 	*is_null = true;
 	if (attribute->converter == NULL)
 		return true;
+	if (token->kind == CQ_JSON_AMBIGUOUS && slowly)
+		cq_reject_raise(cq_name_case_twins(attribute->name), NULL);
+	if (token->kind == CQ_JSON_AMBIGUOUS)
+		return false;
 	if (slowly)
 	{
 		*value = cq_json_convert_slowly(attribute->converter, token, is_null);

@@ -121,6 +121,7 @@ kind_of(const CqJsonToken *token)
 	switch (token->kind)
 	{
 		case CQ_JSON_MISSING:
+		case CQ_JSON_AMBIGUOUS:
 		case CQ_JSON_NULL:
 			return NKINDS;
 		case CQ_JSON_FALSE:

@@ -9,6 +9,7 @@
 
 #include "common/path_step.h"
 #include "format/json_items.h"
+#include "format/name_case.h"
 #include "mb/pg_wchar.h"
 
 List *
@@ -46,41 +47,51 @@ find_item(const CqJsonToken *array, int index, CqJsonToken *item)
 	item->kind = CQ_JSON_MISSING;
 }
 
-static bool
-is_named(const CqJsonToken *name, const char *wanted)
+/* The name of a member, without escapes; NULL: it stands for no characters. palloc'd. */
+static char *
+plain_name(const CqJsonToken *name)
 {
-	size_t		length = strlen(wanted);
+	char	   *plain = palloc(name->length + 1);
 	const char *reason;
-	char	   *unescaped;
-	bool		is_same;
+	int64		length = cq_json_token_unescape(name->text, name->length, plain, &reason);
 
-	if (!name->is_escaped)
-		return name->length == length && memcmp(name->text, wanted, length) == 0;
-	unescaped = palloc(name->length);
-	is_same = cq_json_token_unescape(name->text, name->length, unescaped, &reason) ==
-		(int64) length && memcmp(unescaped, wanted, length) == 0;
-	pfree(unescaped);
-	return is_same;
+	if (length < 0)
+	{
+		pfree(plain);
+		return NULL;
+	}
+	plain[length] = '\0';
+	return plain;
 }
 
 static void
-find_field(const CqJsonToken *object, const char *wanted, CqJsonToken *field)
+find_field(const CqJsonToken *object, const char *wanted, bool ignores_case, CqJsonToken *field)
 {
 	uint32		place = 1;
 	CqJsonToken name;
 	CqJsonToken value;
+	char	   *spelling = NULL;
 
 	field->kind = CQ_JSON_MISSING;
-	while (object->kind == CQ_JSON_OBJECT &&
+	while (object->kind == CQ_JSON_OBJECT && field->kind != CQ_JSON_AMBIGUOUS &&
 		   cq_json_token_next_member(object, &place, &name, &value))
 	{
-		if (is_named(&name, wanted))
+		char	   *plain = plain_name(&name);
+
+		if (plain != NULL && cq_name_case_same(plain, wanted, ignores_case))
+		{
+			if (spelling != NULL && strcmp(plain, spelling) != 0)
+				value.kind = CQ_JSON_AMBIGUOUS;
 			*field = value;
+			spelling = plain;
+		}
+		else if (plain != NULL)
+			pfree(plain);
 	}
 }
 
 void
-cq_json_items_follow(const List *steps, CqJsonToken *token)
+cq_json_items_follow(const List *steps, bool ignores_case, CqJsonToken *token)
 {
 	ListCell   *cell;
 
@@ -89,8 +100,10 @@ cq_json_items_follow(const List *steps, CqJsonToken *token)
 		const CqPathStep *step = lfirst(cell);
 		CqJsonToken within = {.kind = CQ_JSON_MISSING};
 
+		if (token->kind == CQ_JSON_AMBIGUOUS)
+			return;
 		if (step->name != NULL)
-			find_field(token, step->name, &within);
+			find_field(token, step->name, ignores_case, &within);
 		else
 			find_item(token, step->index, &within);
 		*token = within;

@@ -15,8 +15,9 @@ extern List *cq_json_items_copy(const List *steps);
 
 /*
  * Sets the token, whose text is valid JSON, to what the steps (of CqPathStep *) lead to;
- * CQ_JSON_MISSING where there is no such thing. Of several fields of one name the last one counts.
+ * CQ_JSON_MISSING where there is no such thing. Of several fields of one name the last one counts;
+ * of several names that are one without regard to case, none: CQ_JSON_AMBIGUOUS.
  */
-extern void cq_json_items_follow(const List *steps, CqJsonToken *token);
+extern void cq_json_items_follow(const List *steps, bool ignores_case, CqJsonToken *token);
 
 #endif							/* CQ_JSON_ITEMS_H */

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "format/json_shape.h"
+#include "format/name_case.h"
 
 CqJsonShape *
 cq_json_shape_create(bool learns)
@@ -126,6 +127,8 @@ cq_json_shape_add(CqJsonShape *shape, const List *path)
 	{
 		const char *name = lfirst(cell);
 
+		if (shape->ignores_case)
+			name = cq_name_case_fold(name, strlen(name));
 		field = find_or_add(shape, field, name, strlen(name));
 	}
 	return want(shape, field);
@@ -140,8 +143,30 @@ cq_json_shape_forget(CqJsonShape *shape, const CqJsonField *field)
 
 		if (inner->token >= 0)
 			shape->tokens[inner->token].kind = CQ_JSON_MISSING;
+		inner->spelling.kind = CQ_JSON_MISSING;
 		cq_json_shape_forget(shape, inner);
 	}
+}
+
+static void
+make_ambiguous(CqJsonShape *shape, CqJsonField *field)
+{
+	if (field->token >= 0)
+		shape->tokens[field->token].kind = CQ_JSON_AMBIGUOUS;
+	field->spelling.kind = CQ_JSON_AMBIGUOUS;
+	for (int i = 0; i < field->ninner; i++)
+		make_ambiguous(shape, field->inner[i]);
+}
+
+bool
+cq_json_shape_spell(CqJsonShape *shape, CqJsonField *field, const CqJsonToken *name)
+{
+	if (field->spelling.kind == CQ_JSON_MISSING)
+		field->spelling = *name;
+	else if (field->spelling.kind == CQ_JSON_STRING &&
+			 !cq_json_token_same_text(&field->spelling, name))
+		make_ambiguous(shape, field);
+	return field->spelling.kind == CQ_JSON_STRING;
 }
 
 /* The field of that name, which has no escapes; where the shape learns, there is one afterwards. */
@@ -149,9 +174,12 @@ static CqJsonField *
 look_up(CqJsonShape *shape, CqJsonField *field, const char *name, uint32 length)
 {
 	bool		found;
-	int			place = place_of(field, name, length, &found);
+	char	   *folded = shape->ignores_case ? cq_name_case_fold(name, length) : NULL;
+	int			place = place_of(field, folded != NULL ? folded : name, length, &found);
 	CqJsonField *inner;
 
+	if (folded != NULL)
+		pfree(folded);
 	if (found)
 		return field->inner[place];
 	if (!shape->learns || field != &shape->top)

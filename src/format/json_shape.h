@@ -40,6 +40,7 @@ struct CqJsonField
 	int			ninner;
 	/* CQ_JSON_GUESSES of them, if any field within is wanted or may be learnt */
 	CqJsonGuess *guesses;
+	CqJsonToken spelling;		/* where case is ignored: the name in the message that is walked */
 };
 
 typedef struct CqJsonShape
@@ -47,6 +48,7 @@ typedef struct CqJsonShape
 	MemoryContext context;
 	/* every field at the top of a message that is not known yet is added */
 	bool		learns;
+	bool		ignores_case;	/* fields have names that are folded: see name_case.h */
 	CqJsonField top;
 	CqJsonToken *tokens;		/* of the message walked last */
 	CqJsonField **owners;		/* of each token */
@@ -62,6 +64,12 @@ extern CqJsonShape *cq_json_shape_create(bool learns);
  * the same token.
  */
 extern int	cq_json_shape_add(CqJsonShape *shape, const List *path);
+
+/*
+ * Where case is ignored: this is how the field is spelt in its object. False: it was there before
+ * by another spelling, and it and all fields within are CQ_JSON_AMBIGUOUS.
+ */
+extern bool cq_json_shape_spell(CqJsonShape *shape, CqJsonField *field, const CqJsonToken *name);
 
 /* The tokens of all fields within field are missing from now on. */
 extern void cq_json_shape_forget(CqJsonShape *shape, const CqJsonField *field);

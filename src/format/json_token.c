@@ -160,6 +160,25 @@ cq_json_token_unescape(const char *text, uint32 length, char *target, const char
 	return out - target;
 }
 
+bool
+cq_json_token_same_text(const CqJsonToken *a, const CqJsonToken *b)
+{
+	char	   *room;
+	const char *reason;
+	int64		length;
+	int64		other;
+	bool		is_same;
+
+	if (!a->is_escaped && !b->is_escaped)
+		return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+	room = palloc(a->length + b->length);
+	length = cq_json_token_unescape(a->text, a->length, room, &reason);
+	other = cq_json_token_unescape(b->text, b->length, room + a->length, &reason);
+	is_same = length == other && memcmp(room, room + a->length, length) == 0;
+	pfree(room);
+	return is_same;
+}
+
 /* Behind the closing quote of the string whose opening quote is at text. */
 static const char *
 skip_string(const char *text)

@@ -18,7 +18,8 @@ typedef enum CqJsonKind
 	CQ_JSON_NUMBER,				/* any other number */
 	CQ_JSON_STRING,
 	CQ_JSON_OBJECT,
-	CQ_JSON_ARRAY
+	CQ_JSON_ARRAY,
+	CQ_JSON_AMBIGUOUS			/* several fields, by names that are one without regard to case */
 } CqJsonKind;
 
 typedef struct CqJsonToken
@@ -58,6 +59,9 @@ extern int64 cq_json_token_bad_escape(const char *text, uint32 length);
  */
 extern int64 cq_json_token_unescape(const char *text, uint32 length, char *target,
 									const char **reason);
+
+/* Are two strings, without regard to their escapes, the same? What stands for no character is. */
+extern bool cq_json_token_same_text(const CqJsonToken *a, const CqJsonToken *b);
 
 /*
  * The value at text, which is valid JSON and goes on behind it, as a token; returns where it ends.

@@ -249,6 +249,9 @@ walk_object(Walk *walk, CqJsonField *field, const uint32 *at, int depth)
 		if (is_wanted)
 			inner = cq_json_shape_find(walk->shape, field, place, name.text, name.length,
 									   name.is_escaped);
+		if (unlikely(walk->shape->ignores_case) && inner != NULL &&
+			!cq_json_shape_spell(walk->shape, inner, &name))
+			inner = NULL;
 
 		at = walk_value(walk, inner, at + 2, depth);
 		if (at == NULL)
@@ -341,6 +344,8 @@ cq_json_walk(CqJsonShape *shape, CqJsonParser *parser, const char *text, uint32 
 
 	for (int i = 0; i < shape->ntokens; i++)
 		shape->tokens[i].kind = CQ_JSON_MISSING;
+	if (unlikely(shape->ignores_case))
+		cq_json_shape_forget(shape, &shape->top);
 
 	if (length > CQ_JSON_MAX_LENGTH)
 	{

@@ -43,7 +43,7 @@
 typedef struct Schema
 {
 	CqSchemaFrame frame;		/* the key */
-	const CqProtoSchema *schema;	/* NULL: there is a reject */
+	const CqProtoSchema *schema;	/* not where there is a reject */
 	int64		text_length;
 	CqReject   *reject;
 } Schema;
@@ -99,7 +99,9 @@ check(const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 	if (options->schema == NULL)
 		return NULL;
 	schema = cq_proto_schema_of_option(options->schema, &reject);
-	if (schema == NULL || options->message == NULL ||
+	if (schema != NULL && options->ignores_case)
+		reject = cq_proto_schema_check_case(schema);
+	if (reject != NULL || options->message == NULL ||
 		cq_proto_schema_named(schema, options->message) != NULL)
 		return reject;
 	return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "the schema has no message \"%s\"",
@@ -116,14 +118,15 @@ make_table(const char *name, Size key, Size entry)
 
 /* The option schema, which may have been wrong when it was set. */
 static Schema *
-make_fixed(const char *text)
+make_fixed(const CqFormatOptions *options)
 {
 	Schema	   *fixed = palloc0(sizeof(Schema));
 
-	fixed->schema = cq_proto_schema_of_option(text, &fixed->reject);
-	if (fixed->schema == NULL)
-		cq_reject_raise(fixed->reject, NULL);
-	fixed->text_length = strlen(text);
+	fixed->schema = cq_proto_schema_of_option(options->schema, &fixed->reject);
+	if (fixed->schema != NULL && options->ignores_case)
+		fixed->reject = cq_proto_schema_check_case(fixed->schema);
+	cq_reject_raise(fixed->reject, NULL);
+	fixed->text_length = strlen(options->schema);
 	return fixed;
 }
 
@@ -147,7 +150,7 @@ decoder_open(const CqFormatOptions *options, const CqColumn *columns, int ncolum
 		decoder->unavailable = pg_server_to_any(options->unavailable,
 												strlen(options->unavailable), PG_UTF8);
 	if (options->registry == NULL || !options->is_framed)
-		decoder->fixed = make_fixed(options->schema);
+		decoder->fixed = make_fixed(options);
 	return (CqDecoder *) decoder;
 }
 
@@ -188,7 +191,9 @@ find_schema(ProtoDecoder *decoder, const CqSchemaFrame *frame, CqReject **reject
 	foreach(cell, found.texts)
 		read.text_length += strlen(lfirst(cell));
 	read.schema = cq_proto_schema_of_registry(&found, &fault);
-	if (read.schema == NULL)
+	if (read.schema != NULL && decoder->options->ignores_case)
+		fault = cq_proto_schema_check_case(read.schema);
+	if (fault != NULL)
 		read.reject = cq_reject(fault->sqlerrcode, "%s: %s", cq_schema_frame_name(frame),
 								fault->message);
 	schema = hash_search(decoder->schemas, frame, HASH_ENTER, &is_known);
@@ -224,7 +229,7 @@ make_writer(ProtoDecoder *decoder, const WriterKey *key)
 	Writer	   *writer;
 	bool		is_known;
 
-	if (schema == NULL || schema->schema == NULL)
+	if (schema == NULL || schema->reject != NULL)
 		return refuse_writer(schema == NULL ? reject : schema->reject);
 	message = find_message(decoder, schema->schema, &key->indexes, &reject);
 	if (message == NULL)

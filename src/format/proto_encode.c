@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "format/name_case.h"
 #include "format/proto_columns.h"
 #include "format/proto_encode.h"
 #include "format/proto_read.h"
@@ -71,6 +72,8 @@ set_message(CqSchemaEncoder *opaque, const CqFormatOptions *options, List *texts
 	ProtoEncoder *encoder = (ProtoEncoder *) opaque;
 	const CqProtoSchema *schema = parse(texts, names);
 
+	if (options->ignores_case)
+		cq_reject_raise(cq_proto_schema_check_case(schema), NULL);
 	encoder->message = find_message(options, schema);
 	cq_proto_schema_indexes(schema, encoder->message, &encoder->indexes);
 }
@@ -90,33 +93,48 @@ message_of_row(const CqFormatOptions *options, const CqProtoMessage *message)
 	return after->message;
 }
 
-static void
-check_column(const CqSchemaEncoder *encoder, const CqFormatOptions *options,
-			 const CqColumn *column)
+static const CqProtoField *
+find_field(const CqProtoMessage *message, const char *name, bool ignores_case)
+{
+	for (int i = 0; i < message->nfields; i++)
+	{
+		if (cq_name_case_same(message->fields[i].name, name, ignores_case))
+			return &message->fields[i];
+	}
+	return NULL;
+}
+
+static List *
+find_path(const CqSchemaEncoder *encoder, const CqFormatOptions *options, const CqColumn *column)
 {
 	const CqProtoMessage *message =
 		message_of_row(options, ((const ProtoEncoder *) encoder)->message);
+	List	   *path = list_copy(column->path);
 	ListCell   *cell;
 
-	foreach(cell, column->path)
+	foreach(cell, path)
 	{
 		char	   *name = lfirst(cell);
 		const CqProtoField *field;
 
 		if (message != NULL && message->known != CQ_PROTO_PLAIN)
-			return;
+			break;
 		field = message == NULL ? NULL :
-			cq_proto_read_named(message, pg_server_to_any(name, strlen(name), PG_UTF8));
+			find_field(message, pg_server_to_any(name, strlen(name), PG_UTF8),
+					   options->ignores_case);
 		if (field == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 					 errmsg("column \"%s\" is no field of the Protobuf schema", column->name),
 					 errdetail("Message %s has no field \"%s\".",
 							   message != NULL ? message->name : "", name)));
+		if (options->ignores_case)
+			lfirst(cell) = pg_any_to_server(field->name, strlen(field->name), PG_UTF8);
 		if (field->is_map)
-			return;
+			break;
 		message = field->is_repeated ? NULL : field->message;
 	}
+	return path;
 }
 
 static void
@@ -135,7 +153,7 @@ static const CqSchemaWriting writing = {
 	.format = &cq_proto_format,
 	.language = "Protobuf",
 	.parse = set_message,
-	.check_column = check_column,
+	.find_path = find_path,
 	.append_place = append_place,
 	.write = write_message,
 };

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "format/name_case.h"
 #include "format/proto_plan.h"
 
 /* A column on its way down the schema. */
@@ -34,7 +35,10 @@ advance(const Seeker *seekers, int nseekers, const char *name, bool is_by_key, S
 
 	for (int i = 0; i < nseekers; i++)
 	{
-		if (seekers[i].next == NULL || strcmp(name_of(&seekers[i]), name) != 0)
+		bool		ignores_case = !is_by_key && seekers[i].target->base.column.style.ignores_case;
+
+		if (seekers[i].next == NULL ||
+			!cq_name_case_same(name_of(&seekers[i]), name, ignores_case))
 			continue;
 		advanced[nadvanced] = seekers[i];
 		advanced[nadvanced].next = lnext(seekers[i].target->base.path, seekers[i].next);

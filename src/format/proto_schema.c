@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "format/name_case.h"
 #include "format/proto_schema.h"
 #include "mb/pg_wchar.h"
+#include "utils/hsearch.h"
 
 static CqReject *
 reject_missing(void)
@@ -91,6 +93,56 @@ cq_proto_schema_check(const char *text)
 	CqReject   *reject = NULL;
 
 	(void) cq_proto_schema_of_option(text, &reject);
+	return reject;
+}
+
+static List *
+add_message(List *messages, HTAB *known, const CqProtoMessage *message)
+{
+	bool		is_known = message == NULL;
+
+	if (!is_known)
+		(void) hash_search(known, &message, HASH_ENTER, &is_known);
+	return is_known ? messages : lappend(messages, (void *) message);
+}
+
+static CqReject *
+check_case(const CqProtoMessage *message)
+{
+	const char **names = palloc(sizeof(char *) * Max(message->nfields, 1));
+	CqReject   *reject;
+
+	for (int i = 0; i < message->nfields; i++)
+		names[i] = message->fields[i].name;
+	reject = cq_name_case_check(names, message->nfields, message->name);
+	pfree(names);
+	return reject;
+}
+
+/* All messages of the file, and what they refer to: a list, since there is no end to the depth. */
+CqReject *
+cq_proto_schema_check_case(const CqProtoSchema *schema)
+{
+	HASHCTL		control = {.keysize = sizeof(void *), .entrysize = sizeof(void *),
+						   .hcxt = CurrentMemoryContext};
+	HTAB	   *known = hash_create("pg_cq protobuf messages", 64, &control,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	List	   *messages = NIL;
+	CqReject   *reject = NULL;
+
+	for (int i = 0; i < schema->nmessages; i++)
+		messages = add_message(messages, known, schema->messages[i]);
+	for (int i = 0; i < list_length(messages) && reject == NULL; i++)
+	{
+		const CqProtoMessage *message = list_nth(messages, i);
+
+		reject = check_case(message);
+		for (int j = 0; j < message->nnested; j++)
+			messages = add_message(messages, known, message->nested[j]);
+		for (int j = 0; j < message->nfields; j++)
+			messages = add_message(messages, known, message->fields[j].message);
+	}
+	hash_destroy(known);
 	return reject;
 }
 

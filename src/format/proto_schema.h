@@ -25,6 +25,9 @@ extern const CqProtoSchema *cq_proto_schema_of_registry(const CqRegistrySchema *
 /* The same of a text in the server's encoding. */
 extern const CqProtoSchema *cq_proto_schema_of_option(const char *text, CqReject **reject);
 
+/* Of messages that have fields whose names are one without regard to case; NULL: there are none. */
+extern CqReject *cq_proto_schema_check_case(const CqProtoSchema *schema);
+
 /* Only to see whether it is one: NULL, or what is wrong. */
 extern CqReject *cq_proto_schema_check(const char *text);
 

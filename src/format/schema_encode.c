@@ -44,13 +44,15 @@ void
 cq_schema_encode_open(CqSchemaEncoder *encoder, const CqSchemaWriting *writing,
 					  const CqFormatOptions *options, const CqColumn *columns, int ncolumns)
 {
+	CqColumn   *plain;
+
 	encoder->writing = writing;
 	encoder->is_framed = options->is_framed;
 	find_schema(encoder, options, columns, ncolumns);
+	plain = cq_schema_number_columns(columns, ncolumns);
 	for (int i = 0; i < ncolumns; i++)
-		writing->check_column(encoder, options, &columns[i]);
-	encoder->json = cq_json_encode_open(options, cq_schema_number_columns(columns, ncolumns),
-										ncolumns);
+		plain[i].path = writing->find_path(encoder, options, &columns[i]);
+	encoder->json = cq_json_encode_open(options, plain, ncolumns);
 	encoder->context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq row of a schema",
 											 ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&encoder->object);

@@ -25,9 +25,12 @@ typedef struct CqSchemaWriting
 	void		(*parse) (CqSchemaEncoder *encoder, const CqFormatOptions *options,
 						  List *texts, List *names);
 
-	/* Is there such a column? Raises ERROR: a field that nobody would write is a mistake. */
-	void		(*check_column) (const CqSchemaEncoder *encoder, const CqFormatOptions *options,
-								 const CqColumn *column);
+	/*
+	 * The column's path as the schema spells it, in the server's encoding. Raises ERROR where there
+	 * is no such field: one that nobody would write is a mistake.
+	 */
+	List	   *(*find_path) (const CqSchemaEncoder *encoder, const CqFormatOptions *options,
+							  const CqColumn *column);
 
 	/* What comes between the schema's number and the value; NULL: nothing. */
 	void		(*append_place) (const CqSchemaEncoder *encoder, StringInfo out);

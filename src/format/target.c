@@ -9,6 +9,7 @@
 
 #include "format/json_items.h"
 #include "format/json_value_private.h"
+#include "format/name_case.h"
 #include "format/target.h"
 #include "mb/pg_wchar.h"
 
@@ -180,8 +181,13 @@ cq_target_take_token(CqTargetRow *row, CqTarget *target, const CqJsonToken *toke
 
 	if (target->items != NIL)
 	{
-		cq_json_items_follow(target->items, &item);
+		cq_json_items_follow(target->items, target->column.style.ignores_case, &item);
 		target->is_seen |= item.kind != CQ_JSON_MISSING;
+	}
+	if (item.kind == CQ_JSON_AMBIGUOUS)
+	{
+		cq_target_refuse(row, target, cq_name_case_twins(target->column.name));
+		return;
 	}
 	if (target->items == NIL || (item.kind != CQ_JSON_MISSING && item.kind != CQ_JSON_NULL))
 	{

@@ -134,6 +134,7 @@ make_options(const CqStream *stream, CqColumnOrigin origin)
 	options->names_record = stream->subject_names != CQ_SUBJECT_TOPIC;
 	options->topic = stream->topics != NIL ? linitial(stream->topics) : NULL;
 	options->header = cq_reader_routine(stream)->header;
+	options->ignores_case = stream->style.ignores_case;
 	options->csv = stream->csv;
 	for (int i = 0; i < stream->ncolumns; i++)
 	{

@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -38,6 +39,15 @@ split_path(const char *name)
 	return path;
 }
 
+/* As the option ignore_case of a stream: SET test.ignore_case = on. */
+static bool
+ignores_case(void)
+{
+	const char *value = GetConfigOption("test.ignore_case", true, false);
+
+	return value != NULL && strcmp(value, "on") == 0;
+}
+
 CqColumn *
 format_calls_columns(Oid relid, int *ncolumns)
 {
@@ -60,6 +70,7 @@ format_calls_columns(Oid relid, int *ncolumns)
 		columns[i].typmod = attribute->atttypmod;
 		columns[i].collation = attribute->attcollation;
 		columns[i].is_not_null = attribute->attnotnull;
+		columns[i].style.ignores_case = ignores_case();
 	}
 	table_close(relation, AccessShareLock);
 	return columns;
@@ -192,13 +203,15 @@ format_calls_decode(FunctionCallInfo fcinfo, const CqFormat *format,
 	int			nmessages;
 	CqMessage  *messages = format_calls_messages(array, &nmessages);
 	CqBadCells	bad = {0};
+	CqFormatOptions said = *options;
 	CqDecoder  *decoder;
 	Datum	  **values;
 	bool	  **nulls;
 
 	InitMaterializedSRF(fcinfo, 0);
 	make_batch(ncolumns, nmessages, &values, &nulls);
-	decoder = format->decoder_open(options, columns, ncolumns);
+	said.ignores_case = ignores_case();
+	decoder = format->decoder_open(&said, columns, ncolumns);
 	format->decode(decoder, messages, nmessages, 0, values, nulls, &bad);
 	for (int i = 0; i < nmessages; i++)
 	{
@@ -224,6 +237,7 @@ format_calls_encode(const CqFormat *format, const CqFormatOptions *options, Oid 
 	HeapTupleData tuple;
 	Datum	   *values = palloc(sizeof(Datum) * Max(ncolumns, 1));
 	bool	   *nulls = palloc(sizeof(bool) * Max(ncolumns, 1));
+	CqFormatOptions said = options != NULL ? *options : (CqFormatOptions) {0};
 	StringInfoData out;
 	bytea	   *result;
 
@@ -237,7 +251,8 @@ format_calls_encode(const CqFormat *format, const CqFormatOptions *options, Oid 
 	ReleaseTupleDesc(descriptor);
 
 	initStringInfo(&out);
-	format->encode(format->encoder_open(options, columns, ncolumns), values, nulls, &out);
+	said.ignores_case = ignores_case();
+	format->encode(format->encoder_open(&said, columns, ncolumns), values, nulls, &out);
 	result = palloc(VARHDRSZ + out.len);
 	SET_VARSIZE(result, VARHDRSZ + out.len);
 	memcpy(VARDATA(result), out.data, out.len);

@@ -11,7 +11,8 @@ objects       = $(patsubst %.c,%.o,$(patsubst %.cc,%.o,$(1)))
 
 # Of modules that call one format: the calls, what any format needs, and what one with schemas does.
 FORMAT_OBJS   = ../format_calls.o $(FORMAT)/bad_cells.o $(FORMAT)/json_parser.o \
-                $(FORMAT)/target.o $(ROOT)/src/catalog/stream_path.o $(ROOT)/src/common/options.o \
+                $(FORMAT)/target.o $(FORMAT)/name_case.o \
+                $(ROOT)/src/catalog/stream_path.o $(ROOT)/src/common/options.o \
                 $(patsubst %,$(ROOT)/src/common/%.o,reject settings name fault attempt time_text)
 SCHEMA_OBJS   = $(FORMAT)/infer_names.o $(FORMAT)/registry.o \
                 $(call objects,$(wildcard $(FORMAT)/schema_*.c)) \

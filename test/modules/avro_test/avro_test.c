@@ -36,7 +36,7 @@ avro_encode(PG_FUNCTION_ARGS)
 Datum
 avro_check(PG_FUNCTION_ARGS)
 {
-	CqReject   *reject = cq_avro_schema_check(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	CqReject   *reject = cq_avro_schema_check(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	if (reject == NULL)
 		PG_RETURN_NULL();

@@ -5,7 +5,8 @@ SET TimeZone = 'UTC';
 SELECT '{"type":"record","name":"r","fields":[{"name":"a","type":["null",{"type":"array","items":'
     '["null","int",{"type":"record","name":"i","fields":['
     '{"name":"b","type":"string"},'
-    '{"name":"t","type":{"type":"array","items":{"type":"long","logicalType":"timestamp-millis"}}}]}'
+    '{"name":"t","type":{"type":"array","items":{"type":"long",'
+    '"logicalType":"timestamp-millis"}}}]}'
     ']}]},{"name":"d","type":{"type":"array","items":{"type":"bytes","logicalType":"decimal",'
     '"precision":5,"scale":2}}}]}' AS schema \gset
 CREATE TABLE items ("a[0]" int, "a[1].b" text, "a[1].t[1]" timestamptz, "a[-1]" int,

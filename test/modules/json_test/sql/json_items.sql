@@ -4,7 +4,8 @@ SET search_path = json_items, public;
 CREATE FUNCTION shown(target regclass, VARIADIC messages text[], OUT message int,
   OUT fields text[], OUT bad text[])
   RETURNS SETOF record LANGUAGE sql STABLE AS
-  $$SELECT * FROM json_decode(target, ARRAY(SELECT convert_to(m, 'UTF8') FROM unnest(messages) m))$$;
+  $$SELECT * FROM json_decode(target, ARRAY(SELECT convert_to(m, 'UTF8')
+                                            FROM unnest(messages) m))$$;
 
 CREATE TABLE items ("a[0]" int, "a[1].b" text, "a[1].c[0][1]" numeric, "a[-1]" int, "p.a[0]" int,
   a jsonb, "a[999999999]" text);
