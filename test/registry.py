@@ -58,6 +58,7 @@ class Stub:
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128    # a connection more would be tried again after a second
 
             def handle_error(self, *_):
                 pass                    # whoever asked has gone

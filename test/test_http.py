@@ -409,7 +409,8 @@ def test_kill_9(log_db, destination):
                    number * 300, number * 300)
         wait_until(lambda: len(server.requests) >= target, "nothing is sent")
         ENDS[number % len(ENDS)](db)
-    flush(db)
+    db.wait("v")
+    assert db.value("SELECT cq.flush('v', '10 min')"), db.execute("TABLE cq.sinks")
     ids = defaultdict(set)
     for request in server.requests:
         ids[request.json()["id"]].add(request.id)
