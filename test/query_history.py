@@ -12,7 +12,7 @@ from conftest import fresh_database, kill, wait_until
 from history_model import Failed
 from queries import SLOW, Relation, accepted, create_batch, differences, reads_a_stream
 from queries_more import TYPES
-from queries_tangle import generator
+from queries_tables import generator
 
 OPTIONS = ["", "", ", on_error = pause"]
 # Where nothing but workers chooses rows and columns, values look the same as well.
@@ -107,8 +107,9 @@ class QueryHistory:
             self.steps.append(f"CREATE VIEW truth.{name} AS {query.text}")
             self.schema.relations.append(Relation(name, query.columns, "view"))
             return
+        options = self.random.choice(OPTIONS) + self.schema.options
         try:
-            reason = accepted(db.connection, name, query, self.random.choice(OPTIONS))
+            reason = accepted(db.connection, name, query, options)
         except psycopg.Error as error:
             self.fail("create", name, query, str(error))
             return
@@ -116,7 +117,7 @@ class QueryHistory:
             self.refusals[reason] += 1
             db.execute(f"DROP VIEW truth.{name}")
             return
-        self.steps.append((name, query.text))
+        self.steps.append((name, query.text, self.schema.options))
         self.views[name] = query
         self.tags.update(query.tags)
         if query.columns and self.random.random() < 0.1:
@@ -142,6 +143,12 @@ class QueryHistory:
         statements = []
         for _ in range(self.random.randint(1, 4)):
             statements += self.schema.rows(self.random.choice([1, rows, rows]))
+        if self.random.random() < 0.2:
+            # They are told, and taken back, before the rest.
+            db.execute("SAVEPOINT undone")
+            for statement in self.schema.rows(rows):
+                db.execute(statement)
+            db.execute("ROLLBACK TO undone")
         for statement in statements:
             db.execute(statement)
         db.execute("COMMIT" if commits else "ROLLBACK")

@@ -72,11 +72,11 @@ class QueryShrink:
     def run_steps(self, steps):
         for step in steps:
             if not isinstance(step, str):
-                name, text = step
+                name, text, options = step
                 if not create_batch(self.db.connection, name, Query(text, {})):
                     return None
                 try:
-                    self.db.execute(f"CREATE VIEW {name} WITH (continuous) AS {text}")
+                    self.db.execute(f"CREATE VIEW {name} WITH (continuous{options}) AS {text}")
                 except psycopg.errors.FeatureNotSupported:
                     return None
                 except psycopg.OperationalError:
@@ -166,7 +166,7 @@ class QueryShrink:
         finally:
             self.db.connection.execute("RESET search_path")
         steps = list(self.steps)
-        steps[number] = (self.view, text)
+        steps[number] = (self.view, text, *steps[number][2:])
         if not self.is_wrong(steps):
             self.failure(self.steps[:number])  # what the next one is asked of
             return False
@@ -229,10 +229,10 @@ def groups(steps):
     for number, step in enumerate(steps):
         if not isinstance(step, str):
             continue
-        if step.startswith("INSERT INTO") and not step.startswith("INSERT INTO truth."):
-            found.append([number])
-        elif step.startswith(("INSERT INTO truth.", "DELETE FROM truth.")):
+        if step.startswith(("INSERT INTO truth.", "DELETE FROM truth.")):
             found[-1].append(number)
+        elif step.startswith(("INSERT INTO", "DELETE FROM", "UPDATE", "TRUNCATE", "MERGE")):
+            found.append([number])
     return [("steps", numbers) for numbers in found]
 
 
@@ -240,7 +240,10 @@ def single_rows(steps):
     """Rows that are in a stream and in its table."""
     found = []
     for _, numbers in groups(steps):
-        if any(steps[number].startswith("DELETE") for number in numbers):
+        if any(
+            steps[number].startswith("DELETE") or " ON CONFLICT " in steps[number]
+            for number in numbers
+        ):
             continue
         made = INSERTED.match(steps[numbers[0]])
         if made is not None:
@@ -289,9 +292,11 @@ def as_script(kind, steps, view):
     lines = [f"-- {view}: {kind}"]
     for step in steps:
         if not isinstance(step, str):
-            name, text = step
+            name, text, options = step
             lines.append(f"SET search_path = truth, public; CREATE VIEW truth.{name} AS {text};")
-            lines.append(f"RESET search_path; CREATE CONTINUOUS VIEW {name} AS {text};")
+            lines.append(
+                f"RESET search_path; CREATE VIEW {name} WITH (continuous{options}) AS {text};"
+            )
         elif step == "WAIT":
             lines.append(f"SELECT cq.wait('{view}');")
         else:
