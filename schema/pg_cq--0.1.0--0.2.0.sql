@@ -436,7 +436,8 @@ SELECT v.view,
                             CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || pg_catalog.quote_literal(v.allowed_lateness::text) END,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
-                            'changes = ' || pg_catalog.quote_literal(c.relation::text),
+                            -- It is made anew, in the view's schema.
+                            'changes = ' || pg_catalog.quote_literal((SELECT relname FROM pg_catalog.pg_class WHERE oid = c.relation)),
                             'notify = ' || pg_catalog.quote_literal(v.notify),
                             CASE WHEN EXISTS (SELECT FROM _cq.reads o JOIN _cq.maintained m ON m.relation = o.named
                                               WHERE o.view = v.view)
