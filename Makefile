@@ -37,8 +37,9 @@ DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(UPGRADES)
 SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql http.sql window.sql series.sql finish.sql view.sql status.sql event.sql lineage.sql figures.sql topics.sql usage.sql pool.sql budget.sql node.sql grants.sql)
 
 # Under valgrind the many views of these would take too long; "check" and "rejects" have such as well.
-SLOW         = close_cascade close_nodes close_sessions graph maintained nexmark nodes nodes_values \
-               on_expire retention_changing retention_nodes sink_nodes tpch upsert
+SLOW         = close_cascade close_nodes close_sessions graph maintained maintained_final nexmark \
+               nodes nodes_values on_expire retention_changing retention_nodes sessions_twice \
+               sink_nodes tpch upsert
 REGRESS      = $(filter-out $(if $(MEMCHECK),$(SLOW)), \
                $(basename $(notdir $(sort $(wildcard sql/*.sql)))))
 ISOLATION    = $(basename $(notdir $(sort $(wildcard specs/*.spec))))

@@ -84,5 +84,49 @@ SELECT * FROM check_rows('both_', $$SELECT k, v, at FROM a UNION ALL SELECT k, w
 CREATE CONTINUOUS VIEW x WITH (retention = '20 s', retention_by = 'event_time') AS SELECT a.k, v, w, a.at FROM a JOIN b USING (k);
 CREATE CONTINUOUS VIEW x WITH (retention = '20 s', retention_by = 'event_time') AS SELECT a.k, v, w FROM a JOIN b ON a.k = b.k AND b.at = a.at;
 CREATE CONTINUOUS VIEW x WITH (retention = '20 s') AS SELECT DISTINCT k, v FROM a;
-CREATE CONTINUOUS VIEW x WITH (retention = '20 s') AS SELECT k, count(*) FROM a JOIN b USING (k) GROUP BY k;
+CREATE CONTINUOUS VIEW x WITH (retention = '20 s', retention_by = 'event_time') AS SELECT k, count(*) FROM a JOIN b USING (k) GROUP BY k;
+CREATE CONTINUOUS VIEW x WITH (retention = '20 s') AS SELECT count(*) FROM a JOIN b USING (k);
+CREATE CONTINUOUS VIEW x WITH (retention = '20 s') AS SELECT k, count(*) FROM a LEFT JOIN b USING (k) GROUP BY k;
+CREATE CONTINUOUS VIEW x WITH (retention = '20 s') AS SELECT k, count(*) FROM a JOIN b USING (k) GROUP BY ROLLUP (k);
+-- Groups go by change where rows are only added to them. One that comes again begins anew, with
+-- what is kept of the streams.
+CREATE FOREIGN TABLE c (k int, v int) SERVER cq_log;
+CREATE FOREIGN TABLE d (k int, w int) SERVER cq_log;
+CREATE CONTINUOUS VIEW counts WITH (retention = '1 day') AS
+    SELECT k, count(*), sum(v * w), min(w) FROM c JOIN d USING (k) GROUP BY k HAVING count(*) > 0;
+CREATE CONTINUOUS VIEW united WITH (retention = '1 day', changes = 'united_told', on_expire = 'delete') AS
+    SELECT k, count(*) FROM (SELECT k FROM c UNION ALL SELECT k FROM d) x GROUP BY k;
+CREATE CONTINUOUS VIEW above AS SELECT k, count FROM counts WHERE count > 1;
+INSERT INTO c SELECT i % 4, i FROM generate_series(1, 12) i;
+INSERT INTO d SELECT i % 3, i FROM generate_series(1, 9) i;
+SELECT cq.wait('counts'), cq.wait('united'), cq.wait('above');
+SELECT count(*) FROM (TABLE counts EXCEPT ALL SELECT k, count(*), sum(v * w), min(w) FROM c JOIN d USING (k) GROUP BY k) x;
+SELECT * FROM counts ORDER BY k;
+SELECT * FROM united ORDER BY k;
+TABLE above ORDER BY k;
+SELECT expires, retention_by FROM _cq.view WHERE view = 'counts'::regclass;
+ALTER CONTINUOUS VIEW counts SET (retention = '1 us');
+ALTER CONTINUOUS VIEW united SET (retention = '1 us');
+CREATE FUNCTION all_gone() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. 3000 LOOP
+        PERFORM _cq.expire_rows();
+        IF NOT EXISTS (TABLE counts) AND NOT EXISTS (TABLE united) AND NOT EXISTS (TABLE above) THEN
+            RETURN true;
+        END IF;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+    RETURN false;
+END
+$$;
+SELECT all_gone();
+ALTER CONTINUOUS VIEW counts SET (retention = '1 day');
+ALTER CONTINUOUS VIEW united SET (retention = '1 day');
+INSERT INTO c VALUES (1, 100);
+INSERT INTO d VALUES (5, 5);
+SELECT cq.wait('counts'), cq.wait('united'), cq.wait('above');
+SELECT * FROM counts ORDER BY k;
+SELECT * FROM united ORDER BY k;
+TABLE above ORDER BY k;
+SELECT (old).k, count(*) AS deleted FROM united_told WHERE new IS NULL GROUP BY 1 ORDER BY 1;
 DROP SCHEMA retention_nodes CASCADE;

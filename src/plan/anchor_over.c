@@ -41,16 +41,16 @@ take_sessions(Query *query, const List *others, List **anchors)
 
 	if (reject != NULL)
 		return reject;
+	if (range_table_walker(query->rtable, makes_sessions, NULL, 0))
+		return not_closable("it makes sessions of sessions", session.call->location,
+							"Close the inner ones in a view of their own, and make sessions of "
+							"those in a view that reads it by its name.");
 	time = cq_anchor_find(*anchors, linitial(session.call->args));
 	if (time == NULL || time->kind != CQ_ANCHOR_TIME)
 		return not_closable("sessions are not of event time", session.call->location,
 							"Take the time from the column that the stream's option event_time "
 							"names. In a join it must not lie any time behind that of the other "
 							"rows: a.at >= b.at - interval '1 min'.");
-	if (range_table_walker(query->rtable, makes_sessions, NULL, 0))
-		return not_closable("there are sessions of what sessions are made of",
-							session.call->location,
-							"Make one of the two in the query that reads the view.");
 	*anchors = list_make1(cq_anchor_make_session(time, session.call));
 	return NULL;
 }

@@ -325,7 +325,7 @@ plan_without_nodes(const Query *definition, const CqPlanOptions *options, CqView
 
 typedef struct RootContext
 {
-	CqPlanOptions options;		/* but those that are about windows or expiry */
+	CqPlanOptions options;		/* but those that are about windows, or that nodes keep from it */
 	bool		is_refused;		/* the last node's table is to have all that the view shows … */
 	bool		takes_rows;		/* … but rows that are only added */
 	CqViewPlan *plan;			/* the last that could be made */
@@ -410,35 +410,52 @@ plan_expiring_rows(CqViewPlan *plan, const CqPlanOptions *options)
 static bool
 wants_root(const CqPlanOptions *options, const CqViewPlan *plan)
 {
-	return options->expiry == CQ_EXPIRES_GROUPS ||
+	return (options->expiry == CQ_EXPIRES_GROUPS && plan->time == NULL) ||
 		(options->expiry == CQ_EXPIRES_ROWS && plan->shape != CQ_SHAPE_ROWS);
+}
+
+/*
+ * Groups may go by when they changed, whatever their rows are made of, as long as these are only
+ * added: nothing is taken from a group that has gone.
+ */
+static CqExpiry
+expiry_of_root(const CqPlanOptions *options)
+{
+	return options->expiry == CQ_EXPIRES_GROUPS && !options->by_event_time ? CQ_EXPIRES_GROUPS :
+		CQ_EXPIRES_NOTHING;
 }
 
 /* Nothing says how late rows of other views are, nor are they theirs to delete. */
 static CqReject *
 check_options_over_views(const Query *definition, const CqPlanOptions *options)
 {
-	const char *message = options->maintains_tables ?
-		"tables = 'maintained' is not supported with these options" :
-		"a continuous view over a continuous view is not supported with these options";
+	const char *what = options->maintains_tables ? "tables = 'maintained'" :
+		"a continuous view over a continuous view";
 	const char *hint = options->maintains_tables ?
-		"Those that close windows or have rows go are for views over streams." :
-		"Those that close windows or have rows go are for views over streams: put the query of the "
-		"view in the place of its name.";
+		"Leave that option out, and tables are looked up as of the batch; or close windows and have "
+		"rows go in a view of the streams alone, and join tables in one that reads it by its name." :
+		"Put the query of the view in the place of its name; or close windows, and have rows go, in "
+		"the view that is read.";
+	CqReject   *reject;
 
 	if (!is_about_windows(options) && !options->amends_closed &&
 		options->expiry == CQ_EXPIRES_NOTHING)
 		return NULL;
-	return cq_reject_hint(cq_reject_at(cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED, "%s", message),
-									   exprLocation((Node *) definition->targetList)),
-						  "%s", hint);
+	reject = cq_reject(ERRCODE_FEATURE_NOT_SUPPORTED,
+					   "%s is not supported with options that close windows or have rows go", what);
+	reject = cq_reject_detail(cq_reject_at(reject,
+										   exprLocation((Node *) definition->targetList)),
+							  "What is read changes at any time: so would rows that are closed, or "
+							  "have gone.");
+	return cq_reject_hint(reject, "%s", hint);
 }
 
 static CqReject *
 plan_with_nodes(const Query *definition, const CqPlanOptions *options, CqViewPlan **result)
 {
 	RootContext context = {
-		.options.tells_changes = options->tells_changes, .is_refused = is_about_windows(options),
+		.options.tells_changes = options->tells_changes,
+		.options.expiry = expiry_of_root(options), .is_refused = is_about_windows(options),
 		.takes_rows = options->emits_on_close
 	};
 	List	   *streams;
