@@ -129,10 +129,10 @@ def test_who_is_slowed_down_goes_on(log_db, clock):
     db.execute("SELECT cq.set_budget('told', 'rows', 500, 'day', view => 'v', "
                "at_limit => 'notify')")
     db.execute("SELECT cq.set_budget('slow', 'rows', 600, 'day', view => 'v', at_limit => 'slow')")
-    insert(db, 1000)
+    insert(db, 700)
     await_status(db, "running", 'slowed down by budget "slow": ')
-    assert 'beyond budget "told": ' in status(db)[1]
-    insert(db, 1000)
+    wait_until(lambda: 'beyond budget "told": ' in status(db)[1], lambda: status(db))
+    insert(db, 100)
     await_all(db)
     await_all(db, "w")
     db.execute("SELECT cq.set_budget('slow', amount => 1e9)")

@@ -65,6 +65,7 @@ def test_temporary_files(server, log_db):
     try:
         wait_until(lambda: db.value("SHOW temp_file_limit") == "1MB", "it does not arrive")
         db.execute("INSERT INTO s SELECT generate_series(1, 30000)")
+        db.wait("v")
         db.execute("CREATE CONTINUOUS VIEW w AS "
                    "SELECT md5(k::text) AS h, count(*) FROM s GROUP BY 1")
         db.execute("CREATE CONTINUOUS VIEW x AS SELECT sorts(k) AS n FROM s WHERE k < 10")

@@ -28,13 +28,13 @@ cq_limit_reached(const CqView *view)
 
 /* A view is stopped by its status alone: see exec/lane.c. */
 static int64
-change_views(const char *statement, int nargs, Oid *types, Datum *args)
+change_views(SPIPlanPtr *plan, const char *statement, int nargs, Oid *types, Datum *args)
 {
 	int64		nviews;
 	bool		is_null;
 
 	SPI_connect();
-	cq_query_execute(statement, SPI_OK_SELECT, nargs, types, args, NULL);
+	cq_query_run(plan, statement, nargs, types, args, SPI_OK_SELECT);
 	nviews = DatumGetInt64(cq_query_column(0, 1, &is_null));
 	SPI_finish();
 	if (nviews > 0)
@@ -54,9 +54,10 @@ cq_block_views(PG_FUNCTION_ARGS)
 		"blocked AS (UPDATE _cq.view v SET status = 'blocked', status_detail = u.told "
 		"FROM unlocked u WHERE v.view = u.view RETURNING v.view) "
 		"SELECT count(*) FROM blocked";
+	static SPIPlanPtr plan = NULL;
 
 	cq_version_require();
-	PG_RETURN_INT64(change_views(block, 0, NULL, NULL));
+	PG_RETURN_INT64(change_views(&plan, block, 0, NULL, NULL));
 }
 
 /* _cq.unblock_views(). What such a view has not read meanwhile is not idle. */
@@ -77,6 +78,7 @@ cq_unblock_views(PG_FUNCTION_ARGS)
 		"active AS (UPDATE _cq.cursor c SET active_at = _cq.clock() FROM _cq.follow f "
 		"WHERE f.view IN (SELECT view FROM unblocked) AND f.cursor_id = c.cursor_id) "
 		"SELECT count(*) FROM unblocked";
+	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, BOOLOID};
 	Datum		args[] = {
 		Int64GetDatum(cq_max_outbox_rows),
@@ -84,5 +86,5 @@ cq_unblock_views(PG_FUNCTION_ARGS)
 	};
 
 	cq_version_require();
-	PG_RETURN_INT64(change_views(unblock, lengthof(types), types, args));
+	PG_RETURN_INT64(change_views(&plan, unblock, lengthof(types), types, args));
 }

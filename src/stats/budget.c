@@ -85,10 +85,14 @@ forget(void)
 static void
 read_all(void *arg)
 {
+	static const char read[] = "SELECT view, at_limit, told FROM _cq.view_budget";
+	static SPIPlanPtr plan = NULL;
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(ViewLimit)};
 
 	SPI_connect();
-	if (SPI_execute("SELECT view, at_limit, told FROM _cq.view_budget", true, 0) != SPI_OK_SELECT)
+	if (plan == NULL && ((plan = SPI_prepare(read, 0, NULL)) == NULL || SPI_keepplan(plan) != 0))
+		elog(ERROR, "could not prepare to read the budgets");
+	if (SPI_execute_plan(plan, NULL, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the budgets");
 	forget();
 	context = AllocSetContextCreate(TopMemoryContext, "pg_cq budgets", ALLOCSET_SMALL_SIZES);

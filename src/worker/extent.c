@@ -91,7 +91,11 @@ write_down(Oid stream, const List *extents)
 		"SELECT $1, o.topic, o.partition, o.end_offset "
 		"FROM unnest($2, $3, $4) o (topic, partition, end_offset) "
 		"ON CONFLICT (stream, topic, partition) DO UPDATE "
-		"SET end_offset = excluded.end_offset, asked_at = excluded.asked_at";
+		"SET end_offset = excluded.end_offset, asked_at = excluded.asked_at "
+		/* Where nothing happens little is written; cq.positions believes it for a minute. */
+		"WHERE extent.end_offset <> excluded.end_offset "
+		"OR extent.asked_at < excluded.asked_at - interval '30 s' "
+		"OR extent.asked_at > excluded.asked_at";
 	int			n = list_length(extents);
 	Datum	   *topics = palloc(sizeof(Datum) * n);
 	Datum	   *partitions = palloc(sizeof(Datum) * n);
