@@ -344,6 +344,53 @@ def test_names_of_schemas_in_any_case(db, broker, topic, stub):
          'which the stream ignores: "k"',)]
 
 
+def test_schemas_are_registered_once_they_are_compatible(db, broker, topic, stub):
+    """By INSERT and by a sink; told in the words of two kinds of registries, and of those before."""
+    said, registered = {}, []
+
+    def answer(request):
+        path = request.path.split("?")[0]
+        if path.startswith("/compatibility/subjects/"):
+            return said["answer"]
+        if path.endswith("/versions"):
+            registered.append(json.loads(request.body)["schema"])
+            return 200, {"id": len(registered)}
+        return 404, {"error_code": 40403, "message": "Schema not found"}
+    use(db, stub(answer).url)
+    names = {table: topic(table) for table in ("s", "out")}
+    create(db, names["s"], "k int", options=", register_schema 'true', check_compatibility 'true'")
+    refusals = ({"reason": "b at /fields/1"}, {"messages": ["no default", "other type"]}, {})
+    for more, words in zip(refusals, (": b at /fields/1", ": no default; other type", "")):
+        said["answer"] = 200, {"is_compatible": False, **more}
+        with pytest.raises(Exception, match="does not take the schema for subject") as error:
+            db.execute("INSERT INTO s VALUES (1)")
+        assert f"it is not compatible with the latest schema{words}\n" in f"{error.value}\n"
+    said["answer"] = 404, {"message": "no such page"}
+    with pytest.raises(Exception, match="HTTP status 404: no such page"):
+        db.execute("INSERT INTO s VALUES (1)")
+    assert registered == []
+    said["answer"] = 404, {"error_code": 40401, "message": "Subject not found"}
+    db.execute("INSERT INTO s VALUES (1)")
+    assert len(registered) == 1
+    said["answer"] = 200, {"is_compatible": False, "reason": "no"}
+    create(db, names["out"], "k int OPTIONS (key 'k'), n bigint", table="out",
+           options=", mode 'upsert', "
+           "key_format 'json', register_schema 'true', check_compatibility 'true'")
+    db.execute("CREATE FOREIGN TABLE e (k int) SERVER cq_log")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (sink = 'out') AS "
+               "SELECT k, count(*) AS n FROM e GROUP BY k")
+    db.execute("INSERT INTO e VALUES (1), (1), (2)")
+
+    def state():
+        return db.execute("SELECT last_error, pending_rows FROM cq.sinks "
+                          "WHERE view = 'v'::regclass")[0]
+    wait_until(lambda: "not compatible with the latest schema: no" in (state()[0] or ""), state)
+    assert len(registered) == 1
+    said["answer"] = 200, {"is_compatible": True}
+    wait_until(lambda: state()[1] == 0, state)
+    assert len(registered) == 2
+
+
 def test_import(db, broker, registry, topic):
     """Tables as the latest schemas say; topics without one as their messages are."""
     name, plain, other = topic(), topic("_plain"), topic("_json_schema")

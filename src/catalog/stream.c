@@ -237,6 +237,8 @@ apply_option(CqStream *stream, DefElem *option)
 	}
 	else if (strcmp(name, "register_schema") == 0)
 		(void) parse_bool(value, &stream->registers);
+	else if (strcmp(name, "check_compatibility") == 0)
+		(void) parse_bool(value, &stream->checks_compatibility);
 	else if (strcmp(name, "ignore_case") == 0)
 		(void) parse_bool(value, &stream->style.ignores_case);
 	else if (strcmp(name, "framing") == 0)

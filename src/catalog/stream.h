@@ -113,6 +113,7 @@ typedef struct CqStream
 	char	   *subject;		/* of the schema that is written by; NULL: as subject_names says */
 	CqSubjectNames subject_names;
 	bool		registers;		/* schemas that are written by, where they are not yet */
+	bool		checks_compatibility;	/* before that */
 	/* of DefElem: what server and user mapping say of the schema registry */
 	List	   *registry;
 	bool		registry_is_trusted;	/* a superuser's server says where it is */

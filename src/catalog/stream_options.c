@@ -343,6 +343,7 @@ static const CqOptionRule rules[] = {
 	{"subject", KAFKA_TABLE, NULL},
 	{"subject_names", KAFKA_TABLE, check_subject_names},
 	{"register_schema", KAFKA_TABLE, check_boolean},
+	{"check_compatibility", KAFKA_TABLE, check_boolean},
 	{"ignore_case", KAFKA_TABLE, check_boolean},
 	{"mode", KAFKA_TABLE, check_mode},
 	{"mode", LOG_TABLE, check_log_mode},

@@ -95,7 +95,7 @@ typedef struct CqFormatOptions
 	CqMessageHeader header;		/* of messages that are read; NULL: they have none */
 	bool		names_topic;	/* the subject has the name of the topic */
 	bool		names_record;	/* and that of the record */
-	bool		registers;		/* the schema, where it is not yet */
+	CqRegistryAbsent absent;	/* what is done about a schema that is not registered */
 	bool		defers;			/* the number of the schema is put in later: see cq_framing */
 	bool		is_enveloped;	/* changes of rows are written: encode_change */
 	bool		may_be_wrapped; /* of JSON: values may be in Connect's envelope with a schema */

@@ -29,6 +29,8 @@
 #define LONGEST_PATH		768
 #define MOST_REFERENCES		1000	/* that a schema leads to */
 #define GUIDS				"schemas/guids/"
+#define MOST_QUESTIONS		3
+#define LONGEST_WORDS		300		/* of the registry's own, in bytes */
 
 /* To another document, by a name that only the one which refers to it has for it. */
 typedef struct Reference
@@ -51,9 +53,11 @@ typedef struct Document
 	char	   *text;
 	int64		id;
 	List	   *references;		/* of Reference * */
-	/* of a question whose answer is a number; the key is something else */
-	char	   *asked_path;
-	char	   *body;			/* of such a question; else NULL */
+	/* of questions that lead to a number, one after another; the key is something else */
+	char	   *questions[MOST_QUESTIONS];	/* paths */
+	int			nquestions;
+	int			question;		/* that is asked */
+	char	   *body;			/* of each of them; else NULL */
 } Document;
 
 typedef struct Number
@@ -218,8 +222,8 @@ ask(CqRegistry *registry, Document *document)
 	document->context = AllocSetContextCreate(registry->context, "pg_cq schema request",
 											  ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(document->context);
-	document->call = start_call(registry, document->body != NULL ? document->asked_path :
-								document->path,
+	document->call = start_call(registry, document->body != NULL ?
+								document->questions[document->question] : document->path,
 								document->body);
 	registry->nasked++;
 	MemoryContextSwitchTo(caller);
@@ -242,7 +246,7 @@ note_trouble(CqRegistry *registry, Document *document, const char *trouble)
 /* The members of an answer that matter. */
 enum
 {
-	SCHEMA, TYPE, ID, REFERENCES, CODE, MESSAGE, NMEMBERS
+	SCHEMA, TYPE, ID, REFERENCES, CODE, MESSAGE, IS_COMPATIBLE, MESSAGES, REASON, NMEMBERS
 };
 
 static void
@@ -256,7 +260,8 @@ static bool
 parse(const char *body, Size length, CqJsonToken *tokens)
 {
 	static const char *const names[NMEMBERS] = {"schema", "schemaType", "id", "references",
-												"error_code", "message"};
+												"error_code", "message", "is_compatible",
+												"messages", "reason"};
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 	CqJsonParser *parser = cq_json_parser_create();
 	CqJsonShape *shape = cq_json_shape_create(false);
@@ -358,6 +363,44 @@ read_references(CqRegistry *registry, const CqJsonToken *array, List **reference
 	return true;
 }
 
+/* What the registry says is wrong, in the server's encoding. */
+static char *
+words(char *message)
+{
+	message[pg_encoding_mbcliplen(PG_UTF8, message, strlen(message), LONGEST_WORDS)] = '\0';
+	return pg_any_to_server(message, strlen(message), PG_UTF8);
+}
+
+static bool
+is_incompatible(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens)
+{
+	return response->status == 200 && is_json && tokens[IS_COMPATIBLE].kind == CQ_JSON_FALSE;
+}
+
+/* Why a schema does not go with the latest one: some registries give a reason, others several. */
+static char *
+describe_incompatible(const CqHttpResponse *response, const CqJsonToken *tokens)
+{
+	const CqJsonToken *messages = &tokens[MESSAGES];
+	char	   *text = text_of(&tokens[REASON]);
+	StringInfoData said;
+	CqJsonToken message;
+	uint32		place = 1;
+
+	initStringInfo(&said);
+	if (text != NULL)
+		appendStringInfo(&said, ": %s", text);
+	while (messages->kind == CQ_JSON_ARRAY && said.len < LONGEST_WORDS &&
+		   cq_json_token_next_element(messages, &place, &message))
+	{
+		text = text_of(&message);
+		if (text != NULL)
+			appendStringInfo(&said, "%s%s", said.len > 0 ? "; " : ": ", text);
+	}
+	return psprintf("%s: it is not compatible with the latest schema%s", response->url,
+					words(said.data));
+}
+
 /* What an answer that is no schema says. */
 static char *
 describe(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens)
@@ -366,25 +409,60 @@ describe(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens
 
 	if (response->status == 0)
 		return psprintf("%s: %s", response->url, response->error);
+	if (is_incompatible(response, is_json, tokens))
+		return describe_incompatible(response, tokens);
 	if (response->status == 200)
 		return psprintf("%s: the answer is not that of a schema registry", response->url);
 	if (message == NULL)
 		return psprintf("%s: HTTP status %d", response->url, response->status);
-	message[pg_encoding_mbcliplen(PG_UTF8, message, strlen(message), 300)] = '\0';
-	return psprintf("%s: HTTP status %d: %s", response->url, response->status,
-					pg_any_to_server(message, strlen(message), PG_UTF8));
+	return psprintf("%s: HTTP status %d: %s", response->url, response->status, words(message));
 }
 
 /* What the registry itself says is not there: not whatever else may answer at its address. */
 static bool
-says_unknown(const Document *document, const CqHttpResponse *response, bool is_json,
-			 const CqJsonToken *tokens)
+says_unknown(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens)
 {
-	/* Of GUIDs not every registry knows, and one says so in words of its own. */
-	if (response->status == 404 && strncmp(document->path, GUIDS, strlen(GUIDS)) == 0)
-		return true;
 	return response->status == 404 && is_json && tokens[CODE].kind == CQ_JSON_INTEGER &&
 		tokens[CODE].integer >= 40401 && tokens[CODE].integer <= 40403;
+}
+
+/* ---- numbers ---- */
+
+static bool
+has_number(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens)
+{
+	return response->status == 200 && is_json && tokens[ID].kind == CQ_JSON_INTEGER;
+}
+
+/*
+ * The next question is asked where the schema is not registered, which is the first one, or where
+ * it is compatible with what is: the second.
+ */
+static bool
+leads_on(const CqHttpResponse *response, bool is_json, const CqJsonToken *tokens)
+{
+	return says_unknown(response, is_json, tokens) ||
+		(response->status == 200 && is_json && tokens[IS_COMPATIBLE].kind == CQ_JSON_TRUE);
+}
+
+/* True: *document has its number, or there is a further question. */
+static bool
+take_number(Document *document, const CqHttpResponse *response, bool is_json,
+			const CqJsonToken *tokens)
+{
+	if (has_number(response, is_json, tokens))
+	{
+		document->id = tokens[ID].integer;
+		document->state = CQ_REGISTRY_HERE;
+		return true;
+	}
+	if (document->question + 1 < document->nquestions && leads_on(response, is_json, tokens))
+	{
+		document->question++;
+		return true;
+	}
+	document->question = 0;
+	return false;
 }
 
 /* In a context that is reset afterwards. */
@@ -397,16 +475,13 @@ take_answer(CqRegistry *registry, Document *document, const CqHttpResponse *resp
 	char	   *type;
 	List	   *references;
 
-	if (document->body != NULL && is_json && response->status == 200 &&
-		tokens[ID].kind == CQ_JSON_INTEGER)
+	if (document->body != NULL)
 	{
-		document->id = tokens[ID].integer;
-		document->state = CQ_REGISTRY_HERE;
-	}
-	else if (document->body != NULL)
-	{
-		note_trouble(registry, document, describe(response, is_json, tokens));
-		return;
+		if (!take_number(document, response, is_json, tokens))
+		{
+			note_trouble(registry, document, describe(response, is_json, tokens));
+			return;
+		}
 	}
 	else if (text != NULL && read_references(registry, &tokens[REFERENCES], &references))
 	{
@@ -417,7 +492,9 @@ take_answer(CqRegistry *registry, Document *document, const CqHttpResponse *resp
 		document->references = references;
 		document->state = CQ_REGISTRY_HERE;
 	}
-	else if (says_unknown(document, response, is_json, tokens))
+	/* Of GUIDs not every registry knows, and one says so in words of its own. */
+	else if (says_unknown(response, is_json, tokens) ||
+			 (response->status == 404 && strncmp(document->path, GUIDS, strlen(GUIDS)) == 0))
 	{
 		document->state = CQ_REGISTRY_UNKNOWN;
 		document->since = cq_clock_real_monotonic();
@@ -473,6 +550,8 @@ look_at(CqRegistry *registry, Document *document)
 	take_answer(registry, document, response);
 	MemoryContextSwitchTo(caller);
 	end_call(registry, document);
+	if (document->state == CQ_REGISTRY_ASKED)
+		ask(registry, document);	/* the next question */
 }
 
 /* ---- schemas ---- */
@@ -628,10 +707,23 @@ request(CqRegistry *registry, const char *path, const char *body)
 	return response;
 }
 
-static char *
-path_of_subject(const char *subject, bool registers)
+/* The paths of what is asked to have a schema's number; returns how many. palloc'd. */
+static int
+make_questions(const char *subject, CqRegistryAbsent absent, char **questions)
 {
-	return psprintf("subjects/%s%s", cq_http_escape(subject), registers ? "/versions" : "");
+	char	   *escaped = cq_http_escape(subject);
+	char	   *looks_up = psprintf("subjects/%s", escaped);
+	char	   *registers = psprintf("subjects/%s/versions", escaped);
+	int			nquestions = 0;
+
+	if (absent != CQ_REGISTRY_REGISTER)
+		questions[nquestions++] = looks_up;
+	if (absent == CQ_REGISTRY_CHECK)
+		questions[nquestions++] =
+			psprintf("compatibility/subjects/%s/versions/latest?verbose=true", escaped);
+	if (absent != CQ_REGISTRY_LEAVE)
+		questions[nquestions++] = registers;
+	return nquestions;
 }
 
 static char *
@@ -651,17 +743,20 @@ body_of_schema(const char *type, const char *text)
 
 CqRegistryState
 cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *type,
-					   const char *text, bool registers, uint32 *id, const char **trouble)
+					   const char *text, CqRegistryAbsent absent, uint32 *id,
+					   const char **trouble)
 {
 	uint64		hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text),
-														registers));
-	char	   *path = path_of_subject(subject, registers);
-	Document   *document = find_document(registry, psprintf(UINT64_FORMAT " %s", hash, path));
+														absent));
+	Document   *document = find_document(registry, psprintf(UINT64_FORMAT " %s", hash, subject));
 
 	if (document->body == NULL)
 	{
-		document->asked_path = MemoryContextStrdup(registry->context, path);
-		document->body = MemoryContextStrdup(registry->context, body_of_schema(type, text));
+		MemoryContext caller = MemoryContextSwitchTo(registry->context);
+
+		document->nquestions = make_questions(subject, absent, document->questions);
+		document->body = body_of_schema(type, text);
+		MemoryContextSwitchTo(caller);
 	}
 	look_at(registry, document);
 	*trouble = document->state == CQ_REGISTRY_ASKED ? document->trouble : NULL;
@@ -671,21 +766,29 @@ cq_registry_ask_number(CqRegistry *registry, const char *subject, const char *ty
 
 bool
 cq_registry_number(CqRegistry *registry, const char *subject, const char *type, const char *text,
-				   bool registers, uint32 *id, char **reason)
+				   CqRegistryAbsent absent, uint32 *id, char **reason)
 {
+	char	   *questions[MOST_QUESTIONS];
+	int			nquestions = make_questions(subject, absent, questions);
+	char	   *body = body_of_schema(type, text);
 	const CqHttpResponse *response;
 	CqJsonToken tokens[NMEMBERS];
 	bool		is_json;
+	int			question = 0;
 
-	response = request(registry, path_of_subject(subject, registers), body_of_schema(type, text));
-	is_json = parse(response->body, response->length, tokens);
-	if (response->status == 200 && is_json && tokens[ID].kind == CQ_JSON_INTEGER)
+	do
 	{
-		*id = (uint32) tokens[ID].integer;
-		return true;
-	}
+		response = request(registry, questions[question], body);
+		is_json = parse(response->body, response->length, tokens);
+		if (has_number(response, is_json, tokens))
+		{
+			*id = (uint32) tokens[ID].integer;
+			return true;
+		}
+	} while (++question < nquestions && leads_on(response, is_json, tokens));
 	/* Not found, in conflict with what is there, or not valid: the schema's fault. */
-	if (response->status != 404 && response->status != 409 && response->status != 422)
+	if (response->status != 404 && response->status != 409 && response->status != 422 &&
+		!is_incompatible(response, is_json, tokens))
 		raise_trouble(describe(response, is_json, tokens));
 	*reason = describe(response, is_json, tokens);
 	return false;

@@ -32,6 +32,14 @@ typedef enum CqRegistryState
 	CQ_REGISTRY_UNKNOWN			/* there is no such schema */
 } CqRegistryState;
 
+/* What is to be done about a schema that is not registered under its subject. */
+typedef enum CqRegistryAbsent
+{
+	CQ_REGISTRY_LEAVE,
+	CQ_REGISTRY_REGISTER,
+	CQ_REGISTRY_CHECK			/* the same, once the registry says that it goes with the latest */
+} CqRegistryAbsent;
+
 /* A schema, and what it refers to. */
 typedef struct CqRegistrySchema
 {
@@ -72,19 +80,20 @@ extern bool cq_registry_fetch(CqRegistry *registry, const char *path, bool is_fr
 							  CqRegistrySchema *schema);
 
 /*
- * The number that a schema of a type has under a subject, or gets where registers says so. False:
- * it has none, or the registry does not take it, for a reason in its own words. Waits as above.
+ * The number that a schema of a type has under a subject, or gets where absent says so. False: it
+ * has none, or the registry does not take it, for a reason in its own words. Waits as above.
  */
 extern bool cq_registry_number(CqRegistry *registry, const char *subject, const char *type,
-							   const char *text, bool registers, uint32 *id, char **reason);
+							   const char *text, CqRegistryAbsent absent, uint32 *id,
+							   char **reason);
 
 /*
  * The same for whoever cannot wait: CQ_REGISTRY_HERE, or else it has been asked, and is asked
  * again; *trouble says why it could not be had so far, in the registry's own words, or is NULL.
  */
 extern CqRegistryState cq_registry_ask_number(CqRegistry *registry, const char *subject,
-											  const char *type, const char *text, bool registers,
-											  uint32 *id,
+											  const char *type, const char *text,
+											  CqRegistryAbsent absent, uint32 *id,
 											  const char **trouble);
 
 /* The subjects that it has, of char *. Waits as above. */

@@ -31,7 +31,7 @@ cq_schema_number_mark(const char *schema)
 bool
 cq_schema_number_is_latest(const CqFormatOptions *options)
 {
-	return options->schema == NULL && !options->registers && !options->defers &&
+	return options->schema == NULL && options->absent == CQ_REGISTRY_LEAVE && !options->defers &&
 		!options->names_record;
 }
 
@@ -66,15 +66,15 @@ cq_schema_number_find(const CqFormat *format, const CqFormatOptions *options, co
 		return cq_schema_number_mark(schema);
 	subject = cq_schema_number_subject(format, options, schema);
 	if (!cq_registry_number(options->registry, subject, format->schema_type, schema,
-							options->registers, &id, &reason))
+							options->absent, &id, &reason))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 options->registers ?
+				 options->absent != CQ_REGISTRY_LEAVE ?
 				 errmsg("the schema registry does not take the schema for subject \"%s\"",
 						subject) :
 				 errmsg("the schema of the stream is not registered under subject \"%s\"", subject),
 				 errdetail("%s", reason),
-				 options->registers ? 0 :
+				 options->absent != CQ_REGISTRY_LEAVE ? 0 :
 				 errhint("With the option register_schema 'true' it is registered where it is "
 						 "not.")));
 	return id;

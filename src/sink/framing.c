@@ -26,7 +26,7 @@ typedef struct Frame
 	char	   *subject;
 	const char *type;			/* of the schema */
 	char	   *text;
-	bool		registers;
+	CqRegistryAbsent absent;
 	uint32		mark;
 	bool		is_known;
 	uint32		id;
@@ -72,7 +72,7 @@ make_frame(const CqStream *stream, const CqFormat *format, CqFormatOptions *opti
 	frame->type = format->schema_type;
 	frame->text = format->written_schema(options, columns, ncolumns);
 	frame->subject = cq_schema_number_subject(format, options, frame->text);
-	frame->registers = options->registers;
+	frame->absent = options->absent;
 	frame->mark = cq_schema_number_mark(frame->text);
 	return frame;
 }
@@ -114,7 +114,7 @@ is_frame_known(Frame *frame, const char **trouble)
 	if (frame == NULL || frame->is_known)
 		return true;
 	frame->is_known = cq_registry_ask_number(frame->registry, frame->subject, frame->type,
-											 frame->text, frame->registers, &frame->id,
+											 frame->text, frame->absent, &frame->id,
 											 &reason) == CQ_REGISTRY_HERE;
 	if (reason != NULL)
 		*trouble = psprintf("subject \"%s\": %s", frame->subject, reason);
@@ -191,5 +191,5 @@ cq_framing_describe(const CqFraming *framing)
 	const Frame *key = framing->key;
 
 	return psprintf("%s %s %d %s %s", value ? value->subject : "", value ? value->text : "",
-					value ? value->registers : 0, key ? key->subject : "", key ? key->text : "");
+					value ? value->absent : 0, key ? key->subject : "", key ? key->text : "");
 }

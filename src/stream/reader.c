@@ -129,7 +129,8 @@ make_options(const CqStream *stream, CqColumnOrigin origin)
 
 	options->is_framed = stream->is_framed;
 	options->registry = find_registry(stream->registry, stream->registry_is_trusted);
-	options->registers = stream->registers;
+	if (stream->registers)
+		options->absent = stream->checks_compatibility ? CQ_REGISTRY_CHECK : CQ_REGISTRY_REGISTER;
 	options->names_topic = stream->subject_names != CQ_SUBJECT_RECORD;
 	options->names_record = stream->subject_names != CQ_SUBJECT_TOPIC;
 	options->topic = stream->topics != NIL ? linitial(stream->topics) : NULL;
