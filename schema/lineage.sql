@@ -22,7 +22,8 @@ WITH reads AS (
     SELECT t.ftrelid AS destination, t.ftoptions AS options
     FROM pg_catalog.pg_foreign_table t
     JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
-    JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'cq_http'
+    JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+        AND w.fdwname IN ('cq_http', 'cq_model')
 ), edge AS (
     SELECT 'topic' AS from_kind, s.topic AS "from", 'stream' AS to_kind, s.stream::regclass::text AS "to", 'read' AS kind,
            NULL::name[] AS columns, s.stream AS relation

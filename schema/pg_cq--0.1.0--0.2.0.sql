@@ -619,6 +619,7 @@ COMMENT ON FUNCTION cq.explain(regclass, boolean) IS
 -- topic: series.sql
 
 -- topic: http.sql
+-- topic: model.sql
 COMMENT ON TABLE _cq.sink IS 'continuous views whose changes leave the database, and how far';
 
 -- topic: node.sql

@@ -77,6 +77,8 @@ BEGIN
                   ('day', interval '1000 years')) p (period, kept)
     WHERE u.period = p.period AND u.began_at < clock_timestamp() - least(p.kept, longest);
     GET DIAGNOSTICS trimmed = ROW_COUNT;
+    DELETE FROM _cq.model_usage u WHERE u.began_at < clock_timestamp() - longest;
+    DELETE FROM _cq.model_answer a WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.model);
     RETURN trimmed;
 END
 $$;

@@ -60,3 +60,53 @@ def aws_lambda(secret="secret", region="eu-west-1"):
             return 403, {"message": "The request signature we calculated does not match the signature you provided."}
         return 200, {"function": request.path.split("/")[3], "event": request.json()}, {"X-Amz-Request-Id": "1"}
     return Destination(answer)
+
+
+def embedding_of(text, dimensions=8):
+    """A vector of length 1 made of a text's words: texts that share words are near each other."""
+    vector = [0.0] * dimensions
+    for word in text.lower().split():
+        hashed = hashlib.sha256(word.strip(".,?!").encode()).digest()
+        for i in range(dimensions):
+            vector[i] += hashed[i] / 127.5 - 1
+    length = sum(x * x for x in vector) ** 0.5 or 1.0
+    return [round(x / length, 6) for x in vector]
+
+
+def openai(key="sk-test", chat=lambda text: text.upper(), embed=embedding_of):
+    """Answers as OpenAI's API does, to whoever has the key.
+
+    chat is a function of what the user says, which gives a text, something as JSON, or a response."""
+    def answer(request):
+        if request.headers["Authorization"] != f"Bearer {key}":
+            return 401, {"error": f"Incorrect API key: {request.headers['Authorization']}"}
+        asked = request.json()
+        if request.path == "/v1/embeddings":
+            return 200, {"data": [{"index": i, "embedding": embed(text)}
+                                  for i, text in enumerate(asked["input"])],
+                         "usage": {"total_tokens": 2 * len(asked["input"])}}
+        if request.path == "/v1/moderations":
+            return 200, {"results": [{"flagged": "kill" in text} for text in asked["input"]]}
+        is_chat = request.path == "/v1/chat/completions"
+        said = chat(asked["messages"][-1]["content"] if is_chat else asked["prompt"])
+        if isinstance(said, tuple):
+            return said
+        said = said if isinstance(said, str) else json.dumps(said)
+        return 200, {"choices": [{"message": {"content": said}} if is_chat else {"text": said}],
+                     "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}}
+    server = Destination(answer)
+    server.url += "/v1"
+    return server
+
+
+def bedrock(secret="secret", region="eu-west-1", chat=lambda text: text.upper()):
+    """Answers as InvokeModel of Bedrock does, to whoever signs."""
+    def answer(request):
+        if not signature(request, secret, "bedrock", region):
+            return 403, {"message": "The request signature does not match."}
+        asked = request.json()
+        if "inputText" in asked:
+            return 200, {"embedding": embedding_of(asked["inputText"]), "inputTextTokenCount": 3}
+        return 200, {"content": [{"type": "text", "text": chat(asked["messages"][0]["content"])}],
+                     "usage": {"input_tokens": 5, "output_tokens": 2}}
+    return Destination(answer)

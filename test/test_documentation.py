@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import examples
-from destinations import Destination, aws_lambda
+from destinations import Destination, aws_lambda, openai
 
 TOP = Path(__file__).resolve().parent.parent
 WIDTH = 100
@@ -17,6 +17,7 @@ WIDTH = 100
 STAND_INS = {
     "https://hooks.example.com": lambda: Destination(lambda request: (200, b"ok")),
     "https://lambda.eu-west-1.amazonaws.com": aws_lambda,
+    "https://api.openai.com/v1": lambda: openai(chat=lambda text: {"sentiment": "negative" if "broke" in text else "positive", "score": 0.9}),
 }
 
 # For users; the other pages are for those who work on the source.
@@ -79,12 +80,17 @@ def test_settings(log_db):
 def test_options(log_db):
     log_db.execute("CREATE SERVER kafka FOREIGN DATA WRAPPER cq_kafka")
     log_db.execute("CREATE SERVER hook FOREIGN DATA WRAPPER cq_http OPTIONS (url 'http://localhost')")
+    log_db.execute("CREATE SERVER ai FOREIGN DATA WRAPPER cq_model OPTIONS (url 'http://localhost')")
     log_db.execute("CREATE FOREIGN TABLE s (i int) SERVER cq_log")
     places = {
         ("views.md", "Options"): "CREATE VIEW v WITH (continuous, x = 1) AS SELECT FROM s",
         ("streams.md", "Server `cq_kafka`"): "CREATE FOREIGN TABLE t () SERVER kafka OPTIONS (topic 'x', x 'x')",
         ("streams.md", "Columns"): "CREATE FOREIGN TABLE t (i int OPTIONS (x 'x')) SERVER kafka OPTIONS (topic 'x')",
         ("streams.md", "Server `cq_log`"): "CREATE FOREIGN TABLE t () SERVER cq_log OPTIONS (x 'x')",
+        ("models.md", "Server"): "CREATE SERVER t FOREIGN DATA WRAPPER cq_model OPTIONS (x 'x')",
+        ("models.md", "User mapping"): "CREATE USER MAPPING FOR CURRENT_USER SERVER ai OPTIONS (x 'x')",
+        ("models.md", "Table"): "CREATE FOREIGN TABLE t () SERVER ai OPTIONS (x 'x')",
+        ("models.md", "Columns"): "CREATE FOREIGN TABLE t (i int OPTIONS (x 'x')) SERVER ai",
         ("http.md", "Server"): "CREATE SERVER t FOREIGN DATA WRAPPER cq_http OPTIONS (x 'x')",
         ("http.md", "User mapping"): "CREATE USER MAPPING FOR CURRENT_USER SERVER hook OPTIONS (x 'x')",
         ("http.md", "Table"): "CREATE FOREIGN TABLE t () SERVER hook OPTIONS (x 'x')",

@@ -21,12 +21,31 @@
 
 #define DEFAULT_RESPONSE	(64 * 1024)
 
+CqDestinationKind
+cq_destination_kind(Oid relid)
+{
+	static const char *const wrappers[] = {
+		[CQ_DESTINATION_REQUEST] = "cq_http",
+		[CQ_DESTINATION_MODEL] = "cq_model",
+	};
+	const char *wrapper;
+
+	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+		return CQ_DESTINATION_NONE;
+	wrapper = GetForeignDataWrapper(GetForeignServer(GetForeignTable(relid)->serverid)->fdwid)->
+		fdwname;
+	for (int i = CQ_DESTINATION_REQUEST; i < CQ_DESTINATION_NKINDS; i++)
+	{
+		if (strcmp(wrapper, wrappers[i]) == 0)
+			return i;
+	}
+	return CQ_DESTINATION_NONE;
+}
+
 bool
 cq_destination_is(Oid relid)
 {
-	return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE &&
-		strcmp(GetForeignDataWrapper(GetForeignServer(GetForeignTable(relid)->serverid)->fdwid)->
-			   fdwname, "cq_http") == 0;
+	return cq_destination_kind(relid) != CQ_DESTINATION_NONE;
 }
 
 /* Of the user's mapping, or else of everybody's, or else none. */
@@ -44,8 +63,8 @@ mapping_options(Oid server, Oid userid)
 	return NIL;
 }
 
-static const char *
-option_text(const List *options, const char *name)
+const char *
+cq_destination_option(const List *options, const char *name)
 {
 	ListCell   *cell;
 
@@ -60,7 +79,7 @@ option_text(const List *options, const char *name)
 static void
 read_interval(const List *options, const char *name, int64 *microseconds)
 {
-	const char *text = option_text(options, name);
+	const char *text = cq_destination_option(options, name);
 
 	if (text != NULL)
 		cq_reject_raise(cq_options_interval(name, text, microseconds), NULL);
@@ -69,7 +88,7 @@ read_interval(const List *options, const char *name, int64 *microseconds)
 static void
 read_number(const List *options, const char *name, int *number)
 {
-	const char *text = option_text(options, name);
+	const char *text = cq_destination_option(options, name);
 
 	if (text != NULL)
 		cq_reject_raise(cq_destination_options_number(name, text, 0, PG_INT32_MAX, number), NULL);
@@ -78,7 +97,7 @@ read_number(const List *options, const char *name, int *number)
 static void
 read_delivery(CqDelivery *delivery, const List *options)
 {
-	const char *rate = option_text(options, "rate");
+	const char *rate = cq_destination_option(options, "rate");
 
 	*delivery = (CqDelivery) {
 		.timeout = 30 * USECS_PER_SEC,
@@ -104,8 +123,7 @@ read_delivery(CqDelivery *delivery, const List *options)
 static void
 read_server(CqDestination *destination, const ForeignServer *server)
 {
-	const char *url = option_text(server->options, "url");
-	const char *sigv4 = option_text(server->options, "sigv4");
+	const char *url = cq_destination_option(server->options, "url");
 
 	if (url == NULL)
 		ereport(ERROR,
@@ -115,19 +133,19 @@ read_server(CqDestination *destination, const ForeignServer *server)
 	while (destination->url[strlen(destination->url) - 1] == '/')
 		destination->url[strlen(destination->url) - 1] = '\0';
 	destination->is_trusted = superuser_arg(server->owner);
-	destination->authority = option_text(server->options, "authority");
-	destination->sigv4 = sigv4 != NULL ? cq_destination_options_sigv4(sigv4) : NULL;
+	destination->authority = cq_destination_option(server->options, "authority");
+	destination->sigv4 = cq_destination_option(server->options, "sigv4");
 	read_delivery(&destination->delivery, server->options);
 }
 
 static void
 read_table(CqDestination *destination, const List *options)
 {
-	const char *method = option_text(options, "method");
-	const char *mode = option_text(options, "mode");
-	const char *key = option_text(options, "key");
-	const char *ordered = option_text(options, "ordered");
-	const char *path = option_text(options, "path");
+	const char *method = cq_destination_option(options, "method");
+	const char *mode = cq_destination_option(options, "mode");
+	const char *key = cq_destination_option(options, "key");
+	const char *ordered = cq_destination_option(options, "ordered");
+	const char *path = cq_destination_option(options, "path");
 
 	destination->method = method != NULL ? method : "POST";
 	destination->path = path != NULL ? path : "";
@@ -137,8 +155,8 @@ read_table(CqDestination *destination, const List *options)
 		(void) parse_bool(ordered, &destination->is_ordered);
 	if (key != NULL)
 		cq_reject_raise(cq_destination_options_names(key, &destination->key), NULL);
-	destination->content_type = option_text(options, "content_type");
-	destination->responses = option_text(options, "responses");
+	destination->content_type = cq_destination_option(options, "content_type");
+	destination->responses = cq_destination_option(options, "responses");
 	destination->max_response = DEFAULT_RESPONSE;
 	read_number(options, "max_response", &destination->max_response);
 }
@@ -147,8 +165,8 @@ static void
 read_column(CqRequestColumn *column, Oid relid, Form_pg_attribute attribute)
 {
 	List	   *options = GetForeignColumnOptions(relid, attribute->attnum);
-	const char *part = option_text(options, "part");
-	const char *name = option_text(options, "name");
+	const char *part = cq_destination_option(options, "part");
+	const char *name = cq_destination_option(options, "name");
 
 	column->attno = attribute->attnum;
 	column->column = pstrdup(NameStr(attribute->attname));
@@ -187,7 +205,7 @@ read_columns(CqDestination *destination)
 }
 
 CqDestination *
-cq_destination_get(Oid relid, Oid userid)
+cq_destination_get_server(Oid relid, Oid userid)
 {
 	CqDestination *destination = palloc0(sizeof(CqDestination));
 	ForeignTable *table = GetForeignTable(relid);
@@ -196,10 +214,18 @@ cq_destination_get(Oid relid, Oid userid)
 	destination->relid = relid;
 	destination->name = cq_name_qualified(relid);
 	read_server(destination, server);
-	read_table(destination, table->options);
 	destination->secrets = mapping_options(table->serverid, userid);
 	destination->options = list_concat_copy(server->options, table->options);
 	destination->options = list_concat(destination->options, destination->secrets);
+	return destination;
+}
+
+CqDestination *
+cq_destination_get(Oid relid, Oid userid)
+{
+	CqDestination *destination = cq_destination_get_server(relid, userid);
+
+	read_table(destination, GetForeignTable(relid)->options);
 	read_columns(destination);
 	return destination;
 }
@@ -207,5 +233,5 @@ cq_destination_get(Oid relid, Oid userid)
 const char *
 cq_destination_secret(const CqDestination *destination, const char *name)
 {
-	return option_text(destination->secrets, name);
+	return cq_destination_option(destination->secrets, name);
 }

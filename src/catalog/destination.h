@@ -56,7 +56,7 @@ typedef struct CqDestination
 	bool		is_trusted;		/* a superuser's server says where it is */
 	CqDelivery	delivery;
 	const char *authority;		/* of the server, PEM; NULL: the system's */
-	const char *sigv4;			/* as libcurl has it, or NULL */
+	const char *sigv4;			/* region/service, or NULL */
 	List	   *secrets;		/* of DefElem: the user mapping's options */
 	const char *method;
 	const char *path;			/* with {column} in it; begins with a slash, or is empty */
@@ -71,7 +71,19 @@ typedef struct CqDestination
 	List	   *options;		/* of DefElem: all of them */
 } CqDestination;
 
-/* True for a foreign table of cq_http. */
+/* Whose foreign table it is. */
+typedef enum CqDestinationKind
+{
+	CQ_DESTINATION_NONE,
+	CQ_DESTINATION_REQUEST,		/* cq_http: its columns make a request */
+	CQ_DESTINATION_MODEL		/* cq_model: see model.h */
+} CqDestinationKind;
+
+#define CQ_DESTINATION_NKINDS (CQ_DESTINATION_MODEL + 1)
+
+extern CqDestinationKind cq_destination_kind(Oid relid);
+
+/* Do requests go there? */
 extern bool cq_destination_is(Oid relid);
 
 /*
@@ -79,6 +91,12 @@ extern bool cq_destination_is(Oid relid);
  * CurrentMemoryContext; within a transaction; raises ERROR for options that do not fit together.
  */
 extern CqDestination *cq_destination_get(Oid relid, Oid userid);
+
+/* The same of the server and the user mapping alone; options has those of the table as well. */
+extern CqDestination *cq_destination_get_server(Oid relid, Oid userid);
+
+/* An option's text, or NULL. */
+extern const char *cq_destination_option(const List *options, const char *name);
 
 /* An option of the user mapping, or NULL. */
 extern const char *cq_destination_secret(const CqDestination *destination, const char *name);
@@ -98,6 +116,9 @@ extern CqReject *cq_destination_options_check(Oid place, const char *name, const
 extern CqReject *cq_destination_options_number(const char *name, const char *value, int least,
 											   int most, int *number);
 
+/* Is it a place of the catalog where cq_http has an option of that name? */
+extern bool cq_destination_options_have(Oid place, const char *name);
+
 /* The names in key, without those that are quoted; a reject for a list that is none. */
 extern CqReject *cq_destination_options_names(const char *value, List **names);
 
@@ -105,9 +126,6 @@ extern CqReject *cq_destination_options_names(const char *value, List **names);
 extern bool cq_destination_options_place(const char *path, const char **begin, const char **end);
 
 extern const char *const cq_destination_parts[];
-
-/* "region/service" as libcurl has it. palloc'd. */
-extern char *cq_destination_options_sigv4(const char *value);
 
 /* Is it a name of a header that a request may be given, and a value that it may have? */
 extern bool cq_destination_is_header_name(const char *name);

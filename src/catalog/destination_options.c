@@ -209,14 +209,6 @@ check_sigv4(const char *name, const char *value)
 						  "It is a region and a service, such as eu-west-1/lambda.");
 }
 
-char *
-cq_destination_options_sigv4(const char *value)
-{
-	const char *slash = strchr(value, '/');
-
-	return psprintf("aws:amz:%.*s:%s", (int) (slash - value), value, slash + 1);
-}
-
 static CqReject *
 check_pem(const char *name, const char *value)
 {
@@ -372,6 +364,15 @@ place_bit(Oid place)
 		place == UserMappingRelationId ? MAPPING :
 		place == ForeignTableRelationId ? TABLE :
 		place == AttributeRelationId ? COLUMN : 0;
+}
+
+bool
+cq_destination_options_have(Oid place, const char *name)
+{
+	int			bit = place_bit(place);
+
+	return cq_options_find(rules, lengthof(rules), bit, name) != NULL ||
+		(bit == MAPPING && strncmp(name, CQ_SECRET_HEADER, strlen(CQ_SECRET_HEADER)) == 0);
 }
 
 static CqReject *

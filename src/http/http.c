@@ -282,13 +282,9 @@ set_up(CqHttpCall *call, const CqHttpRequest *request)
 	set_method(call, request);
 	if (request->identity != NULL)
 		set_identity(call, request->identity);
-	if (request->sigv4 != NULL)
-		SET(call, CURLOPT_AWS_SIGV4, request->sigv4);
 	foreach(cell, request->headers)
 		add_header(call, lfirst(cell));
-	/* Where headers are signed, libcurl would count this one among them, and then not send it. */
-	if (request->sigv4 == NULL)
-		add_header(call, "Expect:");
+	add_header(call, "Expect:");
 	SET(call, CURLOPT_HTTPHEADER, call->headers);
 }
 

@@ -63,8 +63,6 @@ typedef struct CqHttpRequest
 	bool		is_patient;		/* with who sends nothing for long, within the timeout */
 	Size		max_length;		/* of the response's body */
 	bool		cuts;			/* a longer one is cut, and else an error */
-	/* as CURLOPT_AWS_SIGV4 has it: the request is signed with the identity's user and password */
-	const char *sigv4;
 } CqHttpRequest;
 
 /* How a call ended. Lives as long as the call. */

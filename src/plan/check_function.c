@@ -111,6 +111,17 @@ cq_check_function_moment(void)
 						  "For the last while before now there is cq.sliding(ts, size, step).");
 }
 
+/* cq.predict and cq.evaluate wait for the network, and the answer is another one each time. */
+static CqReject *
+asks_a_model(void)
+{
+	return cq_reject_hint(cq_reject(ERRCODE_INVALID_OBJECT_DEFINITION,
+									"a continuous view must not wait for a model's answer"),
+						  "Make a continuous view with the option sink that names the model: it is "
+						  "asked after the batch, and what it answers is a stream, which another "
+						  "view can join.");
+}
+
 static CqReject *
 depends_on_session(Oid function)
 {
@@ -209,6 +220,9 @@ cq_check_function(Oid function, const Node *call)
 							  "itself combines by AND, once.");
 	if (cq_sliding_is_clock(function))
 		return cq_check_function_moment();
+	if (is_ours(function) && (strcmp(get_func_name(function), "predict") == 0 ||
+							  strcmp(get_func_name(function), "evaluate") == 0))
+		return asks_a_model();
 	if (is_ours(function))
 		return is_listed(get_func_name(function), windows, lengthof(windows)) ? NULL :
 			depends_on_session(function);

@@ -147,6 +147,9 @@ fill_next(CqEmitter *emitter)
 	emitter->sink.sending_id = emitter->next.last_id;
 	if (emitter->next.nrows == 0)
 	{
+		if (emitter->next.held_because != NULL)
+			cq_emitter_tell_trouble(emitter, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+									emitter->next.held_because, NULL);
 		/* There may be fewer than was said: somebody else has deleted some. */
 		emitter->end_id = Min(emitter->end_id, emitter->next.last_id);
 		MemoryContextReset(emitter->next_batch);
@@ -211,7 +214,8 @@ cq_emitter_send_next(CqEmitter *emitter)
 	take_next(emitter);
 	if (!cq_emitter_work(emitter, send_rows))
 		return false;
-	return emitter->phase != EMITTER_SENDING || !emitter->rows.has_more || fill_next(emitter);
+	return emitter->phase != EMITTER_SENDING || !emitter->rows.has_more ||
+		emitter->transport->is_one_by_one || fill_next(emitter);
 }
 
 bool

@@ -81,9 +81,8 @@ find_stream(const CqDestination *destination)
 }
 
 Oid
-cq_http_outcome_stream(const CqDestination *destination, Oid owner)
+cq_http_outcome_find(const CqDestination *destination, Oid owner)
 {
-	int			ncolumns = 0;
 	Oid			stream;
 
 	if (destination->responses == NULL)
@@ -96,6 +95,17 @@ cq_http_outcome_stream(const CqDestination *destination, Oid owner)
 				 errdetail("The option responses of %s names it.", destination->name)));
 	if (pg_class_aclcheck(stream, owner, ACL_INSERT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(stream));
+	return stream;
+}
+
+Oid
+cq_http_outcome_stream(const CqDestination *destination, Oid owner)
+{
+	Oid			stream = cq_http_outcome_find(destination, owner);
+	int			ncolumns = 0;
+
+	if (!OidIsValid(stream))
+		return InvalidOid;
 	for (int i = 0; i < RESPONSE_NATTS; i++)
 		ncolumns += has_response_column(stream, i);
 	if (ncolumns == 0)
@@ -131,6 +141,14 @@ to_server(const char *bytes, Size length)
 	return text;
 }
 
+char *
+cq_http_outcome_text(const char *bytes, Size length)
+{
+	if (memchr(bytes, '\0', length) != NULL || !pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		return NULL;
+	return to_server(bytes, length);
+}
+
 /*
  * What the other side has said as text of the server, without secrets; of what is none the bytes in
  * hex.
@@ -138,11 +156,10 @@ to_server(const char *bytes, Size length)
 static char *
 as_text(const HttpTransport *http, const char *bytes, Size length, bool is_cut)
 {
-	char	   *text = NULL;
+	char	   *text;
 
 	bytes = cq_secrets_strike_bytes(http->secrets, bytes, &length, is_cut);
-	if (memchr(bytes, '\0', length) == NULL && pg_verify_mbstr(PG_UTF8, bytes, length, true))
-		text = to_server(bytes, length);
+	text = cq_http_outcome_text(bytes, length);
 	if (text != NULL)
 		return cq_secrets_strike(http->secrets, text);
 	text = palloc(length * 2 + 3);
@@ -176,9 +193,8 @@ read_json(void *arg)
 	reading->jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(reading->text));
 }
 
-/* The text as jsonb, if it is JSON. */
-static bool
-reads_as_json(char *text, Datum *jsonb)
+bool
+cq_http_outcome_read_json(char *text, Datum *jsonb)
 {
 	Reading		reading = {.text = text};
 
@@ -199,11 +215,11 @@ make_jsonb(const HttpTransport *http, char *text, bool is_whole)
 	char	   *plain;
 	char	   *struck;
 
-	if (is_whole && reads_as_json(text, &jsonb))
+	if (is_whole && cq_http_outcome_read_json(text, &jsonb))
 	{
 		plain = JsonbToCString(NULL, &DatumGetJsonbP(jsonb)->root, 0);
 		struck = cq_secrets_strike(http->secrets, plain);
-		if (struck == plain || reads_as_json(struck, &jsonb))
+		if (struck == plain || cq_http_outcome_read_json(struck, &jsonb))
 			return jsonb;
 		text = struck;
 	}
@@ -236,6 +252,13 @@ find_header(List **headers, char *name)
 	initStringInfo(&header->value);
 	*headers = lappend(*headers, header);
 	return header;
+}
+
+Datum
+cq_http_outcome_body(const HttpTransport *http, const HttpRow *row)
+{
+	return make_jsonb(http, as_text(http, row->body, row->body_length, row->is_cut),
+					  !row->is_cut);
 }
 
 /* "Name: value" lines as an object; values of one name with commas between. */
@@ -291,7 +314,7 @@ cq_http_outcome_keep(HttpTransport *http, HttpBatch *batch, HttpRow *row,
 					 const CqHttpResponse *response)
 {
 	const CqMessage *message = &row->outgoing->message;
-	bool		is_wanted = OidIsValid(http->responses) || !row->is_delivered;
+	bool		is_wanted = http->keeps_bodies || !row->is_delivered;
 	MemoryContext caller = MemoryContextSwitchTo(batch->context);
 
 	if (is_wanted && response != NULL && response->status != 0)
@@ -388,8 +411,7 @@ make_value(const Writing *writing, int column, Datum *value)
 			return row->response_headers != NULL;
 		case RESPONSE_BODY:
 			if (row->body_length > 0)
-				*value = make_jsonb(http, as_text(http, row->body, row->body_length, row->is_cut),
-									!row->is_cut);
+				*value = cq_http_outcome_body(http, row);
 			return row->body_length > 0;
 		case RESPONSE_DURATION:
 			*value = duration_datum(row->duration);
@@ -440,15 +462,14 @@ add_error(const Writing *writing, int sqlstate, const char *message)
 	cq_error_add(&error);
 }
 
-static const char *
-quote_response(const Writing *writing)
+const char *
+cq_http_outcome_quote(const HttpTransport *http, const HttpRow *row)
 {
-	const HttpRow *row = writing->row;
 	char	   *text;
 
 	if (row->body_length == 0)
 		return "";
-	text = as_text(writing->http, row->body, row->body_length, row->is_cut);
+	text = as_text(http, row->body, row->body_length, row->is_cut);
 	text[pg_mbcliplen(text, strlen(text), LONGEST_QUOTE)] = '\0';
 	return psprintf(": %s", text);
 }
@@ -460,7 +481,7 @@ write_failure(const Writing *writing)
 
 	add_error(writing, ERRCODE_FDW_ERROR,
 			  psprintf("not delivered after %d attempts: %s%s", row->attempts, row->reason,
-					   quote_response(writing)));
+					   cq_http_outcome_quote(writing->http, row)));
 }
 
 static void

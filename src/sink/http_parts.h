@@ -57,7 +57,15 @@ typedef struct HttpBatch
 	int64		last_id;
 } HttpBatch;
 
-typedef struct HttpTransport
+typedef struct HttpTransport HttpTransport;
+
+/*
+ * Writes down what became of a batch: see the method record. Where requests are made of rows, and
+ * not each of one, by whoever makes them.
+ */
+typedef void (*HttpWrite) (HttpTransport *http, const CqViewSink *sink, const HttpBatch *batch);
+
+struct HttpTransport
 {
 	CqTransport pub;
 	MemoryContext context;
@@ -69,6 +77,7 @@ typedef struct HttpTransport
 	char		epoch[20];		/* in idempotency keys */
 	const char *content_type;	/* of bodies */
 	int			max_response;	/* bytes of a body that are wanted */
+	bool		keeps_bodies;	/* also of requests that were delivered */
 	HttpBatch  *batch;			/* being sent; NULL: none */
 	dlist_head	waiting;		/* of its rows, in their order */
 	dlist_head	running;
@@ -80,7 +89,21 @@ typedef struct HttpTransport
 	int64		failing_since;	/* 0: it is not */
 	int64		heard_at;		/* something has come, or was begun */
 	char	   *failure;		/* the last one, for people */
-} HttpTransport;
+	HttpWrite	write;
+	void	   *maker;			/* of requests, for write; or NULL */
+};
+
+/* ---- transport_http.c ---- */
+
+/*
+ * To a destination that lives in a context, which is the transport's from then on. responses may be
+ * InvalidOid. Raises ERROR.
+ */
+extern HttpTransport *cq_transport_http_create(MemoryContext context, CqDestination *destination,
+											   Oid owner, Oid responses, int64 epoch);
+
+/* See describe. */
+extern char *cq_transport_http_describe(const CqDestination *destination, Oid responses);
 
 /* ---- http_request.c ---- */
 
@@ -102,6 +125,9 @@ extern char *cq_http_request_idempotency_key(const HttpTransport *http, const Ht
  * The stream for responses of a destination, or InvalidOid where it wants none. Raises ERROR where
  * it is none that the owner may write to.
  */
+extern Oid	cq_http_outcome_find(const CqDestination *destination, Oid owner);
+
+/* The same, with columns for what requests by HTTP bring. */
 extern Oid	cq_http_outcome_stream(const CqDestination *destination, Oid owner);
 
 /* Copies what has to be written down of a row that is settled. response may be NULL. */
@@ -111,5 +137,17 @@ extern void cq_http_outcome_keep(HttpTransport *http, HttpBatch *batch, HttpRow 
 /* Writes down responses, and rows that were given up, as the database keeps them. */
 extern void cq_http_outcome_write(HttpTransport *http, const CqViewSink *sink,
 								  const HttpBatch *batch);
+
+/* The body of a response as jsonb; a string where it is no JSON. Secrets are struck out. */
+extern Datum cq_http_outcome_body(const HttpTransport *http, const HttpRow *row);
+
+/* The beginning of a response for a reason: a colon and text, or nothing. */
+extern const char *cq_http_outcome_quote(const HttpTransport *http, const HttpRow *row);
+
+/* The text as jsonb, if it is JSON. */
+extern bool cq_http_outcome_read_json(char *text, Datum *jsonb);
+
+/* Bytes in UTF-8 as text of the server; NULL: they are none. */
+extern char *cq_http_outcome_text(const char *bytes, Size length);
 
 #endif							/* CQ_HTTP_PARTS_H */

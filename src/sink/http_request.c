@@ -8,15 +8,13 @@
 #include "postgres.h"
 
 #include "common/clock.h"
-#include "common/hmac.h"
-#include "common/sha2.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
 #include "sink/http_parts.h"
+#include "sink/signing.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 char *
@@ -98,41 +96,30 @@ cq_http_request_read(HttpRow *row)
 
 /* ---- headers of the delivery ---- */
 
-/* Bytes of HMAC-SHA256, as base64; of two parts. */
+/* Of two parts, as base64. */
 static char *
 sign(const char *key, const char *first, const char *second, uint32 second_length)
 {
-	static ResourceOwner own = NULL;
-	ResourceOwner caller = CurrentResourceOwner;
-	pg_hmac_ctx *hmac;
-	bytea	   *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	bool		is_done;
+	bytea	   *result = palloc(VARHDRSZ + CQ_SIGNING_BYTES);
 
-	/* The server's function wants one, and there is none outside of transactions. */
-	if (own == NULL)
-		own = ResourceOwnerCreate(NULL, "pg_cq signatures");
-	CurrentResourceOwner = own;
-	hmac = pg_hmac_create(PG_SHA256);
-	is_done = hmac != NULL && pg_hmac_init(hmac, (const uint8 *) key, strlen(key)) == 0 &&
-		pg_hmac_update(hmac, (const uint8 *) first, strlen(first)) == 0 &&
-		pg_hmac_update(hmac, (const uint8 *) second, second_length) == 0 &&
-		pg_hmac_final(hmac, (uint8 *) VARDATA(result), PG_SHA256_DIGEST_LENGTH) == 0;
-	if (hmac != NULL)
-		pg_hmac_free(hmac);
-	CurrentResourceOwner = caller;
-	if (!is_done)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not sign a request")));
-	SET_VARSIZE(result, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	cq_signing_hmac(key, strlen(key), first, second, second_length, (uint8 *) VARDATA(result));
+	SET_VARSIZE(result, VARHDRSZ + CQ_SIGNING_BYTES);
 	return TextDatumGetCString(DirectFunctionCall2(binary_encode, PointerGetDatum(result),
 												   CStringGetTextDatum("base64")));
+}
+
+static pg_time_t
+unix_seconds(void)
+{
+	return (cq_clock_now() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) /
+		USECS_PER_SEC;
 }
 
 /* Standard Webhooks: of the id, the time and the body. */
 static List *
 add_signature(List *headers, const char *key, const char *id, const CqMessage *message)
 {
-	int64		seconds = (cq_clock_now() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
-						   USECS_PER_DAY) / USECS_PER_SEC;
+	int64		seconds = unix_seconds();
 	char	   *first = psprintf("%s." INT64_FORMAT ".", id, seconds);
 	char	   *signature = sign(key, first, message->value != NULL ? message->value : "",
 								 message->value_length);
@@ -162,18 +149,40 @@ add_secret_headers(List *headers, const CqDestination *destination)
 
 /* ---- the request ---- */
 
+/* Where requests are signed as AWS wants it, user and password are what they are signed with. */
 static CqHttpIdentity
 make_identity(const CqDestination *destination)
 {
+	bool		is_signed = destination->sigv4 != NULL;
+
 	return (CqHttpIdentity) {
-		.user = cq_destination_secret(destination, "user"),
-		.password = cq_destination_secret(destination, "password"),
+		.user = is_signed ? NULL : cq_destination_secret(destination, "user"),
+		.password = is_signed ? NULL : cq_destination_secret(destination, "password"),
 		.token = cq_destination_secret(destination, "token"),
 		.certificate = cq_destination_secret(destination, "certificate"),
 		.key = cq_destination_secret(destination, "certificate_key"),
 		.key_password = cq_destination_secret(destination, "certificate_key_password"),
 		.authority = destination->authority,
 	};
+}
+
+static void
+sign_for_aws(CqHttpRequest *request, const CqDestination *destination)
+{
+	const char *user = cq_destination_secret(destination, "user");
+	const char *password = cq_destination_secret(destination, "password");
+	CqAwsRequest signing = {
+		.place = destination->sigv4,
+		.user = user != NULL ? user : "",
+		.password = password != NULL ? password : "",
+		.method = request->method,
+		.url = linitial(request->urls),
+		.body = request->body,
+		.body_length = request->body_length,
+		.time = unix_seconds(),
+	};
+
+	request->headers = cq_signing_aws(request->headers, &signing);
 }
 
 CqHttpCall *
@@ -199,7 +208,6 @@ cq_http_request_start(HttpTransport *http, HttpRow *row)
 		.is_patient = true,
 		.max_length = http->max_response,
 		.cuts = true,
-		.sigv4 = destination->sigv4,
 	};
 
 	request.headers = list_copy(row->headers);
@@ -210,5 +218,7 @@ cq_http_request_start(HttpTransport *http, HttpRow *row)
 	request.headers = add_secret_headers(request.headers, destination);
 	if (hmac_key != NULL)
 		request.headers = add_signature(request.headers, hmac_key, id, message);
+	if (destination->sigv4 != NULL)
+		sign_for_aws(&request, destination);
 	return cq_http_start(&request);
 }

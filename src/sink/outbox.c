@@ -37,6 +37,17 @@ cq_outbox_misfit(const char *message, const char *name, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* By where the sink's rows go. */
+static const struct
+{
+	CqOutboxEncoder *(*open) (const CqSinkTarget *target);
+	void		(*check) (const CqSinkTarget *target);
+}			encoders[CQ_DESTINATION_NKINDS] = {
+	[CQ_DESTINATION_NONE] = {cq_outbox_message_open, NULL},
+	[CQ_DESTINATION_REQUEST] = {cq_outbox_request_open, cq_outbox_request_check},
+	[CQ_DESTINATION_MODEL] = {cq_outbox_model_open, cq_outbox_model_check},
+};
+
 static CqOutboxEncoder *
 open_encoder(const CqSinkTarget *target)
 {
@@ -44,16 +55,17 @@ open_encoder(const CqSinkTarget *target)
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FOREIGN_TABLE, get_rel_name(target->sink));
-	return cq_destination_is(target->sink) ? cq_outbox_request_open(target) :
-		cq_outbox_message_open(target);
+	return encoders[cq_destination_kind(target->sink)].open(target);
 }
 
 void
 cq_outbox_check(const CqSinkTarget *target)
 {
+	CqDestinationKind kind = cq_destination_kind(target->sink);
+
 	(void) open_encoder(target);
-	if (cq_destination_is(target->sink))
-		cq_outbox_request_check(target);
+	if (encoders[kind].check != NULL)
+		encoders[kind].check(target);
 }
 
 /* ---- rows ---- */

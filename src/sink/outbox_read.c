@@ -159,7 +159,7 @@ cq_outbox_read(const CqViewSink *sink, int64 after, uint64 max_rows, int64 max_b
 	CqActor		actor;
 
 	memset(rows, 0, sizeof(CqOutboxRows));
-	rows->last_id = after;
+	rows->last_id = rows->after = after;
 	begin_owner(&actor, sink);
 	cq_query_execute(psprintf("SELECT id, topic, partition, \"timestamp\", key, value, headers "
 							  "FROM %s"

@@ -19,8 +19,10 @@ typedef struct CqOutboxRows
 	CqOutgoing *rows;
 	uint64		nrows;
 	int64		nbytes;			/* keys and values */
+	int64		after;			/* they were read behind it */
 	int64		last_id;		/* of the last row, or else the one behind which it was read */
 	bool		has_more;		/* as much as was wanted was there */
+	const char *held_because;	/* why none of them is to be sent yet, or NULL */
 	TimestampTz read_at;		/* what was committed by then is among them, if there is no more */
 } CqOutboxRows;
 

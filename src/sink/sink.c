@@ -34,7 +34,8 @@ cq_sink_kind(Oid sink)
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(sink)),
-			 errhint("A sink is a foreign table of cq_kafka, cq_log or cq_http, or a table.")));
+			 errhint("A sink is a foreign table of cq_kafka, cq_log, cq_http or cq_model, or a "
+					 "table.")));
 }
 
 void

@@ -10,5 +10,11 @@
 const CqTransportMethods *
 cq_transport_methods(const CqViewSink *sink)
 {
-	return cq_destination_is(sink->sink) ? &cq_transport_http : &cq_transport_kafka;
+	static const CqTransportMethods *const methods[CQ_DESTINATION_NKINDS] = {
+		[CQ_DESTINATION_NONE] = &cq_transport_kafka,
+		[CQ_DESTINATION_REQUEST] = &cq_transport_http,
+		[CQ_DESTINATION_MODEL] = &cq_transport_model,
+	};
+
+	return methods[cq_destination_kind(sink->sink)];
 }

@@ -83,7 +83,8 @@ typedef struct CqTransportMethods
 
 	/*
 	 * Rows as they come from the outbox, which is its owner's to write to: checked, and made ready
-	 * to be sent; in the context that is given. Raises ERROR for rows that must not be sent.
+	 * to be sent; in the context that is given. Raises ERROR for rows that must not be sent. Those
+	 * that are not to be sent yet are left out; where all are, held_because says why.
 	 */
 	void		(*prepare) (CqTransport *transport, const CqViewSink *sink, CqOutboxRows *rows,
 							MemoryContext context);
@@ -131,6 +132,8 @@ struct CqTransport
 {
 	const CqTransportMethods *methods;
 	int			max_rows;		/* that it is given at once */
+	/* what became of rows is written down before others are sent: no more is lost by a crash */
+	bool		is_one_by_one;
 };
 
 /* The kind for a sink's table. Within a transaction; raises ERROR where it has none. */
@@ -143,5 +146,9 @@ extern const CqTransportMethods cq_transport_kafka;
 /* ---- transport_http.c ---- */
 
 extern const CqTransportMethods cq_transport_http;
+
+/* ---- transport_model.c ---- */
+
+extern const CqTransportMethods cq_transport_model;
 
 #endif							/* CQ_TRANSPORT_H */

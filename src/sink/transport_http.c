@@ -78,17 +78,15 @@ content_type_of(const CqDestination *destination)
 	return "application/json";
 }
 
-static char *
-describe_http(const CqViewSink *sink)
+char *
+cq_transport_http_describe(const CqDestination *destination, Oid responses)
 {
-	Oid			owner = cq_owner_of_relation(sink->view);
-	const CqDestination *destination = open_destination(sink, owner);
 	StringInfoData text;
 	ListCell   *cell;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%d %u %s", destination->is_trusted,
-					 cq_http_outcome_stream(destination, owner), content_type_of(destination));
+	appendStringInfo(&text, "%d %u %s", destination->is_trusted, responses,
+					 content_type_of(destination));
 	foreach(cell, destination->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
@@ -97,6 +95,15 @@ describe_http(const CqViewSink *sink)
 						 quote_literal_cstr(defGetString(option)));
 	}
 	return text.data;
+}
+
+static char *
+describe_http(const CqViewSink *sink)
+{
+	Oid			owner = cq_owner_of_relation(sink->view);
+	const CqDestination *destination = open_destination(sink, owner);
+
+	return cq_transport_http_describe(destination, cq_http_outcome_stream(destination, owner));
 }
 
 static CqSecrets *
@@ -119,23 +126,24 @@ collect_secrets(const CqDestination *destination)
 	return secrets;
 }
 
-static CqTransport *
-open_http(const CqViewSink *sink, const char **trouble)
+HttpTransport *
+cq_transport_http_create(MemoryContext context, CqDestination *destination, Oid owner,
+						 Oid responses, int64 epoch)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq http transport",
-												  ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	HttpTransport *http = palloc0(sizeof(HttpTransport));
 	int			concurrency;
 
 	http->pub.methods = &cq_transport_http;
 	http->context = context;
-	http->owner = cq_owner_of_relation(sink->view);
-	http->destination = open_destination(sink, http->owner);
-	http->responses = cq_http_outcome_stream(http->destination, http->owner);
+	http->owner = owner;
+	http->destination = destination;
+	http->responses = responses;
+	http->keeps_bodies = OidIsValid(responses);
 	http->secrets = collect_secrets(http->destination);
 	http->content_type = content_type_of(http->destination);
-	snprintf(http->epoch, sizeof(http->epoch), "%016llx", (unsigned long long) sink->epoch);
+	http->write = cq_http_outcome_write;
+	snprintf(http->epoch, sizeof(http->epoch), "%016llx", (unsigned long long) epoch);
 	dlist_init(&http->waiting);
 	dlist_init(&http->running);
 	dlist_init(&http->done);
@@ -148,7 +156,21 @@ open_http(const CqViewSink *sink, const char **trouble)
 	/* From here on it is closed by close, and nothing else. */
 	MemoryContextSetParent(context, TopMemoryContext);
 	MemoryContextSwitchTo(caller);
-	return &http->pub;
+	return http;
+}
+
+static CqTransport *
+open_http(const CqViewSink *sink, const char **trouble)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_cq http transport",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Oid			owner = cq_owner_of_relation(sink->view);
+	CqDestination *destination = open_destination(sink, owner);
+	Oid			responses = cq_http_outcome_stream(destination, owner);
+
+	MemoryContextSwitchTo(caller);
+	return &cq_transport_http_create(context, destination, owner, responses, sink->epoch)->pub;
 }
 
 /* Requests are ended, however far they are. */
@@ -600,7 +622,7 @@ record_of_http(CqTransport *transport, const CqViewSink *sink, int64 through_id)
 			MemoryContextDelete(batch->context);
 		}
 		else if (batch->last_id <= through_id)
-			cq_http_outcome_write(http, sink, batch);
+			http->write(http, sink, batch);
 	}
 }
 

@@ -1,16 +1,16 @@
 /*
  * http_fdw.c
- *		The foreign data wrapper cq_http: its handler, which refuses what such a table is not for,
- *		and the validator of its options.
+ *		The foreign data wrappers cq_http and cq_model: their handler, which refuses what such a
+ *		table is not for, and the validators of their options.
  *
- * A foreign table of cq_http is a destination of requests, for the changes of a continuous view. It
+ * A foreign table of cq_http, or a model, is a destination of requests, for the changes of a continuous view. It
  * has no rows to be read. Rows that are inserted by hand would have to be sent while the
  * transaction waits, or after it, when nobody hears what became of them.
  */
 #include "postgres.h"
 
 #include "access/reloptions.h"
-#include "catalog/destination.h"
+#include "catalog/model.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_foreign_server.h"
 #include "commands/defrem.h"
@@ -23,6 +23,7 @@
 
 PG_FUNCTION_INFO_V1(cq_http_handler);
 PG_FUNCTION_INFO_V1(cq_http_validator);
+PG_FUNCTION_INFO_V1(cq_model_validator);
 
 static void
 refuse_reading(PlannerInfo *root, RelOptInfo *rel, Oid relid)
@@ -124,26 +125,36 @@ cq_http_handler(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(routine);
 }
 
-Datum
-cq_http_validator(PG_FUNCTION_ARGS)
+static void
+validate(const List *options, Oid place,
+		 CqReject *(*check) (Oid place, const char *name, const char *value))
 {
-	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
-	Oid			place = PG_GETARG_OID(1);
-	bool		has_url = false;
 	ListCell   *cell;
 
 	foreach(cell, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
-		cq_reject_raise(cq_destination_options_check(place, option->defname,
-													 defGetString(option)), NULL);
-		has_url |= strcmp(option->defname, "url") == 0;
+		cq_reject_raise(check(place, option->defname, defGetString(option)), NULL);
 	}
-	if (place == ForeignServerRelationId && !has_url)
+	if (place == ForeignServerRelationId && cq_destination_option(options, "url") == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"url\" is required"),
 				 errhint("It says where requests go, such as https://example.com.")));
+}
+
+Datum
+cq_http_validator(PG_FUNCTION_ARGS)
+{
+	validate(untransformRelOptions(PG_GETARG_DATUM(0)), PG_GETARG_OID(1),
+			 cq_destination_options_check);
+	PG_RETURN_VOID();
+}
+
+Datum
+cq_model_validator(PG_FUNCTION_ARGS)
+{
+	validate(untransformRelOptions(PG_GETARG_DATUM(0)), PG_GETARG_OID(1), cq_model_options_check);
 	PG_RETURN_VOID();
 }
