@@ -62,7 +62,7 @@ SELECT cq.wait('v');
 SELECT * FROM v ORDER BY k;
 SELECT what, detail FROM cq.events WHERE view = 'v'::regclass AND what = 'altered'
 ORDER BY event_id;
-SELECT cq.show_create('v');
+SELECT cq.show_create('v') ~ 'pool = ''more''' AS shown;
 -- A transaction that puts a view into a pool, and takes it back.
 BEGIN;
 ALTER VIEW v SET (pool = 'p');

@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "common/guc.h"
 #include "common/pg_prng.h"
 #include "funcapi.h"
 #include "miscadmin.h"
