@@ -338,11 +338,20 @@ bits_of(Number number)
 	return bits;
 }
 
+/* Is it the key, or the value, of a map? What is left out is zero, or empty, in proto2 as well. */
+bool
+is_of_map(const pb::FieldDescriptor *descriptor)
+{
+	return descriptor->containing_type()->options().map_entry() &&
+		descriptor->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE;
+}
+
 void
 convert_default(Owner *owner, const pb::FieldDescriptor *descriptor, CqProtoField *field)
 {
 	field->has_default = !descriptor->is_repeated() &&
-		(descriptor->has_default_value() || !descriptor->has_presence());
+		(descriptor->has_default_value() || !descriptor->has_presence() ||
+		 is_of_map(descriptor));
 	field->bytes = "";
 	switch (descriptor->cpp_type())
 	{

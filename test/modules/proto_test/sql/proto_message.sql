@@ -77,6 +77,12 @@ SELECT * FROM proto_decode('paths', :'schema', 'r',
     '\x1a0210051a0408011006220c08ffffffffffffffffff0110092a0208012a0018072a021801',
     '\x0a0208', '\x0a0312010a', '\x12020a05', '\x2a0108']::bytea[]);
 
+-- Entries of maps that leave out what is zero, or empty; also in proto2.
+CREATE TABLE entries (m jsonb, "m." int, n jsonb, "n.0" text, e jsonb);
+SELECT * FROM proto_decode('entries', 'syntax = "proto2"; enum E { X = 0; Y = 1; } message r {
+    map<string, int32> m = 1; map<int32, string> n = 2; map<bool, E> e = 3; }', NULL,
+    ARRAY['\x0a00', '\x0a021004', '\x0a030a0161', '\x12001a00', '\x120312017812020801']::bytea[]);
+
 -- Which message: the first, or by its name.
 \set schema 'syntax = "proto3"; package p.q; message one { int32 a = 1; message two { int32 b = 1; '
 \set schema :schema 'message three { int32 a = 2; } } } message on { int32 b = 1; }'
