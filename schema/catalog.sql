@@ -34,8 +34,9 @@ CREATE TABLE _cq.view (
     on_expire       text CHECK (on_expire IN ('forget', 'delete')),
     -- it stops where more of its rows fail; null: it does not
     max_error_rate  double precision,
-    -- whose workers maintain it; null: those of the default pool
-    pool            text COLLATE "C"
+    pool            text COLLATE "C",
+    -- so far it goes ahead in one stream or partition, by event time, while others are to be read
+    max_drift       interval
 );
 COMMENT ON TABLE _cq.view IS 'continuous views';
 

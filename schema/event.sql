@@ -36,14 +36,17 @@ BEGIN
                                 WHEN 'blocked' THEN 'limit reached' ELSE NEW.status END;
         detail := NEW.status_detail;
     ELSIF NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention
-          OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate OR NEW.pool IS DISTINCT FROM OLD.pool THEN
+          OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate OR NEW.pool IS DISTINCT FROM OLD.pool
+          OR NEW.max_drift IS DISTINCT FROM OLD.max_drift THEN
         what := 'altered';
         detail := concat_ws(', ', CASE WHEN NEW.on_error <> OLD.on_error THEN 'on_error = ' || NEW.on_error END,
                             CASE WHEN NEW.retention IS DISTINCT FROM OLD.retention
                                  THEN 'retention = ' || coalesce(NEW.retention::text, 'none') END,
                             CASE WHEN NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate
                                  THEN 'max_error_rate = ' || coalesce(NEW.max_error_rate, 1) END,
-                            CASE WHEN NEW.pool IS DISTINCT FROM OLD.pool THEN 'pool = ' || coalesce(NEW.pool, 'default') END);
+                            CASE WHEN NEW.pool IS DISTINCT FROM OLD.pool THEN 'pool = ' || coalesce(NEW.pool, 'default') END,
+                            CASE WHEN NEW.max_drift IS DISTINCT FROM OLD.max_drift
+                                 THEN 'max_drift = ' || coalesce(NEW.max_drift::text, 'none') END);
     ELSE
         RETURN NULL;
     END IF;
@@ -53,10 +56,12 @@ END
 $$;
 COMMENT ON FUNCTION _cq.note_view() IS 'writes down what has happened to a continuous view';
 REVOKE ALL ON FUNCTION _cq.note_view() FROM PUBLIC;
-CREATE TRIGGER note_view AFTER UPDATE OF status, on_error, retention, max_error_rate, pool ON _cq.view
+CREATE TRIGGER note_view
+    AFTER UPDATE OF status, on_error, retention, max_error_rate, pool, max_drift ON _cq.view
     FOR EACH ROW WHEN (NEW.status <> OLD.status OR NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention
                        OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate
                        OR NEW.pool IS DISTINCT FROM OLD.pool
+                       OR NEW.max_drift IS DISTINCT FROM OLD.max_drift
                        OR NEW.created_at <> OLD.created_at)
     EXECUTE FUNCTION _cq.note_view();
 COMMENT ON TRIGGER note_view ON _cq.view IS 'writes down what has happened to it';

@@ -19,7 +19,7 @@ CREATE FUNCTION _cq.worker_status(
     AS 'MODULE_PATHNAME', 'cq_worker_status';
 COMMENT ON FUNCTION _cq.worker_status() IS 'ingest workers of this database';
 
-CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT held_up text)
+CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT held_up text, OUT next_offset bigint)
     RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cq_reading_list';
@@ -229,13 +229,47 @@ CREATE INDEX cursor_partition ON _cq.cursor (stream, topic, partition);
 
 -- ---- views ----
 
+-- Cursors that views with max_drift do not move for now: of the view's other cursors one that has
+-- messages to be read is further behind. What has been read to its end holds up nobody.
+CREATE VIEW _cq.ahead AS
+SELECT f.view, f.cursor_id,
+       pg_catalog.format(CASE WHEN c.stream = b.stream THEN 'partition %1$s of topic "%2$s" is %3$s ahead of partition %4$s of topic "%5$s"'
+                              ELSE 'stream %6$s is %3$s ahead of stream %7$s' END,
+                         c.partition, c.topic,
+                         coalesce(pg_catalog.date_trunc('second', c.event_time - b.event_time)::text, 'any time'),
+                         b.partition, b.topic, c.stream, b.stream) AS reason,
+       c.event_time - b.event_time AS drift
+FROM _cq.view v
+JOIN _cq.follow f USING (view)
+JOIN _cq.cursor c USING (cursor_id)
+CROSS JOIN LATERAL (SELECT o.stream, o.topic, o.partition, o.event_time
+                    FROM _cq.follow g
+                    JOIN _cq.input i ON i.view = g.view AND i.stream = g.stream AND i.is_started
+                    JOIN _cq.cursor o ON o.cursor_id = g.cursor_id
+                    LEFT JOIN _cq.readings() r ON r.cursor_id = o.cursor_id AND r.next_offset = o.next_offset
+                    WHERE g.view = f.view AND g.cursor_id <> f.cursor_id AND r.silence IS NULL
+                      AND o.next_offset < (SELECT max(e.end_offset) FROM _cq.cursor e
+                                           WHERE e.stream = o.stream AND e.topic = o.topic
+                                             AND e.partition = o.partition)
+                    ORDER BY o.event_time NULLS FIRST, o.stream::oid, o.topic, o.partition
+                    LIMIT 1) b
+WHERE v.max_drift IS NOT NULL AND v.status = 'running'
+  AND c.event_time > coalesce(b.event_time, '-infinity') + v.max_drift;
+COMMENT ON VIEW _cq.ahead IS 'where continuous views wait for others of their streams, by max_drift';
+
+CREATE FUNCTION _cq.held_back(OUT view oid, OUT reason text) RETURNS SETOF record
+    LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 1
+    AS 'MODULE_PATHNAME', 'cq_stream_status_held_back';
+COMMENT ON FUNCTION _cq.held_back() IS
+    'continuous views that wait in one stream for another one, by max_drift';
+
 CREATE VIEW cq.views WITH (security_barrier) AS
 SELECT v.view,
        CASE WHEN x.is_copy THEN 'restored'
             WHEN v.status <> 'running' THEN v.status
             WHEN x.lack IS NOT NULL THEN 'waiting'
             WHEN x.is_standby THEN 'running'
-            WHEN coalesce(l.holder, u.trouble, t.state, h.held_up, w.named::text) IS NOT NULL
+            WHEN coalesce(l.holder, u.trouble, t.state, h.held_up, w.named::text, d.reason) IS NOT NULL
                 OR NOT i.is_started THEN 'waiting'
             WHEN a.view IS NOT NULL OR k.trouble IS NOT NULL THEN 'failing'
             WHEN b.is_behind THEN 'catching up'
@@ -256,6 +290,7 @@ SELECT v.view,
                                          THEN 'stream ' || t.stream END, t.state, t.last_error)
                      WHEN h.held_up IS NOT NULL THEN h.held_up
                      WHEN w.named IS NOT NULL THEN 'waits for continuous view ' || w.named
+                     WHEN d.reason IS NOT NULL THEN d.reason
                      WHEN NOT i.is_started THEN 'has not begun yet'
                      WHEN a.view IS NOT NULL THEN 'nearly all rows fail: see cq.errors'
                      WHEN k.trouble IS NOT NULL THEN k.trouble
@@ -280,6 +315,7 @@ SELECT v.view,
                                  THEN 'on_expire = ' || pg_catalog.quote_literal(v.on_expire) END,
                             'emit = ' || pg_catalog.quote_literal(v.emit),
                             'watermark = ' || pg_catalog.quote_literal(v.watermark::text),
+                            'max_drift = ' || pg_catalog.quote_literal(v.max_drift::text),
                             CASE WHEN v.emit = 'close' THEN 'allowed_lateness = ' || pg_catalog.quote_literal(v.allowed_lateness::text) END,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
@@ -316,6 +352,7 @@ LEFT JOIN (SELECT DISTINCT ON (o.view) o.view, o.named FROM _cq.reads o
            WHERE x.is_behind OR o.seen IS DISTINCT FROM e.version
            ORDER BY o.view, NOT x.is_behind, o.named::text) w ON w.view = v.view
 LEFT JOIN _cq.held_up() h ON h.relation = v.view
+LEFT JOIN _cq.held_back() d ON d.view = v.view
 CROSS JOIN (SELECT _cq.is_copy() AS is_copy, _cq.workers_lack() AS lack, pg_catalog.pg_is_in_recovery() AS is_standby) x
 LEFT JOIN (SELECT o.view,
                   CASE WHEN bool_and(o.lag_messages IS NOT NULL)

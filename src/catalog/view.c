@@ -65,7 +65,8 @@ enum
 	VIEW_ON_EXPIRE,
 	VIEW_MAX_ERROR_RATE,
 	VIEW_POOL,
-	VIEW_NATTS = VIEW_POOL
+	VIEW_MAX_DRIFT,
+	VIEW_NATTS = VIEW_MAX_DRIFT
 };
 
 static Oid
@@ -330,6 +331,8 @@ cq_view_get(Oid relid)
 			DatumGetFloat8(values[VIEW_MAX_ERROR_RATE - 1]);
 		if (!nulls[VIEW_POOL - 1])
 			view->pool = TextDatumGetCString(values[VIEW_POOL - 1]);
+		view->max_drift = nulls[VIEW_MAX_DRIFT - 1] ? -1 :
+			microseconds_of(values[VIEW_MAX_DRIFT - 1]);
 		view->is_changed_here =
 			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row.tuple->t_data));
 	}
@@ -421,6 +424,8 @@ view_values(const CqView *view, Datum *values, bool *nulls)
 	values[VIEW_MAX_ERROR_RATE - 1] = Float8GetDatum(view->max_error_rate);
 	nulls[VIEW_POOL - 1] = view->pool == NULL;
 	values[VIEW_POOL - 1] = view->pool ? CStringGetTextDatum(view->pool) : (Datum) 0;
+	nulls[VIEW_MAX_DRIFT - 1] = view->max_drift < 0;
+	values[VIEW_MAX_DRIFT - 1] = interval_of(view->max_drift);
 }
 
 void
@@ -462,7 +467,7 @@ cq_view_replace(const CqView *view)
 		TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID,
 		TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID,
 		OIDOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, FLOAT8OID, TEXTOID
+		TEXTOID, TEXTOID, FLOAT8OID, TEXTOID, INTERVALOID
 	};
 	Datum		values[VIEW_NATTS];
 	bool		is_null[VIEW_NATTS];
@@ -478,7 +483,7 @@ cq_view_replace(const CqView *view)
 			   "emit = $13, watermark = $14, allowed_lateness = $15, late = $16, "
 			   "sink = $18, notify = $20, tells_changes = $21, steps_kept = $23, "
 			   "expires = $24, retention_by = $25, query = $26, created_start = $27, "
-			   "on_expire = $28, max_error_rate = $29, pool = $30",
+			   "on_expire = $28, max_error_rate = $29, pool = $30, max_drift = $31",
 			   VIEW_NATTS, types, values, nulls);
 	CommandCounterIncrement();
 	cq_input_forget(view->view);
@@ -491,16 +496,17 @@ cq_view_replace(const CqView *view)
 void
 cq_view_set_options(const CqView *view)
 {
-	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID, FLOAT8OID, TEXTOID};
+	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID, FLOAT8OID, TEXTOID, INTERVALOID};
 	Datum		args[] = {
 		ObjectIdGetDatum(view->view), CStringGetTextDatum(view->pause_on_error ? "pause" : "skip"),
 		IntervalPGetDatum(view->retention), Float8GetDatum(view->max_error_rate),
-		CStringGetTextDatum(view->pool ? view->pool : "")
+		CStringGetTextDatum(view->pool ? view->pool : ""), interval_of(view->max_drift)
 	};
+	char		nulls[] = {' ', ' ', view->retention ? ' ' : 'n', ' ', ' ',
+						   view->max_drift < 0 ? 'n' : ' ', '\0'};
 
 	update_row("on_error = $2, retention = $3, max_error_rate = nullif($4, 1), "
-			   "pool = nullif($5, '')", lengthof(types), types, args,
-			   view->retention ? "     " : "  n  ");
+			   "pool = nullif($5, ''), max_drift = $6", lengthof(types), types, args, nulls);
 	/* Workers keep the row with the view's plan. */
 	CacheInvalidateRelcacheByRelid(view->view);
 }

@@ -35,6 +35,8 @@ typedef struct CqView
 	bool		pause_on_error; /* else skip */
 	double		max_error_rate; /* it stops where more of its rows fail; 1: it does not */
 	char	   *pool;			/* whose workers maintain it, or NULL: the default one */
+	/* microseconds that it goes ahead of others of its streams and partitions; -1: any */
+	int64		max_drift;
 	char	   *start;
 	char	   *created_start;	/* as CREATE has it, where cq.reset has set another, or NULL */
 	Interval   *retention;		/* or NULL */

@@ -427,6 +427,7 @@ plan_row(const CqViewOptions *options, const CqPlanOptions *planned, const CqVie
 	row->pause_on_error = options->pause_on_error;
 	row->max_error_rate = options->max_error_rate;
 	row->pool = options->pool;
+	row->max_drift = options->max_drift;
 	row->start = options->start;
 	row->retention = options->retention;
 	row->expiry = planned->expiry;
@@ -573,6 +574,7 @@ cq_create_alter_options(Oid view, List *changes, bool reset, const char *query_s
 	options.pause_on_error = row->pause_on_error;
 	options.max_error_rate = row->max_error_rate;
 	options.pool = row->pool;
+	options.max_drift = row->max_drift;
 	options.start = row->start;
 	options.retention = row->retention;
 	cq_view_options_change(&options, changes, reset, query_string);
@@ -585,6 +587,8 @@ cq_create_alter_options(Oid view, List *changes, bool reset, const char *query_s
 				 errhint("CREATE OR REPLACE CONTINUOUS VIEW begins again with new options.")));
 	row->pause_on_error = options.pause_on_error;
 	row->max_error_rate = options.max_error_rate;
+	cq_create_plan_check_drift(options.max_drift, row->streams);
+	row->max_drift = options.max_drift;
 	row->retention = options.retention;
 	row->pool = options.pool;
 	cq_create_plan_index_expiry(row, NULL);

@@ -7,6 +7,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/stream.h"
+#include "common/owner.h"
 #include "ddl/create_plan.h"
 #include "ddl/ddl.h"
 #include "ddl/output.h"
@@ -111,6 +112,30 @@ choose_expiry(const CqViewOptions *options, const Query *query, const CqViewPlan
 		*planned = windows;
 }
 
+void
+cq_create_plan_check_drift(int64 max_drift, const List *streams)
+{
+	ListCell   *cell;
+
+	if (max_drift < 0)
+		return;
+	if (streams == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the option max_drift needs streams"),
+				 errdetail("The continuous view reads none.")));
+	foreach(cell, streams)
+	{
+		Oid			stream = lfirst_oid(cell);
+
+		if (cq_stream_get(stream, cq_owner_of_relation(stream))->event_time == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the option max_drift needs event times"),
+					 errdetail("Stream \"%s\" has no option event_time.", get_rel_name(stream))));
+	}
+}
+
 CqViewPlan *
 cq_create_plan(const CqViewOptions *options, const Query *query, const char *query_string,
 			   CqPlanOptions *planned)
@@ -135,6 +160,7 @@ cq_create_plan(const CqViewOptions *options, const Query *query, const char *que
 	choose_expiry(options, query, plan, planned);
 	check_late_options(options, planned);
 	check_on_expire(options, planned);
+	cq_create_plan_check_drift(options->max_drift, plan->streams);
 	if (options->amends_late && !options->emits_on_close)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -23,4 +23,7 @@ extern CqViewPlan *cq_create_plan(const CqViewOptions *options, const Query *que
  */
 extern void cq_create_plan_index_expiry(const CqView *row, const CqViewPlan *plan);
 
+/* The option max_drift (-1: none) compares event times of streams: raises ERROR without. */
+extern void cq_create_plan_check_drift(int64 max_drift, const List *streams);
+
 #endif							/* CQ_CREATE_PLAN_H */

@@ -59,7 +59,7 @@ static bool
 has_same_options(const CqView *before, const CqView *row)
 {
 	return equal(before->streams, row->streams) && before->pause_on_error == row->pause_on_error &&
-		before->max_error_rate == row->max_error_rate &&
+		before->max_error_rate == row->max_error_rate && before->max_drift == row->max_drift &&
 		is_same_text(before->pool, row->pool) &&
 		is_same_start(before, row) &&
 			is_same_interval(before->retention, row->retention) &&

@@ -23,6 +23,7 @@ static void set_emit(CqViewOptions *result, const char *value);
 static void set_on_error(CqViewOptions *result, const char *value);
 static void set_max_error_rate(CqViewOptions *result, const char *value);
 static void set_pool(CqViewOptions *result, const char *value);
+static void set_max_drift(CqViewOptions *result, const char *value);
 static void set_start(CqViewOptions *result, const char *value);
 static void set_retention(CqViewOptions *result, const char *value);
 static void set_retention_by(CqViewOptions *result, const char *value);
@@ -52,6 +53,7 @@ static const OptionRule rules[] = {
 	{"on_error", "skip", true, set_on_error},
 	{"max_error_rate", "1", true, set_max_error_rate},
 	{"pool", NULL, true, set_pool},
+	{"max_drift", NULL, true, set_max_drift},
 	{"start", "earliest", false, set_start},
 	{"retention", NULL, true, set_retention},
 	{"retention_by", NULL, false, set_retention_by},
@@ -163,6 +165,12 @@ parse_length(const char *name, const char *value)
 	if (value != NULL)
 		cq_reject_raise(cq_options_interval(name, value, &microseconds), NULL);
 	return microseconds;
+}
+
+static void
+set_max_drift(CqViewOptions *result, const char *value)
+{
+	result->max_drift = parse_length("max_drift", value);
 }
 
 static void

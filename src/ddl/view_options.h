@@ -15,6 +15,7 @@ typedef struct CqViewOptions
 	bool		pause_on_error;
 	double		max_error_rate; /* 1: any */
 	char	   *pool;			/* NULL: the default one */
+	int64		max_drift;		/* microseconds; -1: any */
 	char	   *start;
 	Interval   *retention;		/* NULL: what there is is kept for ever */
 	bool		says_retention_by;

@@ -43,6 +43,8 @@ typedef struct CqLane
 	int			ncursors;
 	CqReader   *reader;			/* opened by the worker */
 	int			max_rows;		/* messages in one batch; 0: as cq.batch_rows says */
+	bool		heeds_drift;	/* some view has max_drift */
+	bool		is_held;		/* for that, its views do not go on for now: it has no reader */
 	bool		closes_windows; /* some view has windows that are closed, or expire */
 	bool		fills_outbox;	/* some view has a topic for a sink */
 	/* of Oid: views further down a chain that were maintained with it */
@@ -113,6 +115,14 @@ extern List *cq_lane_load(int worker, int nworkers);	/* of CqLane * */
  * transaction; without those that somebody else has locked.
  */
 extern List *cq_lane_of_stream(Oid stream);
+
+/* ---- drift.c ---- */
+
+/*
+ * Are those of the lanes (of CqLane *) held that are to be now, and no others? Else they are to be
+ * loaded again. Within a transaction with a snapshot.
+ */
+extern bool cq_drift_is_current(const List *lanes);
 
 /* ---- settle.c ---- */
 

@@ -12,9 +12,10 @@
  * - Views that no longer run get a cursor of their own where they are, and the others go on. Until
  *   then nobody goes on, since a batch checks that all followers run; so a view is stopped by its
  *   status alone.
+ * - So do views that are not to go on for now while others do, for max_drift (drift.c).
  * - Cursors of one partition that have met become one, but for those of views that fail, are slowed
- *   down, or go on apart (apart.c), which would leave again. They meet because the one behind stops exactly where
- *   the one ahead stands, which its worker holds meanwhile.
+ *   down, or go on apart (apart.c), which would leave again. They meet because the one behind stops
+ *   exactly where the one ahead stands, which its worker holds meanwhile.
  *
  * Rows of _cq.cursor and _cq.follow are written by workers alone, so that no command, and no
  * transaction that somebody leaves open, holds up views that it is not about. A command writes the
@@ -25,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "common/hashfn.h"
+#include "exec/drift.h"
 #include "exec/exec.h"
 #include "exec/pace.h"
 #include "exec/view_exec.h"
@@ -40,6 +42,8 @@ typedef struct CursorRow
 	CqCursor	cursor;
 	List	   *running;		/* followers, ascending: of Oid */
 	List	   *stopped;
+	bool		heeds_drift;	/* some of those that run have max_drift */
+	List	   *held;			/* those of them that are not to go on for now */
 } CursorRow;
 
 /* Consecutive partitions of a topic fall to consecutive workers. */
@@ -89,7 +93,30 @@ make_row(uint64 row)
 	result->cursor.event_time = DatumGetTimestampTz(cq_query_column(row, 8, &isnull));
 	timestamp = cq_query_column(row, 9, &isnull);
 	result->cursor.last_timestamp = isnull ? 0 : DatumGetTimestampTz(timestamp);
+	result->heeds_drift = DatumGetBool(cq_query_column(row, 10, &isnull));
 	return result;
+}
+
+/* Who is not to go on, for its max_drift (drift.c). */
+static void
+find_held(List *rows, MemoryContext context)
+{
+	bool		heed_drift = false;
+	List	   *holds;
+	MemoryContext caller;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+		heed_drift |= ((const CursorRow *) lfirst(cell))->heeds_drift;
+	holds = cq_drift_find(heed_drift, context);
+	caller = MemoryContextSwitchTo(context);
+	foreach(cell, rows)
+	{
+		CursorRow  *row = lfirst(cell);
+
+		row->held = cq_drift_held(holds, row->cursor.cursor_id, row->running);
+	}
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -103,7 +130,8 @@ read_all_cursors(Oid stream, MemoryContext context)
 		"SELECT c.cursor_id, c.stream::oid, c.topic, c.partition, c.next_offset, "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
 		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running'), "
-		"coalesce(c.event_time, '-infinity'), c.last_timestamp "
+		"coalesce(c.event_time, '-infinity'), c.last_timestamp, "
+		"bool_or(v.status = 'running' AND v.max_drift IS NOT NULL) "
 		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
 		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream AND i.is_started "
 		"WHERE $1 = 0 OR c.stream = $1 "
@@ -119,6 +147,7 @@ read_all_cursors(Oid stream, MemoryContext context)
 	for (uint64 i = 0; i < SPI_processed; i++)
 		rows = lappend(rows, make_row(i));
 	MemoryContextSwitchTo(caller);
+	find_held(rows, context);
 	return rows;
 }
 
@@ -171,9 +200,9 @@ sweep(void)
 		cq_query_execute(delete, SPI_OK_DELETE, lengthof(types), types, &ids, NULL);
 }
 
-/* Gives followers that do not run a cursor of their own, at the same place. */
+/* Gives some of its followers a cursor of their own, at the same place. */
 static void
-split(CursorRow *row)
+split(const CursorRow *row, const List *followers)
 {
 	static const char statement[] =
 		"WITH own AS (INSERT INTO _cq.cursor (stream, topic, partition, next_offset, end_offset, "
@@ -183,10 +212,9 @@ split(CursorRow *row)
 		"UPDATE _cq.follow f SET cursor_id = own.cursor_id FROM own WHERE f.cursor_id = $1 AND "
 		"f.view = ANY ($2)";
 	Oid			types[] = {INT8OID, OIDARRAYOID};
-	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), cq_query_oids(row->stopped)};
+	Datum		args[] = {Int64GetDatum(row->cursor.cursor_id), cq_query_oids(followers)};
 
 	cq_query_execute(statement, SPI_OK_UPDATE, lengthof(types), types, args, NULL);
-	row->stopped = NIL;
 }
 
 /* Makes one cursor of two, if they still stand at the same place. */
@@ -230,6 +258,13 @@ have_met(const CursorRow *one, const CursorRow *other)
 																	 other->cursor.topic) == 0;
 }
 
+/* All that follow it are held: it is not to be read. */
+static bool
+is_held(const CursorRow *row)
+{
+	return row->held != NIL && list_length(row->held) == list_length(row->running);
+}
+
 /* True where anything was written, so that the cursors must be read again. */
 static bool
 mend(List *rows)
@@ -245,10 +280,16 @@ mend(List *rows)
 
 		if (row->stopped != NIL)
 		{
-			split(row);
+			split(row, row->stopped);
+			row->stopped = NIL;
 			changed = true;
 		}
-		if (cq_view_exec_any_stays_apart(row->running))
+		if (row->held != NIL && !is_held(row))
+		{
+			split(row, row->held);
+			changed = true;
+		}
+		if (row->held != NIL || cq_view_exec_any_stays_apart(row->running))
 			continue;
 		if (*previous != NULL && have_met(*previous, row) && merge(*previous, row))
 			changed = true;
@@ -269,7 +310,8 @@ find_lane(List *lanes, const CursorRow *row)
 	{
 		CqLane	   *lane = lfirst(cell);
 
-		if (lane->stream == row->stream && equal(lane->views, row->running))
+		if (lane->stream == row->stream && equal(lane->views, row->running) &&
+			lane->is_held == is_held(row))
 			return lane;
 	}
 	return NULL;
@@ -303,6 +345,8 @@ group_cursors(List *rows)
 			lane = palloc0(sizeof(CqLane));
 			lane->stream = row->stream;
 			lane->views = row->running;
+			lane->heeds_drift = row->heeds_drift;
+			lane->is_held = is_held(row);
 			lanes = lappend(lanes, lane);
 		}
 		add_cursor(lane, row);
@@ -367,8 +411,8 @@ cq_lane_of_stream(Oid stream)
 	{
 		const CursorRow *row = lfirst(cell);
 
-		/* One with views that have stopped is to be mended first. */
-		if (row->stopped != NIL || !array_has_id(locked, row->cursor.cursor_id))
+		/* One with views that have stopped, or do not go on, is to be mended first. */
+		if (row->stopped != NIL || row->held != NIL || !array_has_id(locked, row->cursor.cursor_id))
 			rows = foreach_delete_current(rows, cell);
 	}
 	SPI_finish();

@@ -247,9 +247,9 @@ put_entry(ReturnSetInfo *result, const Entry *entry)
 	Interval	silence = {.time = cq_clock_monotonic() - reading->silent_since};
 	Datum		values[] = {
 		Int64GetDatum(entry->key.cursor_id), IntervalPGetDatum(&silence),
-		CStringGetTextDatum(reading->held_up)
+		CStringGetTextDatum(reading->held_up), Int64GetDatum(reading->next_offset)
 	};
-	bool		nulls[] = {false, reading->silent_since == 0, reading->held_up[0] == '\0'};
+	bool		nulls[] = {false, reading->silent_since == 0, reading->held_up[0] == '\0', false};
 
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

@@ -18,6 +18,7 @@
 typedef struct CqReading
 {
 	int64		silent_since;	/* read to its end, and nothing has come since; 0: there may be */
+	int64		next_offset;	/* where it stood */
 	bool		has_caught_up;	/* has been read to its end, by the reader that reads it now */
 	int64		looked_at;		/* what was there by then has been taken; of the real clock */
 	char		held_up[CQ_READING_TEXT_LENGTH];	/* why it cannot be read to its end, or empty */

@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(cq_stream_status_held_up);
+PG_FUNCTION_INFO_V1(cq_stream_status_held_back);
 PG_FUNCTION_INFO_V1(cq_stream_status_list);
 PG_FUNCTION_INFO_V1(cq_stream_status_unheard);
 PG_FUNCTION_INFO_V1(cq_stream_status_locked);
@@ -71,6 +72,18 @@ cq_stream_status_held_up(PG_FUNCTION_ARGS)
 		" JOIN pg_catalog.pg_class r ON r.oid = x.relation"
 		" WHERE h.held_up IS NOT NULL AND " MAY_SEE
 		" ORDER BY r.oid, c.topic, c.partition");
+	return (Datum) 0;
+}
+
+/* _cq.held_back(): of each, the stream that is the furthest ahead. */
+Datum
+cq_stream_status_held_back(PG_FUNCTION_ARGS)
+{
+	list_for_user(fcinfo,
+		"SELECT DISTINCT ON (r.oid) r.oid, a.reason"
+		" FROM _cq.ahead a JOIN pg_catalog.pg_class r ON r.oid = a.view"
+		" WHERE " MAY_SEE
+		" ORDER BY r.oid, a.drift DESC NULLS FIRST, a.cursor_id");
 	return (Datum) 0;
 }
 

@@ -179,6 +179,7 @@ work(CqIngest *ingest)
 	hear_of_changes(ingest);
 	cq_yield_condemn(ingest->slot);
 	MemoryContextSwitchTo(ingest->context);
+	cq_load_heed_drift(ingest);
 	has_changed = ingest->lanes_are_stale;
 	if (has_changed)
 		cq_load_lanes(ingest);

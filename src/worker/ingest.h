@@ -52,6 +52,8 @@ typedef struct CqIngest
 	MemoryContext readers;		/* outlives loads */
 	bool		lanes_are_stale;
 	bool		readers_are_stale;	/* a stream's options may have changed */
+	TimestampTz next_drift;		/* who is held for max_drift is asked again, where some are */
+	bool		has_drifted;	/* a view with max_drift has gone on since */
 	TimestampTz next_load;		/* where lanes could not be loaded; 0: they could */
 	List	   *settlings;		/* of CqTask *: partitions to be looked up; in TopMemoryContext */
 	bool		settles_all;	/* look up all streams at the next load */
@@ -87,6 +89,9 @@ extern void cq_load_end_trouble(CqIngest *ingest, CqIngestLane *lane);
 
 /* Is what was put off to be done again: readers to be opened, lanes to be loaded? */
 extern bool cq_load_is_due(const CqIngest *ingest);
+
+/* Lanes are stale where others are to be held now, for max_drift. */
+extern void cq_load_heed_drift(CqIngest *ingest);
 
 /* Looks up the partitions of streams, of those whose time has come. */
 extern void cq_load_settle(CqIngest *ingest);

@@ -30,6 +30,7 @@
 #define LONGEST_BACKOFF_MS	30000
 #define RELOAD_MS			1000	/* after lanes could not be loaded */
 #define LOCK_MS				100		/* after all views of a lane were locked, at first */
+#define DRIFT_MS			100		/* who is held for max_drift looks again */
 #define ANSWER_MS			50		/* to look at brokers that are asked; answers wake the process */
 
 /* ---- noticing changes ---- */
@@ -280,7 +281,8 @@ cq_load_is_due(const CqIngest *ingest)
 	{
 		const CqIngestLane *lane = lfirst(cell);
 
-		if (lane->lane->reader == NULL && (lane->trouble == NULL || lane->trouble->due <= now))
+		if (lane->lane->reader == NULL && !lane->lane->is_held &&
+			(lane->trouble == NULL || lane->trouble->due <= now))
 			return true;
 	}
 	return false;
@@ -414,8 +416,8 @@ open_readers(CqIngest *ingest)
 		Oid			stream = lane->lane->stream;
 		ErrorData  *error;
 
-		if (lane->lane->reader != NULL || (lane->trouble != NULL &&
-										   lane->trouble->due > cq_clock_real_monotonic()))
+		if (lane->lane->reader != NULL || lane->lane->is_held ||
+			(lane->trouble != NULL && lane->trouble->due > cq_clock_real_monotonic()))
 			continue;
 		forget_wait_set(ingest);
 		cq_shared_hear(ingest->slot);
@@ -534,7 +536,7 @@ replace_lanes(CqIngest *ingest, List *lanes, MemoryContext context)
 
 		lane->lane = lfirst(cell);
 		take_history(lane, before);
-		if (!ingest->readers_are_stale)
+		if (!ingest->readers_are_stale && !lane->lane->is_held)
 			take_reader(lane, before);
 		ingest->lanes = lappend(ingest->lanes, lane);
 	}
@@ -564,6 +566,55 @@ cq_load_lanes(CqIngest *ingest)
 		ingest->next_load = TimestampTzPlusMilliseconds(cq_clock_real_monotonic(), RELOAD_MS);
 	}
 	open_readers(ingest);
+}
+
+/* ---- lanes that are held ---- */
+
+static bool
+holds_any(const CqIngest *ingest)
+{
+	ListCell   *cell;
+
+	foreach(cell, ingest->lanes)
+	{
+		if (((const CqIngestLane *) lfirst(cell))->lane->is_held)
+			return true;
+	}
+	return false;
+}
+
+static void
+look_at_drift(CqIngest *ingest, void *arg)
+{
+	List	   *lanes = NIL;
+	ListCell   *cell;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(cell, ingest->lanes)
+		lanes = lappend(lanes, ((CqIngestLane *) lfirst(cell))->lane);
+	if (!cq_drift_is_current(lanes))
+		ingest->lanes_are_stale = true;
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+void
+cq_load_heed_drift(CqIngest *ingest)
+{
+	TimestampTz now = cq_clock_real_monotonic();
+	ErrorData  *error;
+
+	if (!ingest->has_drifted && (now < ingest->next_drift || !holds_any(ingest)))
+		return;
+	ingest->has_drifted = false;
+	ingest->next_drift = TimestampTzPlusMilliseconds(now, DRIFT_MS);
+	error = attempt(look_at_drift, ingest, NULL);
+	if (error == NULL)
+		return;
+	ereport(LOG,
+			(errmsg("could not look how far views have drifted apart: %s", error->message)));
+	FreeErrorData(error);
 }
 
 /* ---- settling ---- */
@@ -699,5 +750,7 @@ delay_of(const List *tasks, long most)
 long
 cq_load_delay(const CqIngest *ingest, long most)
 {
-	return ingest->lanes_are_stale ? 0 : delay_of(ingest->settlings, most);
+	if (ingest->lanes_are_stale)
+		return 0;
+	return delay_of(ingest->settlings, holds_any(ingest) ? Min(most, DRIFT_MS) : most);
 }

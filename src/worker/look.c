@@ -75,7 +75,7 @@ look(const CqIngest *ingest, const CqIngestLane *lane, const CqCursor *cursor, u
 		found->reading.silent_since = 0;
 	else if (found->reading.silent_since == 0 || found->next_offset != cursor->next_offset)
 		found->reading.silent_since = now;
-	found->next_offset = cursor->next_offset;
+	found->next_offset = found->reading.next_offset = cursor->next_offset;
 	found->reading.looked_at = began;
 	found->number = number;
 	cq_reading_note(cursor->cursor_id, ingest->slot->number, &found->reading);

@@ -207,6 +207,7 @@ run_lane(CqIngest *ingest, CqIngestLane *lane, int timeout_ms)
 	else if (nrows > 0)
 	{
 		note_batch(ingest, lane, nrows, began);
+		ingest->has_drifted |= lane->lane->heeds_drift;
 		cq_load_end_trouble(ingest, lane);
 		if (lane->lane->closes_windows)
 			cq_shared_request_closing();
