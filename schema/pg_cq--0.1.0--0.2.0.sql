@@ -291,6 +291,18 @@ CREATE FUNCTION _cq.failing_views() RETURNS SETOF oid
 COMMENT ON FUNCTION _cq.failing_views() IS 'continuous views for which nearly all rows fail';
 
 -- Those of a standby are its primary's.
+CREATE FUNCTION _cq.worker_pools(OUT worker integer, OUT pool text) RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_worker_pools';
+COMMENT ON FUNCTION _cq.worker_pools() IS 'of ingest workers of this database, their compute pools';
+
+CREATE OR REPLACE VIEW cq.workers WITH (security_barrier) AS
+SELECT worker, workers, pid, state, state_since, started_at, restarts,
+       last_error, last_error_time, pool
+FROM _cq.worker_status()
+LEFT JOIN _cq.worker_pools() USING (worker)
+ORDER BY worker;
+
 CREATE FUNCTION _cq.workers_lack() RETURNS text
     LANGUAGE sql VOLATILE STRICT PARALLEL SAFE
 BEGIN ATOMIC

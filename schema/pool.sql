@@ -38,12 +38,26 @@ CREATE FUNCTION cq.drop_pool(name text) RETURNS void
     AS 'MODULE_PATHNAME', 'cq_drop_pool';
 COMMENT ON FUNCTION cq.drop_pool(text) IS 'drops a compute pool without views';
 
+CREATE FUNCTION _cq.pool_status(
+        OUT name text, OUT wanted integer, OUT busy float8, OUT backlog float8,
+        OUT lag_messages bigint, OUT changed_at timestamptz, OUT change text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10
+    AS 'MODULE_PATHNAME', 'cq_pool_status';
+COMMENT ON FUNCTION _cq.pool_status() IS
+    'compute pools of this database: how many workers each is to have, and why';
+
 CREATE VIEW cq.pools WITH (security_barrier) AS
 SELECT p.name, pg_catalog.pg_get_userbyid(p.owner) AS owner,
        pg_catalog.pg_get_userbyid(p.users) AS users,
        p.min_workers, p.max_workers, p.nice,
-       (SELECT count(*) FROM _cq.view v WHERE v.pool = p.name) AS views
+       (SELECT count(*) FROM _cq.view v WHERE v.pool = p.name) AS views,
+       (SELECT count(*) FROM _cq.worker_status() w JOIN _cq.worker_pools() o USING (worker)
+        WHERE o.pool = p.name AND w.pid IS NOT NULL) AS workers,
+       s.wanted AS wanted_workers, s.busy, pg_catalog.make_interval(secs => s.backlog) AS backlog,
+       s.lag_messages, s.changed_at, s.change
 FROM _cq.pool p
+LEFT JOIN _cq.pool_status() s ON s.name = p.name
 WHERE pg_catalog.pg_has_role(p.owner, 'USAGE') OR pg_catalog.pg_has_role(p.users, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW cq.pools IS 'compute pools, for who may use them';

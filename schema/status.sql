@@ -19,6 +19,11 @@ CREATE FUNCTION _cq.worker_status(
     AS 'MODULE_PATHNAME', 'cq_worker_status';
 COMMENT ON FUNCTION _cq.worker_status() IS 'ingest workers of this database';
 
+CREATE FUNCTION _cq.worker_pools(OUT worker integer, OUT pool text) RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cq_worker_pools';
+COMMENT ON FUNCTION _cq.worker_pools() IS 'of ingest workers of this database, their compute pools';
+
 CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT held_up text, OUT next_offset bigint)
     RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE
@@ -564,8 +569,9 @@ REVOKE ALL ON FUNCTION _cq.trim_errors() FROM PUBLIC;
 
 CREATE VIEW cq.workers WITH (security_barrier) AS
 SELECT worker, workers, pid, state, state_since, started_at, restarts,
-       last_error, last_error_time
+       last_error, last_error_time, pool
 FROM _cq.worker_status()
+LEFT JOIN _cq.worker_pools() USING (worker)
 ORDER BY worker;
 COMMENT ON VIEW cq.workers IS 'ingest workers of this database and what they are doing';
 

@@ -14,7 +14,8 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-#define COLUMNS "name, owner::oid, users::oid, min_workers, max_workers, nice"
+#define COLUMNS "name, owner::oid, users::oid, min_workers, max_workers, nice, EXISTS (SELECT " \
+	"FROM _cq.view v WHERE v.pool = p.name AND v.status = 'running')"
 
 /* Of what the last statement returned, in the current context. */
 static CqPool *
@@ -29,6 +30,7 @@ make_pool(uint64 row)
 	pool->min_workers = DatumGetInt32(cq_query_column(row, 4, &isnull));
 	pool->max_workers = DatumGetInt32(cq_query_column(row, 5, &isnull));
 	pool->nice = DatumGetInt32(cq_query_column(row, 6, &isnull));
+	pool->is_used = DatumGetBool(cq_query_column(row, 7, &isnull));
 	return pool;
 }
 
@@ -57,8 +59,9 @@ cq_pool_lock(const char *name, bool for_change)
 	Oid			types[] = {TEXTOID};
 	Datum		args[] = {CStringGetTextDatum(name)};
 	List	   *pools = read_pools(for_change ?
-								   "SELECT " COLUMNS " FROM _cq.pool WHERE name = $1 FOR UPDATE" :
-								   "SELECT " COLUMNS " FROM _cq.pool WHERE name = $1 "
+								   "SELECT " COLUMNS " FROM _cq.pool p WHERE name = $1 "
+								   "FOR UPDATE" :
+								   "SELECT " COLUMNS " FROM _cq.pool p WHERE name = $1 "
 								   "FOR KEY SHARE", lengthof(types), types, args);
 
 	return pools != NIL ? linitial(pools) : NULL;
@@ -67,7 +70,7 @@ cq_pool_lock(const char *name, bool for_change)
 List *
 cq_pool_list(void)
 {
-	return read_pools("SELECT " COLUMNS " FROM _cq.pool ORDER BY name", 0, NULL, NULL);
+	return read_pools("SELECT " COLUMNS " FROM _cq.pool p ORDER BY name", 0, NULL, NULL);
 }
 
 CqPool *

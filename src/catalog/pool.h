@@ -21,6 +21,7 @@ typedef struct CqPool
 	int			min_workers;
 	int			max_workers;
 	int			nice;
+	bool		is_used;		/* by views that run; only read */
 } CqPool;
 
 /*

@@ -16,9 +16,10 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
-void		(*cq_wake_workers) (Oid database) = NULL;
+void		(*cq_wake_workers) (Oid database, bool has_catalog_changed) = NULL;
 
 static bool is_due = false;		/* at this transaction's end */
+static bool has_catalog_changed = false;
 
 static void
 at_end_of_transaction(XactEvent event, void *arg)
@@ -28,11 +29,11 @@ at_end_of_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 			if (is_due)
-				cq_wake_workers(MyDatabaseId);
-			is_due = false;
+				cq_wake_workers(MyDatabaseId, has_catalog_changed);
+			is_due = has_catalog_changed = false;
 			break;
 		case XACT_EVENT_PREPARE:
-			is_due = false;
+			is_due = has_catalog_changed = false;
 			break;
 		default:
 			break;
@@ -62,5 +63,6 @@ cq_wake_catalog_changed(void)
 
 	if (OidIsValid(catalog))
 		CacheInvalidateRelcacheByRelid(catalog);
+	has_catalog_changed = true;
 	cq_wake_at_end();
 }

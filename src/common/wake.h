@@ -27,6 +27,6 @@ extern void cq_wake_catalog_changed(void);
  * How workers are woken: set by the room that has them, NULL where the module was not preloaded.
  * Must not raise.
  */
-extern void (*cq_wake_workers) (Oid database);
+extern void (*cq_wake_workers) (Oid database, bool has_catalog_changed);
 
 #endif							/* CQ_WAKE_H */

@@ -102,17 +102,29 @@ extern void cq_field_note(CqLane *lane);
 
 /* ---- lane.c ---- */
 
+/* What of the streams is a worker's. */
+typedef struct CqShare
+{
+	const char *pool;			/* of whose views; empty: the default one */
+	int			worker;			/* 0 … nworkers - 1 */
+	int			nworkers;
+	/* Does the partition fall to it? NULL: as their hashes say. */
+	bool		(*is_own) (void *context, Oid stream, const char *topic, int32 partition);
+	void	   *context;
+} CqShare;
+
 /*
- * Loads the lanes of the partitions that fall to worker (0 …) of nworkers: of views that run and
- * have started. First gives cursors of their own to views that do not run, and makes one cursor of
- * those that have met. Within a transaction with a snapshot. Lanes live in CurrentMemoryContext,
- * without reader.
+ * Loads the lanes of the partitions that fall to a worker: of its pool's views that run and have
+ * started. First gives cursors of their own to views that do not run, or are of another pool, and
+ * makes one cursor of those that have met. Within a transaction with a snapshot. Lanes live in
+ * CurrentMemoryContext, without reader.
  */
-extern List *cq_lane_load(int worker, int nworkers);	/* of CqLane * */
+extern List *cq_lane_load(const CqShare *share);	/* of CqLane * */
 
 /*
  * The lanes of one stream, whoever they fall to, with their cursors locked to the end of the
- * transaction; without those that somebody else has locked.
+ * transaction; without those that somebody else has locked, and those of other pools than lanes
+ * were loaded for.
  */
 extern List *cq_lane_of_stream(Oid stream);
 

@@ -3,13 +3,15 @@
  *		Which partitions a worker reads, for which views, and from where: the catalog's cursors as
  *		lanes.
  *
- * Each partition of a stream falls to one worker, with all of its cursors. Two workers that for a
- * moment believe that it is theirs (their number changes) do no harm: a batch only commits where
- * its cursors stood as it believed.
+ * Each partition of a stream falls to one worker, with all of its cursors; where views of several
+ * pools read it, to one of each pool. Two workers that for a moment believe that it is theirs
+ * (their number changes, it moves) do no harm: a batch only commits where its cursors stood as it
+ * believed.
  *
  * A cursor is followed by views that see the same batches. What changes that is mended when lanes
  * are loaded:
- * - Views that no longer run get a cursor of their own where they are, and the others go on. Until
+ * - Views that no longer run, or are of another pool than the first ones (of the default pool, if
+ *   there are such), get a cursor of their own where they are, and the others go on. Until
  *   then nobody goes on, since a batch checks that all followers run; so a view is stopped by its
  *   status alone.
  * - So do views that are not to go on for now while others do, for max_drift (drift.c).
@@ -26,6 +28,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "common/hashfn.h"
+#include "common/wake.h"
 #include "exec/drift.h"
 #include "exec/exec.h"
 #include "exec/pace.h"
@@ -40,11 +43,16 @@ typedef struct CursorRow
 {
 	Oid			stream;
 	CqCursor	cursor;
+	const char *pool;			/* of those that run; empty: the default one */
 	List	   *running;		/* followers, ascending: of Oid */
-	List	   *stopped;
+	List	   *stopped;		/* and those of other pools */
+	bool		is_mixed;		/* there are such */
 	bool		heeds_drift;	/* some of those that run have max_drift */
 	List	   *held;			/* those of them that are not to go on for now */
 } CursorRow;
+
+/* Whose lanes were loaded last. */
+static char own_pool[NAMEDATALEN] = "";
 
 /* Consecutive partitions of a topic fall to consecutive workers. */
 static bool
@@ -90,10 +98,12 @@ make_row(uint64 row)
 	result->running = isnull ? NIL : oids_of_array(views);
 	views = cq_query_column(row, 7, &isnull);
 	result->stopped = isnull ? NIL : oids_of_array(views);
+	result->pool = TextDatumGetCString(cq_query_column(row, 10, &isnull));
+	result->is_mixed = DatumGetBool(cq_query_column(row, 11, &isnull));
 	result->cursor.event_time = DatumGetTimestampTz(cq_query_column(row, 8, &isnull));
 	timestamp = cq_query_column(row, 9, &isnull);
 	result->cursor.last_timestamp = isnull ? 0 : DatumGetTimestampTz(timestamp);
-	result->heeds_drift = DatumGetBool(cq_query_column(row, 10, &isnull));
+	result->heeds_drift = DatumGetBool(cq_query_column(row, 12, &isnull));
 	return result;
 }
 
@@ -128,13 +138,22 @@ read_all_cursors(Oid stream, MemoryContext context)
 {
 	static const char read[] =
 		"SELECT c.cursor_id, c.stream::oid, c.topic, c.partition, c.next_offset, "
-		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status = 'running'), "
-		"array_agg(v.view::oid ORDER BY v.view::oid) FILTER (WHERE v.status <> 'running'), "
-		"coalesce(c.event_time, '-infinity'), c.last_timestamp, "
-		"bool_or(v.status = 'running' AND v.max_drift IS NOT NULL) "
-		"FROM _cq.cursor c JOIN _cq.follow f USING (cursor_id) JOIN _cq.view v ON v.view = f.view "
+		"array_agg(v.view::oid ORDER BY v.view::oid) "
+		"FILTER (WHERE v.status = 'running' AND v.pool = v.first_pool), "
+		"array_agg(v.view::oid ORDER BY v.view::oid) "
+		"FILTER (WHERE v.status <> 'running' OR v.pool <> v.first_pool), "
+		"coalesce(c.event_time, '-infinity'), c.last_timestamp, min(v.first_pool), "
+		"bool_or(v.status = 'running' AND v.pool <> v.first_pool), "
+		"bool_or(v.status = 'running' AND v.pool = v.first_pool AND v.max_drift IS NOT NULL) "
+		"FROM _cq.cursor c "
+		"JOIN (SELECT f.cursor_id, v.view, v.status, v.max_drift, coalesce(p.name, '') AS pool, "
+		"min(coalesce(p.name, '')) FILTER (WHERE v.status = 'running') "
+		"OVER (PARTITION BY f.cursor_id) AS first_pool "
+		"FROM _cq.follow f JOIN _cq.view v ON v.view = f.view "
 		"JOIN _cq.input i ON i.view = f.view AND i.stream = f.stream AND i.is_started "
-		"WHERE $1 = 0 OR c.stream = $1 "
+		/* Of one that is not there the default pool takes care. */
+		"LEFT JOIN _cq.pool p ON p.name = v.pool "
+		"WHERE $1 = 0 OR f.stream = $1) v USING (cursor_id) "
 		"GROUP BY c.cursor_id HAVING bool_or(v.status = 'running') "
 		"ORDER BY c.stream::oid, c.topic, c.partition, c.next_offset, c.cursor_id";
 	Oid			types[] = {OIDOID};
@@ -151,9 +170,21 @@ read_all_cursors(Oid stream, MemoryContext context)
 	return rows;
 }
 
+static bool
+is_shared_out(const CqShare *share, const CursorRow *row)
+{
+	if (strcmp(row->pool, share->pool) != 0)
+		return false;
+	if (share->is_own != NULL)
+		return share->is_own(share->context, row->stream, row->cursor.topic,
+							 row->cursor.partition);
+	return is_own(row->stream, row->cursor.topic, row->cursor.partition, share->worker,
+				  share->nworkers);
+}
+
 /* Those of this worker. */
 static List *
-read_cursors(int worker, int nworkers, MemoryContext context)
+read_cursors(const CqShare *share, MemoryContext context)
 {
 	List	   *rows = read_all_cursors(InvalidOid, context);
 	ListCell   *cell;
@@ -162,7 +193,7 @@ read_cursors(int worker, int nworkers, MemoryContext context)
 	{
 		const CursorRow *row = lfirst(cell);
 
-		if (!is_own(row->stream, row->cursor.topic, row->cursor.partition, worker, nworkers))
+		if (!is_shared_out(share, row))
 			rows = foreach_delete_current(rows, cell);
 	}
 	return rows;
@@ -200,7 +231,7 @@ sweep(void)
 		cq_query_execute(delete, SPI_OK_DELETE, lengthof(types), types, &ids, NULL);
 }
 
-/* Gives some of its followers a cursor of their own, at the same place. */
+/* Gives followers that do not go on with the others a cursor of their own, at the same place. */
 static void
 split(const CursorRow *row, const List *followers)
 {
@@ -282,6 +313,8 @@ mend(List *rows)
 		{
 			split(row, row->stopped);
 			row->stopped = NIL;
+			if (row->is_mixed)
+				cq_wake_catalog_changed();	/* somebody else is to read it */
 			changed = true;
 		}
 		if (row->held != NIL && !is_held(row))
@@ -355,17 +388,18 @@ group_cursors(List *rows)
 }
 
 List *
-cq_lane_load(int worker, int nworkers)
+cq_lane_load(const CqShare *share)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *rows;
 
+	strlcpy(own_pool, share->pool, NAMEDATALEN);
 	SPI_connect();
-	if (worker == 0)
+	if (share->worker == 0 && share->pool[0] == '\0')
 		sweep();
-	rows = read_cursors(worker, nworkers, caller);
+	rows = read_cursors(share, caller);
 	if (mend(rows))
-		rows = read_cursors(worker, nworkers, caller);
+		rows = read_cursors(share, caller);
 	SPI_finish();
 	cq_view_exec_sweep();
 	cq_pace_sweep();
@@ -412,7 +446,8 @@ cq_lane_of_stream(Oid stream)
 		const CursorRow *row = lfirst(cell);
 
 		/* One with views that have stopped, or do not go on, is to be mended first. */
-		if (row->stopped != NIL || row->held != NIL || !array_has_id(locked, row->cursor.cursor_id))
+		if (row->stopped != NIL || row->held != NIL || strcmp(row->pool, own_pool) != 0 ||
+			!array_has_id(locked, row->cursor.cursor_id))
 			rows = foreach_delete_current(rows, cell);
 	}
 	SPI_finish();

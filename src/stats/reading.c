@@ -206,7 +206,7 @@ cq_reading_is_fresh(const CqReading *reading)
 }
 
 void
-cq_reading_forget_worker(int worker, int nworkers)
+cq_reading_forget_worker(int worker, int first_gone, int end_gone)
 {
 	dshash_seq_status scan;
 	Entry	   *entry;
@@ -217,7 +217,8 @@ cq_reading_forget_worker(int worker, int nworkers)
 	while ((entry = dshash_seq_next(&scan)) != NULL)
 	{
 		if (entry->key.database == MyDatabaseId &&
-			(entry->worker == worker || entry->worker > nworkers))
+			(entry->worker == worker ||
+			 (entry->worker >= first_gone && entry->worker < end_gone)))
 			dshash_delete_current(&scan);
 	}
 	dshash_seq_term(&scan);

@@ -35,7 +35,7 @@ extern void cq_reading_forget(int64 cursor_id);
  * What was told by a worker of this database, or by those after the last one: of a worker that
  * begins.
  */
-extern void cq_reading_forget_worker(int worker, int nworkers);
+extern void cq_reading_forget_worker(int worker, int first_gone, int end_gone);
 
 /* Of a database that is no more. */
 extern void cq_reading_forget_database(Oid database);

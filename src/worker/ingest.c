@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include <sys/resource.h>
+
 #include "access/xact.h"
 #include "common/clock.h"
 #include "common/compat.h"
@@ -146,6 +148,11 @@ hear_of_changes(CqIngest *ingest)
 		ingest->settle_requests = database->settle_requests;
 		ingest->settles_all = ingest->lanes_are_stale = true;
 	}
+	if (ingest->slot->map_changes != ingest->map_changes)
+	{
+		ingest->map_changes = ingest->slot->map_changes;
+		ingest->lanes_are_stale = true;
+	}
 	LWLockRelease(cq_shared->lock);
 	if (cq_load_is_due(ingest))
 		ingest->lanes_are_stale = true;
@@ -189,6 +196,7 @@ work(CqIngest *ingest)
 	had_something |= cq_turn_run(ingest);
 	cq_event_take(ingest);
 	cq_look_tell(ingest, began);
+	cq_look_tell_busy(ingest);
 	if (had_something)
 		cq_shared_set_state(ingest->slot, CQ_WORKER_RUNNING);
 	pgstat_report_stat(false);
@@ -218,6 +226,15 @@ run_rounds(CqIngest *ingest)
 	}
 }
 
+/* What threads it starts are as nice. It cannot be undone: with another number the process ends. */
+static void
+be_nice(int nice)
+{
+	if (nice > 0 && setpriority(PRIO_PROCESS, 0, nice) != 0)
+		ereport(LOG,
+				(errmsg("could not set the priority of a worker: %m")));
+}
+
 void
 cq_ingest_main(Datum arg)
 {
@@ -238,7 +255,10 @@ cq_ingest_main(Datum arg)
 
 	ingest->worker = ingest->slot->number - 1;
 	ingest->nworkers = ingest->slot->total;
-	cq_reading_forget_worker(ingest->slot->number, ingest->slot->total);
+	ingest->told_at = cq_clock_real_monotonic();
+	cq_reading_forget_worker(ingest->slot->number, ingest->slot->number < CQ_POOL_STEP ?
+							 ingest->slot->total + 1 : CQ_POOL_STEP, CQ_POOL_STEP);
+	be_nice(ingest->slot->nice);
 	ingest->context = AllocSetContextCreate(TopMemoryContext, "pg_cq lanes", ALLOCSET_SMALL_SIZES);
 	ingest->readers = AllocSetContextCreate(TopMemoryContext, "pg_cq readers",
 											ALLOCSET_SMALL_SIZES);

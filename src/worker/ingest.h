@@ -40,13 +40,16 @@ typedef struct CqIngestLane
 	TimestampTz rests_until;	/* it has no turn before */
 	int			nskipped;		/* turns in a row */
 	bool		gave_way;		/* it has left its turn to another worker, and wants the next one */
+	int64		busy_us;		/* with its batches, since that was told */
 } CqIngestLane;
 
 typedef struct CqIngest
 {
 	CqWorkerSlot *slot;
-	int			worker;			/* 0 … nworkers - 1 */
-	int			nworkers;
+	int			worker;			/* 0 … nworkers - 1; of a compute pool: more, nobody in particular */
+	int			nworkers;		/* of its pool */
+	uint32		map_changes;	/* as last seen in its slot */
+	int64		told_at;		/* how busy it is; of the monotonic clock */
 	List	   *lanes;			/* of CqIngestLane *, in context */
 	MemoryContext context;		/* of the lanes; a new one with each load */
 	MemoryContext readers;		/* outlives loads */
@@ -116,6 +119,9 @@ extern void cq_event_take(CqIngest *ingest);
 
 /* Tells of all partitions that are read, after a round that began then (of the real clock). */
 extern void cq_look_tell(const CqIngest *ingest, int64 began);
+
+/* Tells how busy it is with its partitions, where it is of a compute pool. */
+extern void cq_look_tell_busy(CqIngest *ingest);
 
 /* ---- level.c ---- */
 

@@ -36,11 +36,13 @@
 #include "stats/stats.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/scale.h"
 #include "worker/session.h"
 #include "worker/shared.h"
 #include "worker/slots.h"
@@ -58,13 +60,29 @@ typedef struct Candidate
 	bool		has_nothing;	/* no extension, as far as is known */
 	int			failures;		/* in a row */
 	TimestampTz next_start;
+	NameData	name;			/* the database's, as of the latest look */
 } Candidate;
 
 static HTAB *candidates;
 
-/* Databases that one can connect to, in CurrentMemoryContext. */
+static void
+note_database(Oid database, const char *name)
+{
+	bool		found;
+	Candidate  *candidate = hash_search(candidates, &database, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		memset(candidate, 0, sizeof(Candidate));
+		candidate->database = database;
+	}
+	candidate->is_there = true;
+	namestrcpy(&candidate->name, name);
+}
+
+/* Notes the databases that one can connect to; they are listed in CurrentMemoryContext. */
 static List *
-connectable_databases(void)
+note_connectable_databases(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *databases = NIL;
@@ -87,6 +105,7 @@ connectable_databases(void)
 
 			databases = lappend_oid(databases, row->oid);
 			MemoryContextSwitchTo(transaction);
+			note_database(row->oid, NameStr(row->datname));
 		}
 	}
 	table_endscan(scan);
@@ -96,29 +115,16 @@ connectable_databases(void)
 	return databases;
 }
 
+/* Until they are seen again. */
 static void
-note_databases(const List *databases)
+mark_all_gone(void)
 {
 	HASH_SEQ_STATUS scan;
 	Candidate  *candidate;
-	ListCell   *cell;
 
 	hash_seq_init(&scan, candidates);
 	while ((candidate = hash_seq_search(&scan)) != NULL)
 		candidate->is_there = false;
-	foreach(cell, databases)
-	{
-		Oid			database = lfirst_oid(cell);
-		bool		found;
-
-		candidate = hash_search(candidates, &database, HASH_ENTER, &found);
-		if (!found)
-		{
-			memset(candidate, 0, sizeof(Candidate));
-			candidate->database = database;
-		}
-		candidate->is_there = true;
-	}
 }
 
 /* A supervisor has left: is it to come back, and when? With the lock held. */
@@ -200,7 +206,7 @@ reserve(Candidate *candidate, TimestampTz now, CqStart *start, long *delay)
 	if (lacks_slot && !is_told)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no free slot for database %u", candidate->database),
+				 errmsg("no free slot for database \"%s\"", NameStr(candidate->name)),
 				 errdetail("There are %d.", cq_shared->nslots),
 				 errhint("Consider increasing max_worker_processes.")));
 	is_told |= lacks_slot;
@@ -244,8 +250,8 @@ put_off(Candidate *candidate, TimestampTz now)
 	if (!is_logged)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no free worker process for the continuous views of database %u",
-						candidate->database),
+				 errmsg("no free worker process for the continuous views of database \"%s\"",
+						NameStr(candidate->name)),
 				 errhint("Consider increasing max_worker_processes.")));
 	is_logged = true;
 }
@@ -267,6 +273,7 @@ forget_database(Candidate *candidate)
 	cq_stats_forget_database(candidate->database);
 	cq_sink_stats_forget(candidate->database, InvalidOid);
 	cq_reading_forget_database(candidate->database);
+	cq_scale_forget(candidate->database);
 	hash_search(candidates, &candidate->database, HASH_REMOVE, NULL);
 }
 
@@ -285,12 +292,13 @@ static long
 look_after_databases(void)
 {
 	static bool is_first_look_done = false;
-	List	   *databases = connectable_databases();
+	List	   *databases;
 	HASH_SEQ_STATUS scan;
 	Candidate  *candidate;
 	long		delay = NAP_MS;
 
-	note_databases(databases);
+	mark_all_gone();
+	databases = note_connectable_databases();
 	if (!is_first_look_done)
 		cq_shared_table_forget_others(databases);
 	is_first_look_done = true;

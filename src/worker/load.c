@@ -26,6 +26,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "worker/ingest.h"
+#include "worker/map.h"
 
 #define LONGEST_BACKOFF_MS	30000
 #define RELOAD_MS			1000	/* after lanes could not be loaded */
@@ -458,6 +459,32 @@ want_unsettled(CqIngest *ingest)
 	ingest->settles_all = false;
 }
 
+static bool
+is_own(void *context, Oid stream, const char *topic, int32 partition)
+{
+	return cq_map_is_own(context, stream, topic, partition);
+}
+
+/* The lanes that are this worker's. */
+static List *
+load_share(CqIngest *ingest)
+{
+	CqShare		share = {
+		.pool = ingest->slot->pool, .worker = ingest->worker, .nworkers = ingest->nworkers
+	};
+	List	   *lanes;
+
+	if (share.pool[0] == '\0')
+		return cq_lane_load(&share);
+	share.is_own = is_own;
+	share.context = ingest->slot;
+	ingest->nworkers = ingest->slot->total;
+	cq_map_begin_load(ingest->slot);
+	lanes = cq_lane_load(&share);
+	cq_map_end_load(ingest->slot);
+	return lanes;
+}
+
 /*
  * Reads the catalog, into a context of its own. While a dump is being restored, some of its rows
  * are there and others, the identity among them, are not: nothing must be mended then.
@@ -475,7 +502,7 @@ read_lanes(CqIngest *ingest, MemoryContext context)
 	{
 		want_unsettled(ingest);
 		MemoryContextSwitchTo(context);
-		lanes = cq_lane_load(ingest->worker, ingest->nworkers);
+		lanes = load_share(ingest);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

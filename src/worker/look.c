@@ -14,8 +14,10 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "worker/ingest.h"
+#include "worker/map.h"
 
 #define INTERVAL_US	(USECS_PER_SEC / 5)
+#define BUSY_INTERVAL_US	(USECS_PER_SEC / 2)
 
 /* A cursor, and how it was found the last time. */
 typedef struct Look
@@ -79,6 +81,30 @@ look(const CqIngest *ingest, const CqIngestLane *lane, const CqCursor *cursor, u
 	found->reading.looked_at = began;
 	found->number = number;
 	cq_reading_note(cursor->cursor_id, ingest->slot->number, &found->reading);
+}
+
+void
+cq_look_tell_busy(CqIngest *ingest)
+{
+	int64		now = cq_clock_real_monotonic();
+	int64		passed = now - ingest->told_at;
+	ListCell   *cell;
+
+	if (ingest->slot->pool[0] == '\0' || passed < BUSY_INTERVAL_US)
+		return;
+	ingest->told_at = now;
+	foreach(cell, ingest->lanes)
+	{
+		CqIngestLane *lane = lfirst(cell);
+		int			n = lane->lane->ncursors;
+		double		waits = (double) lane->lane->lag * lane->us_per_row / USECS_PER_SEC;
+
+		for (int i = 0; i < n; i++)
+			cq_map_tell(ingest->slot, lane->lane->stream, lane->lane->cursors[i].topic,
+						lane->lane->cursors[i].partition, (double) lane->busy_us / passed / n,
+						waits / n, lane->lane->lag / n);
+		lane->busy_us = 0;
+	}
 }
 
 /* Cursors that this worker does not read any more. */

@@ -20,10 +20,12 @@
 #include "common/clock.h"
 #include "common/guc.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "worker/note.h"
+#include "worker/shared.h"
 
 #define INTERVAL_US	USECS_PER_SEC
 #define LONGEST_US	(10 * USECS_PER_SEC)
@@ -181,6 +183,41 @@ note_workers(bool is_first)
 		cq_event_note(InvalidOid, "workers started", psprintf("cq.workers = %d", cq_workers));
 }
 
+/* A pool's next change that has not been told, if there is one. */
+static bool
+take_change(int i, CqPoolChange *change, char *pool)
+{
+	CqPoolSlot *slot = &cq_shared->pools[i];
+	bool		found;
+
+	LWLockAcquire(cq_shared->lock, LW_EXCLUSIVE);
+	found = slot->database == MyDatabaseId && slot->ntold != slot->nchanges;
+	if (found)
+	{
+		if (slot->nchanges - slot->ntold > CQ_POOL_CHANGES)
+			slot->ntold = slot->nchanges - CQ_POOL_CHANGES;
+		*change = slot->changes[slot->ntold++ % CQ_POOL_CHANGES];
+		strlcpy(pool, slot->name, NAMEDATALEN);
+	}
+	LWLockRelease(cq_shared->lock);
+	return found;
+}
+
+static void
+note_pools(void)
+{
+	CqPoolChange change;
+	char		pool[NAMEDATALEN];
+
+	for (int i = 1; i < cq_shared->nslots; i++)
+	{
+		while (take_change(i, &change, pool))
+			cq_event_note(InvalidOid, change.to > change.from ? "worker added" : "worker ended",
+						  psprintf("pool %s, from %d to %d: %s", pool, change.from, change.to,
+								   change.reason));
+	}
+}
+
 /*
  * Watermarks, windows and retention go by the wall clock, so that whoever looks for what has gone
  * wrong with them should know that it has jumped. (So it seems where the machine was suspended.)
@@ -215,6 +252,7 @@ note(void *arg)
 	SPI_connect();
 	note_clock(is_first);
 	note_workers(is_first);
+	note_pools();
 	note_views();
 	SPI_finish();
 }

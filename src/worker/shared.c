@@ -22,6 +22,7 @@
 #include "storage/shmem.h"
 #include "tcop/tcopprot.h"
 #include "utils/timestamp.h"
+#include "worker/map.h"
 #include "worker/shared.h"
 #include "worker/slots.h"
 
@@ -50,7 +51,8 @@ size(void)
 	Size		size = MAXALIGN(sizeof(CqShared));
 
 	size = add_size(size, MAXALIGN(mul_size(slots(), sizeof(CqDatabaseSlot))));
-	return add_size(size, mul_size(slots(), sizeof(CqWorkerSlot)));
+	size = add_size(size, MAXALIGN(mul_size(slots(), sizeof(CqWorkerSlot))));
+	return add_size(size, mul_size(slots(), sizeof(CqPoolSlot)));
 }
 
 static void
@@ -58,7 +60,7 @@ request(void)
 {
 	if (prev_shmem_request)
 		prev_shmem_request();
-	RequestAddinShmemSpace(size());
+	RequestAddinShmemSpace(add_size(size(), cq_map_size()));
 	RequestNamedLWLockTranche("pg_cq", 1);
 }
 
@@ -98,8 +100,34 @@ startup(void)
 		cq_shared->databases = (CqDatabaseSlot *) ((char *) cq_shared + MAXALIGN(sizeof(CqShared)));
 		cq_shared->workers = (CqWorkerSlot *) ((char *) cq_shared->databases +
 											   MAXALIGN(slots() * sizeof(CqDatabaseSlot)));
+		cq_shared->pools = (CqPoolSlot *) ((char *) cq_shared->workers +
+										   MAXALIGN(slots() * sizeof(CqWorkerSlot)));
 	}
+	cq_map_startup();
 	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+wake(PGPROC *process)
+{
+	if (process != NULL)
+		SetLatch(&process->procLatch);
+}
+
+/* At the end of somebody's transaction. The supervisor has pools that the catalog names. */
+static void
+wake_all(Oid database, bool has_catalog_changed)
+{
+	const CqDatabaseSlot *slot;
+
+	cq_shared_wake_worker(database);
+	if (cq_shared == NULL || !has_catalog_changed)
+		return;
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	slot = cq_shared_find_database(database, false);
+	if (slot != NULL)
+		wake(slot->process);
+	LWLockRelease(cq_shared->lock);
 }
 
 void
@@ -109,7 +137,7 @@ cq_shared_init(void)
 	shmem_request_hook = request;
 	prev_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = startup;
-	cq_wake_workers = cq_shared_wake_worker;
+	cq_wake_workers = wake_all;
 }
 
 void
@@ -147,13 +175,6 @@ cq_shared_find_database(Oid database, bool create)
 		free->generation = generation;
 	}
 	return free;
-}
-
-static void
-wake(PGPROC *process)
-{
-	if (process != NULL)
-		SetLatch(&process->procLatch);
 }
 
 /* The process of this database's keeper or emitter, or NULL. With the lock held. */
@@ -495,6 +516,14 @@ cq_shared_set_error(CqWorkerSlot *slot, const char *message)
 	slot->last_error[length] = '\0';
 	slot->last_error_time = GetCurrentTimestamp();
 	LWLockRelease(cq_shared->lock);
+}
+
+char *
+cq_shared_worker_name(const CqWorkerSlot *slot)
+{
+	if (slot->pool[0] != '\0')
+		return psprintf("worker %d of pool %s", CQ_WITHIN_POOL(slot->number), slot->pool);
+	return psprintf("worker %d of %d", slot->number, slot->total);
 }
 
 const char *

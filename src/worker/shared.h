@@ -67,6 +67,50 @@ typedef struct CqDatabaseSlot
 	bool		lacks_process;	/* max_worker_processes was reached */
 } CqDatabaseSlot;
 
+/*
+ * Numbers of workers: those of the default pool from 1, those of the pool with slot p from p *
+ * CQ_POOL_STEP + 1.
+ */
+#define CQ_POOL_STEP			100
+#define CQ_POOL_OF(number)		((number) / CQ_POOL_STEP)
+#define CQ_WITHIN_POOL(number)	((number) % CQ_POOL_STEP)
+
+#define CQ_POOL_CHANGES			16	/* that are remembered until they are told */
+#define CQ_POOL_REASON_LENGTH	128
+
+/* That a pool has another number of workers, and why. */
+typedef struct CqPoolChange
+{
+	TimestampTz at;				/* 0: none */
+	int			from;
+	int			to;
+	char		reason[CQ_POOL_REASON_LENGTH];
+} CqPoolChange;
+
+/* A compute pool of a database; slot 0 is nobody's, for the default pool. */
+typedef struct CqPoolSlot
+{
+	Oid			database;		/* InvalidOid: the slot is free */
+	char		name[NAMEDATALEN];
+	bool		is_there;		/* in the catalog; else its workers end */
+	bool		is_used;		/* by views that run */
+	int			min_workers;
+	int			max_workers;
+	int			nice;
+	int			wanted;			/* workers; those with higher numbers give up what they have */
+	/* as last measured: */
+	int			nplaces;		/* partitions */
+	double		busy;			/* workers that have no time left for more */
+	double		backlog;		/* seconds of one worker */
+	int64		lag;
+	/* of the monotonic clock; 0: it is not so */
+	int64		over_since;		/* there is more to do than its workers can */
+	int64		under_since;	/* there would be too, with one less */
+	uint32		nchanges;		/* so far; the last ones are kept, by number */
+	uint32		ntold;			/* of them */
+	CqPoolChange changes[CQ_POOL_CHANGES];
+} CqPoolSlot;
+
 typedef enum CqWorkerState
 {
 	CQ_WORKER_STARTING,
@@ -84,12 +128,19 @@ typedef enum CqWorkerState
 typedef struct CqWorkerSlot
 {
 	Oid			database;		/* InvalidOid: the slot is free */
-	int			number;			/* 1 … total; CQ_EMITTER_NUMBER, CQ_KEEPER_NUMBER: these */
-	int			total;
+	/* of all in the database: see CQ_POOL_STEP; CQ_EMITTER_NUMBER, CQ_KEEPER_NUMBER: these */
+	int			number;
+	int			total;			/* of its pool */
+	char		pool[NAMEDATALEN];	/* of a worker; empty: the default one */
+	int			nice;
+	uint32		map_changes;	/* grows when partitions have come or are to go: see map.h */
+	uint32		load_number;
 	uint32		generation;
 	PGPROC	   *process;		/* NULL: none */
 	pid_t		pid;
 	bool		left_as_told;	/* the last process ended by itself, without an error */
+	int			failures;		/* in a row */
+	TimestampTz next_start;
 	TimestampTz started_at;		/* the last process */
 	/* when it was last at the top of its loop; of the monotonic clock; written without a lock */
 	volatile int64 heard_at;
@@ -118,6 +169,7 @@ typedef struct CqShared
 	int			nslots;			/* of each kind */
 	CqDatabaseSlot *databases;
 	CqWorkerSlot *workers;
+	CqPoolSlot *pools;
 } CqShared;
 
 /* What a process is started with. */
@@ -146,6 +198,9 @@ extern void cq_wait_require_workers(void);
 
 /* Raises ERROR, with what to set, where the module was not preloaded. */
 extern void cq_shared_require(void);
+
+/* "worker 1 of 2", or "worker 1 of pool p": palloc'd. */
+extern char *cq_shared_worker_name(const CqWorkerSlot *slot);
 
 /* With the lock held. NULL where there is none, or with create, no room. */
 extern CqDatabaseSlot *cq_shared_find_database(Oid database, bool create);

@@ -9,6 +9,7 @@
 #include "common/guc.h"
 #include "common/version.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pool.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -23,6 +24,8 @@
 PG_FUNCTION_INFO_V1(cq_worker_status);
 PG_FUNCTION_INFO_V1(cq_worker_work);
 PG_FUNCTION_INFO_V1(cq_worker_troubles);
+PG_FUNCTION_INFO_V1(cq_pool_status);
+PG_FUNCTION_INFO_V1(cq_worker_pools);
 PG_FUNCTION_INFO_V1(cq_is_copy);
 
 static void
@@ -55,14 +58,14 @@ trouble_of(const CqWorkerSlot *slot)
 	int			silence = silence_of(slot);
 
 	if (slot->pid == 0 && seconds_since(slot->state_since) >= ABSENCE_S)
-		return psprintf("worker %d of %d does not run: %s", slot->number, slot->total,
+		return psprintf("%s does not run: %s", cq_shared_worker_name(slot),
 						cq_shared_state_name(slot->state));
 	if (silence >= PATIENCE_S)
-		return psprintf("worker %d of %d (process %d) has not answered for %d s", slot->number,
-						slot->total, slot->pid, silence);
+		return psprintf("%s (process %d) has not answered for %d s", cq_shared_worker_name(slot),
+						slot->pid, silence);
 	if (slot->pid != 0 && slot->watch.is_long && seconds_since(slot->watch.began) >= PATIENCE_S)
-		return psprintf("worker %d of %d (process %d) has been at one batch for %d s",
-						slot->number, slot->total, slot->pid, seconds_since(slot->watch.began));
+		return psprintf("%s (process %d) has been at one batch for %d s",
+						cq_shared_worker_name(slot), slot->pid, seconds_since(slot->watch.began));
 	return NULL;
 }
 
@@ -201,6 +204,66 @@ cq_worker_work(PG_FUNCTION_ARGS)
 		nulls[6] = slot->last_batch_time == 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	return (Datum) 0;
+}
+
+/* _cq.worker_pools(): the pool of each worker of this database. Anybody may call it. */
+Datum
+cq_worker_pools(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, copy_workers())
+	{
+		const CqWorkerSlot *slot = lfirst(cell);
+		Datum		values[] = {
+			Int32GetDatum(slot->number),
+			CStringGetTextDatum(slot->pool[0] != '\0' ? slot->pool : CQ_POOL_DEFAULT)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* _cq.pool_status(): compute pools of this database, as they are now. Anybody may call it. */
+Datum
+cq_pool_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	if (cq_shared == NULL)
+		return (Datum) 0;
+	LWLockAcquire(cq_shared->lock, LW_SHARED);
+	for (int i = 1; i < cq_shared->nslots; i++)
+	{
+		const CqPoolSlot *pool = &cq_shared->pools[i];
+		const CqPoolChange *last = &pool->changes[(pool->nchanges + CQ_POOL_CHANGES - 1) %
+												  CQ_POOL_CHANGES];
+		Datum		values[] = {
+			CStringGetTextDatum(pool->name),
+			Int32GetDatum(pool->wanted),
+			Float8GetDatum(pool->busy),
+			Float8GetDatum(pool->backlog),
+			Int64GetDatum(pool->lag),
+			TimestampTzGetDatum(last->at),
+			CStringGetTextDatum(psprintf("from %d to %d: %s", last->from, last->to,
+										 last->reason))
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		if (pool->database != MyDatabaseId || !pool->is_there)
+			continue;
+		nulls[5] = nulls[6] = pool->nchanges == 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	LWLockRelease(cq_shared->lock);
 	return (Datum) 0;
 }
 

@@ -14,7 +14,9 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "common/attempt.h"
 #include "common/guc.h"
 #include "common/version.h"
 #include "miscadmin.h"
@@ -24,8 +26,10 @@
 #include "stats/usage.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/scale.h"
 #include "worker/session.h"
 #include "worker/shared.h"
 #include "worker/slots.h"
@@ -37,12 +41,7 @@
 
 static CqDatabaseSlot *own;		/* this supervisor's */
 
-/* Of each worker, the emitter and the keeper. */
-#define FIRST_NUMBER	CQ_KEEPER_NUMBER
-static int	failures_of[65 - FIRST_NUMBER]; /* in a row */
-static TimestampTz next_start_of[65 - FIRST_NUMBER];
-#define failures(number)	failures_of[(number) - FIRST_NUMBER]
-#define next_start(number)	next_start_of[(number) - FIRST_NUMBER]
+static char own_name[NAMEDATALEN];	/* its database's */
 
 /* Whether the extension is there, and whether library and catalog fit. */
 static bool
@@ -94,7 +93,11 @@ name_of(int number)
 		return "pg_cq emitter";
 	if (number == CQ_KEEPER_NUMBER)
 		return "pg_cq keeper";
-	snprintf(name, sizeof(name), "pg_cq worker %d of %d", number, cq_workers);
+	if (number >= CQ_POOL_STEP)
+		snprintf(name, sizeof(name), "pg_cq worker %d of pool %s", CQ_WITHIN_POOL(number),
+				 cq_shared->pools[CQ_POOL_OF(number)].name);
+	else
+		snprintf(name, sizeof(name), "pg_cq worker %d of %d", number, cq_workers);
 	return name;
 }
 
@@ -123,6 +126,8 @@ find_worker(int number)
 		free->generation = generation;
 		free->state = CQ_WORKER_STOPPED;
 		free->left_as_told = true;
+		if (number >= CQ_POOL_STEP)
+			strlcpy(free->pool, cq_shared->pools[CQ_POOL_OF(number)].name, NAMEDATALEN);
 	}
 	return free;
 }
@@ -141,7 +146,8 @@ clear_others(void)
 	{
 		CqWorkerSlot *slot = &cq_shared->workers[i];
 
-		if (slot->database != own->database || slot->total == cq_workers || slot->number < 1)
+		if (slot->database != own->database || slot->total == cq_workers || slot->number < 1 ||
+			slot->number >= CQ_POOL_STEP)
 			continue;
 		slot->generation++;
 		if (slot->pid != 0)
@@ -166,21 +172,19 @@ clear_others(void)
 static void
 take_end(CqWorkerSlot *slot, TimestampTz now)
 {
-	int			w = slot->number;
-
 	slot->state = CQ_WORKER_RESTARTING;
 	/* Also where it knows for what it had to end. */
 	if (slot->left_as_told || OidIsValid(slot->watch.culprit))
 	{
 		slot->nrestarts += slot->left_as_told ? 0 : 1;
-		failures(w) = 0;
-		next_start(w) = now;
+		slot->failures = 0;
+		slot->next_start = now;
 		return;
 	}
-	failures(w) = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 : failures(w) +
-		1;
-	next_start(w) = TimestampTzPlusMilliseconds(now, Min(1000 << Min(failures(w) - 1, 10),
-														 LONGEST_BACKOFF_MS));
+	slot->failures = TimestampDifferenceExceeds(slot->started_at, now, SETTLED_MS) ? 1 :
+		slot->failures + 1;
+	slot->next_start = TimestampTzPlusMilliseconds(now, Min(1000 << Min(slot->failures - 1, 10),
+															LONGEST_BACKOFF_MS));
 	slot->nrestarts++;
 }
 
@@ -216,13 +220,15 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 	{
 		if (slot->state == CQ_WORKER_STOPPED)
 			take_end(slot, now);
-		is_due = next_start(number) <= now;
+		is_due = slot->next_start <= now;
 		if (!is_due)
-			*delay = Min(*delay, TimestampDifferenceMilliseconds(now, next_start(number)));
+			*delay = Min(*delay, TimestampDifferenceMilliseconds(now, slot->next_start));
 	}
 	if (is_due)
 	{
-		slot->total = cq_workers;
+		slot->total = number < CQ_POOL_STEP ? cq_workers :
+			cq_shared->pools[CQ_POOL_OF(number)].wanted;
+		slot->nice = number < CQ_POOL_STEP ? 0 : cq_shared->pools[CQ_POOL_OF(number)].nice;
 		slot->generation++;
 		slot->state = CQ_WORKER_STARTING;
 		slot->state_since = now;
@@ -230,7 +236,7 @@ reserve(int number, TimestampTz now, CqStart *start, long *delay)
 		slot->started_at = now;
 		*start = (CqStart) {own->database, slot - cq_shared->workers, slot->generation};
 		/* Should it never come. */
-		next_start(number) = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
+		slot->next_start = TimestampTzPlusMilliseconds(now, CQ_START_TIMEOUT_MS);
 	}
 	LWLockRelease(cq_shared->lock);
 	tell_of_slots(number, slot != NULL);
@@ -261,12 +267,13 @@ put_off(int number, const CqStart *start, TimestampTz now)
 {
 	static bool is_logged = false;
 
-	next_start(number) = TimestampTzPlusMilliseconds(now, RETRY_MS);
+	cq_shared->workers[start->slot].next_start = TimestampTzPlusMilliseconds(now, RETRY_MS);
 	cq_shared_set_state(&cq_shared->workers[start->slot], CQ_WORKER_NO_PROCESS);
 	if (!is_logged)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no free worker process for %s", name_of(number)),
+				 errmsg("no free worker process for %s of database \"%s\"", name_of(number),
+						own_name),
 				 errhint("Consider increasing max_worker_processes.")));
 	is_logged = true;
 }
@@ -282,6 +289,32 @@ tend_worker(int number, long *delay)
 		put_off(number, &start, now);
 		*delay = Min(*delay, RETRY_MS);
 	}
+}
+
+static void
+load_pools(void *arg)
+{
+	cq_scale_load(own->database);
+}
+
+/* Those of compute pools: how many there are depends on what there is to do. */
+static long
+tend_pools(void)
+{
+	static char *last_warning = NULL;
+	long		delay = NAP_MS;
+	ErrorData  *error;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	error = cq_attempt(load_pools, NULL);
+	if (error != NULL)
+		cq_attempt_warn(error, &last_warning);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	delay = cq_scale_run(own->database, delay);
+	cq_scale_visit(own->database, tend_worker, &delay);
+	return delay;
 }
 
 /* Starts what is due. Returns when to look again, in ms. */
@@ -350,6 +383,7 @@ tend_all(void)
 {
 	long		delay = tend_others();
 
+	delay = Min(delay, tend_pools());
 	return Min(delay, tend_workers());
 }
 
@@ -368,6 +402,9 @@ cq_supervisor_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(start.database, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	cq_session_apply_settings();
+	StartTransactionCommand();
+	strlcpy(own_name, get_database_name(own->database), NAMEDATALEN);
+	CommitTransactionCommand();
 
 	for (;;)
 	{

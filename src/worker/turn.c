@@ -148,6 +148,7 @@ note_batch(CqIngest *ingest, CqIngestLane *lane, int nrows, TimestampTz began)
 
 	lane->us_per_row = lane->us_per_row == 0 ? us_per_row : (3 * lane->us_per_row + us_per_row) / 4;
 	lane->last_batch = now;
+	lane->busy_us += now - began;
 	cq_shared_count(ingest->slot, nrows, lane->lane->nbytes);
 }
 
