@@ -1,4 +1,4 @@
--- Compute pools: groups of views.
+-- Compute pools: groups of views that have workers of their own.
 
 CREATE TABLE _cq.pool (
     name            text COLLATE "C" PRIMARY KEY,   -- as in _cq.view.pool
@@ -9,7 +9,7 @@ CREATE TABLE _cq.pool (
     nice            integer NOT NULL DEFAULT 0 CHECK (nice BETWEEN 0 AND 19),
     CHECK (min_workers <= max_workers)
 );
-COMMENT ON TABLE _cq.pool IS 'compute pools: groups of views';
+COMMENT ON TABLE _cq.pool IS 'compute pools: groups of views that have workers of their own';
 SELECT pg_catalog.pg_extension_config_dump('_cq.pool', '');
 
 CREATE FUNCTION cq.create_pool(
@@ -19,8 +19,9 @@ CREATE FUNCTION cq.create_pool(
     LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cq_create_pool';
 COMMENT ON FUNCTION cq.create_pool(text, integer, integer, integer, regrole, regrole) IS
-    'makes a compute pool; members of the role users may put views into it';
--- Its owner sets budgets.
+    'makes a compute pool, whose views have workers of their own, from a least to a largest '
+    'number; members of the role users may put views into it';
+-- It takes processes of the server, and its owner sets budgets.
 REVOKE ALL ON FUNCTION cq.create_pool(text, integer, integer, integer, regrole, regrole)
     FROM PUBLIC;
 

@@ -106,3 +106,31 @@ def test_partitions_move_one_by_one(broker, db, topic):
     db.assert_equal("TABLE v", f"SELECT k % 7 AS g, count(*) AS n, sum(k) AS s "
                                f"FROM generate_series(0, {end - 1}::bigint) k GROUP BY 1")
     assert db.value("SELECT sum(next_offset) FROM cq.positions") == end
+
+
+@pytest.mark.parametrize("source", ["kafka", "log"])
+def test_an_idle_pool_has_no_worker(server, broker, db, topic, source):
+    server.set(cq__pool_idle_timeout=1)
+    try:
+        db.execute("SELECT cq.create_pool('p', 0, 1)")
+        if source == "kafka":
+            name = topic(partitions=2)
+            db.execute(f"CREATE FOREIGN TABLE s (k bigint) SERVER kafka OPTIONS (topic '{name}')")
+        else:
+            db.execute("CREATE FOREIGN TABLE s (k bigint) SERVER cq_log")
+        db.execute("CREATE VIEW v WITH (continuous, pool = 'p') AS " + QUERY.format(stream="s"))
+        for step in range(1, 3):
+            await_workers(db, "p", 0)
+            if source == "kafka":
+                broker.produce(name, [{"k": k} for k in range(100)],
+                               partition=lambda value: value["k"] % 2)
+            else:
+                db.execute("INSERT INTO s SELECT generate_series(0, 99)")
+            db.wait("v")
+            db.assert_equal("TABLE v", "SELECT k % 7 AS g, count(*) AS n, sum(k) AS s "
+                            f"FROM generate_series(0, 99::bigint) k, generate_series(1, {step}) "
+                            "GROUP BY 1")
+            assert db.value("SELECT change FROM cq.pools") in (
+                "from 0 to 1: messages wait", "from 1 to 0: nothing has come")
+    finally:
+        server.set(cq__pool_idle_timeout=None)

@@ -28,6 +28,7 @@ int			cq_view_memory = 1048576;
 int			cq_view_timeout = 30000;
 int			cq_max_views = 1000;
 int			cq_usage_retention = 400;
+int			cq_pool_idle_timeout = 60;
 int			cq_max_global_rows = 100000;
 int			cq_max_outbox_rows = 1000000;
 double		cq_max_notify_queue = 0.5;
@@ -131,6 +132,11 @@ cq_guc_init(void)
 							 "With more, views with the option notify are blocked until half of "
 							 "that is free.",
 							 &cq_max_notify_queue, 0.5, 0, 1, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cq.pool_idle_timeout",
+							"How long the last worker of a compute pool with min_workers = 0 stays "
+							"without messages.",
+							NULL, &cq_pool_idle_timeout, 60, 1, 86400, PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("cq.usage_retention",
 							"Days for which cq.usage is kept.",
 							"Of minutes two days are kept at most, of hours 31.",

@@ -25,6 +25,7 @@ extern int	cq_max_events;		/* cq.max_events; -1: all */
 extern int	cq_max_errors_size; /* cq.max_errors_size, for each view, in kB; -1: no limit */
 extern int	cq_error_retention; /* cq.error_retention, in minutes; -1: for good */
 extern int	cq_max_views;		/* cq.max_views: views and streams that are counted */
+extern int	cq_pool_idle_timeout;	/* cq.pool_idle_timeout: seconds */
 extern int	cq_usage_retention; /* cq.usage_retention: days */
 extern int	cq_max_outbox_rows;	/* cq.max_outbox_rows, for each view; -1: no limit */
 extern double cq_max_notify_queue; /* cq.max_notify_queue: of 1 */

@@ -26,8 +26,10 @@
 #include "utils/timestamp.h"
 #include "worker/map.h"
 #include "worker/scale.h"
+#include "worker/sleep.h"
 
 #define LOOK_MS			500
+#define SLEEP_LOOK_MS	200		/* while a pool sleeps: it is to be woken within a second */
 #define OVER_US			(2 * USECS_PER_SEC)
 #define UNDER_US		(10 * USECS_PER_SEC)
 #define MOST_BUSY		0.8		/* of a worker's time: with more it has too much to do */
@@ -74,7 +76,7 @@ change_number(CqPoolSlot *pool, int wanted, const char *reason)
 	change->to = wanted;
 	strlcpy(change->reason, reason, CQ_POOL_REASON_LENGTH);
 	pool->wanted = wanted;
-	pool->over_since = pool->under_since = 0;
+	pool->over_since = pool->under_since = pool->idle_since = 0;
 }
 
 /* False where there is no room. With the lock held. */
@@ -118,6 +120,18 @@ cq_scale_load(Oid database)
 				 errdetail("All databases together can have %d.", cq_shared->nslots - 1),
 				 errhint("Consider increasing max_worker_processes.")));
 	is_told = is_full;
+}
+
+void
+cq_scale_wake(Oid database)
+{
+	for (int i = 1; i < cq_shared->nslots; i++)
+	{
+		CqPoolSlot *pool = &cq_shared->pools[i];
+
+		if (pool->database == database)
+			pool->has_news = pool->wanted == 0 && pool->is_used && cq_sleep_has_news(pool->name);
+	}
 }
 
 /* ---- what workers say ---- */
@@ -202,20 +216,38 @@ all_run(const Look *look, int wanted)
 	return true;
 }
 
+/* Since the last look. */
+static bool
+has_had_nothing(CqPoolSlot *pool, const Look *look)
+{
+	int64		nrows = 0;
+	bool		had_none;
+
+	for (int i = 1; i < CQ_POOL_STEP; i++)
+	{
+		if (look->workers[i] != NULL)
+			nrows += look->workers[i]->rows;
+	}
+	had_none = nrows == pool->nrows;
+	pool->nrows = nrows;
+	return had_none && pool->lag == 0 && look->workers[1] != NULL &&
+		look->workers[1]->state == CQ_WORKER_IDLE;
+}
+
 static void
 choose_number(CqPoolSlot *pool, const Look *look)
 {
 	int			n = pool->wanted;
-	int			least = pool->is_there ? Max(pool->min_workers, n == 0 && pool->is_used ? 1 : 0) : 0;
+	int			least = pool->is_there ? pool->min_workers : 0;
 	int			most = pool->is_there ? pool->max_workers : 0;
 	bool		is_over = pool->busy > MOST_BUSY * n || pool->backlog > MOST_BACKLOG * n;
 	char		reason[CQ_POOL_REASON_LENGTH];
+	bool		is_idle = has_had_nothing(pool, look);
 	bool		is_under = n > 1 && pool->busy < ENOUGH_BUSY * (n - 1) &&
 		pool->backlog < MOST_BACKLOG * (n - 1) / 2;
 
 	if (n < least)
-		change_number(pool, least, least == pool->min_workers ? "its minimum" :
-						"there are views to be maintained");
+		change_number(pool, least, "its minimum");
 	else if (n > most)
 		change_number(pool, most, pool->is_there ? "its maximum" : "the pool is gone");
 	else if (lasts(&pool->over_since, is_over, look->now, OVER_US))
@@ -231,8 +263,11 @@ choose_number(CqPoolSlot *pool, const Look *look)
 		if (n > Max(least, 1))
 			change_number(pool, n - 1, reason);
 	}
-	else if (n == 1 && least == 0 && !pool->is_used)
-		change_number(pool, 0, "no view is to be maintained");
+	else if (n == 0 && pool->is_used && pool->has_news)
+		change_number(pool, 1, "messages wait");
+	else if (lasts(&pool->idle_since, n == 1 && least == 0 && (is_idle || !pool->is_used),
+				   look->now, pool->is_used ? cq_pool_idle_timeout * USECS_PER_SEC : 0))
+		change_number(pool, 0, pool->is_used ? "nothing has come" : "no view runs");
 }
 
 /* ---- what moves ---- */
@@ -354,7 +389,7 @@ cq_scale_run(Oid database, long most)
 
 		if (pool->database != database)
 			continue;
-		most = Min(most, LOOK_MS);
+		most = Min(most, pool->wanted == 0 && pool->is_used ? SLEEP_LOOK_MS : LOOK_MS);
 		look = look_at(i);
 		choose_number(pool, &look);
 		move_one(&look);

@@ -13,6 +13,9 @@
 /* Takes over what the catalog says of pools. Within a transaction with a snapshot. */
 extern void cq_scale_load(Oid database);
 
+/* Sees which pools that sleep have something to do. The same, after that. */
+extern void cq_scale_wake(Oid database);
+
 /*
  * Looks at the pools, and changes what is due: the numbers of their workers, and one partition's
  * worker in each. Returns when to look again, in ms, at most most.

@@ -94,6 +94,7 @@ typedef struct CqPoolSlot
 	char		name[NAMEDATALEN];
 	bool		is_there;		/* in the catalog; else its workers end */
 	bool		is_used;		/* by views that run */
+	bool		has_news;		/* that it sleeps through */
 	int			min_workers;
 	int			max_workers;
 	int			nice;
@@ -106,6 +107,8 @@ typedef struct CqPoolSlot
 	/* of the monotonic clock; 0: it is not so */
 	int64		over_since;		/* there is more to do than its workers can */
 	int64		under_since;	/* there would be too, with one less */
+	int64		idle_since;		/* nothing has come */
+	int64		nrows;			/* that its workers had read, when looked at last */
 	uint32		nchanges;		/* so far; the last ones are kept, by number */
 	uint32		ntold;			/* of them */
 	CqPoolChange changes[CQ_POOL_CHANGES];

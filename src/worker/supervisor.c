@@ -297,19 +297,29 @@ load_pools(void *arg)
 	cq_scale_load(own->database);
 }
 
+static void
+wake_pools(void *arg)
+{
+	cq_scale_wake(own->database);
+}
+
 /* Those of compute pools: how many there are depends on what there is to do. */
 static long
 tend_pools(void)
 {
 	static char *last_warning = NULL;
+	static char *last_warning_of_wake = NULL;
 	long		delay = NAP_MS;
 	ErrorData  *error;
 
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	error = cq_attempt(load_pools, NULL);
 	if (error != NULL)
 		cq_attempt_warn(error, &last_warning);
+	else if ((error = cq_attempt(wake_pools, NULL)) != NULL)
+		cq_attempt_warn(error, &last_warning_of_wake);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	delay = cq_scale_run(own->database, delay);
