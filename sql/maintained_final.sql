@@ -11,14 +11,14 @@ INSERT INTO t VALUES (0, 'zero'), (1, 'one'), (7, 'seven');
 
 -- Refused, with the way out.
 CREATE VIEW x WITH (continuous, tables = 'maintained', emit = 'close') AS
-    SELECT window_end, name, count(*) FROM s JOIN t USING (k), cq.tumble(at, '1 min') GROUP BY 1, 2;
+    SELECT count(*), window_end, name FROM s JOIN t USING (k), cq.tumble(at, '1 min') GROUP BY 2, 3;
 \set VERBOSITY terse
 CREATE VIEW x WITH (continuous, tables = 'maintained', retention = '1 day') AS
-    SELECT window_end, name, count(*) FROM s JOIN t USING (k), cq.tumble(at, '1 min') GROUP BY 1, 2;
+    SELECT count(*), window_end, name FROM s JOIN t USING (k), cq.tumble(at, '1 min') GROUP BY 2, 3;
 CREATE VIEW x WITH (continuous, tables = 'maintained', retention = '1 day') AS
-    SELECT name, count(*) FROM s JOIN t USING (k) GROUP BY 1;
+    SELECT count(*), name FROM s JOIN t USING (k) GROUP BY 2;
 CREATE VIEW x WITH (continuous, tables = 'maintained', emit = 'close', late = 'amend') AS
-    SELECT window_end, count(*) FROM s JOIN t USING (k), cq.tumble(at, '1 min') GROUP BY 1;
+    SELECT count(*), window_end FROM s JOIN t USING (k), cq.tumble(at, '1 min') GROUP BY 2;
 CREATE VIEW x WITH (continuous, tables = 'maintained', retention = '1 day') AS SELECT v FROM s;
 \set VERBOSITY default
 DROP VIEW x;

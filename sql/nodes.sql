@@ -139,6 +139,18 @@ CREATE OR REPLACE CONTINUOUS VIEW top AS
 SELECT cq.wait('top');
 TABLE top EXCEPT ALL SELECT k, v, id, rank() OVER (PARTITION BY k ORDER BY v) AS rn FROM a;
 SELECT k, v, id, rank() OVER (PARTITION BY k ORDER BY v) AS rn FROM a EXCEPT ALL TABLE top;
-DROP SCHEMA nodes CASCADE;
+-- Autovacuum may analyze a part with whole rows of a stream, and lock the two in the other order.
+DO $$
+BEGIN
+    FOR i IN 1..20 LOOP
+        BEGIN
+            DROP SCHEMA nodes CASCADE;
+            RETURN;
+        EXCEPTION WHEN deadlock_detected THEN
+            NULL;
+        END;
+    END LOOP;
+END
+$$;
 SELECT count(*) FROM _cq.part;
 SELECT count(*) FROM _cq.node WHERE number > 0;

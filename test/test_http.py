@@ -178,6 +178,43 @@ def test_what_the_server_cannot_write(server, name, destination):
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
+def test_given_up_and_sent_again(log_db, destination):
+    """What was given up goes once more, as it was or as it was mended, with a key of its own; not
+    where order counts."""
+    db = log_db
+    up = threading.Event()
+    server = destination(lambda request: (200 if up.is_set() else 404, {}))
+    create_server(db, server.url + "/api")
+    create_rows(db)
+    db.execute("CREATE FOREIGN TABLE out (id int OPTIONS (part 'path'), v int, "
+               "device text OPTIONS (part 'header', name 'X-Device')) SERVER hook "
+               "OPTIONS (path '/x/{id}', key 'id')")
+    db.execute("CREATE CONTINUOUS VIEW v WITH (sink = 'out') AS SELECT id, v, device FROM s")
+    db.execute("INSERT INTO s SELECT i, 'd' || i, i * 10 FROM generate_series(1, 3) i")
+    flush(db)
+    first = list(server.requests)
+    up.set()
+    of_id = "convert_from(key, 'UTF8')::json ->> 'id' = %s"
+    assert db.value("SELECT cq.retry_errors('v', %s)", of_id % "'1'") == 1
+    db.execute(f"UPDATE cq.errors SET payload = %s WHERE {of_id}", b'{"v": 7}', "2")
+    assert db.value("SELECT cq.retry_errors('v')") == 2
+    flush(db)
+    assert db.value("SELECT count(*) FROM cq.errors") == 0
+    again = server.requests[3:]
+    assert sorted((request.method, request.path, request.headers["X-Device"], request.json()["v"])
+                  for request in again) == [
+        ("POST", "/api/x/1", "d1", 10), ("POST", "/api/x/2", "d2", 7),
+        ("POST", "/api/x/3", "d3", 30)]
+    assert not {request.id for request in first} & {request.id for request in again}
+    up.clear()
+    db.execute("INSERT INTO s VALUES (4, 'd4', 40)")
+    flush(db)
+    db.execute("ALTER FOREIGN TABLE out OPTIONS (ADD mode 'upsert')")
+    with pytest.raises(psycopg.Error, match="cannot be sent again"):
+        db.execute("SELECT cq.retry_errors('v')")
+    assert len(server.requests) == 7
+
+
 def test_order_and_signatures(log_db, destination):
     """Rows of a key arrive in their order, whatever has to be repeated; each is signed as Standard Webhooks have it."""
     db = log_db

@@ -41,10 +41,12 @@ cq_error_add(const CqError *error)
 {
 	static const char insert[] =
 		"INSERT INTO _cq.error (view, stream, topic, \"offset\", key, payload, payload_length, "
-		"sqlstate, message, column_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+		"sqlstate, message, column_name, headers, is_cut) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+	uint32		limit = (uint32) cq_error_payload_limit * 1024;
 	Oid			types[] = {OIDOID, OIDOID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, INT8OID, TEXTOID,
-						   TEXTOID, TEXTOID};
-	char		nulls[lengthof(types) + 1] = "          ";
+						   TEXTOID, TEXTOID, JSONBOID, BOOLOID};
+	char		nulls[lengthof(types) + 1] = "            ";
 	Datum		args[lengthof(types)] = {
 		ObjectIdGetDatum(error->view), ObjectIdGetDatum(error->sink),
 		CStringGetTextDatum(error->topic), Int64GetDatum(error->id),
@@ -53,13 +55,15 @@ cq_error_add(const CqError *error)
 		Int64GetDatum(error->payload_length),
 		CStringGetTextDatum(unpack_sql_state(error->sqlstate)),
 		CStringGetTextDatum(error->message),
-		error->column != NULL ? CStringGetTextDatum(error->column) : (Datum) 0
+		error->column != NULL ? CStringGetTextDatum(error->column) : (Datum) 0,
+		error->headers, BoolGetDatum(error->is_in_part || error->key_length > limit)
 	};
 
 	if (cq_max_errors == 0)
 		return;
 	nulls[3] = error->id == 0 ? 'n' : ' ';
 	nulls[9] = error->column == NULL ? 'n' : ' ';
+	nulls[10] = error->has_headers ? ' ' : 'n';
 	execute_on_errors(insert, SPI_OK_INSERT, lengthof(types), types, args, nulls);
 }
 

@@ -18,6 +18,9 @@ typedef struct CqError
 	uint32		key_length;
 	const char *payload;		/* NULL: none; cut to cq.error_payload_limit */
 	uint32		payload_length;
+	Datum		headers;		/* jsonb, if has_headers */
+	bool		has_headers;
+	bool		is_in_part;		/* it says what went wrong, and cannot be put through again */
 	int			sqlstate;
 	const char *message;
 	const char *column;			/* the one that is bad, or NULL */

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/destination.h"
 #include "catalog/pg_type.h"
 #include "catalog/query.h"
 #include "common/owner.h"
@@ -30,6 +31,7 @@
 #include "exec/view_run.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "sink/sink.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -401,6 +403,9 @@ cq_retry_run(const CqView *view, Datum ids)
 	{
 		foreach(cell, view->streams)
 			retry_stream(&retry, lfirst_oid(cell), ids);
+		if (OidIsValid(view->outbox) && cq_destination_is(view->sink))
+			cq_outbox_retry(view->view, view->sink, view->outbox, ids, &retry.counts.npassed,
+							&retry.counts.ncut);
 	}
 	PG_FINALLY();
 	{

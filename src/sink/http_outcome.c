@@ -21,6 +21,7 @@
 #include "sink/http_parts.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/formatting.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -330,6 +331,8 @@ cq_http_outcome_keep(HttpTransport *http, HttpBatch *batch, HttpRow *row,
 		row->key_length = message->key_length;
 		row->key = copy_bytes(message->key, message->key_length);
 	}
+	if (!row->is_delivered && row->outgoing->has_headers)
+		row->sent_headers = datumCopy(row->outgoing->headers, false, -1);
 	if (!row->is_delivered && message->value != NULL)
 	{
 		row->payload_length = message->value_length;
@@ -442,7 +445,7 @@ insert_response(void *arg)
 }
 
 static void
-add_error(const Writing *writing, int sqlstate, const char *message)
+add_error(const Writing *writing, int sqlstate, const char *message, bool is_in_part)
 {
 	const HttpRow *row = writing->row;
 	CqError		error = {
@@ -455,6 +458,9 @@ add_error(const Writing *writing, int sqlstate, const char *message)
 		.key_length = row->key_length,
 		.payload = row->payload,
 		.payload_length = row->payload_length,
+		.headers = row->sent_headers,
+		.has_headers = row->sent_headers != 0,
+		.is_in_part = is_in_part,
 		.sqlstate = sqlstate,
 		.message = message,
 	};
@@ -481,7 +487,7 @@ write_failure(const Writing *writing)
 
 	add_error(writing, ERRCODE_FDW_ERROR,
 			  psprintf("not delivered after %d attempts: %s%s", row->attempts, row->reason,
-					   cq_http_outcome_quote(writing->http, row)));
+					   cq_http_outcome_quote(writing->http, row)), false);
 }
 
 static void
@@ -491,7 +497,7 @@ write_response(Writing *writing, ErrorData *error)
 		error = cq_attempt(insert_response, writing);
 	if (error != NULL)
 		add_error(writing, error->sqlerrcode,
-				  psprintf("the response could not be kept: %s", error->message));
+				  psprintf("the response could not be kept: %s", error->message), true);
 }
 
 /* As the view's owner, who has the stream. A response that it does not take holds up nothing. */

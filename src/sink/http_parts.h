@@ -42,7 +42,8 @@ typedef struct HttpRow
 	const char *response_headers;
 	const char *key;
 	uint32		key_length;
-	const char *payload;		/* what was sent; only where it was not delivered */
+	Datum		sent_headers;	/* what was sent; only where it was not delivered */
+	const char *payload;
 	uint32		payload_length;
 } HttpRow;
 

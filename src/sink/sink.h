@@ -62,6 +62,16 @@ extern int64 cq_outbox_pending(Oid view);
 /* The columns of an outbox (of ColumnDef). */
 extern List *cq_outbox_columns(void);
 
+/* ---- outbox_retry.c ---- */
+
+/*
+ * Puts those of the dead letters ids (bigint[]) that are requests of the view, and are whole, back
+ * into its outbox, in the order in which they failed; they are gone from _cq.error. In a
+ * transaction that has the view to itself. Raises ERROR where older ones could undo newer ones.
+ */
+extern void cq_outbox_retry(Oid view, Oid sink, Oid outbox, Datum ids, int64 *npassed,
+							int64 *nin_part);
+
 /* ---- table.c ---- */
 
 extern void cq_table_sink_check(const CqSinkTarget *target);
