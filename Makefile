@@ -1,7 +1,10 @@
 # pg_cq: a PGXS extension. `make`, `make install`, `make installcheck` as usual;
-# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium`, `make test-monitoring`, `make test-tls`, `make test-http-kills` and `make bench` set up all they need by themselves, so they are here before PostgreSQL is.
+# `make demo`, `make check`, `make fuzz`, `make fuzz-formats`, `make test-debezium`,
+# `make test-monitoring`, `make test-tls`, `make test-http-kills` and `make bench` set up all they
+# need by themselves, so they are here before PostgreSQL is.
 
-SELF_MADE = demo check fuzz fuzz-formats test-debezium test-monitoring test-tls test-http-kills bench
+SELF_MADE = demo check fuzz fuzz-formats test-debezium test-monitoring test-tls test-http-kills \
+            bench
 ifneq ($(filter $(SELF_MADE),$(MAKECMDGOALS)),)
 
 .PHONY: $(SELF_MADE)

@@ -116,7 +116,8 @@ cq_budget_set(PG_FUNCTION_ARGS)
 		args[i] = PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	call("SELECT _cq.set_budget($1, $2, $3, $4, $5, $6, $7, $8)", lengthof(types), types, args, nulls);
+	call("SELECT _cq.set_budget($1, $2, $3, $4, $5, $6, $7, $8)", lengthof(types), types, args,
+		 nulls);
 	PG_RETURN_VOID();
 }
 

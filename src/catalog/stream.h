@@ -91,7 +91,7 @@ typedef struct CqStream
 	CqStreamMode mode;
 	CqValueStyle style;			/* of columns that say nothing else */
 	const char *unavailable;	/* stands for a value that has not changed; NULL: nothing does */
-	List	   *deleted_field;	/* path of the field that says that the row is gone; NIL: none does */
+	List	   *deleted_field;	/* path of the field that says that the row is gone; NIL: none */
 	CqTombstone tombstone;
 	CqOnGap		on_gap;
 	AttrNumber	event_time;		/* column with the option's name, or InvalidAttrNumber */

@@ -1,7 +1,7 @@
 /*
  * ending.h
- *		What becomes of the windows of a view that are closed: they are emitted, at once or later, are
- *		amended, or have expired. Of which kind they are says the plan (CqEnding).
+ *		What becomes of the windows of a view that are closed: they are emitted, at once or later,
+ *		are amended, or have expired. Of which kind they are says the plan (CqEnding).
  */
 #ifndef CQ_ENDING_H
 #define CQ_ENDING_H

@@ -129,7 +129,8 @@ refuse_below(CqTargetRow *row, const CqProtoEntry *entry, const char *fault)
 }
 
 static void
-run_entry(CqTargetRow *row, const CqProtoEntry *entry, const char *tag, const CqProtoRaw *raw, int depth)
+run_entry(CqTargetRow *row, const CqProtoEntry *entry, const char *tag, const CqProtoRaw *raw,
+		  int depth)
 {
 	CqProtoInput in = {.at = raw->bytes, .end = raw->bytes + raw->length};
 

@@ -2,8 +2,8 @@
  * target.h
  *		A column while it is decoded: what formats whose fields have names do with each.
  *
- * A format's own target begins with a CqTarget, its decoder has one CqTargets, and what it decodes a
- * message with begins with a CqTargetRow.
+ * A format's own target begins with a CqTarget, its decoder has one CqTargets, and what it decodes
+ * a message with begins with a CqTargetRow.
  */
 #ifndef CQ_TARGET_H
 #define CQ_TARGET_H

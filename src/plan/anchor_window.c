@@ -58,7 +58,7 @@ is_measurable(const FuncExpr *call, CqWindowKind kind)
 	return size->month < 12 * 1000 && size->day < 366 * 1000 && size->time < PG_INT64_MAX / 4;
 }
 
-/* In microseconds, at most: months have 31 days, and days that the clocks are set back on 25 hours. */
+/* In microseconds, at most: months have 31 days, and days on which clocks are set back 25 hours. */
 static int64
 longest(const Interval *interval)
 {

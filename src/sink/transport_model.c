@@ -164,7 +164,8 @@ static void
 hash_question(const CqModel *model, ModelRow *row)
 {
 	char	   *body = cq_model_request_body(model, list_make1((char *) row->input));
-	bytea	   *hash = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, CStringGetTextDatum(body)));
+	bytea	   *hash = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
+														CStringGetTextDatum(body)));
 
 	memcpy(row->hash, VARDATA_ANY(hash), CQ_MODEL_HASH);
 	pfree(body);

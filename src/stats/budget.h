@@ -16,7 +16,9 @@
 /* Looks at them where that is due, or at once. No transaction is open before or after. */
 extern void cq_budget_look(bool at_once);
 
-/* Why the view is to stop: it has used up a budget. NULL: it may go on. Good until the next look. */
+/*
+ * Why the view is to stop: it has used up a budget. NULL: it may go on. Good until the next look.
+ */
 extern const char *cq_budget_stops(Oid view);
 
 /* Has it used up one that makes it slow? */

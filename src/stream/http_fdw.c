@@ -3,9 +3,9 @@
  *		The foreign data wrappers cq_http and cq_model: their handler, which refuses what such a
  *		table is not for, and the validators of their options.
  *
- * A foreign table of cq_http, or a model, is a destination of requests, for the changes of a continuous view. It
- * has no rows to be read. Rows that are inserted by hand would have to be sent while the
- * transaction waits, or after it, when nobody hears what became of them.
+ * A foreign table of cq_http, or a model, is a destination of requests, for the changes of a
+ * continuous view. It has no rows to be read. Rows that are inserted by hand would have to be sent
+ * while the transaction waits, or after it, when nobody hears what became of them.
  */
 #include "postgres.h"
 

@@ -46,7 +46,7 @@ typedef struct CqIngestLane
 typedef struct CqIngest
 {
 	CqWorkerSlot *slot;
-	int			worker;			/* 0 … nworkers - 1; of a compute pool: more, nobody in particular */
+	int			worker;			/* 0 … nworkers - 1; of a compute pool: more, any number */
 	int			nworkers;		/* of its pool */
 	uint32		map_changes;	/* as last seen in its slot */
 	int64		told_at;		/* how busy it is; of the monotonic clock */

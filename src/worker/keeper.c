@@ -4,8 +4,9 @@
  *		processes nor ingest waits for it.
  *
  * It closes windows and makes their rows, deletes what is too old, lets blocked views go on, asks
- * how far streams reach that nobody reads, and tells the supervisor whether an emitter is needed. Each of these is a transaction of its own.
- * However long one takes, workers are started and ended meanwhile by the supervisor.
+ * how far streams reach that nobody reads, and tells the supervisor whether an emitter is needed.
+ * Each of these is a transaction of its own. However long one takes, workers are started and ended
+ * meanwhile by the supervisor.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
  * scale.h
- *		Compute pools, as the supervisor has them: how many workers each has, and which of them reads
- *		what.
+ *		Compute pools, as the supervisor has them: how many workers each has, and which of them
+ *		reads what.
  *
  * It looks at figures in shared memory that workers write, twice a second, and waits for nobody.
  */
