@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import compare, latency, neighbours, output, readers, requests, scaling, series
+from harness import (compare, embeddings, latency, neighbours, output, readers, requests, scaling,
+                     series)
 from harness.ground import Ground
 from harness.settings import Settings
 
@@ -15,6 +16,7 @@ EXPERIMENTS = {
     "neighbours": neighbours.run,       # what a view costs its neighbours on the same stream
     "topics": output.topics,            # from topic to topic, exactly once
     "closing": output.closing,          # ingest while a window of a million groups is emitted
+    "embeddings": embeddings.run,       # answers of a model, of a server that answers at once
     "requests": requests.run,           # requests by HTTP, of a server that answers at once
     "workers": scaling.workers,         # one worker and more
     "partitions": scaling.partitions,   # one partition and more

@@ -11,7 +11,10 @@ RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Answering(asyncio.Protocol):
-    """A connection that is kept: an answer for each request, whatever it is."""
+    """A connection that is kept: an answer for each request, by a function of its body."""
+
+    def __init__(self, respond):
+        self.respond = respond
 
     def connection_made(self, transport):
         self.transport, self.pending = transport, b""
@@ -23,16 +26,17 @@ class Answering(asyncio.Protocol):
             length = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
             if len(self.pending) < end + 4 + length:
                 return
+            body = self.pending[end + 4:end + 4 + length]
             self.pending = self.pending[end + 4 + length:]
-            self.transport.write(RESPONSE)
+            self.transport.write(self.respond(body))
 
 
-def listen():
+def listen(respond=lambda body: RESPONSE):
     """Its port. On a thread of this process, which ends with it."""
     ports, listening = [], threading.Event()
 
     async def serve():
-        server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: Answering(respond), "127.0.0.1", 0)
         ports.append(server.sockets[0].getsockname()[1])
         listening.set()
         await server.serve_forever()
