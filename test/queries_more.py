@@ -700,7 +700,7 @@ class MoreQueries(Queries):
     def make_nothing(self, depth):
         """Odd ones."""
         one, other = self.leaf(0), self.leaf(0)
-        return Query(
+        query = Query(
             self.random.choice(
                 [
                     f"SELECT count(*) AS c0 FROM {one.text}, {other.text}",
@@ -717,3 +717,6 @@ class MoreQueries(Queries):
             {"c0": "int"},
             {"odd"},
         )
+        if query.text.endswith("GROUP BY ()"):
+            query.tags.add("grouping sets")
+        return query
