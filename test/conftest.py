@@ -233,6 +233,14 @@ class Database:
         assert self.value("SELECT cq.wait(%s::regclass, make_interval(secs => %s))", view, deadline), \
             f"{view} did not catch up: {self.state(view)}"
 
+    def end_workers(self):
+        """Others come. Who reads a stream may have its messages already, also of a paused view."""
+        mine = "backend_type = 'pg_cq worker' AND datname = current_database()"
+        pids = [pid for pid, _ in self.execute(
+            f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}")]
+        wait_until(lambda: not self.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (%s)", pids), pids)
+
     def part(self, view, role="state"):
         """The name of the table, or view, that has this part in the view."""
         return self.value("SELECT relation::text FROM _cq.part WHERE view = %s::regclass "

@@ -149,6 +149,7 @@ def test_gap(db, broker, topic):
     broker.produce(s, [{"id": i, "v": 10} for i in range(10)])
     db.wait("v")
     db.execute("SELECT cq.pause('v')")
+    db.end_workers()
     broker.produce(s, [{"id": i, "v": 10} for i in range(10, 20)])
     broker.delete_records(s, 0, 15)
     for _ in range(2):

@@ -115,6 +115,7 @@ def test_retention_has_overtaken(db, broker, topic):
     db.execute("CREATE CONTINUOUS VIEW v AS SELECT k FROM s")
     db.wait("v")
     db.execute("SELECT cq.pause('v')")
+    db.end_workers()
     broker.produce(name, [{"k": i} for i in range(10)])
     broker.delete_records(name, 0, 5)
     db.execute("SELECT cq.resume('v')")

@@ -84,6 +84,7 @@ def test_gap_is_skipped_where_told(broker, db, topic):
     broker.produce(name, values(0, 500))
     assert_seen(db, (0, 500))
     db.execute("SELECT cq.pause('v')")
+    db.end_workers()
     broker.produce(name, values(500, 1000))
     broker.delete_records(name, 0, 800)
     db.execute("SELECT cq.resume('v')")
