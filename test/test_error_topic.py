@@ -95,7 +95,7 @@ def test_once_each(db, broker, topic, reader):
         if first == 0:
             wait_until(lambda: db.worker_pids(), "no worker")
             kill(db.worker_pids()[0])
-            db.close()
+            wait_until(lambda: not is_up(db), "the server does not end")
             wait_until(lambda: is_up(db), "the server does not come back")
     db.wait("v")
     flush(db)
