@@ -7,7 +7,6 @@
 #include "access/table.h"
 #include "catalog/destination.h"
 #include "catalog/pg_foreign_table.h"
-#include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "common/name.h"
 #include "common/options.h"
@@ -16,7 +15,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define DEFAULT_RESPONSE	(64 * 1024)
@@ -48,38 +46,10 @@ cq_destination_is(Oid relid)
 	return cq_destination_kind(relid) != CQ_DESTINATION_NONE;
 }
 
-/* Of the user's mapping, or else of everybody's, or else none. */
-static List *
-mapping_options(Oid server, Oid userid)
-{
-	Oid			users[] = {userid, InvalidOid};
-
-	for (int i = 0; i < (int) lengthof(users); i++)
-	{
-		if (SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(users[i]),
-								  ObjectIdGetDatum(server)))
-			return GetUserMapping(users[i], server)->options;
-	}
-	return NIL;
-}
-
-const char *
-cq_destination_option(const List *options, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, options)
-	{
-		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
-			return defGetString(lfirst_node(DefElem, cell));
-	}
-	return NULL;
-}
-
 static void
 read_interval(const List *options, const char *name, int64 *microseconds)
 {
-	const char *text = cq_destination_option(options, name);
+	const char *text = cq_options_value(options, name);
 
 	if (text != NULL)
 		cq_reject_raise(cq_options_interval(name, text, microseconds), NULL);
@@ -88,7 +58,7 @@ read_interval(const List *options, const char *name, int64 *microseconds)
 static void
 read_number(const List *options, const char *name, int *number)
 {
-	const char *text = cq_destination_option(options, name);
+	const char *text = cq_options_value(options, name);
 
 	if (text != NULL)
 		cq_reject_raise(cq_destination_options_number(name, text, 0, PG_INT32_MAX, number), NULL);
@@ -97,7 +67,7 @@ read_number(const List *options, const char *name, int *number)
 static void
 read_delivery(CqDelivery *delivery, const List *options)
 {
-	const char *rate = cq_destination_option(options, "rate");
+	const char *rate = cq_options_value(options, "rate");
 
 	*delivery = (CqDelivery) {
 		.timeout = 30 * USECS_PER_SEC,
@@ -123,7 +93,7 @@ read_delivery(CqDelivery *delivery, const List *options)
 static void
 read_server(CqDestination *destination, const ForeignServer *server)
 {
-	const char *url = cq_destination_option(server->options, "url");
+	const char *url = cq_options_value(server->options, "url");
 
 	if (url == NULL)
 		ereport(ERROR,
@@ -133,19 +103,19 @@ read_server(CqDestination *destination, const ForeignServer *server)
 	while (destination->url[strlen(destination->url) - 1] == '/')
 		destination->url[strlen(destination->url) - 1] = '\0';
 	destination->is_trusted = superuser_arg(server->owner);
-	destination->authority = cq_destination_option(server->options, "authority");
-	destination->sigv4 = cq_destination_option(server->options, "sigv4");
+	destination->authority = cq_options_value(server->options, "authority");
+	destination->sigv4 = cq_options_value(server->options, "sigv4");
 	read_delivery(&destination->delivery, server->options);
 }
 
 static void
 read_table(CqDestination *destination, const List *options)
 {
-	const char *method = cq_destination_option(options, "method");
-	const char *mode = cq_destination_option(options, "mode");
-	const char *key = cq_destination_option(options, "key");
-	const char *ordered = cq_destination_option(options, "ordered");
-	const char *path = cq_destination_option(options, "path");
+	const char *method = cq_options_value(options, "method");
+	const char *mode = cq_options_value(options, "mode");
+	const char *key = cq_options_value(options, "key");
+	const char *ordered = cq_options_value(options, "ordered");
+	const char *path = cq_options_value(options, "path");
 
 	destination->method = method != NULL ? method : "POST";
 	destination->path = path != NULL ? path : "";
@@ -155,8 +125,8 @@ read_table(CqDestination *destination, const List *options)
 		(void) parse_bool(ordered, &destination->is_ordered);
 	if (key != NULL)
 		cq_reject_raise(cq_destination_options_names(key, &destination->key), NULL);
-	destination->content_type = cq_destination_option(options, "content_type");
-	destination->responses = cq_destination_option(options, "responses");
+	destination->content_type = cq_options_value(options, "content_type");
+	destination->responses = cq_options_value(options, "responses");
 	destination->max_response = DEFAULT_RESPONSE;
 	read_number(options, "max_response", &destination->max_response);
 }
@@ -165,8 +135,8 @@ static void
 read_column(CqRequestColumn *column, Oid relid, Form_pg_attribute attribute)
 {
 	List	   *options = GetForeignColumnOptions(relid, attribute->attnum);
-	const char *part = cq_destination_option(options, "part");
-	const char *name = cq_destination_option(options, "name");
+	const char *part = cq_options_value(options, "part");
+	const char *name = cq_options_value(options, "name");
 
 	column->attno = attribute->attnum;
 	column->column = pstrdup(NameStr(attribute->attname));
@@ -214,7 +184,7 @@ cq_destination_get_server(Oid relid, Oid userid)
 	destination->relid = relid;
 	destination->name = cq_name_qualified(relid);
 	read_server(destination, server);
-	destination->secrets = mapping_options(table->serverid, userid);
+	destination->secrets = cq_stream_mapping_options(table->serverid, userid);
 	destination->options = list_concat_copy(server->options, table->options);
 	destination->options = list_concat(destination->options, destination->secrets);
 	return destination;
@@ -233,5 +203,5 @@ cq_destination_get(Oid relid, Oid userid)
 const char *
 cq_destination_secret(const CqDestination *destination, const char *name)
 {
-	return cq_destination_option(destination->secrets, name);
+	return cq_options_value(destination->secrets, name);
 }

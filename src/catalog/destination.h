@@ -95,9 +95,6 @@ extern CqDestination *cq_destination_get(Oid relid, Oid userid);
 /* The same of the server and the user mapping alone; options has those of the table as well. */
 extern CqDestination *cq_destination_get_server(Oid relid, Oid userid);
 
-/* An option's text, or NULL. */
-extern const char *cq_destination_option(const List *options, const char *name);
-
 /* An option of the user mapping, or NULL. */
 extern const char *cq_destination_secret(const CqDestination *destination, const char *name);
 

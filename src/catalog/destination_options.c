@@ -210,17 +210,6 @@ check_sigv4(const char *name, const char *value)
 }
 
 static CqReject *
-check_pem(const char *name, const char *value)
-{
-	if (strstr(value, "-----BEGIN ") != NULL)
-		return NULL;
-	return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
-									"invalid value for option \"%s\"", name),
-						  "It is the text of a file in the format PEM, which has a line that "
-						  "begins with -----BEGIN.");
-}
-
-static CqReject *
 check_secret(const char *name, const char *value)
 {
 	if (*value != '\0' && cq_destination_is_header_value(value))
@@ -250,16 +239,6 @@ check_part(const char *name, const char *value)
 	int			choice;
 
 	return cq_options_choice(name, value, cq_destination_parts, &choice);
-}
-
-static CqReject *
-check_boolean(const char *name, const char *value)
-{
-	bool		result;
-
-	if (parse_bool(value, &result))
-		return NULL;
-	return cq_reject_hint(cq_options_bad_value(name, value), "Valid values: true, false.");
 }
 
 bool
@@ -327,7 +306,7 @@ check_content_type(const char *name, const char *value)
 
 static const CqOptionRule rules[] = {
 	{"url", SERVER, check_url},
-	{"authority", SERVER, check_pem},
+	{"authority", SERVER, cq_options_check_pem},
 	{"timeout", SERVER, check_interval},
 	{"connect_timeout", SERVER, check_interval},
 	{"concurrency", SERVER, check_concurrency},
@@ -341,15 +320,15 @@ static const CqOptionRule rules[] = {
 	{"user", MAPPING, check_secret},
 	{"password", MAPPING, check_secret},
 	{"token", MAPPING, check_secret},
-	{"certificate", MAPPING, check_pem},
-	{"certificate_key", MAPPING, check_pem},
+	{"certificate", MAPPING, cq_options_check_pem},
+	{"certificate_key", MAPPING, cq_options_check_pem},
 	{"certificate_key_password", MAPPING, check_secret},
 	{"hmac_key", MAPPING, check_secret},
 	{"method", TABLE, check_method},
 	{"path", TABLE, check_path},
 	{"mode", TABLE, check_mode},
 	{"key", TABLE, check_key},
-	{"ordered", TABLE, check_boolean},
+	{"ordered", TABLE, cq_options_check_boolean},
 	{"content_type", TABLE, check_content_type},
 	{"responses", TABLE, NULL},
 	{"max_response", TABLE, check_max_response},

@@ -27,7 +27,7 @@
 static int
 read_choice(const List *options, const char *name, const char *const *choices)
 {
-	const char *text = cq_destination_option(options, name);
+	const char *text = cq_options_value(options, name);
 	int			choice = 0;
 
 	if (text != NULL)
@@ -38,7 +38,7 @@ read_choice(const List *options, const char *name, const char *const *choices)
 static void
 read_number(const List *options, const char *name, int *number)
 {
-	const char *text = cq_destination_option(options, name);
+	const char *text = cq_options_value(options, name);
 
 	if (text != NULL)
 		cq_reject_raise(cq_destination_options_number(name, text, 0, PG_INT32_MAX, number), NULL);
@@ -47,7 +47,7 @@ read_number(const List *options, const char *name, int *number)
 static double
 read_amount(const List *options, const char *name)
 {
-	const char *text = cq_destination_option(options, name);
+	const char *text = cq_options_value(options, name);
 
 	return text != NULL ? strtod(text, NULL) : 0;
 }
@@ -56,7 +56,7 @@ read_amount(const List *options, const char *name)
 static void
 read_budget(CqModel *model, const List *options)
 {
-	const char *period = cq_destination_option(options, "budget_period");
+	const char *period = cq_options_value(options, "budget_period");
 	CqDelivery *delivery = &model->destination->delivery;
 	double	   *amounts = model->budget.amounts;
 
@@ -140,18 +140,18 @@ default_path(const CqModel *model)
 static void
 read_table(CqModel *model, const List *options)
 {
-	const char *mode = cq_destination_option(options, "mode");
-	const char *path = cq_destination_option(options, "path");
+	const char *mode = cq_options_value(options, "mode");
+	const char *path = cq_options_value(options, "path");
 	bool		answers_words = true;
 
 	model->task = read_choice(options, "task", cq_model_tasks);
-	model->model = cq_destination_option(options, "model");
-	model->system_prompt = cq_destination_option(options, "system_prompt");
-	model->prompt = cq_destination_option(options, "prompt");
-	model->temperature = cq_destination_option(options, "temperature");
-	model->request = cq_destination_option(options, "request");
-	model->answer = cq_destination_option(options, "answer");
-	model->classes = read_classes(cq_destination_option(options, "classes"));
+	model->model = cq_options_value(options, "model");
+	model->system_prompt = cq_options_value(options, "system_prompt");
+	model->prompt = cq_options_value(options, "prompt");
+	model->temperature = cq_options_value(options, "temperature");
+	model->request = cq_options_value(options, "request");
+	model->answer = cq_options_value(options, "answer");
+	model->classes = read_classes(cq_options_value(options, "classes"));
 	answers_words = model->task != CQ_TASK_EMBEDDING && model->task != CQ_TASK_MODERATION;
 	model->max_tokens = answers_words ? DEFAULT_TOKENS : 0;
 	read_number(options, "max_tokens", &model->max_tokens);
@@ -163,7 +163,7 @@ read_table(CqModel *model, const List *options)
 	model->path = path != NULL ? path : default_path(model);
 	model->destination->mode = mode != NULL && strcmp(mode, "upsert") == 0 ? CQ_MODE_UPSERT :
 		CQ_MODE_APPEND;
-	model->destination->responses = cq_destination_option(options, "responses");
+	model->destination->responses = cq_options_value(options, "responses");
 	model->destination->max_response = MOST_OF_ANSWER;
 	model->destination->method = "POST";
 }

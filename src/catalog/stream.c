@@ -59,9 +59,8 @@ cq_stream_is(Oid relid)
 	return OidIsValid(server) && find_kind(GetForeignServer(server)->fdwid, &kind);
 }
 
-/* The options of userid's mapping, or else of the public one, or else none. */
-static List *
-user_mapping_options(Oid userid, Oid server)
+List *
+cq_stream_mapping_options(Oid server, Oid userid)
 {
 	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(userid),
 										ObjectIdGetDatum(server));
@@ -102,7 +101,7 @@ List *
 cq_stream_server_properties(Oid server, Oid userid)
 {
 	return list_concat(select_options(GetForeignServer(server)->options, false),
-					   select_options(user_mapping_options(userid, server), false));
+					   select_options(cq_stream_mapping_options(server, userid), false));
 }
 
 List *
@@ -112,7 +111,7 @@ cq_stream_server_registry(Oid server, Oid userid, bool *is_trusted)
 
 	*is_trusted = superuser_arg(found->owner);
 	return list_concat(select_options(found->options, true),
-					   select_options(user_mapping_options(userid, server), true));
+					   select_options(cq_stream_mapping_options(server, userid), true));
 }
 
 /*
@@ -262,25 +261,12 @@ apply_option(CqStream *stream, DefElem *option)
 	cq_reject_raise(reject, NULL);
 }
 
-static const char *
-find_value(const List *options, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, options)
-	{
-		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
-			return defGetString(lfirst_node(DefElem, cell));
-	}
-	return NULL;
-}
-
 /* Takes what options say of times and numbers. */
 static void
 apply_formats(const List *options, CqValueStyle *style)
 {
-	const char *times = find_value(options, "time_format");
-	const char *numbers = find_value(options, "number_format");
+	const char *times = cq_options_value(options, "time_format");
+	const char *numbers = cq_options_value(options, "number_format");
 	int			choice = 0;
 
 	if (times != NULL)
@@ -308,7 +294,7 @@ is_flattened(const CqStream *stream)
 static void
 describe_values(CqStream *stream, const List *options)
 {
-	const char *values = find_value(options, "values");
+	const char *values = cq_options_value(options, "values");
 
 	if (values != NULL ? strcmp(values, "debezium") == 0 : stream->mode == CQ_MODE_DEBEZIUM)
 	{
@@ -488,7 +474,7 @@ cq_stream_get(Oid relid, Oid userid)
 	stream->event_settings = lappend(stream->event_settings, "DateStyle=ISO, MDY");
 	stream->event_settings = lappend(stream->event_settings, "timezone_abbreviations=Default");
 	stream->properties = list_concat(stream->properties,
-									 select_options(user_mapping_options(userid, server_id),
+									 select_options(cq_stream_mapping_options(server_id, userid),
 													false));
 	stream->registry = cq_stream_server_registry(server_id, userid, &stream->registry_is_trusted);
 	describe_columns(stream);

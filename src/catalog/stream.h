@@ -133,6 +133,9 @@ extern char *cq_stream_options_names(CqStreamKind kind, Oid place);
 /* The option's parts: topics between commas. */
 extern CqReject *cq_stream_options_parse_topics(const char *value, List **topics);
 
+/* The options of userid's mapping, or else of the public one, or else none (of DefElem). */
+extern List *cq_stream_mapping_options(Oid server, Oid userid);
+
 /* A server's properties, then those of userid's mapping (of DefElem). */
 extern List *cq_stream_server_properties(Oid server, Oid userid);
 

@@ -166,16 +166,6 @@ check_subject_names(const char *name, const char *value)
 }
 
 static CqReject *
-check_boolean(const char *name, const char *value)
-{
-	bool		result;
-
-	if (parse_bool(value, &result))
-		return NULL;
-	return cq_reject_hint(cq_options_bad_value(name, value), "Valid values: true, false.");
-}
-
-static CqReject *
 check_values(const char *name, const char *value)
 {
 	int			choice;
@@ -310,17 +300,6 @@ check_urls(const char *name, const char *value)
 	return urls != NIL ? NULL : cq_options_bad_value(name, value);
 }
 
-static CqReject *
-check_pem(const char *name, const char *value)
-{
-	if (strstr(value, "-----BEGIN ") != NULL)
-		return NULL;
-	return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
-									"invalid value for option \"%s\"", name),
-						  "It is the text of a file in the format PEM, which has a line that "
-						  "begins with -----BEGIN.");
-}
-
 /* Goes into a header. */
 static CqReject *
 check_secret(const char *name, const char *value)
@@ -342,9 +321,9 @@ static const CqOptionRule rules[] = {
 	{"framing", KAFKA_TABLE, check_framing},
 	{"subject", KAFKA_TABLE, NULL},
 	{"subject_names", KAFKA_TABLE, check_subject_names},
-	{"register_schema", KAFKA_TABLE, check_boolean},
-	{"check_compatibility", KAFKA_TABLE, check_boolean},
-	{"ignore_case", KAFKA_TABLE, check_boolean},
+	{"register_schema", KAFKA_TABLE, cq_options_check_boolean},
+	{"check_compatibility", KAFKA_TABLE, cq_options_check_boolean},
+	{"ignore_case", KAFKA_TABLE, cq_options_check_boolean},
 	{"mode", KAFKA_TABLE, check_mode},
 	{"mode", LOG_TABLE, check_log_mode},
 	{"values", KAFKA_TABLE, check_values},
@@ -357,8 +336,8 @@ static const CqOptionRule rules[] = {
 	{"escape", KAFKA_TABLE, check_character},
 	{"null", KAFKA_TABLE, check_null},
 	{"header", KAFKA_TABLE, check_header},
-	{"force_null", KAFKA_COLUMN, check_boolean},
-	{"force_not_null", KAFKA_COLUMN, check_boolean},
+	{"force_null", KAFKA_COLUMN, cq_options_check_boolean},
+	{"force_not_null", KAFKA_COLUMN, cq_options_check_boolean},
 	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
 	{"timezone", KAFKA_TABLE, check_setting},
 	{"datestyle", KAFKA_TABLE, check_setting},
@@ -374,12 +353,12 @@ static const CqOptionRule rules[] = {
 	{"key", KAFKA_COLUMN, check_path},
 	{"metadata", KAFKA_COLUMN | LOG_COLUMN, check_metadata},
 	{"schema_registry", KAFKA_SERVER, check_urls},
-	{"schema_registry_ca", KAFKA_SERVER, check_pem},
+	{"schema_registry_ca", KAFKA_SERVER, cq_options_check_pem},
 	{"schema_registry_user", KAFKA_MAPPING, check_secret},
 	{"schema_registry_password", KAFKA_MAPPING, check_secret},
 	{"schema_registry_token", KAFKA_MAPPING, check_secret},
-	{"schema_registry_certificate", KAFKA_MAPPING, check_pem},
-	{"schema_registry_key", KAFKA_MAPPING, check_pem},
+	{"schema_registry_certificate", KAFKA_MAPPING, cq_options_check_pem},
+	{"schema_registry_key", KAFKA_MAPPING, cq_options_check_pem},
 	{"schema_registry_key_password", KAFKA_MAPPING, check_secret},
 };
 

@@ -4,11 +4,29 @@
  */
 #include "postgres.h"
 
+#include "commands/defrem.h"
 #include "common/options.h"
 #include "common/int.h"
 #include "lib/stringinfo.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
+
+const char *
+cq_options_value(const List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, name) == 0 && option->defaction != DEFELEM_DROP)
+			return defGetString(option);
+	}
+	return NULL;
+}
 
 const CqOptionRule *
 cq_options_find(const CqOptionRule *rules, int nrules, int place, const char *name)
@@ -59,6 +77,27 @@ cq_options_choice(const char *name, const char *value, const char *const *choice
 	for (int i = 0; choices[i] != NULL; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", choices[i]);
 	return cq_reject_hint(cq_options_bad_value(name, value), "Valid values: %s.", names.data);
+}
+
+CqReject *
+cq_options_check_boolean(const char *name, const char *value)
+{
+	bool		result;
+
+	if (parse_bool(value, &result))
+		return NULL;
+	return cq_reject_hint(cq_options_bad_value(name, value), "Valid values: true, false.");
+}
+
+CqReject *
+cq_options_check_pem(const char *name, const char *value)
+{
+	if (strstr(value, "-----BEGIN ") != NULL)
+		return NULL;
+	return cq_reject_hint(cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+									"invalid value for option \"%s\"", name),
+						  "It is the text of a file in the format PEM, which has a line that "
+						  "begins with -----BEGIN.");
 }
 
 /* Times plus or minus as much stay in range. */

@@ -10,6 +10,7 @@
 
 #include "common/reject.h"
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 
 /* NULL where the value may stand. */
 typedef CqReject *(*CqOptionCheck) (const char *name, const char *value);
@@ -20,6 +21,9 @@ typedef struct CqOptionRule
 	int			places;			/* bits, given their meaning by whoever keeps the table */
 	CqOptionCheck check;		/* NULL: any text */
 } CqOptionRule;
+
+/* The value that a list of DefElem has for a name; NULL: none, or it is to be dropped. */
+extern const char *cq_options_value(const List *options, const char *name);
 
 /* The rule for name at place (one bit), or NULL. */
 extern const CqOptionRule *cq_options_find(const CqOptionRule *rules, int nrules, int place,
@@ -34,6 +38,10 @@ extern CqReject *cq_options_bad_value(const char *name, const char *value);
 /* One of choices, which ends with NULL; *choice is its index. */
 extern CqReject *cq_options_choice(const char *name, const char *value, const char *const *choices,
 								   int *choice);
+
+/* As CqOptionCheck: a boolean; certificates or a key, as text. */
+extern CqReject *cq_options_check_boolean(const char *name, const char *value);
+extern CqReject *cq_options_check_pem(const char *name, const char *value);
 
 /* Reads value as the server reads an interval, but says false instead of raising an error. */
 extern bool cq_options_parse_interval(const char *value, Interval *interval);

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "common/name.h"
+#include "common/options.h"
 #include "common/owner.h"
 #include "common/version.h"
 #include "ddl/ddl.h"
@@ -33,21 +34,6 @@
 #include "utils/lsyscache.h"
 
 static object_access_hook_type previous_access = NULL;
-
-static const char *
-find_option(const List *options, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, options)
-	{
-		DefElem    *option = lfirst_node(DefElem, cell);
-
-		if (strcmp(option->defname, name) == 0 && option->defaction != DEFELEM_DROP)
-			return defGetString(option);
-	}
-	return NULL;
-}
 
 /* ---- the settings of event times ---- */
 
@@ -65,12 +51,12 @@ pin(const char *option, const char *setting)
 static List *
 pin_settings(List *given, const List *existing)
 {
-	if (find_option(given, "event_time") == NULL || find_option(given, "timezone") != NULL ||
-		find_option(existing, "timezone") != NULL)
+	if (cq_options_value(given, "event_time") == NULL || cq_options_value(given, "timezone") != NULL ||
+		cq_options_value(existing, "timezone") != NULL)
 		return given;
 	given = lappend(given, pin("timezone", "TimeZone"));
-	if (DateOrder != DATEORDER_MDY && find_option(given, "datestyle") == NULL &&
-		find_option(existing, "datestyle") == NULL)
+	if (DateOrder != DATEORDER_MDY && cq_options_value(given, "datestyle") == NULL &&
+		cq_options_value(existing, "datestyle") == NULL)
 		given = lappend(given, pin("datestyle", "DateStyle"));
 	return given;
 }
@@ -108,7 +94,7 @@ cq_stream_columns_create(CqCommand *command)
 	CreateForeignTableStmt *stmt = (CreateForeignTableStmt *) command->pstmt->utilityStmt;
 
 	if (is_of_kafka(GetForeignServerByName(stmt->servername, true)) &&
-		find_option(stmt->options, "event_time") != NULL)
+		cq_options_value(stmt->options, "event_time") != NULL)
 	{
 		stmt = (CreateForeignTableStmt *) cq_command_own_statement(command);
 		stmt->options = pin_settings(stmt->options, NIL);
@@ -188,7 +174,7 @@ is_read_by_views(Oid stream)
 static char *
 identity_of(Oid stream)
 {
-	const char *mode = find_option(GetForeignTable(stream)->options, "mode");
+	const char *mode = cq_options_value(GetForeignTable(stream)->options, "mode");
 	const CqStream *described;
 	StringInfoData identity;
 	ListCell   *cell;
@@ -274,7 +260,7 @@ says_place(const List *options)
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 	{
-		if (find_option(options, names[i]) != NULL)
+		if (cq_options_value(options, names[i]) != NULL)
 			return true;
 	}
 	return false;
@@ -283,7 +269,7 @@ says_place(const List *options)
 static void
 follow_column(Oid relid, const char *before, const char *after)
 {
-	const char *event_time = find_option(GetForeignTable(relid)->options, "event_time");
+	const char *event_time = cq_options_value(GetForeignTable(relid)->options, "event_time");
 	char	   *name = cq_name_qualified(relid);
 	AttrNumber	attno = get_attnum(relid, after);
 	List	   *options = GetForeignColumnOptions(relid, attno);
@@ -323,8 +309,8 @@ cq_stream_columns_rename(CqCommand *command)
 static bool
 is_key(Oid stream, AttrNumber column)
 {
-	const char *mode = find_option(GetForeignTable(stream)->options, "mode");
-	const char *metadata = find_option(GetForeignColumnOptions(stream, column), "metadata");
+	const char *mode = cq_options_value(GetForeignTable(stream)->options, "mode");
+	const char *metadata = cq_options_value(GetForeignColumnOptions(stream, column), "metadata");
 
 	return mode != NULL && strcmp(mode, "append") != 0 &&
 		metadata != NULL && strcmp(metadata, "key") == 0;
@@ -341,7 +327,7 @@ on_access(ObjectAccessType access, Oid class, Oid object, int column, void *arg)
 	if (access != OAT_DROP || class != RelationRelationId || column == 0 ||
 		get_rel_relkind(object) != RELKIND_FOREIGN_TABLE || !cq_stream_is(object))
 		return;
-	event_time = find_option(GetForeignTable(object)->options, "event_time");
+	event_time = cq_options_value(GetForeignTable(object)->options, "event_time");
 	if (event_time != NULL && get_attnum(object, event_time) == column)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

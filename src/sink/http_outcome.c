@@ -19,7 +19,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "sink/http_parts.h"
-#include "utils/acl.h"
+#include "sink/sink.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/formatting.h"
@@ -94,8 +94,7 @@ cq_http_outcome_find(const CqDestination *destination, Oid owner)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is no stream of cq_log", get_rel_name(stream)),
 				 errdetail("The option responses of %s names it.", destination->name)));
-	if (pg_class_aclcheck(stream, owner, ACL_INSERT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(stream));
+	cq_sink_require_insert(stream, owner);
 	return stream;
 }
 

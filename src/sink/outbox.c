@@ -13,8 +13,6 @@
 #include "executor/executor.h"
 #include "sink/outbox_encoder.h"
 #include "sink/outbox_write.h"
-#include "utils/acl.h"
-#include "utils/lsyscache.h"
 
 typedef struct Outbox
 {
@@ -51,10 +49,7 @@ static const struct
 static CqOutboxEncoder *
 open_encoder(const CqSinkTarget *target)
 {
-	AclResult	result = pg_class_aclcheck(target->sink, target->owner, ACL_INSERT);
-
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FOREIGN_TABLE, get_rel_name(target->sink));
+	cq_sink_require_insert(target->sink, target->owner);
 	return encoders[cq_destination_kind(target->sink)].open(target);
 }
 

@@ -9,6 +9,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/stream.h"
 #include "sink/sink.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 
 CqSinkKind
@@ -36,6 +37,15 @@ cq_sink_kind(Oid sink)
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(sink)),
 			 errhint("A sink is a foreign table of cq_kafka, cq_log, cq_http or cq_model, or a "
 					 "table.")));
+}
+
+void
+cq_sink_require_insert(Oid sink, Oid owner)
+{
+	AclResult	result = pg_class_aclcheck(sink, owner, ACL_INSERT);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_TABLE, get_rel_name(sink));
 }
 
 void

@@ -39,6 +39,9 @@ typedef enum CqSinkKind
 /* Raises ERROR where the relation is neither. */
 extern CqSinkKind cq_sink_kind(Oid sink);
 
+/* Raises ERROR where somebody may not insert into a foreign table. */
+extern void cq_sink_require_insert(Oid sink, Oid owner);
+
 /*
  * Checks that the view's rows can go there, and that its owner may write there. Raises ERROR.
  * outbox need not be there yet.

@@ -5,7 +5,10 @@
 #include "postgres.h"
 
 #include "catalog/destination.h"
+#include "commands/defrem.h"
+#include "nodes/parsenodes.h"
 #include "sink/transport.h"
+#include "utils/builtins.h"
 
 const CqTransportMethods *
 cq_transport_methods(const CqViewSink *sink)
@@ -17,4 +20,18 @@ cq_transport_methods(const CqViewSink *sink)
 	};
 
 	return methods[cq_destination_kind(sink->sink)];
+}
+
+void
+cq_transport_describe(StringInfo text, const List *options)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		appendStringInfo(text, " %s=%s", option->defname,
+						 quote_literal_cstr(defGetString(option)));
+	}
 }

@@ -26,6 +26,7 @@
 #define CQ_TRANSPORT_H
 
 #include "catalog/sink.h"
+#include "lib/stringinfo.h"
 #include "sink/outbox_read.h"
 
 typedef enum CqTransportState
@@ -138,6 +139,9 @@ struct CqTransport
 
 /* The kind for a sink's table. Within a transaction; raises ERROR where it has none. */
 extern const CqTransportMethods *cq_transport_methods(const CqViewSink *sink);
+
+/* Options (of DefElem) for describe. */
+extern void cq_transport_describe(StringInfo text, const List *options);
 
 /* ---- transport_kafka.c ---- */
 

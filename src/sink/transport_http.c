@@ -30,9 +30,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
 #include "sink/http_parts.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
+#include "sink/sink.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -54,8 +52,7 @@
 static CqDestination *
 open_destination(const CqViewSink *sink, Oid owner)
 {
-	if (pg_class_aclcheck(sink->sink, owner, ACL_INSERT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(sink->sink));
+	cq_sink_require_insert(sink->sink, owner);
 	return cq_destination_get(sink->sink, owner);
 }
 
@@ -82,18 +79,11 @@ char *
 cq_transport_http_describe(const CqDestination *destination, Oid responses)
 {
 	StringInfoData text;
-	ListCell   *cell;
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "%d %u %s", destination->is_trusted, responses,
 					 content_type_of(destination));
-	foreach(cell, destination->options)
-	{
-		DefElem    *option = lfirst_node(DefElem, cell);
-
-		appendStringInfo(&text, " %s=%s", option->defname,
-						 quote_literal_cstr(defGetString(option)));
-	}
+	cq_transport_describe(&text, destination->options);
 	return text.data;
 }
 

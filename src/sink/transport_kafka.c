@@ -5,18 +5,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "catalog/stream.h"
-#include "commands/defrem.h"
 #include "common/owner.h"
 #include "lib/stringinfo.h"
 #include "sink/framing.h"
+#include "sink/sink.h"
 #include "sink/transport.h"
 #include "source/kafka_transaction.h"
 #include "stream/reader_state.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #define MAX_ROWS	10000		/* of one transaction */
@@ -60,8 +56,7 @@ open_stream(const CqViewSink *sink)
 
 	if (cq_sink_is_of_errors(sink))
 		return open_error_stream(sink);
-	if (pg_class_aclcheck(sink->sink, owner, ACL_INSERT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(sink->sink));
+	cq_sink_require_insert(sink->sink, owner);
 	stream = cq_stream_get(sink->sink, owner);
 	if (stream->kind != CQ_STREAM_KAFKA || stream->topics == NIL)
 		ereport(ERROR,
@@ -81,13 +76,7 @@ describe_kafka(const CqViewSink *sink)
 	initStringInfo(&text);
 	foreach(cell, stream->topics)
 		appendStringInfo(&text, "%s,", (char *) lfirst(cell));
-	foreach(cell, stream->properties)
-	{
-		DefElem    *property = lfirst_node(DefElem, cell);
-
-		appendStringInfo(&text, " %s=%s", property->defname,
-						 quote_literal_cstr(defGetString(property)));
-	}
+	cq_transport_describe(&text, stream->properties);
 	if (framing != NULL)
 		appendStringInfo(&text, " %s", cq_framing_describe(framing));
 	return text.data;

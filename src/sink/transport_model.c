@@ -20,7 +20,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "sink/model_parts.h"
-#include "utils/acl.h"
+#include "sink/sink.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -36,8 +36,7 @@
 static CqModel *
 open_model(Oid table, Oid owner)
 {
-	if (pg_class_aclcheck(table, owner, ACL_INSERT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(table));
+	cq_sink_require_insert(table, owner);
 	return cq_model_get(table, owner);
 }
 

@@ -14,6 +14,7 @@
 #include "catalog/stream_options.h"
 #include "commands/defrem.h"
 #include "common/closest.h"
+#include "common/options.h"
 #include "common/topic_pattern.h"
 #include "fmgr.h"
 #include "source/property.h"
@@ -134,20 +135,6 @@ validate(CqStreamKind kind, List *options, Oid place)
 	}
 }
 
-/* NULL: it is not there. */
-static const char *
-find_option(List *options, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, options)
-	{
-		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
-			return defGetString(lfirst_node(DefElem, cell));
-	}
-	return NULL;
-}
-
 /* What fails would come back, and fail again. */
 static void
 refuse_error_loop(const char *topic, const char *error_topic)
@@ -183,20 +170,20 @@ cq_kafka_validator(PG_FUNCTION_ARGS)
 	Oid			place = PG_GETARG_OID(1);
 
 	validate(CQ_STREAM_KAFKA, options, place);
-	if (place == AttributeRelationId && find_option(options, "path") != NULL &&
-		find_option(options, "metadata") != NULL)
+	if (place == AttributeRelationId && cq_options_value(options, "path") != NULL &&
+		cq_options_value(options, "metadata") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("options \"path\" and \"metadata\" exclude each other"),
 				 errdetail("A column is a field of the message or something that Kafka knows of "
 						   "it.")));
-	if (place == ForeignTableRelationId && find_option(options, "topic") == NULL)
+	if (place == ForeignTableRelationId && cq_options_value(options, "topic") == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"topic\" is required"),
 				 errhint("It names the topic of the stream, or several topics with commas "
 						 "between.")));
-	if (place == ForeignTableRelationId && find_option(options, "error_topic") != NULL)
-		refuse_error_loop(find_option(options, "topic"), find_option(options, "error_topic"));
+	if (place == ForeignTableRelationId && cq_options_value(options, "error_topic") != NULL)
+		refuse_error_loop(cq_options_value(options, "topic"), cq_options_value(options, "error_topic"));
 	PG_RETURN_VOID();
 }

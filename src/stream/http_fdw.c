@@ -14,6 +14,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_foreign_server.h"
 #include "commands/defrem.h"
+#include "common/options.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
@@ -137,7 +138,7 @@ validate(const List *options, Oid place,
 
 		cq_reject_raise(check(place, option->defname, defGetString(option)), NULL);
 	}
-	if (place == ForeignServerRelationId && cq_destination_option(options, "url") == NULL)
+	if (place == ForeignServerRelationId && cq_options_value(options, "url") == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"url\" is required"),
