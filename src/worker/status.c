@@ -230,20 +230,38 @@ cq_worker_pools(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* _cq.pool_status(): compute pools of this database, as they are now. Anybody may call it. */
-Datum
-cq_pool_status(PG_FUNCTION_ARGS)
+/* The compute pools of this database, as they are now. */
+static List *
+copy_pools(void)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *pools = NIL;
 
-	cq_version_require();
-	InitMaterializedSRF(fcinfo, 0);
 	if (cq_shared == NULL)
-		return (Datum) 0;
+		return NIL;
 	LWLockAcquire(cq_shared->lock, LW_SHARED);
 	for (int i = 1; i < cq_shared->nslots; i++)
 	{
 		const CqPoolSlot *pool = &cq_shared->pools[i];
+
+		if (pool->database == MyDatabaseId && pool->is_there)
+			pools = lappend(pools, memcpy(palloc(sizeof(CqPoolSlot)), pool, sizeof(CqPoolSlot)));
+	}
+	LWLockRelease(cq_shared->lock);
+	return pools;
+}
+
+/* _cq.pool_status(): what there is of each. Anybody may call it. */
+Datum
+cq_pool_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	cq_version_require();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, copy_pools())
+	{
+		const CqPoolSlot *pool = lfirst(cell);
 		const CqPoolChange *last = &pool->changes[(pool->nchanges + CQ_POOL_CHANGES - 1) %
 												  CQ_POOL_CHANGES];
 		Datum		values[] = {
@@ -258,12 +276,9 @@ cq_pool_status(PG_FUNCTION_ARGS)
 		};
 		bool		nulls[lengthof(values)] = {false};
 
-		if (pool->database != MyDatabaseId || !pool->is_there)
-			continue;
 		nulls[5] = nulls[6] = pool->nchanges == 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
-	LWLockRelease(cq_shared->lock);
 	return (Datum) 0;
 }
 
