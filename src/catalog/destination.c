@@ -56,15 +56,6 @@ read_interval(const List *options, const char *name, int64 *microseconds)
 }
 
 static void
-read_number(const List *options, const char *name, int *number)
-{
-	const char *text = cq_options_value(options, name);
-
-	if (text != NULL)
-		cq_reject_raise(cq_destination_options_number(name, text, 0, PG_INT32_MAX, number), NULL);
-}
-
-static void
 read_delivery(CqDelivery *delivery, const List *options)
 {
 	const char *rate = cq_options_value(options, "rate");
@@ -85,9 +76,9 @@ read_delivery(CqDelivery *delivery, const List *options)
 	read_interval(options, "backoff", &delivery->backoff);
 	read_interval(options, "max_backoff", &delivery->max_backoff);
 	read_interval(options, "breaker_pause", &delivery->breaker_pause);
-	read_number(options, "concurrency", &delivery->concurrency);
-	read_number(options, "attempts", &delivery->attempts);
-	read_number(options, "breaker", &delivery->breaker);
+	cq_options_read_number(options, "concurrency", &delivery->concurrency);
+	cq_options_read_number(options, "attempts", &delivery->attempts);
+	cq_options_read_number(options, "breaker", &delivery->breaker);
 }
 
 static void
@@ -128,7 +119,7 @@ read_table(CqDestination *destination, const List *options)
 	destination->content_type = cq_options_value(options, "content_type");
 	destination->responses = cq_options_value(options, "responses");
 	destination->max_response = DEFAULT_RESPONSE;
-	read_number(options, "max_response", &destination->max_response);
+	cq_options_read_number(options, "max_response", &destination->max_response);
 }
 
 static void

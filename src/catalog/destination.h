@@ -109,10 +109,6 @@ extern const char *cq_destination_secret(const CqDestination *destination, const
  */
 extern CqReject *cq_destination_options_check(Oid place, const char *name, const char *value);
 
-/* A whole number within bounds, and a size such as 64kB. */
-extern CqReject *cq_destination_options_number(const char *name, const char *value, int least,
-											   int most, int *number);
-
 /* Is it a place of the catalog where cq_http has an option of that name? */
 extern bool cq_destination_options_have(Oid place, const char *name);
 

@@ -145,46 +145,6 @@ check_interval(const char *name, const char *value)
 	return reject;
 }
 
-CqReject *
-cq_destination_options_number(const char *name, const char *value, int least, int most,
-							  int *number)
-{
-	char	   *end;
-	long		parsed = strtol(value, &end, 10);
-
-	if (end != value && *end == '\0' && parsed >= least && parsed <= most)
-	{
-		*number = (int) parsed;
-		return NULL;
-	}
-	return cq_reject_hint(cq_options_bad_value(name, value),
-						  "It is a number between %d and %d.", least, most);
-}
-
-static CqReject *
-check_concurrency(const char *name, const char *value)
-{
-	int			number;
-
-	return cq_destination_options_number(name, value, 1, MOST_AT_ONCE, &number);
-}
-
-static CqReject *
-check_attempts(const char *name, const char *value)
-{
-	int			number;
-
-	return cq_destination_options_number(name, value, 0, MOST_ATTEMPTS, &number);
-}
-
-static CqReject *
-check_max_response(const char *name, const char *value)
-{
-	int			number;
-
-	return cq_destination_options_number(name, value, 0, MOST_RESPONSE, &number);
-}
-
 static CqReject *
 check_rate(const char *name, const char *value)
 {
@@ -215,30 +175,6 @@ check_secret(const char *name, const char *value)
 	if (*value != '\0' && cq_destination_is_header_value(value))
 		return NULL;
 	return cq_reject(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"%s\"", name);
-}
-
-static CqReject *
-check_method(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, methods, &choice);
-}
-
-static CqReject *
-check_mode(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, modes, &choice);
-}
-
-static CqReject *
-check_part(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_destination_parts, &choice);
 }
 
 bool
@@ -305,35 +241,35 @@ check_content_type(const char *name, const char *value)
 }
 
 static const CqOptionRule rules[] = {
-	{"url", SERVER, check_url},
-	{"authority", SERVER, cq_options_check_pem},
-	{"timeout", SERVER, check_interval},
-	{"connect_timeout", SERVER, check_interval},
-	{"concurrency", SERVER, check_concurrency},
-	{"rate", SERVER, check_rate},
-	{"attempts", SERVER, check_attempts},
-	{"backoff", SERVER, check_interval},
-	{"max_backoff", SERVER, check_interval},
-	{"breaker", SERVER, check_attempts},
-	{"breaker_pause", SERVER, check_interval},
-	{"sigv4", SERVER, check_sigv4},
-	{"user", MAPPING, check_secret},
-	{"password", MAPPING, check_secret},
-	{"token", MAPPING, check_secret},
-	{"certificate", MAPPING, cq_options_check_pem},
-	{"certificate_key", MAPPING, cq_options_check_pem},
-	{"certificate_key_password", MAPPING, check_secret},
-	{"hmac_key", MAPPING, check_secret},
-	{"method", TABLE, check_method},
-	{"path", TABLE, check_path},
-	{"mode", TABLE, check_mode},
-	{"key", TABLE, check_key},
-	{"ordered", TABLE, cq_options_check_boolean},
-	{"content_type", TABLE, check_content_type},
-	{"responses", TABLE, NULL},
-	{"max_response", TABLE, check_max_response},
-	{"part", COLUMN, check_part},
-	{"name", COLUMN, NULL},
+	{"url", SERVER, .check = check_url},
+	{"authority", SERVER, .check = cq_options_check_pem},
+	{"timeout", SERVER, .check = check_interval},
+	{"connect_timeout", SERVER, .check = check_interval},
+	{"concurrency", SERVER, .least = 1, .most = MOST_AT_ONCE},
+	{"rate", SERVER, .check = check_rate},
+	{"attempts", SERVER, .most = MOST_ATTEMPTS},
+	{"backoff", SERVER, .check = check_interval},
+	{"max_backoff", SERVER, .check = check_interval},
+	{"breaker", SERVER, .most = MOST_ATTEMPTS},
+	{"breaker_pause", SERVER, .check = check_interval},
+	{"sigv4", SERVER, .check = check_sigv4},
+	{"user", MAPPING, .check = check_secret},
+	{"password", MAPPING, .check = check_secret},
+	{"token", MAPPING, .check = check_secret},
+	{"certificate", MAPPING, .check = cq_options_check_pem},
+	{"certificate_key", MAPPING, .check = cq_options_check_pem},
+	{"certificate_key_password", MAPPING, .check = check_secret},
+	{"hmac_key", MAPPING, .check = check_secret},
+	{"method", TABLE, .choices = methods},
+	{"path", TABLE, .check = check_path},
+	{"mode", TABLE, .choices = modes},
+	{"key", TABLE, .check = check_key},
+	{"ordered", TABLE, .check = cq_options_check_boolean},
+	{"content_type", TABLE, .check = check_content_type},
+	{"responses", TABLE, .check = NULL},
+	{"max_response", TABLE, .most = MOST_RESPONSE},
+	{"part", COLUMN, .choices = cq_destination_parts},
+	{"name", COLUMN, .check = NULL},
 };
 
 static int
@@ -392,5 +328,5 @@ cq_destination_options_check(Oid place, const char *name, const char *value)
 	}
 	if (rule == NULL)
 		return reject_unknown(bit, name);
-	return rule->check != NULL ? rule->check(name, value) : NULL;
+	return cq_options_check(rule, value);
 }

@@ -35,15 +35,6 @@ read_choice(const List *options, const char *name, const char *const *choices)
 	return choice;
 }
 
-static void
-read_number(const List *options, const char *name, int *number)
-{
-	const char *text = cq_options_value(options, name);
-
-	if (text != NULL)
-		cq_reject_raise(cq_destination_options_number(name, text, 0, PG_INT32_MAX, number), NULL);
-}
-
 static double
 read_amount(const List *options, const char *name)
 {
@@ -154,12 +145,12 @@ read_table(CqModel *model, const List *options)
 	model->classes = read_classes(cq_options_value(options, "classes"));
 	answers_words = model->task != CQ_TASK_EMBEDDING && model->task != CQ_TASK_MODERATION;
 	model->max_tokens = answers_words ? DEFAULT_TOKENS : 0;
-	read_number(options, "max_tokens", &model->max_tokens);
+	cq_options_read_number(options, "max_tokens", &model->max_tokens);
 	model->batch_size = takes_many(model) ? DEFAULT_BATCH : 1;
 	if (takes_many(model))
-		read_number(options, "batch_size", &model->batch_size);
+		cq_options_read_number(options, "batch_size", &model->batch_size);
 	model->cache = DEFAULT_CACHE;
-	read_number(options, "cache", &model->cache);
+	cq_options_read_number(options, "cache", &model->cache);
 	model->path = path != NULL ? path : default_path(model);
 	model->destination->mode = mode != NULL && strcmp(mode, "upsert") == 0 ? CQ_MODE_UPSERT :
 		CQ_MODE_APPEND;

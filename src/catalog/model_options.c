@@ -37,38 +37,6 @@ enum
 };
 
 static CqReject *
-check_provider(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_model_providers, &choice);
-}
-
-static CqReject *
-check_task(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_model_tasks, &choice);
-}
-
-static CqReject *
-check_part(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_model_parts, &choice);
-}
-
-static CqReject *
-check_mode(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, modes, &choice);
-}
-
-static CqReject *
 check_temperature(const char *name, const char *value)
 {
 	char	   *end;
@@ -81,30 +49,6 @@ check_temperature(const char *name, const char *value)
 }
 
 static CqReject *
-check_max_tokens(const char *name, const char *value)
-{
-	int			number;
-
-	return cq_destination_options_number(name, value, 1, MOST_TOKENS, &number);
-}
-
-static CqReject *
-check_batch_size(const char *name, const char *value)
-{
-	int			number;
-
-	return cq_destination_options_number(name, value, 1, MOST_AT_ONCE, &number);
-}
-
-static CqReject *
-check_cache(const char *name, const char *value)
-{
-	int			number;
-
-	return cq_destination_options_number(name, value, 0, MOST_CACHED, &number);
-}
-
-static CqReject *
 check_amount(const char *name, const char *value)
 {
 	char	   *end;
@@ -113,14 +57,6 @@ check_amount(const char *name, const char *value)
 	if (end != value && *end == '\0' && amount > 0 && amount <= 1e15)
 		return NULL;
 	return cq_reject_hint(cq_options_bad_value(name, value), "It is a number above 0.");
-}
-
-static CqReject *
-check_period(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, periods, &choice);
 }
 
 /* The name goes into paths and JSON. */
@@ -168,29 +104,29 @@ check_request(const char *name, const char *value)
 }
 
 static const CqOptionRule rules[] = {
-	{"provider", SERVER, check_provider},
-	{"key", MAPPING, check_key},
-	{"model", TABLE, check_model},
-	{"task", TABLE, check_task},
-	{"system_prompt", TABLE, NULL},
-	{"prompt", TABLE, NULL},
-	{"classes", TABLE, NULL},
-	{"temperature", TABLE, check_temperature},
-	{"max_tokens", TABLE, check_max_tokens},
-	{"batch_size", TABLE, check_batch_size},
-	{"cache", TABLE, check_cache},
-	{"mode", TABLE, check_mode},
-	{"responses", TABLE, NULL},
-	{"path", TABLE, check_path},
-	{"request", TABLE, check_request},
-	{"answer", TABLE, check_answer},
-	{"budget_requests", TABLE, check_amount},
-	{"budget_tokens", TABLE, check_amount},
-	{"budget_cost", TABLE, check_amount},
-	{"budget_period", TABLE, check_period},
-	{"input_price", TABLE, check_amount},
-	{"output_price", TABLE, check_amount},
-	{"part", COLUMN, check_part},
+	{"provider", SERVER, .choices = cq_model_providers},
+	{"key", MAPPING, .check = check_key},
+	{"model", TABLE, .check = check_model},
+	{"task", TABLE, .choices = cq_model_tasks},
+	{"system_prompt", TABLE, .check = NULL},
+	{"prompt", TABLE, .check = NULL},
+	{"classes", TABLE, .check = NULL},
+	{"temperature", TABLE, .check = check_temperature},
+	{"max_tokens", TABLE, .least = 1, .most = MOST_TOKENS},
+	{"batch_size", TABLE, .least = 1, .most = MOST_AT_ONCE},
+	{"cache", TABLE, .most = MOST_CACHED},
+	{"mode", TABLE, .choices = modes},
+	{"responses", TABLE, .check = NULL},
+	{"path", TABLE, .check = check_path},
+	{"request", TABLE, .check = check_request},
+	{"answer", TABLE, .check = check_answer},
+	{"budget_requests", TABLE, .check = check_amount},
+	{"budget_tokens", TABLE, .check = check_amount},
+	{"budget_cost", TABLE, .check = check_amount},
+	{"budget_period", TABLE, .choices = periods},
+	{"input_price", TABLE, .check = check_amount},
+	{"output_price", TABLE, .check = check_amount},
+	{"part", COLUMN, .choices = cq_model_parts},
 };
 
 static int
@@ -235,5 +171,5 @@ cq_model_options_check(Oid place, const char *name, const char *value)
 		return cq_destination_options_check(place, name, value);
 	if (rule == NULL)
 		return reject_unknown(bit, name);
-	return rule->check != NULL ? rule->check(name, value) : NULL;
+	return cq_options_check(rule, value);
 }

@@ -89,57 +89,10 @@ check_interval(const char *name, const char *value)
 	return cq_options_interval(name, value, &microseconds);
 }
 
-static CqReject *
-check_format(const char *name, const char *value)
-{
-	static const char *const formats[] = {
-		"json", "json_sr", "avro", "protobuf", "csv", "text", "bytea", "string", "boolean",
-		"short", "int", "long", "float", "double", "uuid", NULL
-	};
-	int			choice;
-
-	return cq_options_choice(name, value, formats, &choice);
-}
-
-static CqReject *
-check_tombstone(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_tombstones, &choice);
-}
-
-static CqReject *
-check_on_gap(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_gap_choices, &choice);
-}
-
-static CqReject *
-check_on_error(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_error_choices, &choice);
-}
-
-static CqReject *
-check_metadata(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_metadata, &choice);
-}
-
-static CqReject *
-check_mode(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_modes, &choice);
-}
+static const char *const formats[] = {
+	"json", "json_sr", "avro", "protobuf", "csv", "text", "bytea", "string", "boolean", "short",
+	"int", "long", "float", "double", "uuid", NULL
+};
 
 static CqReject *
 check_log_mode(const char *name, const char *value)
@@ -155,30 +108,6 @@ check_log_mode(const char *name, const char *value)
 							  "the "
 							  "same key, mode upsert.");
 	return reject;
-}
-
-static CqReject *
-check_subject_names(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_subject_names, &choice);
-}
-
-static CqReject *
-check_values(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_values, &choice);
-}
-
-static CqReject *
-check_number_format(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_number_formats, &choice);
 }
 
 CqReject *
@@ -244,22 +173,6 @@ check_null(const char *name, const char *value)
 	return cq_reject_hint(cq_options_bad_value(name, value), "It has no ends of lines.");
 }
 
-static CqReject *
-check_header(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_headers, &choice);
-}
-
-static CqReject *
-check_framing(const char *name, const char *value)
-{
-	int			choice;
-
-	return cq_options_choice(name, value, cq_stream_framings, &choice);
-}
-
 List *
 cq_stream_options_parse_urls(const char *value)
 {
@@ -310,56 +223,56 @@ check_secret(const char *name, const char *value)
 }
 
 static const CqOptionRule rules[] = {
-	{"topic", KAFKA_TABLE, check_topics},
-	{"error_topic", KAFKA_TABLE, check_error_topic},
-	{"format", KAFKA_TABLE, check_format},
-	{"key_format", KAFKA_TABLE, check_format},
-	{"schema", KAFKA_TABLE, NULL},
-	{"key_schema", KAFKA_TABLE, NULL},
-	{"message", KAFKA_TABLE, NULL},
-	{"key_message", KAFKA_TABLE, NULL},
-	{"framing", KAFKA_TABLE, check_framing},
-	{"subject", KAFKA_TABLE, NULL},
-	{"subject_names", KAFKA_TABLE, check_subject_names},
-	{"register_schema", KAFKA_TABLE, cq_options_check_boolean},
-	{"check_compatibility", KAFKA_TABLE, cq_options_check_boolean},
-	{"ignore_case", KAFKA_TABLE, cq_options_check_boolean},
-	{"mode", KAFKA_TABLE, check_mode},
-	{"mode", LOG_TABLE, check_log_mode},
-	{"values", KAFKA_TABLE, check_values},
-	{"time_format", KAFKA_TABLE | KAFKA_COLUMN, check_time_format},
-	{"number_format", KAFKA_TABLE | KAFKA_COLUMN, check_number_format},
-	{"unavailable_value", KAFKA_TABLE, NULL},
-	{"deleted_field", KAFKA_TABLE, check_field},
-	{"delimiter", KAFKA_TABLE, check_character},
-	{"quote", KAFKA_TABLE, check_character},
-	{"escape", KAFKA_TABLE, check_character},
-	{"null", KAFKA_TABLE, check_null},
-	{"header", KAFKA_TABLE, check_header},
-	{"force_null", KAFKA_COLUMN, cq_options_check_boolean},
-	{"force_not_null", KAFKA_COLUMN, cq_options_check_boolean},
-	{"event_time", KAFKA_TABLE | LOG_TABLE, NULL},
-	{"timezone", KAFKA_TABLE, check_setting},
-	{"datestyle", KAFKA_TABLE, check_setting},
-	{"watermark", KAFKA_TABLE | LOG_TABLE, check_interval},
-	{"idle_timeout", KAFKA_TABLE | LOG_TABLE, check_interval},
-	{"max_event_lead", KAFKA_TABLE | LOG_TABLE, check_interval},
-	{"tombstone", KAFKA_TABLE | LOG_TABLE, check_tombstone},
-	{"on_gap", KAFKA_TABLE | LOG_TABLE, check_on_gap},
-	{"on_error", KAFKA_TABLE | LOG_TABLE, check_on_error},
-	{"retention", LOG_TABLE, check_interval},
-	{"path", KAFKA_COLUMN, check_path},
-	{"envelope", KAFKA_COLUMN, check_path},
-	{"key", KAFKA_COLUMN, check_path},
-	{"metadata", KAFKA_COLUMN | LOG_COLUMN, check_metadata},
-	{"schema_registry", KAFKA_SERVER, check_urls},
-	{"schema_registry_ca", KAFKA_SERVER, cq_options_check_pem},
-	{"schema_registry_user", KAFKA_MAPPING, check_secret},
-	{"schema_registry_password", KAFKA_MAPPING, check_secret},
-	{"schema_registry_token", KAFKA_MAPPING, check_secret},
-	{"schema_registry_certificate", KAFKA_MAPPING, cq_options_check_pem},
-	{"schema_registry_key", KAFKA_MAPPING, cq_options_check_pem},
-	{"schema_registry_key_password", KAFKA_MAPPING, check_secret},
+	{"topic", KAFKA_TABLE, .check = check_topics},
+	{"error_topic", KAFKA_TABLE, .check = check_error_topic},
+	{"format", KAFKA_TABLE, .choices = formats},
+	{"key_format", KAFKA_TABLE, .choices = formats},
+	{"schema", KAFKA_TABLE, .check = NULL},
+	{"key_schema", KAFKA_TABLE, .check = NULL},
+	{"message", KAFKA_TABLE, .check = NULL},
+	{"key_message", KAFKA_TABLE, .check = NULL},
+	{"framing", KAFKA_TABLE, .choices = cq_stream_framings},
+	{"subject", KAFKA_TABLE, .check = NULL},
+	{"subject_names", KAFKA_TABLE, .choices = cq_stream_subject_names},
+	{"register_schema", KAFKA_TABLE, .check = cq_options_check_boolean},
+	{"check_compatibility", KAFKA_TABLE, .check = cq_options_check_boolean},
+	{"ignore_case", KAFKA_TABLE, .check = cq_options_check_boolean},
+	{"mode", KAFKA_TABLE, .choices = cq_stream_modes},
+	{"mode", LOG_TABLE, .check = check_log_mode},
+	{"values", KAFKA_TABLE, .choices = cq_stream_values},
+	{"time_format", KAFKA_TABLE | KAFKA_COLUMN, .check = check_time_format},
+	{"number_format", KAFKA_TABLE | KAFKA_COLUMN, .choices = cq_stream_number_formats},
+	{"unavailable_value", KAFKA_TABLE, .check = NULL},
+	{"deleted_field", KAFKA_TABLE, .check = check_field},
+	{"delimiter", KAFKA_TABLE, .check = check_character},
+	{"quote", KAFKA_TABLE, .check = check_character},
+	{"escape", KAFKA_TABLE, .check = check_character},
+	{"null", KAFKA_TABLE, .check = check_null},
+	{"header", KAFKA_TABLE, .choices = cq_stream_headers},
+	{"force_null", KAFKA_COLUMN, .check = cq_options_check_boolean},
+	{"force_not_null", KAFKA_COLUMN, .check = cq_options_check_boolean},
+	{"event_time", KAFKA_TABLE | LOG_TABLE, .check = NULL},
+	{"timezone", KAFKA_TABLE, .check = check_setting},
+	{"datestyle", KAFKA_TABLE, .check = check_setting},
+	{"watermark", KAFKA_TABLE | LOG_TABLE, .check = check_interval},
+	{"idle_timeout", KAFKA_TABLE | LOG_TABLE, .check = check_interval},
+	{"max_event_lead", KAFKA_TABLE | LOG_TABLE, .check = check_interval},
+	{"tombstone", KAFKA_TABLE | LOG_TABLE, .choices = cq_stream_tombstones},
+	{"on_gap", KAFKA_TABLE | LOG_TABLE, .choices = cq_stream_gap_choices},
+	{"on_error", KAFKA_TABLE | LOG_TABLE, .choices = cq_stream_error_choices},
+	{"retention", LOG_TABLE, .check = check_interval},
+	{"path", KAFKA_COLUMN, .check = check_path},
+	{"envelope", KAFKA_COLUMN, .check = check_path},
+	{"key", KAFKA_COLUMN, .check = check_path},
+	{"metadata", KAFKA_COLUMN | LOG_COLUMN, .choices = cq_stream_metadata},
+	{"schema_registry", KAFKA_SERVER, .check = check_urls},
+	{"schema_registry_ca", KAFKA_SERVER, .check = cq_options_check_pem},
+	{"schema_registry_user", KAFKA_MAPPING, .check = check_secret},
+	{"schema_registry_password", KAFKA_MAPPING, .check = check_secret},
+	{"schema_registry_token", KAFKA_MAPPING, .check = check_secret},
+	{"schema_registry_certificate", KAFKA_MAPPING, .check = cq_options_check_pem},
+	{"schema_registry_key", KAFKA_MAPPING, .check = cq_options_check_pem},
+	{"schema_registry_key_password", KAFKA_MAPPING, .check = check_secret},
 };
 
 bool
@@ -390,7 +303,7 @@ cq_stream_options_check(CqStreamKind kind, Oid place, const char *name, const ch
 											   name);
 
 	*is_ours = rule != NULL;
-	return rule != NULL && rule->check != NULL ? rule->check(name, value) : NULL;
+	return rule != NULL ? cq_options_check(rule, value) : NULL;
 }
 
 char *

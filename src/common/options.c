@@ -80,6 +80,42 @@ cq_options_choice(const char *name, const char *value, const char *const *choice
 }
 
 CqReject *
+cq_options_number(const char *name, const char *value, int least, int most, int *number)
+{
+	char	   *end;
+	long		parsed = strtol(value, &end, 10);
+
+	if (end != value && *end == '\0' && parsed >= least && parsed <= most)
+	{
+		*number = (int) parsed;
+		return NULL;
+	}
+	return cq_reject_hint(cq_options_bad_value(name, value),
+						  "It is a number between %d and %d.", least, most);
+}
+
+void
+cq_options_read_number(const List *options, const char *name, int *number)
+{
+	const char *text = cq_options_value(options, name);
+
+	if (text != NULL)
+		cq_reject_raise(cq_options_number(name, text, 0, PG_INT32_MAX, number), NULL);
+}
+
+CqReject *
+cq_options_check(const CqOptionRule *rule, const char *value)
+{
+	int			number;
+
+	if (rule->choices != NULL)
+		return cq_options_choice(rule->name, value, rule->choices, &number);
+	if (rule->most != 0)
+		return cq_options_number(rule->name, value, rule->least, rule->most, &number);
+	return rule->check != NULL ? rule->check(rule->name, value) : NULL;
+}
+
+CqReject *
 cq_options_check_boolean(const char *name, const char *value)
 {
 	bool		result;
