@@ -64,6 +64,9 @@ CREATE FOREIGN TABLE t (a int OPTIONS (metadata 'colour')) SERVER cq_log;
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a..b')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a."b')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a.')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (key 'a.')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE t (a int OPTIONS (envelope 'a.')) SERVER options_kafka
+    OPTIONS (topic 'x', mode 'debezium');
 CREATE FOREIGN TABLE t (a int OPTIONS (path '[0]')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[]')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE t (a int OPTIONS (path 'a[x]')) SERVER options_kafka OPTIONS (topic 'x');

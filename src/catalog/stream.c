@@ -254,7 +254,7 @@ apply_option(CqStream *stream, DefElem *option)
 	else if (strcmp(name, "unavailable_value") == 0)
 		stream->unavailable = value;
 	else if (strcmp(name, "deleted_field") == 0)
-		reject = cq_stream_path_parse(value, &stream->deleted_field, &items);
+		reject = cq_stream_path_parse(name, value, &stream->deleted_field, &items);
 	/* How values are written is settled before: describe_values. */
 	else if (!is_of_values(name) && !apply_csv_option(&stream->csv, name, value))
 		stream->properties = lappend(stream->properties, option);
@@ -371,7 +371,7 @@ describe_envelope(const CqStream *stream, CqStreamColumn *column, const char *pa
 				 errmsg("option \"envelope\" of column \"%s\" has no meaning", column->name),
 				 errdetail("It is for streams with mode debezium, and says which field of the "
 						   "envelope the column has.")));
-	cq_reject_raise(cq_stream_path_parse(path, &column->path, &column->items), NULL);
+	cq_reject_raise(cq_stream_path_parse("envelope", path, &column->path, &column->items), NULL);
 	column->is_of_envelope = true;
 	column->style.times = CQ_TIMES_MILLISECONDS;
 }
@@ -400,14 +400,14 @@ describe_column(const CqStream *stream, CqStreamColumn *column, const Form_pg_at
 							column->name),
 					 errdetail("It is generated: computed of others, and no part of a message.")));
 		if (strcmp(option->defname, "path") == 0)
-			cq_reject_raise(cq_stream_path_parse(defGetString(option), &column->path,
-												 &column->items), NULL);
+			cq_reject_raise(cq_stream_path_parse(option->defname, defGetString(option),
+												 &column->path, &column->items), NULL);
 		else if (strcmp(option->defname, "metadata") == 0)
 			column->origin = find_origin(attribute, defGetString(option));
 		else if (strcmp(option->defname, "key") == 0)
 		{
-			cq_reject_raise(cq_stream_path_parse(defGetString(option), &column->path,
-												 &column->items), NULL);
+			cq_reject_raise(cq_stream_path_parse(option->defname, defGetString(option),
+												 &column->path, &column->items), NULL);
 			column->origin = CQ_COLUMN_KEY_FIELD;
 		}
 		else if (strcmp(option->defname, "force_null") == 0)

@@ -65,7 +65,7 @@ check_path(const char *name, const char *value)
 	List	   *path;
 	List	   *items;
 
-	return cq_stream_path_parse(value, &path, &items);
+	return cq_stream_path_parse(name, value, &path, &items);
 }
 
 /* Of a field that is no item of an array. */
@@ -74,7 +74,7 @@ check_field(const char *name, const char *value)
 {
 	List	   *path;
 	List	   *items;
-	CqReject   *reject = cq_stream_path_parse(value, &path, &items);
+	CqReject   *reject = cq_stream_path_parse(name, value, &path, &items);
 
 	if (reject == NULL && items != NIL)
 		reject = cq_options_bad_value(name, value);

@@ -87,7 +87,7 @@ read_part(const char **place, List **path, List **items)
 }
 
 CqReject *
-cq_stream_path_parse(const char *value, List **path, List **items)
+cq_stream_path_parse(const char *name, const char *value, List **path, List **items)
 {
 	const char *place = value;
 
@@ -96,7 +96,7 @@ cq_stream_path_parse(const char *value, List **path, List **items)
 	for (;;)
 	{
 		if (!read_part(&place, path, items))
-			return cq_reject_hint(cq_options_bad_value("path", value),
+			return cq_reject_hint(cq_options_bad_value(name, value),
 								  "Names are separated by dots; one that holds a dot, a bracket or "
 								  "a quote stands in double quotes. An item of an array is its "
 								  "index in brackets, from 0.");

@@ -14,9 +14,10 @@
 #include "nodes/pg_list.h"
 
 /*
- * path: of char *, the names up to the first item; items: of CqPathStep *, from that on, NIL where
- * there is none.
+ * name: the option whose value it is. path: of char *, the names up to the first item; items: of
+ * CqPathStep *, from that on, NIL where there is none.
  */
-extern CqReject *cq_stream_path_parse(const char *value, List **path, List **items);
+extern CqReject *cq_stream_path_parse(const char *name, const char *value, List **path,
+									  List **items);
 
 #endif							/* CQ_STREAM_PATH_H */

@@ -65,7 +65,7 @@ format_calls_columns(Oid relid, int *ncolumns)
 		columns[i].name = pstrdup(NameStr(attribute->attname));
 		columns[i].path = split_path(columns[i].name);
 		if (strchr(columns[i].name, '[') != NULL)
-			cq_reject_raise(cq_stream_path_parse(columns[i].name, &columns[i].path,
+			cq_reject_raise(cq_stream_path_parse("path", columns[i].name, &columns[i].path,
 												 &columns[i].items), NULL);
 		columns[i].type = attribute->atttypid;
 		columns[i].typmod = attribute->atttypmod;
