@@ -37,7 +37,9 @@ UPGRADES     = $(notdir $(wildcard schema/$(EXTENSION)--*--*.sql))
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(UPGRADES)
 
 # The install script is these topics, in this order.
-SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql http.sql model.sql window.sql series.sql finish.sql view.sql status.sql event.sql lineage.sql figures.sql topics.sql usage.sql pool.sql budget.sql node.sql grants.sql)
+SCHEMA       = $(addprefix schema/, schemas.sql catalog.sql stream.sql http.sql model.sql \
+               window.sql series.sql finish.sql view.sql status.sql event.sql lineage.sql \
+               figures.sql topics.sql usage.sql pool.sql budget.sql node.sql grants.sql)
 
 # Under valgrind the many views of these would take too long; "check" and "rejects" have such as well.
 SLOW         = close_cascade close_nodes close_sessions graph maintained maintained_final nexmark \

@@ -328,8 +328,8 @@ BEGIN
     FOREACH relation IN ARRAY ARRAY['_cq.view', '_cq.input', '_cq.reads', '_cq.version', '_cq.maintained', '_cq.node', '_cq.part',
                                     '_cq.cursor', '_cq.cursor_id_seq', '_cq.follow', '_cq.closing',
                                     '_cq.late', '_cq.late_late_id_seq', '_cq.error', '_cq.error_error_id_seq',
-                                    '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink', '_cq.outbox_end', '_cq.log', '_cq.identity',
-                                    '_cq.budget']::regclass[] LOOP
+                                    '_cq.gap', '_cq.gap_gap_id_seq', '_cq.sink',
+                                    '_cq.outbox_end', '_cq.log', '_cq.identity', '_cq.budget']::regclass[] LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');
     END LOOP;
 END

@@ -32,11 +32,14 @@ BEGIN
         what := 'reset';
         detail := 'to ' || NEW.start;
     ELSIF NEW.status <> OLD.status THEN
-        what := CASE NEW.status WHEN 'running' THEN CASE OLD.status WHEN 'blocked' THEN 'limit lifted' ELSE 'resumed' END
+        what := CASE NEW.status WHEN 'running'
+                                THEN CASE OLD.status WHEN 'blocked' THEN 'limit lifted'
+                                                     ELSE 'resumed' END
                                 WHEN 'blocked' THEN 'limit reached' ELSE NEW.status END;
         detail := NEW.status_detail;
     ELSIF NEW.on_error <> OLD.on_error OR NEW.retention IS DISTINCT FROM OLD.retention
-          OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate OR NEW.pool IS DISTINCT FROM OLD.pool
+          OR NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate
+          OR NEW.pool IS DISTINCT FROM OLD.pool
           OR NEW.max_drift IS DISTINCT FROM OLD.max_drift THEN
         what := 'altered';
         detail := concat_ws(', ', CASE WHEN NEW.on_error <> OLD.on_error THEN 'on_error = ' || NEW.on_error END,
@@ -44,7 +47,8 @@ BEGIN
                                  THEN 'retention = ' || coalesce(NEW.retention::text, 'none') END,
                             CASE WHEN NEW.max_error_rate IS DISTINCT FROM OLD.max_error_rate
                                  THEN 'max_error_rate = ' || coalesce(NEW.max_error_rate, 1) END,
-                            CASE WHEN NEW.pool IS DISTINCT FROM OLD.pool THEN 'pool = ' || coalesce(NEW.pool, 'default') END,
+                            CASE WHEN NEW.pool IS DISTINCT FROM OLD.pool
+                                 THEN 'pool = ' || coalesce(NEW.pool, 'default') END,
                             CASE WHEN NEW.max_drift IS DISTINCT FROM OLD.max_drift
                                  THEN 'max_drift = ' || coalesce(NEW.max_drift::text, 'none') END);
     ELSE

@@ -88,7 +88,8 @@ JOIN pg_catalog.pg_class r ON r.oid = e.relation
 LEFT JOIN _cq.stat_relations() n ON n.relation = e.relation
 WHERE pg_catalog.has_table_privilege(r.oid, 'SELECT') OR pg_catalog.pg_has_role(r.relowner, 'USAGE')
    OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
-COMMENT ON VIEW cq.lineage IS 'what flows from where to where: topics, streams, continuous views, tables, channels, destinations';
+COMMENT ON VIEW cq.lineage IS
+    'what flows from where to where: topics, streams, continuous views, tables, channels, destinations';
 
 CREATE FUNCTION cq.lineage_dot() RETURNS text
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE

@@ -170,7 +170,8 @@ CREATE FUNCTION _cq.advance_watermarks() RETURNS bigint
 COMMENT ON FUNCTION _cq.advance_watermarks() IS 'has watermarks go on where partitions are idle';
 REVOKE ALL ON FUNCTION _cq.advance_watermarks() FROM PUBLIC;
 
-CREATE FUNCTION _cq.readings(OUT cursor_id bigint, OUT silence interval, OUT held_up text, OUT next_offset bigint)
+CREATE FUNCTION _cq.readings(
+        OUT cursor_id bigint, OUT silence interval, OUT held_up text, OUT next_offset bigint)
     RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cq_reading_list';
@@ -399,10 +400,13 @@ SELECT pg_catalog.pg_extension_config_dump('_cq.budget', '');
 -- messages to be read is further behind. What has been read to its end holds up nobody.
 CREATE VIEW _cq.ahead AS
 SELECT f.view, f.cursor_id,
-       pg_catalog.format(CASE WHEN c.stream = b.stream THEN 'partition %1$s of topic "%2$s" is %3$s ahead of partition %4$s of topic "%5$s"'
+       pg_catalog.format(CASE WHEN c.stream = b.stream
+                              THEN 'partition %1$s of topic "%2$s" is %3$s ahead of '
+                                   'partition %4$s of topic "%5$s"'
                               ELSE 'stream %6$s is %3$s ahead of stream %7$s' END,
                          c.partition, c.topic,
-                         coalesce(pg_catalog.date_trunc('second', c.event_time - b.event_time)::text, 'any time'),
+                         coalesce(pg_catalog.date_trunc('second', c.event_time - b.event_time)::text,
+                                  'any time'),
                          b.partition, b.topic, c.stream, b.stream) AS reason,
        c.event_time - b.event_time AS drift
 FROM _cq.view v
@@ -412,7 +416,8 @@ CROSS JOIN LATERAL (SELECT o.stream, o.topic, o.partition, o.event_time
                     FROM _cq.follow g
                     JOIN _cq.input i ON i.view = g.view AND i.stream = g.stream AND i.is_started
                     JOIN _cq.cursor o ON o.cursor_id = g.cursor_id
-                    LEFT JOIN _cq.readings() r ON r.cursor_id = o.cursor_id AND r.next_offset = o.next_offset
+                    LEFT JOIN _cq.readings() r
+                      ON r.cursor_id = o.cursor_id AND r.next_offset = o.next_offset
                     WHERE g.view = f.view AND g.cursor_id <> f.cursor_id AND r.silence IS NULL
                       AND o.next_offset < (SELECT max(e.end_offset) FROM _cq.cursor e
                                            WHERE e.stream = o.stream AND e.topic = o.topic
@@ -421,7 +426,8 @@ CROSS JOIN LATERAL (SELECT o.stream, o.topic, o.partition, o.event_time
                     LIMIT 1) b
 WHERE v.max_drift IS NOT NULL AND v.status = 'running'
   AND c.event_time > coalesce(b.event_time, '-infinity') + v.max_drift;
-COMMENT ON VIEW _cq.ahead IS 'where continuous views wait for others of their streams, by max_drift';
+COMMENT ON VIEW _cq.ahead IS
+    'where continuous views wait for others of their streams, by max_drift';
 
 CREATE FUNCTION _cq.held_back(OUT view oid, OUT reason text) RETURNS SETOF record
     LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 1
@@ -435,7 +441,8 @@ SELECT v.view,
             WHEN v.status <> 'running' THEN v.status
             WHEN x.lack IS NOT NULL THEN 'waiting'
             WHEN x.is_standby THEN 'running'
-            WHEN coalesce(l.holder, u.trouble, t.state, h.held_up, w.named::text, d.reason) IS NOT NULL
+            WHEN coalesce(l.holder, u.trouble, t.state, h.held_up, w.named::text,
+                          d.reason) IS NOT NULL
                 OR NOT i.is_started THEN 'waiting'
             WHEN a.view IS NOT NULL OR k.trouble IS NOT NULL THEN 'failing'
             WHEN b.is_behind THEN 'catching up'
@@ -486,7 +493,8 @@ SELECT v.view,
                             CASE WHEN v.late <> 'drop' THEN 'late = ' || pg_catalog.quote_literal(v.late) END,
                             'sink = ' || pg_catalog.quote_literal(v.sink::text),
                             -- It is made anew, in the view's schema.
-                            'changes = ' || pg_catalog.quote_literal((SELECT relname FROM pg_catalog.pg_class WHERE oid = c.relation)),
+                            'changes = ' || pg_catalog.quote_literal(
+                                (SELECT relname FROM pg_catalog.pg_class WHERE oid = c.relation)),
                             'notify = ' || pg_catalog.quote_literal(v.notify),
                             CASE WHEN EXISTS (SELECT FROM _cq.reads o JOIN _cq.maintained m ON m.relation = o.named
                                               WHERE o.view = v.view)

@@ -28,7 +28,8 @@ INSERT INTO shape VALUES
         (select window_end, k, count(*) as n from a, cq.hop(at, '5 s', '15 s') group by 1, 2) x,
         cq.tumble(x.window_end, '30 s') y group by 1$$),
     ('cumulate', '0', $$select y.window_end, max(n) as most, sum(n) as n from
-        (select window_end, k, count(*) as n from a, cq.cumulate(at, '5 s', '20 s') group by 1, 2) x,
+        (select window_end, k, count(*) as n from a, cq.cumulate(at, '5 s', '20 s')
+         group by 1, 2) x,
         cq.cumulate(x.window_end, '20 s', '1 min') y group by 1$$),
     ('three', '0', $$select z.window_end, max(most) as most, count(*) as n from
         (select y.window_start, max(n) as most from
@@ -45,7 +46,8 @@ INSERT INTO shape VALUES
             using (window_start, k), cq.tumble(x.window_start, '20 s') z group by 1$$),
     ('outer', '0', $$select z.window_end, count(*) as keys, sum(coalesce(m, 100)) as n from
         (select x.window_end, x.k, m from
-        (select window_end, k, count(*) as n from a, cq.tumble(at, '10 s') group by 1, 2) x left join
+        (select window_end, k, count(*) as n from a, cq.tumble(at, '10 s') group by 1, 2) x
+        left join
         (select window_end, k, count(*) as m from b, cq.tumble(at, '10 s') group by 1, 2) y
             on y.window_end = x.window_end and y.k = x.k) j,
         cq.tumble(j.window_end, '20 s') z group by 1$$),
@@ -59,7 +61,8 @@ INSERT INTO shape VALUES
         cq.tumble(x.window_start, '30 s') y) t where place <= 2$$),
     ('within', '3 s', $$select z.window_end, max(n) as most, sum(n) as n from
         (select window_start, a.k, count(*) as n from a join b on a.k = b.k
-             and b.at between a.at and a.at + interval '3 s', cq.tumble(a.at, '10 s') group by 1, 2) x,
+             and b.at between a.at and a.at + interval '3 s', cq.tumble(a.at, '10 s')
+         group by 1, 2) x,
         cq.tumble(x.window_start, '20 s') z group by 1$$);
 DO $$
 DECLARE
@@ -73,7 +76,8 @@ END
 $$;
 CREATE VIEW raw_a AS SELECT *, row_number() OVER () - 1 AS o FROM a;
 CREATE VIEW raw_b AS SELECT *, row_number() OVER () - 1 AS o FROM b;
--- The streams less the rows that are late for a view, as tables of these names; the query over them.
+-- The streams less the rows that are late for a view, as tables of these names; the query over
+-- them.
 CREATE FUNCTION wrong() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     s shape;

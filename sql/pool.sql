@@ -24,7 +24,8 @@ SELECT cq.create_pool('p', owner => 0::oid::regrole);
 SELECT cq.create_pool('p', 0, 2, owner => 'regress_pool_owner', users => 'regress_pool_user');
 SELECT cq.create_pool('p');
 SELECT cq.create_pool('more', 2);
-SELECT name, owner, users, min_workers, max_workers, nice, views FROM cq.pools WHERE name IN ('p', 'more') ORDER BY name;
+SELECT name, owner, users, min_workers, max_workers, nice, views FROM cq.pools
+WHERE name IN ('p', 'more') ORDER BY name;
 -- Who may use it.
 CREATE FOREIGN TABLE s (k int) SERVER cq_log;
 GRANT SELECT ON s TO regress_pool_user, regress_pool_other;

@@ -94,13 +94,15 @@ CREATE FOREIGN TABLE c (k int, v int) SERVER cq_log;
 CREATE FOREIGN TABLE d (k int, w int) SERVER cq_log;
 CREATE CONTINUOUS VIEW counts WITH (retention = '1 day') AS
     SELECT k, count(*), sum(v * w), min(w) FROM c JOIN d USING (k) GROUP BY k HAVING count(*) > 0;
-CREATE CONTINUOUS VIEW united WITH (retention = '1 day', changes = 'united_told', on_expire = 'delete') AS
+CREATE CONTINUOUS VIEW united
+    WITH (retention = '1 day', changes = 'united_told', on_expire = 'delete') AS
     SELECT k, count(*) FROM (SELECT k FROM c UNION ALL SELECT k FROM d) x GROUP BY k;
 CREATE CONTINUOUS VIEW above AS SELECT k, count FROM counts WHERE count > 1;
 INSERT INTO c SELECT i % 4, i FROM generate_series(1, 12) i;
 INSERT INTO d SELECT i % 3, i FROM generate_series(1, 9) i;
 SELECT cq.wait('counts'), cq.wait('united'), cq.wait('above');
-SELECT count(*) FROM (TABLE counts EXCEPT ALL SELECT k, count(*), sum(v * w), min(w) FROM c JOIN d USING (k) GROUP BY k) x;
+SELECT count(*) FROM (TABLE counts EXCEPT ALL
+    SELECT k, count(*), sum(v * w), min(w) FROM c JOIN d USING (k) GROUP BY k) x;
 SELECT * FROM counts ORDER BY k;
 SELECT * FROM united ORDER BY k;
 TABLE above ORDER BY k;

@@ -345,7 +345,7 @@ def test_names_of_schemas_in_any_case(db, broker, topic, stub):
 
 
 def test_schemas_are_registered_once_they_are_compatible(db, broker, topic, stub):
-    """By INSERT and by a sink; told in the words of two kinds of registries, and of those before."""
+    """By INSERT and by a sink; told in the words of two kinds of registries, and of older ones."""
     said, registered = {}, []
 
     def answer(request):

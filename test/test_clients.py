@@ -45,7 +45,8 @@ def hang(tmp_path):
 @pytest.fixture
 def hanging_db(tmp_path, hang, broker, name):
     """A database of a server whose clients cannot be ended while the file is there."""
-    with server_with(HANGING % hang, tmp_path) as server, fresh_database(server, name, broker) as db:
+    with (server_with(HANGING % hang, tmp_path) as server,
+          fresh_database(server, name, broker) as db):
         db.create_server()
         yield db
         hang.unlink(missing_ok=True)

@@ -17,7 +17,8 @@ WIDTH = 100
 STAND_INS = {
     "https://hooks.example.com": lambda: Destination(lambda request: (200, b"ok")),
     "https://lambda.eu-west-1.amazonaws.com": aws_lambda,
-    "https://api.openai.com/v1": lambda: openai(chat=lambda text: {"sentiment": "negative" if "broke" in text else "positive", "score": 0.9}),
+    "https://api.openai.com/v1": lambda: openai(chat=lambda text: {
+        "sentiment": "negative" if "broke" in text else "positive", "score": 0.9}),
 }
 
 # For users; the other pages are for those who work on the source.

@@ -36,7 +36,8 @@ def listen(respond=lambda body: RESPONSE):
     ports, listening = [], threading.Event()
 
     async def serve():
-        server = await asyncio.get_running_loop().create_server(lambda: Answering(respond), "127.0.0.1", 0)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Answering(respond), "127.0.0.1", 0)
         ports.append(server.sockets[0].getsockname()[1])
         listening.set()
         await server.serve_forever()

@@ -151,7 +151,8 @@ ask_question(CqRegistry *registry, int question)
 		case 0:
 			return list_length(cq_registry_subjects(registry));
 		case 1:
-			return cq_registry_number(registry, "s", "AVRO", "\"int\"", CQ_REGISTRY_CHECK, &id, &reason);
+			return cq_registry_number(registry, "s", "AVRO", "\"int\"", CQ_REGISTRY_CHECK, &id,
+							  &reason);
 		default:
 			return cq_registry_fetch(registry, "subjects/s/versions/latest", true, &schema);
 	}
