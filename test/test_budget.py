@@ -1,6 +1,8 @@
 """Budgets: what has used one up is told, slowed down or stopped, loses nothing, and goes on."""
 import contextlib
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +178,29 @@ def test_bytes_out(db, reader, topic, clock):
     db.wait("v")
     assert db.value("SELECT cq.flush('v', '60 s')")
     assert len(reader(out).read(20)) == 20
+
+
+def test_where_they_cannot_be_read(log_db):
+    """Nobody is the worse for it: neither who works, nor who looks after it."""
+    db = log_db
+    create(db)
+    insert(db, 10)
+    db.wait("v")
+    processes = ("SELECT pid FROM pg_stat_activity WHERE backend_type ~ '^pg_cq (worker|keeper)' "
+                 "AND datname = current_database() ORDER BY 1")
+    before = db.execute(processes)
+    assert len(before) >= 2
+    file = Path(db.value("SHOW data_directory")) / db.value(
+        "SELECT pg_relation_filepath('_cq.budget')")
+    mode = file.stat().st_mode
+    file.chmod(0)
+    try:
+        db.execute("ALTER TABLE _cq.budget SET (autovacuum_enabled = false)")  # all open it again
+        for pid, in before:
+            wait_until(lambda: re.search(rf"\[{pid}\].*WARNING:  could not open file.*{file.name}",
+                                         db.server.log()), lambda: db.server.log()[-2000:])
+        insert(db, 10)
+        await_all(db)
+    finally:
+        file.chmod(mode)
+    assert db.execute(processes) == before

@@ -10,6 +10,7 @@
 #include "common/attempt.h"
 #include "common/clock.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "stats/budget.h"
 #include "storage/bufmgr.h"
 #include "utils/hsearch.h"
@@ -83,7 +84,7 @@ forget(void)
 }
 
 static void
-read_all(void *arg)
+read_all(void)
 {
 	static const char read[] = "SELECT view, at_limit, told FROM _cq.view_budget";
 	static SPIPlanPtr plan = NULL;
@@ -103,34 +104,56 @@ read_all(void *arg)
 	SPI_finish();
 }
 
-/* What was known stays where they cannot be read. */
+static void
+read_if_any(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (are_there_any())
+		read_all();
+	else
+		forget();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* What was known stays where they cannot be read: nobody is the worse for it. */
 static void
 look(void)
 {
 	static char *last_warning = NULL;
-	ErrorData  *error;
+	MemoryContext caller = CurrentMemoryContext;
 
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!are_there_any())
-		forget();
-	else if ((error = cq_attempt(read_all, NULL)) != NULL)
+	PG_TRY();
+	{
+		read_if_any();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		if (ProcDiePending)
+			PG_RE_THROW();
+		error = CopyErrorData();
+		FlushErrorState();
+		AbortCurrentTransaction();
 		cq_attempt_warn(error, &last_warning);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
 }
 
 void
 cq_budget_look(bool at_once)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	int64		began = cq_clock_real_monotonic();
 
 	if (began < next_look && !at_once)
 		return;
 	look();
-	MemoryContextSwitchTo(caller);
 	next_look = cq_clock_real_monotonic();
 	next_look += Max(LOOK_US, (next_look - began) * LOOK_SHARE);
 }
