@@ -135,9 +135,8 @@ reject_message(const CqJsonFault *fault, const CqMessage *message)
 
 		memcpy(&schema, message->value + 1, sizeof(schema));
 		return cq_reject(fault->sqlerrcode, "invalid JSON message: it begins as messages of a "
-											"schema "
-						 "registry do, with schema %u, and those are not supported yet",
-						 pg_ntoh32(schema));
+						 "schema registry do, with schema %u, which the formats avro, protobuf "
+						 "and json_sr read", pg_ntoh32(schema));
 	}
 	if (fault->offset < 0)
 		return cq_reject(fault->sqlerrcode, "invalid JSON message: %s", fault->reason);
