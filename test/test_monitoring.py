@@ -251,7 +251,9 @@ def test_what_maintaining_takes(log_db, roles):
         FROM cq.stat_views"""), lambda: str(db.execute("TABLE cq.stat_workers")))
     assert db.execute("SELECT kind, worker FROM cq.stat_workers") == \
         [("worker", n + 1) for n in range(int(db.value("SHOW cq.workers")))] + [("keeper", None)]
-    assert db.value("SELECT bool_and(cpu_time > 0) FROM cq.stat_workers")
+    # What a process takes is told by it at the end of a round.
+    wait_until(lambda: db.value("SELECT bool_and(cpu_time > 0) FROM cq.stat_workers"),
+               lambda: str(db.execute("TABLE cq.stat_workers")))
     # One that stands elsewhere is read by itself.
     lanes = "SELECT stream::text, views::text[], partitions FROM cq.lanes ORDER BY views::text"
     wait_until(lambda: db.execute(lanes) == [("s", ["a", "b"], 1)], lambda: str(db.execute(lanes)))
